@@ -1,0 +1,97 @@
+"""The Python interface: `run` and `load`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search.driver import Means, run_prepared
+from search.folder import RunFolder
+from search.preparation import prepare
+from search.progress import Progress, Silent, choose
+from search.result import Result
+
+
+def run(
+    problem: str | None = None,
+    *,
+    space: Mapping[str, Any] | None = None,
+    trials: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    sampler: str | None = None,
+    replicates: int | None = None,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    engine: str = "auto",
+    address: str | None = None,
+    report: int | None = None,
+    round: int | None = None,
+    pack: int | None = None,
+    block: int | None = None,
+    diverge_factor: float | None = None,
+    progress: bool = False,
+) -> Result:
+    """Search, or go on with the search that `out` holds, and return its result.
+
+    Args:
+        problem: a name, ``module:Class`` or ``file.py:Class``; ``cubic-sine`` if absent.
+        space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
+            list of choices, or an Optuna distribution. The problem's default space has the rest.
+        trials: hyperparameter sets; 1024 if absent.
+        steps: updates of each fit; 2000 if absent.
+        seed: decides, with the other arguments, every number of the table.
+        sampler: ``tpe``, ``qmc`` or ``random``.
+        replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
+        out: the run folder; a new one in ``runs/`` if absent.
+        workers: packs at once; one per GPU, else one per core, if absent.
+        engine: ``auto``, ``ray`` or ``inline``.
+        address: HOST:PORT of a running Ray, or ``auto``.
+        report: updates between two points of the curves; a twentieth of `steps` if absent.
+        round, pack, block: trials asked at once, lanes a device runs together, lanes in one tensor
+            operation; from `trials` and the kind of device if absent.
+        diverge_factor: a fit whose loss exceeds this many times its first has diverged.
+        progress: whether to show it on standard error.
+
+    Raises:
+        BadInput: what is asked cannot be done; nothing was made or changed.
+        SearchError: the search could not end; what is done stays, and the same call goes on.
+    """
+    began = time.monotonic()
+    given = {
+        "problem": problem, "space": space, "trials": trials, "steps": steps, "seed": seed,
+        "sampler": sampler, "replicates": replicates, "report": report, "round": round,
+        "pack": pack, "block": block, "diverge_factor": diverge_factor,
+    }  # fmt: skip
+    asked = {name: value for name, value in given.items() if value is not None}
+    shown: Progress = choose(quiet=False) if progress else Silent()
+    means = Means(engine=engine, workers=workers, address=address)
+    prepared = prepare(asked, None if out is None else Path(out))
+    place = new_folder(prepared.request.problem) if out is None else Path(out)
+    folder, _ = run_prepared(prepared, place, means, shown, began)
+    return Result(folder)
+
+
+def load(path: str | Path) -> Result:
+    """Return the result of the run folder `path`, finished or not.
+
+    Raises:
+        BadInput: it is no run folder.
+        RunFolderError: a file of it is damaged; the message names it.
+    """
+    result = Result(RunFolder.open(Path(path)))
+    len(result.trials)  # read now, so that damage is told here
+    return result
+
+
+def new_folder(problem: str) -> Path:
+    """Return the path of a new run folder in ``runs/``, named by the problem and the time."""
+    name = problem.rpartition(":")[2] if ":" in problem else problem
+    path = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

@@ -1,0 +1,188 @@
+"""The Ray that a search runs on: one of its own on this machine, or a running one.
+
+A Ray of our own listens on 127.0.0.1 alone, asks for a token, keeps its files in a closed temp
+folder of the search, and goes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.errors import BadInput, EngineError
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output is silent at verbose=0
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the command line handles Ctrl-C
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the run folder is the only truth
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""What Ray and Tune are told, unless the user's environment says otherwise."""
+
+OBJECT_STORE_BYTES = 256 << 20
+"""Lanes and results are small; Ray would take a third of the memory."""
+
+PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
+
+LONGEST_TEMP = 24
+"""Bytes of a temp folder's path that leave room for Ray's sockets in the 107 that Linux allows."""
+
+_TOKEN = secrets.token_hex(32)  # Ray reads a token once per process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A Ray that this process is connected to.
+
+    Attributes:
+        own: whether it is ours, and ends with the search.
+        temp: closed folder for Tune's disposable files.
+    """
+
+    own: bool
+    temp: Path
+
+    def slots(self, gpu: bool) -> int:
+        """Return how many packs can run at once, now."""
+        import ray
+
+        return int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
+
+
+def check_address(address: str) -> None:
+    """Check, within 15 s, that a Ray answers at `address` and takes our token.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if address in ("auto", "local"):
+        return
+    if "://" in address:
+        raise BadInput(f"--address {address}: Ray Client is not supported; give HOST:PORT")
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadInput(f"--address {address} is not HOST:PORT, as in 10.0.0.1:6379, nor auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PORT_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(f"no Ray answers at {address} ({why}); is the cluster up?") from error
+    token = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if token and not os.access(token, os.R_OK):
+        raise BadInput(f"the token file {token} (RAY_AUTH_TOKEN_PATH) cannot be read")
+    command = [sys.executable, "-P", "-m", "search.probe", address]
+    try:  # in a process of its own, since Ray's C++ ends the process on some errors
+        probe = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"what listens at {address} does not answer as a Ray") from None
+    if probe.returncode == 0:
+        return
+    if "AuthenticationError" in probe.stdout:
+        raise BadInput(
+            f"the Ray at {address} refuses our token; "
+            "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the cluster's token file"
+        )
+    raise BadInput(f"what listens at {address} does not answer as a Ray")
+
+
+@contextmanager
+def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]:
+    """Connect to the Ray at `address`, or start one of `workers` slots; end what was started.
+
+    Raises:
+        EngineError: Ray does not start.
+    """
+    with _temp() as temp, _environment(temp if address is None else None):
+        import ray
+
+        ours = not ray.is_initialized()
+        try:
+            if not ours:
+                pass
+            elif address is not None:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            else:
+                ray.init(
+                    address="local",
+                    num_cpus=workers,
+                    num_gpus=gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=str(temp / "ray"),
+                )
+        except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+            text = " ".join(str(error).split())
+            raise EngineError(f"Ray did not start: {text}") from error
+        try:
+            yield Cluster(own=ours and address is None, temp=temp)
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+@contextmanager
+def _environment(own: Path | None) -> Iterator[None]:
+    """Set what Ray reads from the environment, and put the old values back.
+
+    Args:
+        own: closed folder for the token of a Ray of our own, or None.
+    """
+    wanted = {k: v for k, v in ENVIRONMENT.items() if k not in os.environ}
+    if own is not None:
+        token = own / "token"
+        token.touch(mode=0o600)
+        token.write_text(_TOKEN, encoding="ascii")
+        wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _temp() -> Iterator[Path]:
+    """A closed temp folder, gone afterwards; those of searches that were killed go too."""
+    parent = Path(tempfile.gettempdir())
+    if len(os.fsencode(parent)) > LONGEST_TEMP:
+        parent = Path("/tmp")
+    for old in parent.glob("shoal-*-*"):
+        _remove_if_left(old)
+    temp = Path(tempfile.mkdtemp(prefix=f"shoal-{os.getpid()}-", dir=parent))
+    try:
+        yield temp
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def _remove_if_left(folder: Path) -> None:
+    pid = folder.name.split("-")[1]
+    try:
+        if pid.isdigit() and folder.stat().st_uid == os.getuid():
+            os.kill(int(pid), 0)
+    except ProcessLookupError:
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return

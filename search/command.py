@@ -1,0 +1,175 @@
+"""The command line: ``shoal run``, ``shoal results``, ``shoal fit``."""
+
+from __future__ import annotations
+
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from search.errors import BadInput, SearchError
+
+BEGAN = time.monotonic()
+
+
+class Command(click.Group):
+    """A group whose mistakes are one line on standard error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.UsageError as error:
+            _end(" ".join(error.format_message().split()), 2)
+        except click.ClickException as error:
+            _end(" ".join(error.format_message().split()), error.exit_code)
+        except SearchError as error:
+            _end(str(error), error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            _end("interrupted; the same command with the same --out goes on", 130)
+        except BrokenPipeError:  # the reader of a pipe has gone
+            sys.stderr.close()
+            sys.exit(141)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"shoal: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="shoal", prog_name="shoal")
+def main() -> None:
+    """Hyperparameter search for gradient-descent fits: write one trial, run thousands per device."""
+
+
+def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
+    return click.option(flag, type=kind, default=None, help=text)
+
+
+@main.command()
+@click.argument("problem", required=False)
+@click.option("--space", multiple=True, metavar="NAME=VALUES", help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.")  # fmt: skip
+@_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
+@_setting("--steps", int, "Updates of each fit.  [2000]")
+@_setting("--seed", int, "Decides, with the other arguments, the whole table.  [0]")
+@_setting("--sampler", str, "tpe, qmc or random.  [tpe]")
+@_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
+@_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
+@_setting("--round", int, "Trials asked of the sampler at once.  [trials / 8]")
+@_setting("--pack", int, "Lanes that one device runs together.  [from trials]")
+@_setting("--block", int, "Lanes in one tensor operation.  [from the device]")
+@_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file of the same settings; the command line wins.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]")  # fmt: skip
+@click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")
+@click.option("--engine", default="auto", help="auto, ray or inline.  [auto]")
+@click.option("--address", envvar="RAY_ADDRESS", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def run(
+    problem: str | None,
+    space: tuple[str, ...],
+    config: Path | None,
+    out: Path | None,
+    workers: int | None,
+    engine: str,
+    address: str | None,
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Search, or go on with the search in --out.
+
+    PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
+    """
+    from search.space import parse_assignments
+
+    asked = _read_config(config) if config is not None else {}
+    asked.update({name: value for name, value in settings.items() if value is not None})
+    if problem is not None:
+        asked["problem"] = problem
+    if space:
+        before = asked.get("space", {})
+        if not isinstance(before, dict):
+            raise BadInput(f"{config}: space must be a table")
+        asked["space"] = {**before, **parse_assignments(space)}
+
+    from search.api import new_folder
+    from search.driver import Means, run_prepared
+    from search.preparation import prepare
+    from search.progress import choose
+    from search.result import Result
+    from search.summary import summary_json, summary_text
+
+    means = Means(engine=engine, workers=workers, address=address or None)
+    prepared = prepare(asked, out)
+    place = new_folder(prepared.request.problem) if out is None else out
+    folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
+    show = summary_json if as_json else summary_text
+    click.echo(show(Result(folder), report))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the rows to FILE (-: standard output).")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
+def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool) -> None:
+    """Show the results of a run folder, finished or not.
+
+    A table of the best trials; with --csv or --json all rows, or the --best.
+    """
+    from search.api import load
+    from search.summary import results_json, results_table
+
+    result = load(folder)
+    rows = result.trials if best is None else result.ranking.head(best)
+    if csv_file is not None:
+        target = sys.stdout if str(csv_file) == "-" else csv_file
+        try:
+            rows.to_csv(target, index=False)
+        except OSError as error:
+            raise BadInput(f"cannot write {csv_file}: {error.strerror}") from error
+    if as_json:
+        click.echo(results_json(rows))
+    elif csv_file is None:
+        click.echo(results_table(result, best or 10))
+
+
+@main.command()
+@click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE...")
+@click.option("--steps", type=int, default=2000, help="Updates.  [2000]")
+@click.option("--seed", type=int, default=0, help="Seed of the initial parameters.  [0]")
+@click.option("--report", type=int, default=100, help="Updates between two printed losses.  [100]")
+def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
+    """Fit once, without Ray: print the loss as it falls, and the result.
+
+    For example: shoal fit cubic-sine lr=1e-6 --seed 0
+    """
+    from search.single import fit_once
+
+    named = [word for word in words if "=" not in word]
+    if len(named) > 1:
+        raise BadInput(f"one problem at a time, not {' and '.join(named)}")
+    values = [word for word in words if "=" in word]
+    problem = named[0] if named else "cubic-sine"
+    for line in fit_once(problem, values, steps=steps, seed=seed, report=report):
+        click.echo(line)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(f"{file} is not TOML: {error}") from error

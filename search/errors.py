@@ -1,0 +1,36 @@
+"""What can go wrong in a search.
+
+    SearchError
+    ├── BadInput         what was asked cannot be done; nothing was made or changed (exit code 2)
+    ├── RunFolderError   the run folder cannot be read or written (exit code 1)
+    ├── SearchFailed     nothing works: every lane so far has failed (exit code 1)
+    └── EngineError      Ray went away or never came (exit code 1)
+
+Each message is one line: what is wrong, what is allowed, what to type.
+"""
+
+from __future__ import annotations
+
+
+class SearchError(Exception):
+    """Root of the errors of `search`."""
+
+    exit_code = 1
+
+
+class BadInput(SearchError, ValueError):
+    """What was asked cannot be done; nothing was made or changed."""
+
+    exit_code = 2
+
+
+class RunFolderError(SearchError):
+    """The run folder cannot be read or written."""
+
+
+class SearchFailed(SearchError):
+    """Every lane so far has failed with an error."""
+
+
+class EngineError(SearchError):
+    """Ray went away or never came."""

@@ -1,0 +1,269 @@
+"""From what was asked to a request: fill in defaults, check everything, touch nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trainable
+from search.errors import BadInput
+from search.folder import RunFolder
+from search.request import SAMPLERS, Request, check_numbers
+from search.space import Dimension, Space, parse
+
+DEFAULTS: Mapping[str, Any] = {
+    "problem": "cubic-sine",
+    "sampler": "tpe",
+    "trials": 1024,
+    "replicates": 1,
+    "steps": 2000,
+    "seed": 0,
+    "program": "eager",
+    "diverge_factor": 1000.0,
+}
+
+KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
+"""What can be asked for, in the command line, TOML and Python alike."""
+
+WRITTEN = ("format", "source")
+"""What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
+
+ROUNDS = 8
+"""Rounds of a search, where the number of trials allows it."""
+
+LEAST_ROUND = 16
+LEAST_PACK, MOST_PACK = 64, 4096
+
+BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
+"""Bytes of the largest tensor of a block: half of a core's second-level cache of 1 MiB (a block of
+64 lanes of the default problem; beyond it a step costs up to three times as much), and on a GPU
+enough to fill it."""
+
+MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
+
+MOST_SHAPES = 16
+"""Combinations of shape hyperparameters that the contract is tried with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A search that can start.
+
+    Attributes:
+        folder: the run folder of a search that goes on, or None for a new one.
+        defaults: values of the hyperparameters that are not in the space.
+    """
+
+    request: Request
+    source: trainable.Source
+    defaults: dict[str, float]
+    shape_names: tuple[str, ...]
+    folder: RunFolder | None
+
+
+def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
+    """Return the search that `asked` describes, new or in the run folder `out`.
+
+    Args:
+        asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
+
+    Raises:
+        BadInput: it cannot be done; one line says why. Nothing was made or changed.
+    """
+    unknown = [key for key in asked if key not in (*KEYS, *WRITTEN)]
+    if unknown:
+        raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
+    asked = {key: value for key, value in asked.items() if key not in WRITTEN}
+    check_numbers(dict(asked))
+    space = _asked_space(asked.get("space", {}))
+    if out is not None and out.exists():
+        return _go_on(asked, space, RunFolder.open(out))
+    try:
+        return _begin({**DEFAULTS, **asked}, space)
+    except trainable.TrainableError as error:
+        raise BadInput(str(error)) from error
+
+
+def load_source(spec: Any) -> trainable.Source:
+    """Return the source of the problem that `spec` names."""
+    if not isinstance(spec, str):
+        raise BadInput(f"problem must be a name, module:Class or file.py:Class, not {spec!r}")
+    try:
+        return trainable.find(spec)
+    except trainable.TrainableError as error:
+        raise BadInput(str(error)) from error
+
+
+def default_values(
+    declared: trainable.Hyperparameters, rules: tuple[str, ...], given: Mapping[str, Any]
+) -> dict[str, float]:
+    """Return the values of the lane's hyperparameters that `given` lacks.
+
+    Raises:
+        BadInput: one has no default.
+    """
+    every: dict[str, Any] = dict(declared.own)
+    for rule in rules:
+        every.update(trainable.RULES[rule].hyperparameters)
+    found = {}
+    for name, value in every.items():
+        if name in given:
+            continue
+        if value is None:
+            raise BadInput(f"{name} has no value; give one, as in {name}=1e-6, or a range of them")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadInput(f"the default of {name} is {value!r}, not a number")
+        found[name] = float(value)
+    return found
+
+
+def check_names(
+    names: Mapping[str, Any] | Space, declared: trainable.Hyperparameters, rules: tuple[str, ...]
+) -> None:
+    """Check that the problem or one of the rules has each hyperparameter.
+
+    Raises:
+        BadInput: one is unknown, or the problem calls one as a rule or a column is called.
+    """
+    of_rules = [name for rule in rules for name in trainable.RULES[rule].hyperparameters]
+    both = [name for name in (*declared.shape, *declared.own) if name in (*of_rules, "rule")]
+    if both:
+        raise BadInput(f"the problem calls a hyperparameter {both[0]}, which is the rule's name for its own")
+    known = list(dict.fromkeys(["rule", *of_rules, *declared.shape, *declared.own]))
+    for name in names:
+        if name not in known:
+            of = f"this problem and {'/'.join(rules)}"
+            raise BadInput(f"unknown hyperparameter {name!r}; {of} have: {', '.join(known)}")
+
+
+def rules_of(choice: Any) -> tuple[str, ...]:
+    """Return the rules of a dimension or value, checked."""
+    rules = choice.choices if isinstance(choice, Dimension) else (choice,)
+    if not rules or any(rule not in trainable.RULES for rule in rules):
+        wrong = choice.text if isinstance(choice, Dimension) else choice
+        raise BadInput(f"unknown rule {wrong!r}; known: {', '.join(trainable.RULES)}")
+    return tuple(rules)
+
+
+def _asked_space(asked: Any) -> dict[str, Dimension]:
+    if not isinstance(asked, Mapping):
+        raise BadInput(f"space must be a table of names and values, not {asked!r}")
+    return {str(name): parse(str(name), value) for name, value in asked.items()}
+
+
+def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder) -> Prepared:
+    """The search that `folder` holds, if it is the one asked for."""
+    request = folder.request
+    held = request.as_dict()
+    different = [
+        f"{key} is {held[key]!r} there, {asked[key]!r} asked"
+        for key in asked
+        if key != "space" and asked[key] != held[key]
+    ]
+    for name, dimension in space.items():
+        there = request.space.get(name)
+        if there != dimension:
+            text = repr(there.text) if there else "absent"
+            different.append(f"{name} is {text} there, {dimension.text!r} asked")
+    if different:
+        raise BadInput(
+            f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
+        )
+    source = folder.source()
+    if source is None or "problem" in asked:
+        now = load_source(request.problem)
+        if now.sha256 != request.source:
+            raise BadInput(
+                f"{folder.path} was made with another version of {request.problem} "
+                f"(sha256 {request.source[:8]} there, {now.sha256[:8]} now); choose another --out"
+            )
+        source = source or now
+    try:
+        declared = trainable.hyperparameters(source.load())
+    except trainable.TrainableError as error:
+        raise BadInput(str(error)) from error
+    rules = rules_of(request.space.get("rule", "sgd"))
+    return Prepared(
+        request=request,
+        source=source,
+        defaults=default_values(declared, rules, request.space),
+        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
+        folder=folder,
+    )
+
+
+def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
+    """A new search."""
+    source = load_source(asked["problem"])
+    problem = source.load()
+    declared = trainable.hyperparameters(problem)
+    offered = getattr(problem, "space", {})
+    if not isinstance(offered, Mapping):
+        raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
+    space = {**{str(name): parse(str(name), value) for name, value in offered.items()}, **given}
+    rules = rules_of(space.get("rule", "sgd"))
+    check_names(Space(space.values()), declared, rules)
+    if not space:
+        raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
+    shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
+    for name, dimension in space.items():
+        if name not in shape_names and dimension.column == "str":
+            raise BadInput(f"{name}={dimension.text}: {name} takes numbers")
+    for name, default in declared.shape.items():
+        if default is None and name not in space:
+            raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
+    defaults = default_values(declared, rules, space)
+
+    axes = [space[name].samples() for name in shape_names if name != "rule"]
+    names = [name for name in shape_names if name != "rule"]
+    shapes = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.islice(itertools.product(*axes), MOST_SHAPES)
+    ]
+    numbers = {n: space[n].samples() for n in space if n not in shape_names}
+    points = [
+        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
+        for i in range(max((len(values) for values in numbers.values()), default=1))
+    ]
+    checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
+    sizes = _sizes(asked, checked.lane_bytes, "cpu")
+    request = Request(
+        problem=asked["problem"],
+        source=source.sha256,
+        space=Space(space.values()),
+        sampler=asked["sampler"],
+        trials=asked["trials"],
+        replicates=asked["replicates"],
+        steps=asked["steps"],
+        report=min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"]),
+        seed=asked["seed"],
+        program=asked["program"],
+        diverge_factor=float(asked["diverge_factor"]),
+        **sizes,
+    )
+    assert request.sampler in SAMPLERS
+    return Prepared(
+        request=request, source=source, defaults=defaults, shape_names=shape_names, folder=None
+    )
+
+
+def _sizes(asked: Mapping[str, Any], lane_bytes: int, device: str) -> dict[str, int]:
+    """Round, pack and block: from the arguments and the kind of device alone."""
+    trials, replicates = asked["trials"], asked["replicates"]
+    round_ = min(trials, asked.get("round", max(LEAST_ROUND, -(-trials // ROUNDS))))
+    pack = asked.get("pack")
+    if pack is None:
+        pack = min(MOST_PACK, max(LEAST_PACK, _power_of_two(trials * replicates // 32)))
+    pack = min(pack, round_ * replicates)
+    block = asked.get("block")
+    if block is None:
+        block = min(MOST_BLOCK[device], max(1, _power_of_two(BLOCK_BYTES[device] // lane_bytes)))
+    return {"round": round_, "pack": pack, "block": min(block, pack)}
+
+
+def _power_of_two(number: int) -> int:
+    """The largest power of two that is not above `number` (0 for 0)."""
+    return 1 << (number.bit_length() - 1) if number > 0 else 0

@@ -1,0 +1,97 @@
+"""The request: everything that decides a search's table, fully resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from search.errors import BadInput
+from search.space import Space, parse
+
+FORMAT = 1
+"""Version of the run folder's form; a folder of another one is refused."""
+
+SAMPLERS = ("tpe", "qmc", "random")
+
+LEAST = {"trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A search, as ``search.toml`` holds it.
+
+    Attributes:
+        problem: as the user named it; source: hash of the file that defines it.
+        trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
+        steps: updates of each lane; report: updates between two reporting steps.
+        round: trials asked of the sampler at once; pack: lanes that one device runs together;
+        block: lanes in one tensor operation.
+        diverge_factor: a lane whose loss exceeds this many times its first has diverged.
+    """
+
+    problem: str
+    source: str
+    space: Space
+    sampler: str
+    trials: int
+    replicates: int
+    steps: int
+    report: int
+    seed: int
+    round: int
+    pack: int
+    block: int
+    program: str
+    diverge_factor: float
+
+    def __post_init__(self) -> None:
+        check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of the whole search."""
+        return self.trials * self.replicates
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole search."""
+        return -(-self.trials // self.round)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as TOML has them; the space last."""
+        plain = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "space"
+        }
+        return {"format": FORMAT, **plain, "space": self.space.texts()}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Request:
+        """The inverse of `as_dict`."""
+        known = dict(plain)
+        known.pop("format", None)
+        space = Space(parse(name, text) for name, text in known.pop("space").items())
+        return cls(space=space, **known)
+
+
+def check_numbers(given: dict[str, Any]) -> None:
+    """Check the types and ranges of those values that are there.
+
+    Raises:
+        BadInput: one is wrong.
+    """
+    for name, least in LEAST.items():
+        value = given.get(name, least)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadInput(f"{name} must be a whole number, not {value!r}")
+        if value < least:
+            raise BadInput(f"{name} must be at least {least}, not {value}")
+    seed = given.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise BadInput(f"seed must be a whole number from 0 to 2147483647, not {seed!r}")
+    factor = given.get("diverge_factor", 2.0)
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor > 1:
+        raise BadInput(f"diverge_factor must be a number above 1, not {factor!r}")
+    if given.get("sampler", "tpe") not in SAMPLERS:
+        raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
+    if given.get("program", "eager") != "eager":
+        raise BadInput(f"unknown program {given['program']!r}; known: eager")

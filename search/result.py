@@ -1,0 +1,119 @@
+"""The result of a search, in pandas."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas
+import pyarrow as pa
+
+from search.folder import RunFolder
+from search.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class Result:
+    """What a run folder holds, read when it is asked for.
+
+    Attributes:
+        path: the run folder.
+        space: the dimensions that were searched.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.path: Path = folder.path
+        self.space: Space = folder.request.space
+        self._folder = folder
+
+    @cached_property
+    def _tables(self) -> tuple[pa.Table, pa.Table]:
+        return self._folder.tables()
+
+    @cached_property
+    def trials(self) -> pandas.DataFrame:
+        """One row per lane: trial, replicate, a column per hyperparameter, loss, state, …"""
+        return self._tables[0].to_pandas()
+
+    @cached_property
+    def curves(self) -> pandas.DataFrame:
+        """One row per lane and reported step: trial, replicate, step, loss."""
+        return self._tables[1].to_pandas()
+
+    @cached_property
+    def ranking(self) -> pandas.DataFrame:
+        """One row per trial, the best first: its first row, with the mean loss of its replicates.
+
+        A trial counts if none of its replicates failed and all are there.
+        """
+        replicates = self._folder.request.replicates
+        groups = self.trials.groupby("trial")
+        loss = groups["loss"].mean()
+        failed = (self.trials["state"] == "failed").groupby(self.trials["trial"]).any()
+        counted = loss[(groups.size() == replicates) & ~failed]
+        first = self.trials[self.trials["replicate"] == 0].set_index("trial")
+        ranked = first.loc[counted.index].assign(loss=counted)
+        return ranked.sort_values("loss", kind="stable").reset_index()
+
+    @property
+    def best(self) -> pandas.Series:
+        """The row of the best trial; its loss is the mean of its replicates.
+
+        Raises:
+            LookupError: no trial has ended.
+        """
+        if self.ranking.empty:
+            raise LookupError(f"{self.path} has no finished trial yet")
+        return self.ranking.iloc[0]
+
+    def states(self) -> dict[str, int]:
+        """How many lanes ended in which state."""
+        from trainable.lanes import STATES
+
+        counts = self.trials["state"].value_counts()
+        return {state: int(counts.get(state, 0)) for state in STATES}
+
+    def study(self) -> optuna.Study:
+        """Return an Optuna study in memory, with every trial that has ended in it.
+
+        Values are means over replicates (+inf: diverged), and so are the intermediate values, one
+        per reported step. Failed trials are there as FAIL. ``user_attrs["states"]`` has the states.
+        """
+        from optuna.trial import TrialState, create_trial
+
+        from search.sampler import study_of
+
+        distributions = {name: d.distribution for name, d in self.space.items()}
+        curves = self.curves.groupby(["trial", "step"])["loss"].mean()
+        steps = {
+            trial: dict(zip(group.index.get_level_values("step").tolist(), group, strict=True))
+            for trial, group in curves.groupby(level="trial")
+        }
+        trials = []
+        for number, group in self.trials.groupby("trial", sort=True):
+            failed = bool((group["state"] == "failed").any())
+            row = group.iloc[0]
+            start = row["started"].to_pydatetime().replace(tzinfo=None)
+            trial = create_trial(
+                state=TrialState.FAIL if failed else TrialState.COMPLETE,
+                value=None if failed else float(group["loss"].mean()),
+                params={name: _plain(row[name]) for name in distributions},
+                distributions=distributions,
+                intermediate_values=steps.get(number, {}),
+                user_attrs={"trial": int(row["trial"]), "states": group["state"].tolist()},
+            )
+            trial.datetime_start = start
+            trial.datetime_complete = start + pandas.Timedelta(seconds=float(group["seconds"].sum()))
+            trials.append(trial)
+        return study_of(trials)
+
+    def __repr__(self) -> str:
+        return f"Result({str(self.path)!r}: {len(self.trials)} lanes)"
+
+
+def _plain(value: object) -> object:
+    """A Python value for a NumPy one."""
+    return value.item() if hasattr(value, "item") else value

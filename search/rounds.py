@@ -1,0 +1,282 @@
+"""Rounds: asks the sampler ahead of the workers, cuts lanes into packs, keeps what is told.
+
+Round k is asked once round k-2 is whole, with round k-1 as running, whatever of it has ended; so
+two rounds are in flight, and what is asked depends on finished rows alone. A thread asks, while
+workers fit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from search.errors import RunFolderError
+from search.request import Request
+from search.sampler import RoundSampler
+from search.space import Value
+from trainable.lanes import Lanes
+from trainable.rules import RULES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """The lanes that one device runs together.
+
+    Attributes:
+        round, index: which round, and which pack in it.
+        columns: the hyperparameters of the lanes, as the results have them.
+        attempt: how often it ran before and failed with an error; deaths: how often its worker died.
+    """
+
+    round: int
+    index: int
+    lanes: Lanes
+    columns: Mapping[str, list[Value]]
+    attempt: int = 0
+    deaths: int = 0
+
+    @property
+    def name(self) -> str:
+        """Names its part in the run folder."""
+        return f"r{self.round:06d}-p{self.index:06d}"
+
+
+class Rounds:
+    """The source of packs, and the memory of what came of them. Safe to use from two threads."""
+
+    def __init__(
+        self, request: Request, shape_names: tuple[str, ...], finished: pa.Table
+    ) -> None:
+        """Begin, or go on.
+
+        Args:
+            finished: the rows there are already, as ``trials.parquet`` has them.
+        """
+        self._request, self._shape_names = request, shape_names
+        self._sampler = RoundSampler(request.sampler, request.seed, request.space)
+        size = (request.trials, request.replicates)
+        self._loss = numpy.full(size, numpy.nan)  # told values; NaN: not known
+        self._known = numpy.zeros(size, dtype=bool)
+        self._failed = numpy.zeros(size, dtype=bool)
+        self._params: dict[int, dict[str, list[Value]]] = {}  # columns of each asked round
+        self._told: deque[Any] = deque()
+        self._ready: deque[Pack] = deque()
+        self._changed = threading.Condition()
+        self._out = 0
+        self._asking = self._all_asked = False
+        self._stopped = False
+        self.error: BaseException | None = None  # what ended the asking
+        self._finished = finished
+        self._tell(finished["trial"], finished["replicate"], finished["loss"], finished["state"])
+        self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begin asking, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def take(self, timeout: float = 0.0) -> Pack | None:
+        """Return the next pack, or None if none is ready within `timeout` seconds.
+
+        Raises:
+            RunFolderError: the rows of the folder are not of this search.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self.error or self.whole, timeout)
+            if self.error is not None:
+                raise self.error
+            if not self._ready:
+                return None
+            self._out += 1
+            return self._ready.popleft()
+
+    def give_back(self, pack: Pack) -> None:
+        """Put a pack back that did not run; it comes first."""
+        with self._changed:
+            self._out -= 1
+            self._ready.appendleft(pack)
+            self._changed.notify_all()
+
+    def finish(self, part: pa.Table) -> None:
+        """Tell the rows of a pack that was taken."""
+        with self._changed:
+            self._out -= 1
+            self._tell(part["trial"], part["replicate"], part["loss"], part["state"])
+            self._changed.notify_all()
+
+    @property
+    def ready(self) -> int:
+        """Packs that wait for a worker."""
+        return len(self._ready)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every lane is told."""
+        return bool(self._known.all())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no pack is left to hand out, now or later, unless one comes back."""
+        with self._changed:
+            known = int(self._known.sum())
+            return not self._ready and (known == self._known.size or self._all_asked)
+
+    @property
+    def asking(self) -> bool:
+        """Whether the sampler is at work."""
+        return self._asking
+
+    @property
+    def done(self) -> int:
+        """Lanes told."""
+        return int(self._known.sum())
+
+    @property
+    def failed(self) -> int:
+        """Lanes told as failed."""
+        return int(self._failed.sum())
+
+    def _ask_all(self) -> None:
+        try:
+            for round_ in range(self._request.rounds):
+                with self._changed:
+                    self._changed.wait_for(lambda k=round_: self._stopped or self._may_ask(k))  # type: ignore[misc]
+                    if self._stopped:
+                        return
+                    self._asking = True
+                packs = self._ask(round_)
+                with self._changed:
+                    self._asking = False
+                    self._ready.extend(packs)
+                    self._all_asked = round_ == self._request.rounds - 1
+                    self._changed.notify_all()
+        except BaseException as error:  # it is raised again where packs are taken
+            with self._changed:
+                self._asking, self.error = False, error
+                self._changed.notify_all()
+
+    def _may_ask(self, round_: int) -> bool:
+        return round_ < 2 or bool(self._known[self._span(round_ - 2)].all())
+
+    def _span(self, round_: int) -> slice:
+        first = round_ * self._request.round
+        return slice(first, min(first + self._request.round, self._request.trials))
+
+    def _ask(self, round_: int) -> list[Pack]:
+        span = self._span(round_)
+        count = span.stop - span.start
+        if self._known[span].all():
+            self._params[round_] = self._columns_of(span)
+            packs = []
+        else:
+            earlier = self._earlier(round_) if self._sampler.learns else []
+            columns = self._sampler.ask(round_, span.start, count, earlier)
+            self._params[round_] = columns
+            self._compare(span, columns)
+            packs = self._cut(round_, span.start, columns)
+        self._params.pop(round_ - 3, None)
+        return packs
+
+    def _earlier(self, round_: int) -> list[Any]:
+        """Rounds up to `round_` - 2 as told, `round_` - 1 as running."""
+        while len(self._told) < self._span(max(round_ - 1, 0)).start:
+            told = len(self._told) // self._request.round
+            params, span = self._params[told], self._span(told)
+            for i in range(span.stop - span.start):
+                failed = self._failed[span.start + i].any()
+                loss = None if failed else float(self._loss[span.start + i].mean())
+                self._told.append(self._sampler.told({k: v[i] for k, v in params.items()}, loss))
+        if round_ == 0:
+            return []
+        params = self._params[round_ - 1]
+        count = len(next(iter(params.values())))
+        running = [
+            self._sampler.running({k: v[i] for k, v in params.items()}) for i in range(count)
+        ]
+        return [*self._told, *running]
+
+    def _columns_of(self, span: slice) -> dict[str, list[Value]]:
+        """The hyperparameters of a round whose rows are all there."""
+        rows = self._finished
+        first = rows.filter(pc.equal(rows["replicate"], 0)).sort_by("trial")
+        part = first.slice(span.start, span.stop - span.start)
+        return {name: part[name].to_pylist() for name in self._request.space}
+
+    def _compare(self, span: slice, columns: Mapping[str, list[Value]]) -> None:
+        """Check that rows of an unfinished round are of the lanes that are asked again."""
+        for row in self._finished.to_pylist() if self._known[span].any() else ():
+            trial = row["trial"]
+            if span.start <= trial < span.stop:
+                for name, values in columns.items():
+                    if values[trial - span.start] != row[name]:
+                        raise RunFolderError(
+                            f"trial {trial} has {name}={row[name]!r} in the run folder and "
+                            f"{values[trial - span.start]!r} when asked again: "
+                            "another version of Optuna made it; choose another --out"
+                        )
+
+    def _cut(self, round_: int, first: int, columns: Mapping[str, list[Value]]) -> list[Pack]:
+        """Group the lanes of a round by shape hyperparameters and cut them into packs."""
+        groups: dict[tuple[Value, ...], list[tuple[int, int]]] = {}
+        for i in range(len(next(iter(columns.values())))):
+            key = tuple(columns[name][i] for name in self._shape_names)
+            lanes = groups.setdefault(key, [])
+            lanes.extend((i, r) for r in range(self._request.replicates))
+        packs = []
+        for key in sorted(groups, key=str):
+            lanes = groups[key]
+            for start in range(0, len(lanes), self._request.pack):
+                chosen = lanes[start : start + self._request.pack]
+                packs.append((key, chosen))
+        cut = [
+            self._pack(round_, index, first, columns, dict(zip(self._shape_names, key, strict=True)), chosen)
+            for index, (key, chosen) in enumerate(packs)
+        ]
+        return [pack for pack in cut if not self._is_known(pack.lanes)]
+
+    def _pack(
+        self,
+        round_: int,
+        index: int,
+        first: int,
+        columns: Mapping[str, list[Value]],
+        shape: dict[str, Value],
+        chosen: list[tuple[int, int]],
+    ) -> Pack:
+        own = {name: [values[i] for i, _ in chosen] for name, values in columns.items()}
+        replicate = torch.tensor([r for _, r in chosen])
+        lanes = Lanes(
+            trial=torch.tensor([first + i for i, _ in chosen]),
+            replicate=replicate,
+            seed=self._request.seed + replicate,
+            values={
+                name: torch.tensor(values, dtype=torch.float64)
+                for name, values in own.items()
+                if name not in self._shape_names
+            },
+            shape={"rule": next(iter(RULES)), **shape},
+        )
+        return Pack(round=round_, index=index, lanes=lanes, columns=own)
+
+    def _is_known(self, lanes: Lanes) -> bool:
+        return bool(self._known[lanes.trial.numpy(), lanes.replicate.numpy()].all())
+
+    def _tell(self, trial: Any, replicate: Any, loss: Any, state: Any) -> None:
+        where = (trial.to_numpy(), replicate.to_numpy())
+        self._loss[where] = loss.to_numpy()
+        self._known[where] = True
+        self._failed[where] = pc.equal(state, "failed").to_numpy()

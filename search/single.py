@@ -1,0 +1,75 @@
+"""One fit, without Ray and without a run folder: ``shoal fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from search.errors import BadInput, SearchError
+from search.preparation import check_names, default_values, load_source, rules_of
+from search.request import check_numbers
+from search.space import parse, parse_assignments
+from trainable.contract import check
+from trainable.errors import TrainableError
+from trainable.fit import Block, Plan
+from trainable.lanes import Lanes
+from trainable.problem import hyperparameters
+from trainable.program import Program
+
+
+def fit_once(
+    problem: str, assignments: Iterable[str], *, steps: int, seed: int, report: int
+) -> Iterator[str]:
+    """Fit one lane; yield ``STEP LOSS`` at each reporting step, and last the result.
+
+    Raises:
+        BadInput: the problem or a hyperparameter is wrong.
+    """
+    check_numbers({"steps": steps, "seed": seed, "report": report})
+    given = {name: parse(name, text) for name, text in parse_assignments(assignments).items()}
+    for name, dimension in given.items():
+        if not dimension.fixed:
+            raise BadInput(f"{name}={dimension.text}: fit takes one value; shoal run searches")
+    try:
+        source = load_source(problem)
+        cls = source.load()
+        declared = hyperparameters(cls)
+        rule = str(given["rule"].choices[0]) if "rule" in given else "sgd"
+        rules_of(rule)
+        check_names(given, declared, (rule,))
+        shape = {name: given[name].choices[0] for name in declared.shape if name in given}
+        values = {
+            name: float(dimension.choices[0])
+            for name, dimension in given.items()
+            if name != "rule" and name not in shape and dimension.column != "str"
+        }
+        words = given.keys() - values.keys() - shape.keys() - {"rule"}
+        if words:
+            name = sorted(words)[0]
+            raise BadInput(f"{name}={given[name].text}: {name} takes a number")
+        defaults = default_values(declared, (rule,), given)
+        check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
+        program = Program(
+            cls, rule=rule, shape=shape, defaults={**defaults, **values}, block=1, device="cpu"
+        )
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    lane = Lanes(
+        trial=torch.zeros(1, dtype=torch.int64),
+        replicate=torch.zeros(1, dtype=torch.int64),
+        seed=torch.tensor([seed]),
+        values={},
+        shape={},
+    )
+    plan = Plan(steps=steps, report=min(report, steps), diverge_factor=float("inf"))
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        block = Block(program, lane, plan)
+        while block.occupied():
+            for step, loss in block.advance():
+                yield f"{step} {loss}"
+        fitted = block.fitted()
+        if fitted.state[0] != 0:
+            raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")
+        yield program.describe(block.params)

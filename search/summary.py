@@ -1,0 +1,89 @@
+"""What the command line prints of a result: text, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas
+
+from search.driver import Report
+from search.result import Result
+
+
+def summary_text(result: Result, report: Report) -> str:
+    """The end of a search: best row, counts by state, where the time went, where the table is."""
+    lines = []
+    if result.ranking.empty:
+        lines.append("no trial has ended without failure")
+    else:
+        best = result.best
+        values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
+        lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
+    counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
+    lines.append(f"lanes   {counts}")
+    wall = sum(report.seconds.values())
+    spent = [
+        f"{name} {seconds:.1f} s ({seconds / wall:.0%})"
+        for name, seconds in report.seconds.items()
+        if seconds >= 0.005 * wall
+    ]
+    if report.fresh:
+        lines.append(f"time    {wall:.1f} s: {', '.join(spent)}")
+    else:
+        lines.append("time    nothing was left to do")
+    lines.append(f"folder  {result.path}")
+    lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
+    return "\n".join(lines)
+
+
+def summary_json(result: Result, report: Report) -> str:
+    """The end of a search as one JSON object; what is not finite is null."""
+    best = None if result.ranking.empty else _row(result.best.to_dict())
+    return json.dumps(
+        {
+            "folder": str(result.path),
+            "best": best,
+            "states": result.states(),
+            "engine": report.engine,
+            "fresh": report.fresh,
+            "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
+            "notes": report.notes,
+        },
+        ensure_ascii=False,
+    )
+
+
+def results_table(result: Result, best: int) -> str:
+    """The best trials as a table."""
+    columns = ["trial", *result.space, "loss", "state", "steps", "node", "device"]
+    ranking = result.ranking
+    if ranking.empty:
+        return f"{result.path} has no finished trial yet"
+    head = ranking.head(best)[columns]
+    text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
+    return f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}"
+
+
+def results_json(rows: pandas.DataFrame) -> str:
+    """Rows as a JSON list; what is not finite is null."""
+    return json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pandas.Timestamp):
+        return value.isoformat()
+    if value is None or value is pandas.NA:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

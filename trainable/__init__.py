@@ -1,0 +1,39 @@
+"""What runs on a device: problems, rules and the lane loop. Needs torch alone.
+
+`trainable.pack`, the Ray Tune trainable, is the one module that imports Ray; it is not imported
+from here.
+"""
+
+from __future__ import annotations
+
+from trainable.contract import Checked, check
+from trainable.errors import ContractError, SourceError, TrainableError
+from trainable.fit import Plan, fit
+from trainable.lanes import STATES, Fitted, Lanes
+from trainable.problem import Hyperparameters, Problem, hyperparameters
+from trainable.problems import PROBLEMS
+from trainable.program import Program
+from trainable.rules import RULES, Rule
+from trainable.source import Source, find
+
+__all__ = [
+    "PROBLEMS",
+    "RULES",
+    "STATES",
+    "Checked",
+    "ContractError",
+    "Fitted",
+    "Hyperparameters",
+    "Lanes",
+    "Plan",
+    "Problem",
+    "Program",
+    "Rule",
+    "Source",
+    "SourceError",
+    "TrainableError",
+    "check",
+    "find",
+    "fit",
+    "hyperparameters",
+]

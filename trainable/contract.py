@@ -1,0 +1,333 @@
+"""The contract of a problem, tried out before anything starts.
+
+Each promise of `trainable.problem` is checked by running the problem: one lane, several lanes
+under ``torch.vmap``, and under full tracing; versions of tensors before and after; the gradient
+against ``torch.autograd`` in float64. A failure is one line with the line of the user's file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trainable.errors import ContractError, one_line
+from trainable.lanes import Lanes
+from trainable.problem import Leaves, hyperparameters, leaves, like, names
+from trainable.program import Program
+
+GRADIENT_TOLERANCE = 1e-4
+"""Largest relative error of a gradient by hand, in float64, over one parameter."""
+
+LANES = 3
+"""Lanes of the trial under vmap; more than one, and unlike the sizes that problems use."""
+
+_HINTS = (
+    (r"\.item\(\)", "it calls .item(), float() or int() on a tensor; keep it a tensor"),
+    (r"data-dependent control flow|Boolean value of Tensor", "it has `if` or `while` on a tensor; use torch.where"),
+    (r"random", "it draws random numbers; what is random comes from initial(seed)"),
+    (r"dynamic shape|boolean mask|nonzero", "it has a shape that depends on values (a boolean mask?); use torch.where"),
+    (r"inplace|in-place", "it writes in place; make a new tensor"),
+    (r"numpy|NumPy", "it calls numpy; use torch"),
+    (r"\.backward\(\)|does not require grad", "it calls .backward(); write the gradient by hand"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What the trial told about a problem.
+
+    Attributes:
+        lane_bytes: bytes of the largest tensor that one step makes for one lane.
+    """
+
+    lane_bytes: int
+
+
+def check(
+    problem: type,
+    *,
+    rules: Sequence[str],
+    shapes: Sequence[Mapping[str, Any]],
+    points: Sequence[Mapping[str, float]],
+) -> Checked:
+    """Check that `problem` keeps the contract.
+
+    Args:
+        shapes: constructor arguments to try.
+        points: hyperparameters to try; each has every one of the problem's and the rules'.
+
+    Raises:
+        ContractError: it does not; the message is one line.
+    """
+    widest = 0
+    for shape in shapes:
+        trial = _Trial(problem, dict(shape))
+        for point in points:
+            trial.one_lane(point)
+        for point in points:
+            trial.gradient(point)
+        for rule in rules:
+            widest = max(widest, trial.stacked(rule, points))
+    return Checked(lane_bytes=widest)
+
+
+class _Trial:
+    """One instance of a problem under test."""
+
+    def __init__(self, problem: type, shape: dict[str, Any]) -> None:
+        self.cls, self.shape = problem, shape
+        self.declared = hyperparameters(problem)
+        self.problem: Any = self.guard("__init__", lambda: problem(**shape))
+        self.data = self.twice("data", lambda: self.problem.data())
+        if not _tensors(self.data):
+            self.fail("data", f"returns {_kind(self.data)}, not a tensor or a tuple or dict of tensors")
+
+    def fail(self, method: str, what: str) -> None:
+        raise ContractError(f"{self.where(method)}: {what}")
+
+    def where(self, method: str) -> str:
+        """``file.py:LINE: Class.method`` of a method's definition."""
+        function = inspect.unwrap(getattr(self.cls, method))
+        code = getattr(function, "__code__", None)
+        place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+        return f"{place}{self.cls.__name__}.{method}"
+
+    def guard(self, method: str, call: Callable[[], Any]) -> Any:
+        """Call; tell what it raises in one line that names the line of the user's file."""
+        try:
+            return call()
+        except ContractError:
+            raise
+        except Exception as error:  # whatever the user's code raises becomes one line
+            file = inspect.getfile(self.cls)
+            lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+            place = f"{file}:{lines[-1].lineno}" if lines else self.where(method)
+            text = str(error)
+            hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text)), None)
+            raise ContractError(f"{place}: {hint or one_line(error)}") from error
+
+    def twice(self, method: str, call: Callable[[], Any]) -> Any:
+        """Call twice, under different global seeds; the results must be the same."""
+        state = torch.get_rng_state()
+        torch.manual_seed(1)
+        first = self.guard(method, call)
+        torch.manual_seed(2)
+        second = self.guard(method, call)
+        torch.set_rng_state(state)
+        if not _same(first, second):
+            self.fail(method, "gives something else each time; use a torch.Generator with a fixed seed")
+        return first
+
+    def initial(self, point: Mapping[str, float], dtype: torch.dtype | None = None) -> Any:
+        own = {k: torch.tensor(point[k], dtype=dtype) for k in self.declared.initial}
+        params = self.twice("initial", lambda: self.problem.initial(0, **own))
+        if not isinstance(params, (tuple, dict)) or not params:
+            self.fail("initial", f"returns {_kind(params)}, not a tuple or dict of tensors")
+        for name, leaf in zip(names(params), leaves(params), strict=True):
+            if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
+                self.fail("initial", f"parameter {name} is {_kind(leaf)}, not a floating-point tensor")
+        if len({leaf.dtype for leaf in leaves(params)}) > 1:
+            self.fail("initial", "the parameters have several dtypes; give them one")
+        return params
+
+    def own(self, point: Mapping[str, float], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        return {name: torch.tensor(point[name], dtype=dtype) for name in self.declared.loss}
+
+    def one_lane(self, point: Mapping[str, float]) -> None:
+        """Run one lane: what is returned, and that nothing was written in place."""
+        method = "loss_and_gradient"
+        params = self.initial(point)
+        own = self.own(point, leaves(params)[0].dtype)
+        watched = [*leaves(params), *_tensors(self.data), *own.values()]
+        before = [tensor._version for tensor in watched]
+        with torch.no_grad():
+            result = self.twice(
+                method, lambda: self.problem.loss_and_gradient(params, self.data, **own)
+            )
+        changed = [t._version != v for t, v in zip(watched, before, strict=True)]
+        if any(changed):
+            count = len(leaves(params))
+            which = (
+                f"parameter {names(params)[changed.index(True)]}"
+                if any(changed[:count])
+                else "the data"
+                if any(changed[count : len(watched) - len(own)])
+                else "a hyperparameter"
+            )
+            self.fail(method, f"writes into {which} in place; make a new tensor")
+        if not isinstance(result, tuple) or len(result) != 2:
+            self.fail(method, f"returns {_kind(result)}, not (loss, gradient)")
+        loss, gradient = result
+        dtype = leaves(params)[0].dtype
+        if not isinstance(loss, torch.Tensor):
+            self.fail(method, f"the loss is {_kind(loss)}, not a tensor of shape ()")
+        if loss.shape != () or loss.dtype != dtype:
+            self.fail(method, f"the loss is {_kind(loss)}, not {_describe((), dtype)}")
+        if type(gradient) is not type(params) or names(gradient) != names(params):
+            self.fail(
+                method,
+                f"the gradient is {_structure(gradient)}, not {_structure(params)} like the parameters",
+            )
+        for name, g, p in zip(names(params), leaves(gradient), leaves(params), strict=True):
+            if not isinstance(g, torch.Tensor) or g.shape != p.shape or g.dtype != p.dtype:
+                self.fail(
+                    method,
+                    f"the gradient of parameter {name} is {_kind(g)}, "
+                    f"not {_describe(p.shape, p.dtype)} like the parameter",
+                )
+
+    def gradient(self, point: Mapping[str, float]) -> None:
+        """Compare the gradient with autograd's in float64, at the start and beside it."""
+        start = self.initial(point)
+        data = _cast(self.data, torch.float64)
+        own = self.own(point, torch.float64)
+        generator = torch.Generator().manual_seed(0)
+        for distance in (0.0, 0.1):
+            moved: Leaves = tuple(
+                (p.double() + distance * torch.randn(p.shape, generator=generator, dtype=torch.float64))
+                for p in leaves(start)
+            )
+            self._compare(start, moved, data, own)
+
+    def _compare(
+        self, start: Any, moved: Leaves, data: Any, own: dict[str, torch.Tensor]
+    ) -> None:
+        method = "loss_and_gradient"
+        variables = tuple(p.detach().clone().requires_grad_() for p in moved)
+
+        def run() -> Any:
+            with torch.enable_grad():
+                loss, _ = self.problem.loss_and_gradient(like(start, variables), data, **own)
+                if not loss.requires_grad:
+                    return loss, None
+                return loss, torch.autograd.grad(loss, variables, allow_unused=True)
+
+        loss, truth = self.guard(method, run)
+        if not math.isfinite(float(loss.detach())):
+            return
+        if truth is None:
+            self.fail(method, "the loss does not depend on the parameters through torch operations")
+        with torch.no_grad():
+            _, given = self.guard(
+                method,
+                lambda: self.problem.loss_and_gradient(like(start, moved), data, **own),
+            )
+        for name, g, t, p in zip(names(start), leaves(given), truth, moved, strict=True):
+            t = torch.zeros_like(p) if t is None else t
+            error = float((g.double() - t).abs().max()) if t.numel() else 0.0
+            scale = float(t.abs().max()) if t.numel() else 0.0
+            if not error <= GRADIENT_TOLERANCE * max(scale, 1e-6 * abs(float(loss.detach())), 1e-12):
+                worst = int((g.double() - t).abs().argmax())
+                self.fail(
+                    method,
+                    f"the gradient of parameter {name} is off: "
+                    f"{float(g.flatten()[worst]):.6g} by hand, {float(t.flatten()[worst]):.6g} by autograd",
+                )
+
+    def stacked(self, rule: str, points: Sequence[Mapping[str, float]]) -> int:
+        """Run several lanes under vmap and traced; return the bytes of a lane's largest tensor."""
+        lanes = _lanes(points, self.shape)
+        program = Program(
+            self.cls, rule=rule, shape=self.shape, defaults={}, block=LANES, device="cpu"
+        )
+        everyone = range(LANES)
+        with torch.no_grad():
+            params, state = program.initial(lanes, everyone)
+            values = program.values(lanes, everyone)
+            method = "loss_and_gradient"
+            leaf_names = names(self.initial(points[0]))
+            fused, moved, _ = self.guard(
+                method, lambda: program.stacked_step(params, state, values)
+            )
+            again, traced, _ = self.guard(method, lambda: program.step(params, state, values))
+            for lane in everyone:
+                alone = tuple(p[lane] for p in params)
+                single, stepped, _ = program.lane_step(
+                    alone, tuple(s[lane] for s in state), tuple(v[lane] for v in values)
+                )
+                for one, many in ((single, fused), (single, again)):
+                    self.alike("the loss", one, many[lane])
+                for many_leaves in (moved, traced):
+                    for name, p, many in zip(
+                        leaf_names, stepped, many_leaves, strict=True
+                    ):
+                        self.alike(f"parameter {name} after a step", p, many[lane])
+        return program.lane_bytes()
+
+    def alike(self, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
+        if not torch.allclose(one, many, rtol=1e-3, atol=1e-5, equal_nan=True):
+            self.fail(
+                "loss_and_gradient",
+                f"{what} is not the same for a lane alone and for a lane among others; "
+                "it keeps something between calls or writes in place",
+            )
+
+
+def _lanes(points: Sequence[Mapping[str, float]], shape: dict[str, Any]) -> Lanes:
+    chosen = [points[i % len(points)] for i in range(LANES)]
+    return Lanes(
+        trial=torch.arange(LANES),
+        replicate=torch.zeros(LANES, dtype=torch.int64),
+        seed=torch.arange(LANES),
+        values={
+            name: torch.tensor([point[name] for point in chosen], dtype=torch.float64)
+            for name in chosen[0]
+        },
+        shape=shape,
+    )
+
+
+def _tensors(data: Any) -> list[torch.Tensor]:
+    if isinstance(data, torch.Tensor):
+        return [data]
+    if isinstance(data, dict):
+        data = tuple(data.values())
+    if isinstance(data, tuple) and all(isinstance(item, torch.Tensor) for item in data):
+        return list(data)
+    return []
+
+
+def _cast(data: Any, dtype: torch.dtype) -> Any:
+    def cast(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    if isinstance(data, torch.Tensor):
+        return cast(data)
+    if isinstance(data, dict):
+        return {key: cast(value) for key, value in data.items()}
+    return tuple(cast(value) for value in data)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return type(a) is type(b)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return _describe(value.shape, value.dtype)
+    return f"a {type(value).__name__}"
+
+
+def _describe(shape: Sequence[int], dtype: torch.dtype) -> str:
+    return f"{str(dtype).removeprefix('torch.')} of shape {tuple(shape)}"
+
+
+def _structure(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"a dict of {', '.join(map(str, value))}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return _kind(value)
