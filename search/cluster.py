@@ -39,7 +39,6 @@ PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
 LONGEST_TEMP = 24
 """Bytes of a temp folder's path that leave room for Ray's sockets in the 107 that Linux allows."""
 
-_TOKEN = secrets.token_hex(32)  # Ray reads a token once per process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,12 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
     """
     with _temp() as temp, _environment(temp if address is None else None):
         import ray
+        from ray._raylet import AuthenticationTokenLoader, Config
 
         ours = not ray.is_initialized()
+        if ours:  # Ray reads these once, when it is imported; it may have been, long ago
+            Config.initialize("")
+            AuthenticationTokenLoader.instance().reset_cache()
         try:
             if not ours:
                 pass
@@ -128,13 +131,17 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
                     _temp_dir=str(temp / "ray"),
                 )
         except (RuntimeError, ConnectionError, ValueError, OSError) as error:
-            text = " ".join(str(error).split())
-            raise EngineError(f"Ray did not start: {text}") from error
+            raise EngineError(f"Ray did not start: {_short(error)}") from error
         try:
             yield Cluster(own=ours and address is None, temp=temp)
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _short(error: Exception) -> str:
+    """The message of `error` in one line, without the tracebacks that Ray puts into it."""
+    return " ".join(str(error).partition("Traceback")[0].split())
 
 
 @contextmanager
@@ -148,7 +155,7 @@ def _environment(own: Path | None) -> Iterator[None]:
     if own is not None:
         token = own / "token"
         token.touch(mode=0o600)
-        token.write_text(_TOKEN, encoding="ascii")
+        token.write_text(secrets.token_hex(32), encoding="ascii")
         wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

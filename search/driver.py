@@ -154,11 +154,12 @@ class Driver:
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected
-        from search.tuning import run_on_ray
 
         means = self._means
         workers = means.workers or self._gpus or len(os.sched_getaffinity(0))
         with connected(means.address, workers, self._gpus) as cluster:
+            from search.tuning import run_on_ray
+
             limit = means.workers if means.address is not None else workers
             self._warn_idle(min(cluster.slots(self._recipe.gpu), limit or 1 << 30))
             run_on_ray(

@@ -74,7 +74,14 @@ class Hands:
         return self.rounds.ready > 0 or self.rounds.exhausted or (over and waiting)
 
 
-class PackSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
+class NotSaved:
+    """Tune pickles its parts for a restore of its own; of these nothing is worth keeping."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (object, ())
+
+
+class PackSearcher(NotSaved, Searcher):  # type: ignore[misc]  # Ray is untyped
     """Suggests packs to Tune."""
 
     def __init__(self, hands: Hands, recipe: ray.ObjectRef, take: Callable[[], None]) -> None:
@@ -113,7 +120,7 @@ class PackSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         return None
 
 
-class NewestFirst(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
+class NewestFirst(NotSaved, FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     """Starts the newest pending trial, and stops idle packs when there is work."""
 
     def __init__(self, hands: Hands) -> None:
@@ -132,7 +139,7 @@ class NewestFirst(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return str(TrialScheduler.STOP if done else TrialScheduler.CONTINUE)
 
 
-class Returns(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+class Returns(NotSaved, tune.Callback):  # type: ignore[misc]  # Ray is untyped
     """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state."""
 
     def __init__(self, hands: Hands, given: Given, tick: Callable[[], None]) -> None:
