@@ -1,9 +1,9 @@
 """The search: Ray Tune drives it, Optuna samples it, pandas reads it.
 
-    import search
-    result = search.run("cubic-sine", space={"lr": "1e-8:1e-4:log"}, trials=1024, seed=0)
-    result.best; result.trials; result.curves; result.study()
-    search.load("runs/mine")
+import search
+result = search.run("cubic-sine", space={"lr": "1e-8:1e-4:log"}, trials=1024, seed=0)
+result.best; result.trials; result.curves; result.study()
+search.load("runs/mine")
 """
 
 from __future__ import annotations

@@ -50,13 +50,17 @@ class Budget:
         self._started = True
         self._busy += 1
 
-    def give(self, fitted: float, held: float) -> None:
-        """A slot gives its pack back, held for `held` seconds, of which `fitted` were fitting."""
+    def give(self, fitted: float, held: float, first: bool) -> None:
+        """A slot gives its pack back, held for `held` seconds, of which `fitted` were fitting.
+
+        Args:
+            first: whether the slot's worker had to start for it.
+        """
         self.tick()
         self._busy -= 1
         over = min(max(0.0, held - fitted) / self._slots, self._seconds["fitting"])
         self._seconds["fitting"] -= over
-        self._seconds["Ray Tune"] += over
+        self._seconds["start-up" if first else "Ray Tune"] += over
 
     @contextmanager
     def writing(self) -> Iterator[None]:

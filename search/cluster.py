@@ -6,6 +6,7 @@ folder of the search, and goes with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -40,7 +41,6 @@ LONGEST_TEMP = 24
 """Bytes of a temp folder's path that leave room for Ray's sockets in the 107 that Linux allows."""
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
     """A Ray that this process is connected to.
@@ -57,7 +57,8 @@ class Cluster:
         """Return how many packs can run at once, now."""
         import ray
 
-        return int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return int(resources.get("GPU" if gpu else "CPU", 0))
 
 
 def check_address(address: str) -> None:
@@ -107,7 +108,10 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
     """
     with _temp() as temp, _environment(temp if address is None else None):
         import ray
-        from ray._raylet import AuthenticationTokenLoader, Config
+        from ray._raylet import (  # type: ignore[attr-defined]  # compiled
+            AuthenticationTokenLoader,
+            Config,
+        )
 
         ours = not ray.is_initialized()
         if ours:  # Ray reads these once, when it is imported; it may have been, long ago
@@ -117,7 +121,7 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
             if not ours:
                 pass
             elif address is not None:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(
                     address="local",
@@ -125,7 +129,7 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
                     num_gpus=gpus,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level="ERROR",
+                    logging_level=logging.ERROR,
                     object_store_memory=OBJECT_STORE_BYTES,
                     _node_ip_address="127.0.0.1",
                     _temp_dir=str(temp / "ray"),

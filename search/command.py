@@ -48,7 +48,10 @@ def _end(message: str, code: int) -> NoReturn:
 @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="shoal", prog_name="shoal")
 def main() -> None:
-    """Hyperparameter search for gradient-descent fits: write one trial, run thousands per device."""
+    """Hyperparameter search for gradient-descent fits.
+
+    Write one trial, run thousands per device.
+    """
 
 
 def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
@@ -57,7 +60,12 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 
 @main.command()
 @click.argument("problem", required=False)
-@click.option("--space", multiple=True, metavar="NAME=VALUES", help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.")  # fmt: skip
+@click.option(
+    "--space",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.",
+)
 @_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
 @_setting("--steps", int, "Updates of each fit.  [2000]")
 @_setting("--seed", int, "Decides, with the other arguments, the whole table.  [0]")
@@ -68,11 +76,19 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @_setting("--pack", int, "Lanes that one device runs together.  [from trials]")
 @_setting("--block", int, "Lanes in one tensor operation.  [from the device]")
 @_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file of the same settings; the command line wins.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]")  # fmt: skip
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="TOML file of the same settings; the command line wins.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
+)
 @click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")
 @click.option("--engine", default="auto", help="auto, ray or inline.  [auto]")
-@click.option("--address", envvar="RAY_ADDRESS", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")  # fmt: skip
+@click.option("--address", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def run(
@@ -110,7 +126,7 @@ def run(
     from search.result import Result
     from search.summary import summary_json, summary_text
 
-    means = Means(engine=engine, workers=workers, address=address or None)
+    means = Means(engine=engine, workers=workers, address=address)
     prepared = prepare(asked, out)
     place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
@@ -121,7 +137,12 @@ def run(
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the rows to FILE (-: standard output).")  # fmt: skip
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    help="Write the rows to FILE (-: standard output).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
 def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool) -> None:
     """Show the results of a run folder, finished or not.

@@ -47,7 +47,7 @@ class Means:
 
     Attributes:
         workers: packs at once; None: one per GPU, else one per core.
-        address: a running Ray, or None.
+        address: a running Ray; None: RAY_ADDRESS if it is set, else one of our own.
     """
 
     engine: str = "auto"
@@ -67,11 +67,19 @@ class Means:
         if self.engine == "inline" and (workers or 1) > 1:
             raise BadInput("the inline engine has one worker; use --engine ray for more")
 
+    @property
+    def ray_address(self) -> str | None:
+        """The running Ray to use, or None for one of our own."""
+        if self.engine == "inline":
+            return None
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        return None if address == "local" else address
+
     def choose(self, request: Request) -> str:
         """Return the engine: from the arguments, never from a clock."""
         if self.engine != "auto":
             return self.engine
-        if self.address is not None or (self.workers or 1) > 1 or torch.cuda.is_available():
+        if self.ray_address is not None or (self.workers or 1) > 1 or torch.cuda.is_available():
             return "ray"
         return "inline" if request.lanes * request.steps <= INLINE_UPDATES else "ray"
 
@@ -101,7 +109,7 @@ class Driver:
         self._progress = progress
         self._budget = Budget(began)
         request = prepared.request
-        self._gpus = torch.cuda.device_count() if means.address is None else 0
+        self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
         self._recipe = Recipe(
             source=folder.source() or prepared.source,
             plan=Plan(
@@ -114,7 +122,8 @@ class Driver:
         finished, _ = folder.tables()
         self._rounds = Rounds(request, prepared.shape_names, finished)
         self._begun = self._rounds.done
-        self._best, self._best_lr = math.inf, None
+        self._best = math.inf
+        self._best_lr: float | None = None
         self._note_best(finished)
         self._failures: list[str] = []
         self._unwritten: dict[str, pa.Table] = {}
@@ -148,19 +157,17 @@ class Driver:
     def _run_inline(self) -> None:
         from search.inline import run_inline
 
-        run_inline(
-            self._rounds, self._recipe, take=self._take, given=self._given, tick=self._tick
-        )
+        run_inline(self._rounds, self._recipe, take=self._take, given=self._given, tick=self._tick)
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected
 
         means = self._means
         workers = means.workers or self._gpus or len(os.sched_getaffinity(0))
-        with connected(means.address, workers, self._gpus) as cluster:
+        with connected(means.ray_address, workers, self._gpus) as cluster:
             from search.tuning import run_on_ray
 
-            limit = means.workers if means.address is not None else workers
+            limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self._recipe.gpu), limit or 1 << 30))
             run_on_ray(
                 self._rounds,
@@ -199,7 +206,10 @@ class Driver:
 
     def _given(self, pack: Pack, outcome: Outcome | None, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
-        self._budget.give(outcome.seconds if outcome is not None else 0.0, held)
+        if outcome is not None:
+            self._budget.give(outcome.seconds, held, outcome.first)
+        else:
+            self._budget.give(0.0, held, first=False)
         if outcome is None:
             again = replace(pack, deaths=pack.deaths + 1)
             if again.deaths <= DEATHS:
@@ -265,10 +275,10 @@ def run_prepared(
     Raises:
         SearchError: one of its kinds; what is done already stays.
     """
-    if means.address is not None:
+    if means.ray_address is not None:
         from search.cluster import check_address
 
-        check_address(means.address)
+        check_address(means.ray_address)
     with ExitStack() as stack:
         folder = prepared.folder or RunFolder.create(out, prepared.request, prepared.source)
         folder.lock()

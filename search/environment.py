@@ -41,7 +41,9 @@ def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return ``name old -> new`` of the packages that differ and may change rows."""
     old, new = earlier.get("packages", {}), now["packages"]
     return [
-        f"{name} {old.get(name)} -> {new[name]}" for name in SAME_NUMBERS if old.get(name) != new[name]
+        f"{name} {old.get(name)} -> {new[name]}"
+        for name in SAME_NUMBERS
+        if old.get(name) != new[name]
     ]
 
 

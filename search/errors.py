@@ -17,6 +17,10 @@ class SearchError(Exception):
 
     exit_code = 1
 
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__("".join(c if c.isprintable() else "?" for c in line))
+
 
 class BadInput(SearchError, ValueError):
     """What was asked cannot be done; nothing was made or changed."""

@@ -59,7 +59,9 @@ class RunFolder:
                 shutil.copyfile(source.path, beside / "problem.py")
             (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
             (beside / "environment.json").write_text("[]\n", encoding="utf-8")
-            pq.write_table(rows.trials_schema(request.space).empty_table(), beside / "trials.parquet")
+            pq.write_table(
+                rows.trials_schema(request.space).empty_table(), beside / "trials.parquet"
+            )
             pq.write_table(rows.CURVES.empty_table(), beside / "curves.parquet")
             beside.rename(path)
         except OSError as error:
@@ -217,7 +219,8 @@ class RunFolder:
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:
         try:
-            table = pq.read_table(self.path / name, memory_map=False, partitioning=None)
+            with open(self.path / name, "rb") as handle:  # a path is opened twice, for two files
+                table = pq.read_table(handle)
         except FileNotFoundError:
             if name.startswith("parts/"):  # merged in this moment: its rows are in the tables
                 return schema.empty_table()

@@ -131,7 +131,9 @@ def check_names(
     of_rules = [name for rule in rules for name in trainable.RULES[rule].hyperparameters]
     both = [name for name in (*declared.shape, *declared.own) if name in (*of_rules, "rule")]
     if both:
-        raise BadInput(f"the problem calls a hyperparameter {both[0]}, which is the rule's name for its own")
+        raise BadInput(
+            f"the problem calls a hyperparameter {both[0]}, which is the rule's name for its own"
+        )
     known = list(dict.fromkeys(["rule", *of_rules, *declared.shape, *declared.own]))
     for name in names:
         if name not in known:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
 try:
     GcsClient(address=sys.argv[1]).get_all_node_info(timeout=8)

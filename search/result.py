@@ -36,12 +36,14 @@ class Result:
     @cached_property
     def trials(self) -> pandas.DataFrame:
         """One row per lane: trial, replicate, a column per hyperparameter, loss, state, …"""
-        return self._tables[0].to_pandas()
+        frame: pandas.DataFrame = self._tables[0].to_pandas()
+        return frame
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
         """One row per lane and reported step: trial, replicate, step, loss."""
-        return self._tables[1].to_pandas()
+        frame: pandas.DataFrame = self._tables[1].to_pandas()
+        return frame
 
     @cached_property
     def ranking(self) -> pandas.DataFrame:
@@ -106,7 +108,9 @@ class Result:
                 user_attrs={"trial": int(row["trial"]), "states": group["state"].tolist()},
             )
             trial.datetime_start = start
-            trial.datetime_complete = start + pandas.Timedelta(seconds=float(group["seconds"].sum()))
+            trial.datetime_complete = start + pandas.Timedelta(
+                seconds=float(group["seconds"].sum())
+            )
             trials.append(trial)
         return study_of(trials)
 

@@ -33,7 +33,8 @@ class Pack:
     Attributes:
         round, index: which round, and which pack in it.
         columns: the hyperparameters of the lanes, as the results have them.
-        attempt: how often it ran before and failed with an error; deaths: how often its worker died.
+        attempt: how often it ran before and ended with an error.
+        deaths: how often it was given up because its workers died.
     """
 
     round: int
@@ -52,9 +53,7 @@ class Pack:
 class Rounds:
     """The source of packs, and the memory of what came of them. Safe to use from two threads."""
 
-    def __init__(
-        self, request: Request, shape_names: tuple[str, ...], finished: pa.Table
-    ) -> None:
+    def __init__(self, request: Request, shape_names: tuple[str, ...], finished: pa.Table) -> None:
         """Begin, or go on.
 
         Args:
@@ -188,7 +187,9 @@ class Rounds:
             self._params[round_] = columns
             self._compare(span, columns)
             packs = self._cut(round_, span.start, columns)
-        self._params.pop(round_ - 3, None)
+        told = len(self._told) // self._request.round if self._sampler.learns else round_
+        for old in [k for k in self._params if k < min(told, round_)]:
+            del self._params[old]
         return packs
 
     def _earlier(self, round_: int) -> list[Any]:
@@ -211,23 +212,26 @@ class Rounds:
 
     def _columns_of(self, span: slice) -> dict[str, list[Value]]:
         """The hyperparameters of a round whose rows are all there."""
-        rows = self._finished
+        rows = self._rows_of(span)
         first = rows.filter(pc.equal(rows["replicate"], 0)).sort_by("trial")
-        part = first.slice(span.start, span.stop - span.start)
-        return {name: part[name].to_pylist() for name in self._request.space}
+        return {name: first[name].to_pylist() for name in self._request.space}
+
+    def _rows_of(self, span: slice) -> pa.Table:
+        trial = self._finished["trial"]
+        inside = pc.and_(pc.greater_equal(trial, span.start), pc.less(trial, span.stop))
+        return self._finished.filter(inside)
 
     def _compare(self, span: slice, columns: Mapping[str, list[Value]]) -> None:
         """Check that rows of an unfinished round are of the lanes that are asked again."""
-        for row in self._finished.to_pylist() if self._known[span].any() else ():
-            trial = row["trial"]
-            if span.start <= trial < span.stop:
-                for name, values in columns.items():
-                    if values[trial - span.start] != row[name]:
-                        raise RunFolderError(
-                            f"trial {trial} has {name}={row[name]!r} in the run folder and "
-                            f"{values[trial - span.start]!r} when asked again: "
-                            "another version of Optuna made it; choose another --out"
-                        )
+        for row in self._rows_of(span).to_pylist():
+            for name, values in columns.items():
+                asked = values[row["trial"] - span.start]
+                if asked != row[name]:
+                    raise RunFolderError(
+                        f"trial {row['trial']} has {name}={row[name]!r} in the run folder and "
+                        f"{asked!r} when asked again: another version of Optuna made it; "
+                        "choose another --out"
+                    )
 
     def _cut(self, round_: int, first: int, columns: Mapping[str, list[Value]]) -> list[Pack]:
         """Group the lanes of a round by shape hyperparameters and cut them into packs."""
@@ -243,7 +247,14 @@ class Rounds:
                 chosen = lanes[start : start + self._request.pack]
                 packs.append((key, chosen))
         cut = [
-            self._pack(round_, index, first, columns, dict(zip(self._shape_names, key, strict=True)), chosen)
+            self._pack(
+                round_,
+                index,
+                first,
+                columns,
+                dict(zip(self._shape_names, key, strict=True)),
+                chosen,
+            )
             for index, (key, chosen) in enumerate(packs)
         ]
         return [pack for pack in cut if not self._is_known(pack.lanes)]

@@ -62,7 +62,12 @@ class Dimension:
 
     def _check_choices(self) -> None:
         if len({isinstance(choice, str) for choice in self.choices}) > 1:
-            raise BadInput(f"{self.name}={self.text}: choices are all numbers or all words, not both")
+            raise BadInput(
+                f"{self.name}={self.text}: choices are all numbers or all words, not both"
+            )
+        for word in self.choices:
+            if isinstance(word, str) and not _is_word(word):
+                raise BadInput(f"{self.name}: {word!r} is no word; a word has no comma or colon")
         if len(set(self.choices)) < len(self.choices):
             raise BadInput(f"{self.name}={self.text}: a choice is named twice")
         if any(isinstance(c, float) and not math.isfinite(c) for c in self.choices):
@@ -80,7 +85,11 @@ class Dimension:
             return ",".join(_number(choice) for choice in self.choices)
         ends = (int(self.low), int(self.high)) if self._whole else (self.low, self.high)
         return ":".join(
-            [*map(_number, ends), *(["int"] if self.integer else []), *(["log"] if self.log else [])]
+            [
+                *map(_number, ends),
+                *(["int"] if self.integer else []),
+                *(["log"] if self.log else []),
+            ]
         )
 
     @property
@@ -206,9 +215,7 @@ def _parse_distribution(name: str, value: object) -> Dimension:
             raise BadInput(f"{name}: a step of {value.step} is not supported; list the choices")
         if value.low == value.high:
             return Dimension(name=name, choices=(value.low,))
-        return Dimension(
-            name=name, low=value.low, high=value.high, log=value.log, integer=integer
-        )
+        return Dimension(name=name, low=value.low, high=value.high, log=value.log, integer=integer)
     raise BadInput(f"{name}: {value!r} is no dimension; {SYNTAX}, or an Optuna distribution")
 
 
@@ -223,6 +230,16 @@ def _alike(values: list[Value]) -> tuple[Value, ...]:
     if any(isinstance(value, float) for value in values):
         return tuple(float(v) if isinstance(v, int) else v for v in values)
     return tuple(values)
+
+
+def _is_word(text: str) -> bool:
+    """Whether `text` is read as itself where it is written as a choice."""
+    return (
+        text.isprintable()
+        and text == text.strip()
+        and not set(text) & set(",:")
+        and (bool(text) and isinstance(_word(text), str))
+    )
 
 
 def _word(text: str) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas
@@ -71,7 +72,7 @@ def results_json(rows: pandas.DataFrame) -> str:
     return json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {str(name): _plain(value) for name, value in row.items()}
 
 

@@ -81,17 +81,19 @@ class NotSaved:
         return (object, ())
 
 
-class PackSearcher(NotSaved, Searcher):  # type: ignore[misc]  # Ray is untyped
+class PackSearcher(NotSaved, Searcher):
     """Suggests packs to Tune."""
 
-    def __init__(self, hands: Hands, recipe: ray.ObjectRef, take: Callable[[], None]) -> None:
+    def __init__(
+        self, hands: Hands, recipe: ray.ObjectRef[Recipe], take: Callable[[], None]
+    ) -> None:
         super().__init__(metric=None, mode=None)
         self._hands, self._recipe, self._take = hands, recipe, take
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         hands = self._hands
         if hands.rounds.whole:
             return str(Searcher.FINISHED)
@@ -120,18 +122,16 @@ class PackSearcher(NotSaved, Searcher):  # type: ignore[misc]  # Ray is untyped
         return None
 
 
-class NewestFirst(NotSaved, FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
+class NewestFirst(NotSaved, FIFOScheduler):
     """Starts the newest pending trial, and stops idle packs when there is work."""
 
     def __init__(self, hands: Hands) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._hands = hands
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        for trial in reversed(tune_controller.get_trials()):
-            if trial.status == Trial.PENDING:
-                return trial
-        return None
+        trials: list[Trial] = tune_controller.get_trials()
+        return next((t for t in reversed(trials) if t.status == Trial.PENDING), None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         waiting = any(t.status == Trial.PENDING for t in tune_controller.get_live_trials())
@@ -139,7 +139,7 @@ class NewestFirst(NotSaved, FIFOScheduler):  # type: ignore[misc]  # Ray is unty
         return str(TrialScheduler.STOP if done else TrialScheduler.CONTINUE)
 
 
-class Returns(NotSaved, tune.Callback):  # type: ignore[misc]  # Ray is untyped
+class Returns(NotSaved, tune.Callback):
     """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state."""
 
     def __init__(self, hands: Hands, given: Given, tick: Callable[[], None]) -> None:

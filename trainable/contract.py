@@ -21,6 +21,7 @@ from trainable.errors import ContractError, one_line
 from trainable.lanes import Lanes
 from trainable.problem import Leaves, hyperparameters, leaves, like, names
 from trainable.program import Program
+from trainable.values import cast, describe, kind, same, structure, tensors
 
 GRADIENT_TOLERANCE = 1e-4
 """Largest relative error of a gradient by hand, in float64, over one parameter."""
@@ -30,9 +31,9 @@ LANES = 3
 
 _HINTS = (
     (r"\.item\(\)", "it calls .item(), float() or int() on a tensor; keep it a tensor"),
-    (r"data-dependent control flow|Boolean value of Tensor", "it has `if` or `while` on a tensor; use torch.where"),
+    (r"data-dependent control|Boolean value", "`if` or `while` on a tensor; use torch.where"),
     (r"random", "it draws random numbers; what is random comes from initial(seed)"),
-    (r"dynamic shape|boolean mask|nonzero", "it has a shape that depends on values (a boolean mask?); use torch.where"),
+    (r"dynamic shape|boolean mask|nonzero", "a shape that depends on values (a boolean mask?)"),
     (r"inplace|in-place", "it writes in place; make a new tensor"),
     (r"numpy|NumPy", "it calls numpy; use torch"),
     (r"\.backward\(\)|does not require grad", "it calls .backward(); write the gradient by hand"),
@@ -86,8 +87,10 @@ class _Trial:
         self.declared = hyperparameters(problem)
         self.problem: Any = self.guard("__init__", lambda: problem(**shape))
         self.data = self.twice("data", lambda: self.problem.data())
-        if not _tensors(self.data):
-            self.fail("data", f"returns {_kind(self.data)}, not a tensor or a tuple or dict of tensors")
+        if not tensors(self.data):
+            self.fail(
+                "data", f"returns {kind(self.data)}, not a tensor or a tuple or dict of tensors"
+            )
 
     def fail(self, method: str, what: str) -> None:
         raise ContractError(f"{self.where(method)}: {what}")
@@ -121,18 +124,22 @@ class _Trial:
         torch.manual_seed(2)
         second = self.guard(method, call)
         torch.set_rng_state(state)
-        if not _same(first, second):
-            self.fail(method, "gives something else each time; use a torch.Generator with a fixed seed")
+        if not same(first, second):
+            self.fail(
+                method, "gives something else each time; use a torch.Generator with a fixed seed"
+            )
         return first
 
-    def initial(self, point: Mapping[str, float], dtype: torch.dtype | None = None) -> Any:
-        own = {k: torch.tensor(point[k], dtype=dtype) for k in self.declared.initial}
+    def initial(self, point: Mapping[str, float]) -> Any:
+        own = {name: torch.tensor(point[name]) for name in self.declared.initial}
         params = self.twice("initial", lambda: self.problem.initial(0, **own))
         if not isinstance(params, (tuple, dict)) or not params:
-            self.fail("initial", f"returns {_kind(params)}, not a tuple or dict of tensors")
+            self.fail("initial", f"returns {kind(params)}, not a tuple or dict of tensors")
         for name, leaf in zip(names(params), leaves(params), strict=True):
             if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
-                self.fail("initial", f"parameter {name} is {_kind(leaf)}, not a floating-point tensor")
+                self.fail(
+                    "initial", f"parameter {name} is {kind(leaf)}, not a floating-point tensor"
+                )
         if len({leaf.dtype for leaf in leaves(params)}) > 1:
             self.fail("initial", "the parameters have several dtypes; give them one")
         return params
@@ -145,7 +152,7 @@ class _Trial:
         method = "loss_and_gradient"
         params = self.initial(point)
         own = self.own(point, leaves(params)[0].dtype)
-        watched = [*leaves(params), *_tensors(self.data), *own.values()]
+        watched = [*leaves(params), *tensors(self.data), *own.values()]
         before = [tensor._version for tensor in watched]
         with torch.no_grad():
             result = self.twice(
@@ -163,42 +170,44 @@ class _Trial:
             )
             self.fail(method, f"writes into {which} in place; make a new tensor")
         if not isinstance(result, tuple) or len(result) != 2:
-            self.fail(method, f"returns {_kind(result)}, not (loss, gradient)")
+            self.fail(method, f"returns {kind(result)}, not (loss, gradient)")
         loss, gradient = result
         dtype = leaves(params)[0].dtype
         if not isinstance(loss, torch.Tensor):
-            self.fail(method, f"the loss is {_kind(loss)}, not a tensor of shape ()")
+            self.fail(method, f"the loss is {kind(loss)}, not a tensor of shape ()")
         if loss.shape != () or loss.dtype != dtype:
-            self.fail(method, f"the loss is {_kind(loss)}, not {_describe((), dtype)}")
+            self.fail(method, f"the loss is {kind(loss)}, not {describe((), dtype)}")
         if type(gradient) is not type(params) or names(gradient) != names(params):
             self.fail(
                 method,
-                f"the gradient is {_structure(gradient)}, not {_structure(params)} like the parameters",
+                f"the gradient is {structure(gradient)}, "
+                f"not {structure(params)} like the parameters",
             )
         for name, g, p in zip(names(params), leaves(gradient), leaves(params), strict=True):
             if not isinstance(g, torch.Tensor) or g.shape != p.shape or g.dtype != p.dtype:
                 self.fail(
                     method,
-                    f"the gradient of parameter {name} is {_kind(g)}, "
-                    f"not {_describe(p.shape, p.dtype)} like the parameter",
+                    f"the gradient of parameter {name} is {kind(g)}, "
+                    f"not {describe(p.shape, p.dtype)} like the parameter",
                 )
 
     def gradient(self, point: Mapping[str, float]) -> None:
         """Compare the gradient with autograd's in float64, at the start and beside it."""
         start = self.initial(point)
-        data = _cast(self.data, torch.float64)
+        data = cast(self.data, torch.float64)
         own = self.own(point, torch.float64)
         generator = torch.Generator().manual_seed(0)
         for distance in (0.0, 0.1):
             moved: Leaves = tuple(
-                (p.double() + distance * torch.randn(p.shape, generator=generator, dtype=torch.float64))
+                (
+                    p.double()
+                    + distance * torch.randn(p.shape, generator=generator, dtype=torch.float64)
+                )
                 for p in leaves(start)
             )
             self._compare(start, moved, data, own)
 
-    def _compare(
-        self, start: Any, moved: Leaves, data: Any, own: dict[str, torch.Tensor]
-    ) -> None:
+    def _compare(self, start: Any, moved: Leaves, data: Any, own: dict[str, torch.Tensor]) -> None:
         method = "loss_and_gradient"
         variables = tuple(p.detach().clone().requires_grad_() for p in moved)
 
@@ -223,12 +232,15 @@ class _Trial:
             t = torch.zeros_like(p) if t is None else t
             error = float((g.double() - t).abs().max()) if t.numel() else 0.0
             scale = float(t.abs().max()) if t.numel() else 0.0
-            if not error <= GRADIENT_TOLERANCE * max(scale, 1e-6 * abs(float(loss.detach())), 1e-12):
+            if not error <= GRADIENT_TOLERANCE * max(
+                scale, 1e-6 * abs(float(loss.detach())), 1e-12
+            ):
                 worst = int((g.double() - t).abs().argmax())
                 self.fail(
                     method,
                     f"the gradient of parameter {name} is off: "
-                    f"{float(g.flatten()[worst]):.6g} by hand, {float(t.flatten()[worst]):.6g} by autograd",
+                    f"{float(g.flatten()[worst]):.6g} by hand, "
+                    f"{float(t.flatten()[worst]):.6g} by autograd",
                 )
 
     def stacked(self, rule: str, points: Sequence[Mapping[str, float]]) -> int:
@@ -255,9 +267,7 @@ class _Trial:
                 for one, many in ((single, fused), (single, again)):
                     self.alike("the loss", one, many[lane])
                 for many_leaves in (moved, traced):
-                    for name, p, many in zip(
-                        leaf_names, stepped, many_leaves, strict=True
-                    ):
+                    for name, p, many in zip(leaf_names, stepped, many_leaves, strict=True):
                         self.alike(f"parameter {name} after a step", p, many[lane])
         return program.lane_bytes()
 
@@ -282,52 +292,3 @@ def _lanes(points: Sequence[Mapping[str, float]], shape: dict[str, Any]) -> Lane
         },
         shape=shape,
     )
-
-
-def _tensors(data: Any) -> list[torch.Tensor]:
-    if isinstance(data, torch.Tensor):
-        return [data]
-    if isinstance(data, dict):
-        data = tuple(data.values())
-    if isinstance(data, tuple) and all(isinstance(item, torch.Tensor) for item in data):
-        return list(data)
-    return []
-
-
-def _cast(data: Any, dtype: torch.dtype) -> Any:
-    def cast(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-    if isinstance(data, torch.Tensor):
-        return cast(data)
-    if isinstance(data, dict):
-        return {key: cast(value) for key, value in data.items()}
-    return tuple(cast(value) for value in data)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return type(a) is type(b)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return _describe(value.shape, value.dtype)
-    return f"a {type(value).__name__}"
-
-
-def _describe(shape: Sequence[int], dtype: torch.dtype) -> str:
-    return f"{str(dtype).removeprefix('torch.')} of shape {tuple(shape)}"
-
-
-def _structure(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"a dict of {', '.join(map(str, value))}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
-    return _kind(value)

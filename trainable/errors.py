@@ -1,8 +1,8 @@
 """What can be wrong with a problem, told in one line.
 
-    TrainableError
-    ├── SourceError      the problem cannot be found or loaded
-    └── ContractError    it was loaded, and breaks the contract of `trainable.problem`
+TrainableError
+├── SourceError      the problem cannot be found or loaded
+└── ContractError    it was loaded, and breaks the contract of `trainable.problem`
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ IDLE = -1
 """The pack id of a worker that waits for its next pack."""
 
 
-class Pack(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
+class Pack(tune.Trainable):
     """Runs one pack: ``config`` has its id, and references to its lanes and to the recipe."""
 
     _worker: Worker | None = None

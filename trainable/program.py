@@ -18,7 +18,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from trainable.lanes import Lanes
-from trainable.problem import Hyperparameters, Leaves, hyperparameters, leaves, like
+from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
 
 Values = tuple[torch.Tensor, ...]
@@ -50,7 +50,7 @@ class Program:
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = problem(**shape)
         self._data = _to(self._problem.data(), self.device)
-        self._pattern = self._problem.initial(0)
+        self._pattern: Params | None = None  # the structure of the parameters, once seen
         self._defaults = defaults
         self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
         self._started: dict[int, Leaves] = {}
@@ -60,7 +60,12 @@ class Program:
     @property
     def dtype(self) -> torch.dtype:
         """The parameters' dtype, which hyperparameters take on too."""
-        return leaves(self._pattern)[0].dtype
+        return leaves(self._like)[0].dtype
+
+    @property
+    def _like(self) -> Params:
+        assert self._pattern is not None, "initial() comes first"
+        return self._pattern
 
     def values(self, lanes: Lanes, which: Sequence[int]) -> Values:
         """Return the hyperparameters of the lanes at `which`, each of shape (len(which),)."""
@@ -84,13 +89,15 @@ class Program:
         """Return the losses (B,) of `params`, and what one update makes of params and state."""
         if self._steps is None:
             self._steps = _traced(self.stacked_step, params, state, values)
-        return self._steps(params, state, values)  # type: ignore[no-any-return]
+        stepped: Stepped = self._steps(params, state, values)
+        return stepped
 
     def loss(self, params: Leaves, values: Values) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
         if self._losses is None:
             self._losses = _traced(self._stacked_loss, params, values)
-        return self._losses(params, values)  # type: ignore[no-any-return]
+        losses: torch.Tensor = self._losses(params, values)
+        return losses
 
     def lane_bytes(self) -> int:
         """Return the bytes, for one lane, of the largest tensor that a step makes.
@@ -109,7 +116,7 @@ class Program:
     def stacked_step(self, params: Leaves, state: State, values: Values) -> Stepped:
         """`step` by ``torch.vmap`` at each call; `step` itself runs a trace of this."""
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, self._data)  # type: ignore[no-any-return]
+        return step(params, state, values, self._data)
 
     def lane_step(self, params: Leaves, state: State, values: Values, data: Any = None) -> Stepped:
         """`step` for one lane: tensors without the axis of lanes."""
@@ -119,42 +126,44 @@ class Program:
         return loss, moved, state
 
     def _stacked_loss(self, params: Leaves, values: Values) -> torch.Tensor:
-        loss = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
-        return loss(params, values, self._data)  # type: ignore[no-any-return]
+        stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
+        losses: torch.Tensor = stacked(params, values, self._data)
+        return losses
 
     def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:
         named = dict(zip(self._names, values, strict=True))
-        return self._loss_and_gradient(params, named, data)[0]  # type: ignore[no-any-return]
+        loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
+        return loss
 
     def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
         own = {name: named[name] for name in self.declared.loss}
         data = self._data if data is None else data
-        return self._problem.loss_and_gradient(like(self._pattern, params), data, **own)
+        return self._problem.loss_and_gradient(like(self._like, params), data, **own)
 
     def describe(self, params: Leaves) -> str:
         """Return the problem's own words for one lane's parameters (B = 1), if it has any."""
-        lane = like(self._pattern, tuple(leaf[0] for leaf in params))
+        lane = like(self._like, tuple(leaf[0] for leaf in params))
         if hasattr(self._problem, "describe"):
             return str(self._problem.describe(lane))
         return "\n".join(
             f"{name} = {leaf.tolist()}"
-            for name, leaf in (
-                lane.items() if isinstance(lane, dict) else enumerate(lane)  # type: ignore[attr-defined]
-            )
+            for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
         )
 
     def _initial(self, lanes: Lanes, lane: int) -> Leaves:
         seed = int(lanes.seed[lane])
         if not self.declared.initial:  # a search has few seeds: as many as replicates
             if seed not in self._started:
-                self._started[seed] = leaves(self._problem.initial(seed))
+                self._pattern = self._problem.initial(seed)
+                self._started[seed] = leaves(self._like)
             return self._started[seed]
         own = {}
         for name in self.declared.initial:
             column = lanes.values.get(name)
             value = self._defaults[name] if column is None else float(column[lane])
-            own[name] = torch.tensor(value, dtype=self.dtype)
-        return leaves(self._problem.initial(seed, **own))
+            own[name] = torch.tensor(value)
+        self._pattern = self._problem.initial(seed, **own)
+        return leaves(self._like)
 
 
 def _traced(function: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:

@@ -79,9 +79,7 @@ def find(spec: str) -> Source:
     if place.endswith(".py"):
         path = Path(place).expanduser().absolute()
         text = _read(path)
-        source = Source(
-            spec=spec, cls=cls, path=str(path), sha256=hashlib.sha256(text).hexdigest()
-        )
+        source = Source(spec=spec, cls=cls, path=str(path), sha256=hashlib.sha256(text).hexdigest())
     else:
         here = str(Path.cwd())
         if here not in sys.path:

@@ -49,6 +49,7 @@ class Outcome:
         seconds: what fitting took.
         error: None, or one line.
         details: the traceback, where there is an error.
+        first: whether it was the worker's first pack, which waits for the worker to start.
     """
 
     fitted: Fitted | None
@@ -58,6 +59,7 @@ class Outcome:
     seconds: float
     error: str | None = None
     details: str = ""
+    first: bool = False
 
     def __repr__(self) -> str:
         return f"Outcome({self.error or 'fitted'})"
@@ -69,6 +71,7 @@ class Worker:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._programs: dict[tuple[Any, ...], Program] = {}
+        self._packs = 0
 
     def run(self, lanes: Lanes) -> Outcome:
         """Fit the lanes of one pack on one thread; errors of the problem come back as data."""
@@ -77,6 +80,7 @@ class Worker:
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()
         fitted, error, details = None, None, ""
+        self._packs += 1
         try:
             fitted = fit(self._program(lanes, device), lanes, self._recipe.plan)
         except Exception as caught:  # the user's code may raise anything
@@ -91,6 +95,7 @@ class Worker:
             seconds=time.perf_counter() - clock,
             error=error,
             details=details,
+            first=self._packs == 1,
         )
 
     def _program(self, lanes: Lanes, device: str) -> Program:

@@ -1,0 +1,42 @@
+# make search   set everything up and find the best learning rate of the course's fit
+# make test     set everything up and run the tests
+# make check    format, lint and types
+# make benchmark  shoal against Ray Tune with OptunaSearch, side by side
+# make clean    remove what these made (runs/ stays)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: search test check benchmark clean
+
+search: $(VENV)/installed
+	$(BIN)/shoal run
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/installed
+	$(BIN)/python benchmarks/against_ray_tune.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'shoal needs Python 3.11 or later; name one, as in: make PYTHON=python3.12' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/pip pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,60 @@
+"""What the tests share: running the command line, and comparing tables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas
+import pytest
+
+PLACE_AND_TIME = ["node", "device", "seconds", "started"]
+"""Columns that may differ between two runs of one search."""
+
+Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def shoal(tmp_path: Path) -> Shoal:
+    """Run ``shoal`` with arguments in the test's own folder; return what it printed."""
+
+    def run(
+        *arguments: object, timeout: float = 240, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "search", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def same_table() -> Callable[[Path, Path], None]:
+    """Compare the trials and curves of two run folders, all columns but place and time."""
+
+    def compare(one: Path, other: Path) -> None:
+        trials = [pandas.read_parquet(f / "trials.parquet") for f in (one, other)]
+        dropped = [table.drop(columns=PLACE_AND_TIME) for table in trials]
+        pandas.testing.assert_frame_equal(dropped[0], dropped[1], check_exact=True)
+        curves = [pandas.read_parquet(f / "curves.parquet") for f in (one, other)]
+        pandas.testing.assert_frame_equal(curves[0], curves[1], check_exact=True)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def one_ray() -> Iterator[None]:
+    """A Ray of four CPUs that the searches of this process share; starting one takes seconds."""
+    from search.cluster import connected
+
+    with connected(None, 4, 0):
+        yield

@@ -1,0 +1,139 @@
+"""The table of a search depends on its seed and arguments alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import search
+
+SPACE = {"lr": "1e-7:1e-3:log", "rule": "sgd,momentum,adam", "momentum": "0:0.99"}
+
+Same = Callable[[Path, Path], None]
+
+
+def arguments(sampler: str) -> dict[str, Any]:
+    """A search of six rounds over three rules: 96 trials of two replicates, in small packs."""
+    return {
+        "problem": "legendre-sine", "space": SPACE, "trials": 96, "replicates": 2, "steps": 60,
+        "report": 25, "seed": 3, "sampler": sampler, "round": 16, "pack": 8, "block": 4,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run folder of each sampler's search, inline and in one go."""
+    made: dict[str, Path] = {}
+
+    def folder(sampler: str) -> Path:
+        if sampler not in made:
+            out = tmp_path_factory.mktemp("reference") / sampler
+            search.run(**arguments(sampler), out=out, engine="inline")
+            made[sampler] = out
+        return made[sampler]
+
+    return folder
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_each_trial_and_replicate_has_one_row(
+    reference: Callable[[str], Path], sampler: str
+) -> None:
+    """As many rows as were asked for, each trial and replicate once, in order."""
+    trials = pandas.read_parquet(reference(sampler) / "trials.parquet")
+    expected = [(t, r) for t in range(96) for r in range(2)]
+    assert list(zip(trials["trial"], trials["replicate"], strict=True)) == expected
+    assert trials["lr"].between(1e-7, 1e-3).all()
+    assert trials.groupby("trial")["lr"].nunique().eq(1).all()
+    assert trials["lr"].nunique() == 96
+    assert set(trials["rule"]) == {"sgd", "momentum", "adam"}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+@pytest.mark.usefixtures("one_ray")
+def test_workers_and_engine_do_not_change_the_table(
+    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str, workers: int
+) -> None:
+    """Over 1, 2 and 4 workers of Ray Tune, and inline, the table is the same."""
+    out = tmp_path / "ray"
+    search.run(**arguments(sampler), out=out, engine="ray", workers=workers)
+    same_table(reference(sampler), out)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 5])
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+def test_a_search_stopped_after_any_round_goes_on_to_the_same_table(
+    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str, rounds: int
+) -> None:
+    """A folder that holds the first rounds and one pack of the next goes on to the same table."""
+    out = tmp_path / "stopped"
+    keep_rows(reference(sampler), out, lambda t: (t["round"] < rounds) | (
+        (t["round"] == rounds) & (t["pack"] == 1)))  # fmt: skip
+    result = search.run(out=out, engine="inline")
+    assert len(result.trials) == 192
+    same_table(reference(sampler), out)
+
+
+def test_a_later_round_may_have_ended_before_an_earlier_one(
+    tmp_path: Path, same_table: Same, reference: Callable[[str], Path]
+) -> None:
+    """Round 2 whole and round 1 not, as two rounds in flight leave it: the same table."""
+    out = tmp_path / "holes"
+    keep_rows(reference("tpe"), out, lambda t: t["round"].isin([0, 2]) | (t["pack"] == 0))
+    search.run(out=out, engine="inline")
+    same_table(reference("tpe"), out)
+
+
+def keep_rows(whole: Path, out: Path, keep: Callable[[pandas.DataFrame], pandas.Series]) -> None:
+    """Make `out` the run folder `whole` with some of its rows only."""
+    subprocess.run(["cp", "-r", whole, out], check=True)
+    trials = pandas.read_parquet(whole / "trials.parquet")
+    kept = trials[keep(trials)]
+    assert 0 < len(kept) < len(trials)
+    schema = pq.read_schema(whole / "trials.parquet")
+    pq.write_table(pa.Table.from_pandas(kept, schema, preserve_index=False), out / "trials.parquet")
+
+
+def test_a_driver_killed_at_any_moment_goes_on_to_the_same_table(
+    tmp_path: Path, same_table: Same, reference: Callable[[str], Path]
+) -> None:
+    """``kill -9`` of the driver again and again: the same command ends with the same table."""
+    out = tmp_path / "killed"
+    reference("tpe")  # its time is not to be counted
+    call = f"import search; search.run(**{arguments('tpe')!r}, out={str(out)!r}, engine='inline')"
+    kills = 0
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, "-c", call], stderr=subprocess.PIPE)
+        deadline, before = time.monotonic() + 60, parts(out)
+        while process.poll() is None and time.monotonic() < deadline:
+            if parts(out) >= before + 5:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.005)
+        _, errors = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, errors.decode()
+    assert kills >= 2
+    same_table(reference("tpe"), out)
+
+
+def parts(out: Path) -> int:
+    """Number of packs whose rows are in the run folder."""
+    if not (out / "search.toml").exists():
+        return 0
+    trials = search.load(out).trials
+    return len(trials.groupby(["round", "pack"]))

@@ -1,0 +1,82 @@
+"""Workers: what happens when one is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import search
+
+WATCHED = """
+import os, torch
+
+class Watched:
+    space = {{"lr": "0.0001:0.0004", "scale": "0.5:2"}}
+
+    def data(self):
+        return torch.linspace(-1, 1, 2000)
+
+    def initial(self, seed, scale):
+        with open({log!r}, "a") as file:
+            file.write(f"{{os.getpid()}}\\n")
+        return (scale * torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - torch.sin(data)
+        return (r * r).sum(), ((2 * r * data).sum(),)
+"""
+"""A problem whose initial parameters note which process made them, a line for each lane."""
+
+LANES = 32
+
+
+@pytest.mark.usefixtures("one_ray")
+def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
+    tmp_path: Path, same_table: Callable[[Path, Path], None]
+) -> None:
+    """A worker killed in mid-pack, with packs of 0.3 s: its pack runs again, every trial is there
+    once, and a new worker takes packs too."""
+    log, problem = tmp_path / "log", tmp_path / "watched.py"
+    problem.write_text(WATCHED.format(log=str(log)))
+    asked: dict[str, Any] = {
+        "problem": f"{problem}:Watched", "trials": 80 * LANES, "steps": 1500, "seed": 5,
+        "sampler": "random", "round": 8 * LANES, "pack": LANES, "block": LANES,
+        "engine": "ray", "workers": 2,
+    }  # fmt: skip
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        for _ in range(6000):
+            workers = by_worker(log)
+            if len(workers) == 2 and min(workers.values()) >= 2 * LANES:
+                killed.append(next(iter(workers)))
+                os.kill(killed[0], signal.SIGKILL)
+                return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    out = tmp_path / "out"
+    trials = search.run(**asked, out=out).trials
+    killer.join()
+    assert killed, "no worker was there to be killed"
+    assert trials["trial"].tolist() == list(range(80 * LANES))
+    assert set(trials["state"]) == {"complete"}
+    packs = {pid: count // LANES for pid, count in by_worker(log).items()}
+    new = [pid for pid in packs if pid not in list(packs)[:2]]
+    assert len(new) == 1, packs
+    assert packs[new[0]] >= 5, packs
+
+
+def by_worker(log: Path) -> Counter[int]:
+    """Lanes begun by each worker's process, in the order in which they came."""
+    lines = log.read_text().split() if log.exists() else []
+    return Counter(int(line) for line in lines if int(line) != os.getpid())

@@ -1,0 +1,64 @@
+"""Values that a problem returns: compared, converted and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+
+def tensors(data: Any) -> list[torch.Tensor]:
+    """The tensors of a problem's data, or none if it is not a tensor, a tuple or a dict of them."""
+    if isinstance(data, torch.Tensor):
+        return [data]
+    if isinstance(data, dict):
+        data = tuple(data.values())
+    if isinstance(data, tuple) and all(isinstance(item, torch.Tensor) for item in data):
+        return list(data)
+    return []
+
+
+def cast(data: Any, dtype: torch.dtype) -> Any:
+    """The data with its floating-point tensors in another dtype."""
+
+    def cast(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    if isinstance(data, torch.Tensor):
+        return cast(data)
+    if isinstance(data, dict):
+        return {key: cast(value) for key, value in data.items()}
+    return tuple(cast(value) for value in data)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a problem are equal, tensor for tensor."""
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b)
+
+
+def kind(value: Any) -> str:
+    """What a value is, for a message."""
+    if isinstance(value, torch.Tensor):
+        return describe(value.shape, value.dtype)
+    return f"a {type(value).__name__}"
+
+
+def describe(shape: Sequence[int], dtype: torch.dtype) -> str:
+    """A tensor's dtype and shape, for a message."""
+    return f"{str(dtype).removeprefix('torch.')} of shape {tuple(shape)}"
+
+
+def structure(value: Any) -> str:
+    """The structure of parameters, for a message."""
+    if isinstance(value, dict):
+        return f"a dict of {', '.join(map(str, value))}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return kind(value)
