@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from search.errors import BadInput, EngineError, RunFolderError, SearchError, SearchFailed
+from search.errors import (
+    BadInput,
+    EngineError,
+    Interrupted,
+    RunFolderError,
+    SearchError,
+    SearchFailed,
+)
 
 if TYPE_CHECKING:
     from search.api import load, run
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadInput",
     "EngineError",
+    "Interrupted",
     "Result",
     "RunFolderError",
     "SearchError",

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.driver import Means, run_prepared
+from search.driver import run_prepared
 from search.folder import RunFolder
+from search.means import Means
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result

@@ -11,13 +11,19 @@ from typing import Any, NoReturn
 
 import click
 
-from search.errors import BadInput, SearchError
+from search.errors import BadInput, Interrupted, SearchError
 
 BEGAN = time.monotonic()
 
 
 class Command(click.Group):
     """A group whose mistakes are one line on standard error."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         kwargs["standalone_mode"] = False
@@ -32,8 +38,6 @@ class Command(click.Group):
             _end(" ".join(error.format_message().split()), error.exit_code)
         except SearchError as error:
             _end(str(error), error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
-            _end("interrupted; the same command with the same --out goes on", 130)
         except BrokenPipeError:  # the reader of a pipe has gone
             sys.stderr.close()
             sys.exit(141)
@@ -120,7 +124,8 @@ def run(
         asked["space"] = {**before, **parse_assignments(space)}
 
     from search.api import new_folder
-    from search.driver import Means, run_prepared
+    from search.driver import run_prepared
+    from search.means import Means
     from search.preparation import prepare
     from search.progress import choose
     from search.result import Result

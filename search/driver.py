@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,20 +17,14 @@ import torch
 
 from search import environment, rows
 from search.budget import Budget
-from search.errors import BadInput, SearchFailed
+from search.errors import Interrupted, SearchFailed
 from search.folder import RunFolder
+from search.means import Means
 from search.preparation import Prepared
 from search.progress import Progress, Status
-from search.request import Request
 from search.rounds import Pack, Rounds
 from trainable.fit import Plan
 from trainable.worker import Outcome, Recipe
-
-ENGINES = ("auto", "ray", "inline")
-
-INLINE_UPDATES = 256 * 2000
-"""Up to so many updates in all, `auto` runs packs in the driver's process: Ray takes six seconds to
-start, in which one core fits some 500 lanes of the default problem."""
 
 ATTEMPTS = 2
 """How often a pack is tried that ends with an error of its problem."""
@@ -39,49 +34,6 @@ ALIKE = 2
 
 DEATHS = 2
 """How often a pack is begun anew after its workers died as often as Tune bears."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Means:
-    """What a search runs on; none of it changes the table.
-
-    Attributes:
-        workers: packs at once; None: one per GPU, else one per core.
-        address: a running Ray; None: RAY_ADDRESS if it is set, else one of our own.
-    """
-
-    engine: str = "auto"
-    workers: int | None = None
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise BadInput(f"unknown engine {self.engine!r}; known: {', '.join(ENGINES)}")
-        workers = self.workers
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
-            raise BadInput(f"workers must be a whole number, not {workers!r}")
-        if workers is not None and workers < 1:
-            raise BadInput(f"workers must be at least 1, not {workers}")
-        if self.engine == "inline" and self.address is not None:
-            raise BadInput("an address needs Ray; leave out --engine inline or --address")
-        if self.engine == "inline" and (workers or 1) > 1:
-            raise BadInput("the inline engine has one worker; use --engine ray for more")
-
-    @property
-    def ray_address(self) -> str | None:
-        """The running Ray to use, or None for one of our own."""
-        if self.engine == "inline":
-            return None
-        address = self.address or os.environ.get("RAY_ADDRESS")
-        return None if address == "local" else address
-
-    def choose(self, request: Request) -> str:
-        """Return the engine: from the arguments, never from a clock."""
-        if self.engine != "auto":
-            return self.engine
-        if self.ray_address is not None or (self.workers or 1) > 1 or torch.cuda.is_available():
-            return "ray"
-        return "inline" if request.lanes * request.steps <= INLINE_UPDATES else "ray"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +241,11 @@ def run_prepared(
         stack.callback(progress.end)
         for change in environment.differences(earlier[-1], now) if earlier else []:
             progress.say(f"this run folder was begun with {change}: last digits may differ")
-        report = Driver(prepared, folder, means, progress, began).run()
+        try:
+            report = Driver(prepared, folder, means, progress, began).run()
+        except KeyboardInterrupt:
+            command = f"shoal run --out {shlex.quote(str(folder.path))}"
+            raise Interrupted(f"interrupted; {command} goes on") from None
     return folder, report
 
 

@@ -4,7 +4,8 @@
     ├── BadInput         what was asked cannot be done; nothing was made or changed (exit code 2)
     ├── RunFolderError   the run folder cannot be read or written (exit code 1)
     ├── SearchFailed     nothing works: every lane so far has failed (exit code 1)
-    └── EngineError      Ray went away or never came (exit code 1)
+    ├── EngineError      Ray went away or never came (exit code 1)
+    └── Interrupted      Ctrl-C (exit code 130)
 
 Each message is one line: what is wrong, what is allowed, what to type.
 """
@@ -38,3 +39,9 @@ class SearchFailed(SearchError):
 
 class EngineError(SearchError):
     """Ray went away or never came."""
+
+
+class Interrupted(SearchError):
+    """Ctrl-C; what is done stays."""
+
+    exit_code = 130

@@ -102,7 +102,9 @@ class Live:
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
+        from rich.text import Text
 
+        self._text = Text
         self._console = Console(file=stream)
         self._live: Any = RichLive("starting", console=self._console, auto_refresh=False)
         self._live.start()
@@ -112,7 +114,8 @@ class Live:
         now = time.monotonic()
         if now - self._last >= LIVE_SECONDS:
             self._last = now
-            self._live.update(status.line() if status.done else "starting", refresh=True)
+            line = status.line() if status.done else "starting"
+            self._live.update(self._text(line), refresh=True)
 
     def say(self, message: str) -> None:
         self._console.print(message, markup=False, highlight=False)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 import search
 from search.command import main
+
+Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GOOD = """
 import torch
@@ -277,10 +279,10 @@ def silent_port() -> Iterator[int]:
 
 
 def test_a_port_that_is_no_ray_is_told_within_seconds(
-    place: Path, shoal: object, silent_port: int
+    place: Path, shoal: Shoal, silent_port: int
 ) -> None:
     """What listens but is no Ray is told in one line, within 15 s."""
-    done = shoal("run", "--address", f"127.0.0.1:{silent_port}", timeout=20)  # type: ignore[operator]
+    done = shoal("run", "--address", f"127.0.0.1:{silent_port}", timeout=20)
     assert done.returncode == 2
     assert done.stderr == (
         f"shoal: what listens at 127.0.0.1:{silent_port} does not answer as a Ray\n"
@@ -289,7 +291,7 @@ def test_a_port_that_is_no_ray_is_told_within_seconds(
 
 
 @pytest.mark.usefixtures("one_ray")
-def test_a_ray_that_refuses_our_token_is_told(place: Path, shoal: object, tmp_path: Path) -> None:
+def test_a_ray_that_refuses_our_token_is_told(place: Path, shoal: Shoal, tmp_path: Path) -> None:
     """A running Ray whose token we lack, or have wrong: one line, exit code 2, no folder."""
     address = ray.get_runtime_context().gcs_address
     wrong = tmp_path / "token"
@@ -300,7 +302,7 @@ def test_a_ray_that_refuses_our_token_is_told(place: Path, shoal: object, tmp_pa
         ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(wrong)}, "refuses our token"),
         (missing, "no-token (RAY_AUTH_TOKEN_PATH) cannot be read"),
     ):
-        done = shoal("run", "--address", address, timeout=20, **environment)  # type: ignore[operator]
+        done = shoal("run", "--address", address, timeout=20, **environment)
         assert done.returncode == 2, done.stderr
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
@@ -308,13 +310,13 @@ def test_a_ray_that_refuses_our_token_is_told(place: Path, shoal: object, tmp_pa
 
 
 @pytest.mark.usefixtures("one_ray")
-def test_a_running_ray_is_used_by_its_address(place: Path, shoal: object) -> None:
+def test_a_running_ray_is_used_by_its_address(place: Path, shoal: Shoal) -> None:
     """``--address`` and RAY_ADDRESS search on a running Ray, which goes on running."""
     address = ray.get_runtime_context().gcs_address
     small = ["run", "--trials", "32", "--steps", "5", "--quiet"]
-    done = shoal(*small, "--address", address, "--out", "one")  # type: ignore[operator]
+    done = shoal(*small, "--address", address, "--out", "one")
     assert done.returncode == 0, done.stderr
-    done = shoal(*small, "--out", "two", "--json", RAY_ADDRESS=address)  # type: ignore[operator]
+    done = shoal(*small, "--out", "two", "--json", RAY_ADDRESS=address)
     assert '"engine": "ray"' in done.stdout, done.stderr
     assert len(search.load(place / "two").trials) == 32
     assert ray.cluster_resources()["CPU"] == 4

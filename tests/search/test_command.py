@@ -1,0 +1,218 @@
+"""The command line, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas
+import pytest
+
+import search
+
+Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
+
+FLOOR = 8.817165410
+LARGEST_STABLE = 3.5579469e-6
+
+
+def test_the_default_search_finds_the_best_learning_rate_on_ray(
+    shoal: Shoal, tmp_path: Path
+) -> None:
+    """``shoal run`` as it comes: 1,024 trials over Ray Tune, the floor, and where the time went."""
+    done = shoal("run")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("cubic-sine-")
+    trials = pandas.read_parquet(folder / "trials.parquet")
+    assert trials["trial"].tolist() == list(range(1024))
+    best = trials.loc[trials["loss"].idxmin()]
+    assert FLOOR * (1 - 1e-6) < best["loss"] <= 8.8172
+    assert best["lr"] < LARGEST_STABLE
+    assert set(trials["state"]) == {"complete", "diverged"}
+    assert f'pandas.read_parquet("runs/{folder.name}/trials.parquet")' in done.stdout
+    spent = re.search(r"time +([\d.]+) s: (.*)", done.stdout)
+    assert spent is not None
+    parts = [float(seconds) for seconds in re.findall(r"([\d.]+) s \(", spent[2])]
+    assert sum(parts) == pytest.approx(float(spent[1]), rel=0.05)
+    for chatter in ("ray", "Ray", "WARNING", "Trial ", "View detailed"):
+        assert chatter not in done.stderr
+    assert not list((folder / "parts").iterdir())
+
+
+def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> None:
+    """``--json`` prints one object on standard output; its seconds sum to the wall time."""
+    began = time.monotonic()
+    done = shoal("run", "--trials", 40, "--steps", 20, "--out", "out", "--json", "--engine", "ray")
+    wall = time.monotonic() - began
+    told = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+    assert told["states"]["complete"] + told["states"]["diverged"] == 40
+    assert (told["fresh"], told["engine"], told["folder"]) == (40, "ray", "out")
+    assert 0.5 * wall < sum(told["seconds"].values()) < wall
+    assert set(told["seconds"]) == {
+        "start-up", "sampling", "fitting", "Ray Tune", "run folder", "waiting",
+    }  # fmt: skip
+    again = json.loads(shoal("run", "--out", "out", "--json").stdout)
+    assert again["fresh"] == 0
+    assert again["best"] == told["best"]
+
+
+def test_auto_runs_small_searches_without_ray(shoal: Shoal) -> None:
+    """``--engine auto`` chooses by the work that is asked for, and workers ask for Ray."""
+    small = json.loads(shoal("run", "--trials", 64, "--json").stdout)
+    assert small["engine"] == "inline"
+    asked = shoal("run", "--trials", 64, "--steps", 20, "--workers", 2, "--json")
+    assert json.loads(asked.stdout)["engine"] == "ray"
+
+
+def test_idle_workers_are_told_with_the_argument_that_helps(shoal: Shoal) -> None:
+    """More workers than packs in flight: how many stand idle, and what to type."""
+    done = shoal("run", "--trials", 16, "--steps", 5, "--workers", 3, "--pack", 8, "--round", 8)
+    assert (
+        "1 of 3 workers will stand idle: 2 packs are in flight at a time; "
+        "a smaller --pack than 8 or a larger --round than 8 helps"
+    ) in done.stderr
+
+
+def test_quiet_is_silent_on_standard_error(shoal: Shoal) -> None:
+    """``--quiet`` leaves the result and nothing else."""
+    done = shoal("run", "--trials", 16, "--steps", 5, "--quiet")
+    assert done.stderr == ""
+    assert done.stdout.startswith("best ")
+
+
+def test_a_terminal_sees_a_live_line(tmp_path: Path) -> None:
+    """On a terminal one line changes in place: trials, best loss, rate, time left."""
+    reader, writer = pty.openpty()
+    command = [sys.executable, "-m", "search", "run", "--trials", "96", "--out", "out"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=writer, env=environment
+    )
+    os.close(writer)
+    seen = b""
+    while chunk := _read(reader):
+        seen += chunk
+    os.close(reader)
+    assert process.stdout is not None
+    process.stdout.read()
+    process.stdout.close()
+    assert process.wait() == 0
+    text = seen.decode()
+    assert re.search(r"\d+/96 trials, best loss [\d.e+]+ at lr [\d.e-]+, [\d,]+ lanes/s", text)
+    assert "\x1b[2K" in text  # the line is erased and written anew
+
+
+def _read(handle: int) -> bytes:
+    try:
+        return os.read(handle, 65536)
+    except OSError:  # the other end of a terminal was closed
+        return b""
+
+
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
+    shoal: Shoal, tmp_path: Path, engine: str
+) -> None:
+    """SIGINT in mid-search: one line, exit code 130, rows kept, no Ray process left."""
+    arguments = ["run", "--trials", "256", "--steps", "1500", "--pack", "16", "--round", "32",
+                 "--sampler", "random", "--engine", engine, "--out", "out", "--quiet"]  # fmt: skip
+    command = [sys.executable, "-m", "search", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    parts = tmp_path / "out" / "parts"
+    while process.poll() is None and len(list(parts.glob("r*"))) < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors == "shoal: interrupted; shoal run --out out goes on\n"
+    kept = len(search.load(tmp_path / "out").trials)
+    assert 32 <= kept < 256
+    done = shoal(*arguments, "--json")
+    assert json.loads(done.stdout)["fresh"] == 256 - kept
+
+
+def test_results_are_a_table_csv_and_json(shoal: Shoal, tmp_path: Path) -> None:
+    """``shoal results``: a table of the best, or all rows as CSV and JSON."""
+    shoal("run", "--trials", 20, "--steps", 20, "--out", "out")
+    table = shoal("results", "out", "--best", 3).stdout.splitlines()
+    assert table[0].split()[:3] == ["trial", "lr", "loss"]
+    assert len(table) == 5
+    assert table[-1] == "3 of 20 trials, out"
+    trials = search.load(tmp_path / "out").trials
+    assert int(table[1].split()[0]) == trials.loc[trials["loss"].idxmin(), "trial"]
+    rows = json.loads(shoal("results", "out", "--json").stdout)
+    assert [row["trial"] for row in rows] == list(range(20))
+    assert rows[0]["lr"] == trials["lr"][0]
+    assert {row["loss"] for row in rows if row["state"] == "diverged"} == {None}
+    assert shoal("results", "out", "--csv", "rows.csv").returncode == 0
+    written = pandas.read_csv(tmp_path / "rows.csv")
+    assert written["loss"].tolist() == trials["loss"].tolist()
+    assert len(shoal("results", "out", "--best", 4, "--csv", "-").stdout.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("seed", "loss"), [(0, 12.286677), (1, 9.294828), (42, 9.045998), (1234, 8.922332)]
+)
+def test_fit_prints_what_the_course_prints(shoal: Shoal, seed: int, loss: float) -> None:
+    """``shoal fit``: the loss every 100 steps and the polynomial, to 1e-5 of the course's."""
+    lines = shoal("fit", "cubic-sine", "lr=1e-6", "--seed", seed).stdout.splitlines()
+    assert [int(line.split()[0]) for line in lines[:-1]] == list(range(99, 2000, 100))
+    assert float(lines[-2].split()[1]) == pytest.approx(loss, rel=1e-5)
+    assert re.fullmatch(r"Result: y = \S+ \+ \S+ x \+ \S+ x\^2 \+ \S+ x\^3", lines[-1])
+
+
+def test_a_fit_that_diverges_says_so(shoal: Shoal) -> None:
+    """A learning rate that is too high: the losses, then one line and exit code 1."""
+    done = shoal("fit", "lr=1e-4")
+    assert done.returncode == 1
+    assert done.stderr == "shoal: the fit diverged by step 100; try a smaller lr\n"
+
+
+def test_printed_losses_stand_in_the_curves_of_a_search(shoal: Shoal, tmp_path: Path) -> None:
+    """A lane of a search has the course's printed losses too, among other lanes."""
+    shoal("run", "--space", "lr=1e-7,1e-6,2e-6", "--trials", 12, "--replicates", 2, "--out", "out")
+    result = search.load(tmp_path / "out")
+    lanes = result.trials[result.trials["lr"] == 1e-6]
+    assert len(lanes) >= 2
+    curves = result.curves.set_index(["trial", "replicate", "step"])["loss"]
+    for trial in lanes["trial"].unique():
+        assert curves[trial, 0, 1999] == pytest.approx(12.286677, rel=1e-5)
+        assert curves[trial, 1, 1999] == pytest.approx(9.294828, rel=1e-5)
+
+
+def test_config_is_read_and_the_command_line_wins(shoal: Shoal, tmp_path: Path) -> None:
+    """``--config``: the same settings from TOML, also a search.toml of another search."""
+    (tmp_path / "search.toml").write_text(
+        'problem = "legendre-sine"\ntrials = 6\nsteps = 30\n'
+        '[space]\nlr = "1e-6:1e-5:log"\nrule = ["sgd", "adam"]\n'
+    )
+    assert shoal("run", "--config", "search.toml", "--trials", 5, "--out", "a").returncode == 0
+    one = search.load(tmp_path / "a")
+    assert len(one.trials) == 5
+    assert set(one.trials["rule"]) <= {"sgd", "adam"}
+    assert shoal("run", "--config", "a/search.toml", "--out", "b").returncode == 0
+    two = search.load(tmp_path / "b").trials
+    assert two["loss"].tolist() == one.trials["loss"].tolist()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """``shoal --help`` imports neither torch nor ray, pandas or optuna."""
+    code = (
+        "import sys\nfrom search.command import main\n"
+        "try:\n    main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'ray', 'pandas', 'optuna', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "NAME=VALUES" in done.stdout
