@@ -20,33 +20,6 @@ import search
 
 Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
 
-FLOOR = 8.817165410
-LARGEST_STABLE = 3.5579469e-6
-
-
-def test_the_default_search_finds_the_best_learning_rate_on_ray(
-    shoal: Shoal, tmp_path: Path
-) -> None:
-    """``shoal run`` as it comes: 1,024 trials over Ray Tune, the floor, and where the time went."""
-    done = shoal("run")
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert folder.name.startswith("cubic-sine-")
-    trials = pandas.read_parquet(folder / "trials.parquet")
-    assert trials["trial"].tolist() == list(range(1024))
-    best = trials.loc[trials["loss"].idxmin()]
-    assert FLOOR * (1 - 1e-6) < best["loss"] <= 8.8172
-    assert best["lr"] < LARGEST_STABLE
-    assert set(trials["state"]) == {"complete", "diverged"}
-    assert f'pandas.read_parquet("runs/{folder.name}/trials.parquet")' in done.stdout
-    spent = re.search(r"time +([\d.]+) s: (.*)", done.stdout)
-    assert spent is not None
-    parts = [float(seconds) for seconds in re.findall(r"([\d.]+) s \(", spent[2])]
-    assert sum(parts) == pytest.approx(float(spent[1]), rel=0.05)
-    for chatter in ("ray", "Ray", "WARNING", "Trial ", "View detailed"):
-        assert chatter not in done.stderr
-    assert not list((folder / "parts").iterdir())
-
 
 def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> None:
     """``--json`` prints one object on standard output; its seconds sum to the wall time."""
