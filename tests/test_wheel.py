@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
-    """Built, installed into an environment of its own, and run: inline and over Ray Tune."""
+    """Built, installed into an environment of its own, and run over Ray Tune."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("shoal-*.whl")
@@ -37,11 +37,10 @@ def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert told.count(str(site)) == 2
-    for engine in ("inline", "ray"):
-        command = [venv / "bin" / "shoal", "run", "--trials", "24", "--steps", "20", "--json"]
-        done = subprocess.run(
-            [*command, "--engine", engine], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, check=False, timeout=240,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["fresh"] == 24
+    command = [venv / "bin" / "shoal", "run", "--trials", "24", "--steps", "20", "--json"]
+    done = subprocess.run(
+        [*command, "--engine", "ray"], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fresh"] == 24
