@@ -1,6 +1,6 @@
 """Ridge regression by gradient descent: a problem of one's own.
 
-    shoal run examples/ridge.py:Ridge --space lr=1e-4:1e-2:log --space l2=1e-6:1:log
+shoal run examples/ridge.py:Ridge --space lr=1e-4:1e-2:log --space l2=1e-6:1:log
 """
 
 import torch

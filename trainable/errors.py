@@ -7,6 +7,8 @@ TrainableError
 
 from __future__ import annotations
 
+import re
+
 
 class TrainableError(Exception):
     """Root of the errors of `trainable`; the message is one line for the user."""
@@ -25,3 +27,21 @@ def one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     name = type(error).__name__
     return f"{name}: {lines[0]}" if lines else name
+
+
+_HINTS = (
+    (r"\.item\(\)", "it calls .item(), float() or int() on a tensor; keep it a tensor"),
+    (r"data-dependent control|Boolean value", "`if` or `while` on a tensor; use torch.where"),
+    (r"random", "it draws random numbers; what is random comes from initial(seed)"),
+    (r"dynamic shape|boolean mask|nonzero", "a shape that depends on values (a boolean mask?)"),
+    (r"inplace|in-place", "it writes in place; make a new tensor"),
+    (r"numpy|NumPy|data pointer", "it calls numpy; use torch"),
+    (r"\.backward\(\)|does not require grad", "it calls .backward(); write the gradient by hand"),
+)  # fmt: skip
+"""What torch says of code that cannot be stacked or traced, and what to do about it."""
+
+
+def explained(error: BaseException) -> str:
+    """What an error of a user's problem means, in one line."""
+    text = str(error)
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), one_line(error))

@@ -166,12 +166,16 @@ class Program:
         return leaves(self._like)
 
 
-def _traced(function: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
-    """Return the plain tensor operations of ``function(*arguments)``; data become constants."""
-    parameters = len(arguments)
-    if parameters == 2:
-        return make_fx(lambda a, b: function(a, b))(*arguments)
-    return make_fx(lambda a, b, c: function(a, b, c))(*arguments)
+def _traced(function: Callable[..., Any], *arguments: Leaves) -> torch.fx.GraphModule:
+    """Return the plain tensor operations of ``function(*arguments)``; data become constants.
+
+    Tracing tells its inputs apart by identity: one tensor given twice (two moments that begin as
+    the same zeros, say) would become one input. So each is copied first.
+    """
+    apart = [tuple(tensor.clone() for tensor in leaves) for leaves in arguments]
+    if len(apart) == 2:
+        return make_fx(lambda a, b: function(a, b))(*apart)
+    return make_fx(lambda a, b, c: function(a, b, c))(*apart)
 
 
 def _to(data: Any, device: torch.device) -> Any:
