@@ -37,8 +37,9 @@ OBJECT_STORE_BYTES = 256 << 20
 
 PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
 
-LONGEST_TEMP = 24
-"""Bytes of a temp folder's path that leave room for Ray's sockets in the 107 that Linux allows."""
+LONGEST_TEMP = 16
+"""Bytes of TMPDIR that leave room for Ray's sockets: 91 of the 107 that Linux allows are ours and
+Ray's (``/shoal-PID-XXXXXXXX/ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store``)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ from search import environment, rows
 from search.budget import Budget
 from search.errors import Interrupted, SearchFailed
 from search.folder import RunFolder
-from search.means import Means
+from search.means import Means, cores
+from search.packs import Pack
 from search.preparation import Prepared
 from search.progress import Progress, Status
-from search.rounds import Pack, Rounds
+from search.rounds import Rounds
 from trainable.fit import Plan
 from trainable.worker import Outcome, Recipe
 
@@ -115,7 +115,7 @@ class Driver:
         from search.cluster import connected
 
         means = self._means
-        workers = means.workers or self._gpus or len(os.sched_getaffinity(0))
+        workers = means.workers or self._gpus or cores()
         with connected(means.ray_address, workers, self._gpus) as cluster:
             from search.tuning import run_on_ray
 
@@ -136,8 +136,9 @@ class Driver:
         lanes = min(2 * request.round * request.replicates, request.lanes)
         packs = -(-lanes // request.pack)
         if workers > packs:
+            flight = "1 pack is" if packs == 1 else f"{packs} packs are"
             self._say(
-                f"{workers - packs} of {workers} workers will stand idle: {packs} packs are in "
+                f"{workers - packs} of {workers} workers will stand idle: {flight} in "
                 f"flight at a time; a smaller --pack than {request.pack} "
                 f"or a larger --round than {request.round} helps"
             )

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from search.means import cores
+
 PACKAGES = ("shoal", "torch", "ray", "optuna", "pandas", "pyarrow", "numpy")
 
 SAME_NUMBERS = ("shoal", "torch", "optuna", "numpy")
@@ -32,7 +34,7 @@ def entry() -> dict[str, Any]:
         "commit": _commit(),
         "host": platform.node(),
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from search.rounds import Pack, Rounds
+from search.packs import Pack
+from search.rounds import Rounds
 from trainable.worker import Outcome, Recipe, Worker
 
 WAIT_SECONDS = 0.2

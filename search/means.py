@@ -17,6 +17,13 @@ INLINE_UPDATES = 256 * 2000
 start, in which one core fits some 500 lanes of the default problem."""
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Means:
     """What a search runs on; none of it changes the table.

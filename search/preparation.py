@@ -214,6 +214,11 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     for name, dimension in space.items():
         if name not in shape_names and dimension.column == "str":
             raise BadInput(f"{name}={dimension.text}: {name} takes numbers")
+        if name in shape_names and dimension.column == "float" and not dimension.choices:
+            raise BadInput(
+                f"{name}={dimension.text}: {name} changes the program, so each value makes packs "
+                "of its own; give choices or whole numbers"
+            )
     for name, default in declared.shape.items():
         if default is None and name not in space:
             raise BadInput(f"{name} has no value; give one, as in --space {name}=16")

@@ -10,44 +10,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from search.errors import RunFolderError
+from search.packs import Pack, cut
 from search.request import Request
 from search.sampler import RoundSampler
 from search.space import Value
 from trainable.lanes import Lanes
-from trainable.rules import RULES
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pack:
-    """The lanes that one device runs together.
-
-    Attributes:
-        round, index: which round, and which pack in it.
-        columns: the hyperparameters of the lanes, as the results have them.
-        attempt: how often it ran before and ended with an error.
-        deaths: how often it was given up because its workers died.
-    """
-
-    round: int
-    index: int
-    lanes: Lanes
-    columns: Mapping[str, list[Value]]
-    attempt: int = 0
-    deaths: int = 0
-
-    @property
-    def name(self) -> str:
-        """Names its part in the run folder."""
-        return f"r{self.round:06d}-p{self.index:06d}"
 
 
 class Rounds:
@@ -186,7 +160,8 @@ class Rounds:
             columns = self._sampler.ask(round_, span.start, count, earlier)
             self._params[round_] = columns
             self._compare(span, columns)
-            packs = self._cut(round_, span.start, columns)
+            cut_packs = cut(self._request, self._shape_names, round_, span.start, columns)
+            packs = [pack for pack in cut_packs if not self._is_known(pack.lanes)]
         told = len(self._told) // self._request.round if self._sampler.learns else round_
         for old in [k for k in self._params if k < min(told, round_)]:
             del self._params[old]
@@ -232,56 +207,6 @@ class Rounds:
                         f"{asked!r} when asked again: another version of Optuna made it; "
                         "choose another --out"
                     )
-
-    def _cut(self, round_: int, first: int, columns: Mapping[str, list[Value]]) -> list[Pack]:
-        """Group the lanes of a round by shape hyperparameters and cut them into packs."""
-        groups: dict[tuple[Value, ...], list[tuple[int, int]]] = {}
-        for i in range(len(next(iter(columns.values())))):
-            key = tuple(columns[name][i] for name in self._shape_names)
-            lanes = groups.setdefault(key, [])
-            lanes.extend((i, r) for r in range(self._request.replicates))
-        packs = []
-        for key in sorted(groups, key=str):
-            lanes = groups[key]
-            for start in range(0, len(lanes), self._request.pack):
-                chosen = lanes[start : start + self._request.pack]
-                packs.append((key, chosen))
-        cut = [
-            self._pack(
-                round_,
-                index,
-                first,
-                columns,
-                dict(zip(self._shape_names, key, strict=True)),
-                chosen,
-            )
-            for index, (key, chosen) in enumerate(packs)
-        ]
-        return [pack for pack in cut if not self._is_known(pack.lanes)]
-
-    def _pack(
-        self,
-        round_: int,
-        index: int,
-        first: int,
-        columns: Mapping[str, list[Value]],
-        shape: dict[str, Value],
-        chosen: list[tuple[int, int]],
-    ) -> Pack:
-        own = {name: [values[i] for i, _ in chosen] for name, values in columns.items()}
-        replicate = torch.tensor([r for _, r in chosen])
-        lanes = Lanes(
-            trial=torch.tensor([first + i for i, _ in chosen]),
-            replicate=replicate,
-            seed=self._request.seed + replicate,
-            values={
-                name: torch.tensor(values, dtype=torch.float64)
-                for name, values in own.items()
-                if name not in self._shape_names
-            },
-            shape={"rule": next(iter(RULES)), **shape},
-        )
-        return Pack(round=round_, index=index, lanes=lanes, columns=own)
 
     def _is_known(self, lanes: Lanes) -> bool:
         return bool(self._known[lanes.trial.numpy(), lanes.replicate.numpy()].all())

@@ -11,7 +11,7 @@ from search.space import Space
 from trainable.lanes import STATES
 
 if TYPE_CHECKING:
-    from search.rounds import Pack
+    from search.packs import Pack
     from trainable.worker import Outcome
 
 KEY = ("trial", "replicate")

@@ -26,7 +26,8 @@ from ray.tune.search import Searcher
 
 from search.cluster import Cluster
 from search.errors import EngineError
-from search.rounds import Pack, Rounds
+from search.packs import Pack
+from search.rounds import Rounds
 from trainable.pack import IDLE
 from trainable.pack import Pack as PackTrainable
 from trainable.worker import Outcome, Recipe

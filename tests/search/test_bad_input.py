@@ -141,6 +141,7 @@ CASES = [
     ("run --space momentum=0:1", "unknown hyperparameter 'momentum'; this problem and sgd have"),
     ("run --space rule=newton", "unknown rule 'newton'; known: sgd, momentum, adam"),
     ("run --space rule=sgd,newton", "unknown rule 'sgd,newton'"),
+    ("run good.py:Good --space width=1:2", "width changes the program, so each value makes packs"),
     ("run good.py:NoSpace", "there is nothing to search; give --space, as in lr="),
     ("run good.py:NoSpace --space l2=0:1", "lr has no value; give one"),
     # numbers

@@ -27,10 +27,16 @@ Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> None:
     """``--json`` prints one object on standard output; its seconds sum to the wall time. What
-    matters is told all the same: how many workers stand idle, and what to type."""
+    matters is told all the same: how many workers stand idle, and what to type. A temp folder whose
+    path is too long for sockets, a home folder that is not there and a proxy do not matter."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    odd = {"TMPDIR": str(long), "HOME": "/nonexistent", "http_proxy": "http://127.0.0.1:9"}
+    before = set(Path("/tmp").glob("shoal-*"))
     began = time.monotonic()
     done = shoal("run", "--trials", 40, "--steps", 20, "--out", "out", "--json", "--engine", "ray",
-                 "--workers", 3, "--pack", 8, "--round", 8)  # fmt: skip
+                 "--workers", 3, "--pack", 8, "--round", 8, **odd)  # fmt: skip
+    assert set(Path("/tmp").glob("shoal-*")) == before
     wall = time.monotonic() - began
     told = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
@@ -122,11 +128,25 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
+    assert processes_with(f"shoal-{process.pid}-") == []
     assert errors == "shoal: interrupted; shoal run --out out goes on\n"
     kept = len(search.load(tmp_path / "out").trials)
     assert 16 <= kept < 96
     done = shoal(*arguments, "--json")
     assert json.loads(done.stdout)["fresh"] == 96 - kept
+
+
+def processes_with(text: str) -> list[str]:
+    """Command lines of live processes that have `text` in them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().decode(errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if text in line:
+            found.append(line)
+    return found
 
 
 def test_results_are_a_table_csv_and_json(shoal: Shoal, tmp_path: Path) -> None:
