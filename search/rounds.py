@@ -45,7 +45,7 @@ class Rounds:
         self._changed = threading.Condition()
         self._out = 0
         self._asking = self._all_asked = False
-        self._stopped = False
+        self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self._finished = finished
         self._tell(finished["trial"], finished["replicate"], finished["loss"], finished["state"])
@@ -57,8 +57,8 @@ class Rounds:
 
     def stop(self) -> None:
         """Ask no more."""
+        self._stop.set()
         with self._changed:
-            self._stopped = True
             self._changed.notify_all()
         self._thread.join()
 
@@ -127,8 +127,8 @@ class Rounds:
         try:
             for round_ in range(self._request.rounds):
                 with self._changed:
-                    self._changed.wait_for(lambda k=round_: self._stopped or self._may_ask(k))  # type: ignore[misc]
-                    if self._stopped:
+                    self._changed.wait_for(lambda k=round_: self._stop.is_set() or self._may_ask(k))  # type: ignore[misc]
+                    if self._stop.is_set():
                         return
                     self._asking = True
                 packs = self._ask(round_)
@@ -157,7 +157,9 @@ class Rounds:
             packs = []
         else:
             earlier = self._earlier(round_) if self._sampler.learns else []
-            columns = self._sampler.ask(round_, span.start, count, earlier)
+            columns = self._sampler.ask(round_, span.start, count, earlier, self._stop)
+            if self._stop.is_set():
+                return []
             self._params[round_] = columns
             self._compare(span, columns)
             cut_packs = cut(self._request, self._shape_names, round_, span.start, columns)

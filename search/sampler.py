@@ -7,6 +7,7 @@ that a search that goes on is given the same lanes. Samplers: Optuna's own.
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -52,9 +53,14 @@ class RoundSampler:
         )
 
     def ask(
-        self, round_: int, first: int, count: int, earlier: Iterable[FrozenTrial]
+        self,
+        round_: int,
+        first: int,
+        count: int,
+        earlier: Iterable[FrozenTrial],
+        stop: threading.Event,
     ) -> dict[str, list[Value]]:
-        """Return `count` values of each hyperparameter.
+        """Return `count` values of each hyperparameter, or fewer if `stop` is set meanwhile.
 
         Args:
             first: number of the round's first trial.
@@ -66,6 +72,8 @@ class RoundSampler:
             study = optuna.create_study(sampler=self._sampler(round_, first))
             study.add_trials(earlier)
             for _ in range(count):
+                if stop.is_set():
+                    break
                 params = {**self._fixed, **study.ask(self._searched).params}
                 for name, values in columns.items():
                     values.append(params[name])
