@@ -61,6 +61,14 @@ class Cluster:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return int(resources.get("GPU" if gpu else "CPU", 0))
 
+    def free(self, gpu: bool) -> str:
+        """Return how many of its slots are free, in words."""
+        import ray
+
+        kind = "GPU" if gpu else "CPU"
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+        return f"{free.get(kind, 0):g} of {self.slots(gpu)} {kind}s"
+
 
 def check_address(address: str) -> None:
     """Check, within 15 s, that a Ray answers at `address` and takes our token.

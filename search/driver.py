@@ -129,6 +129,7 @@ class Driver:
                 take=self._take,
                 given=self._given,
                 tick=self._tick,
+                say=self._say,
             )
 
     def _warn_idle(self, workers: int) -> None:

@@ -38,6 +38,9 @@ WORKER_DEATHS = 3
 SLOTS_SECONDS = 0.5
 """How often the cluster is asked for its slots."""
 
+PATIENCE_SECONDS = 20.0
+"""When to tell that no worker has come."""
+
 MOST_PENDING = 1 << 20
 
 Given = Callable[[Pack, Outcome | None, float], None]
@@ -63,6 +66,10 @@ class Hands:
             self._slots = alive if self._workers is None else min(alive, self._workers)
             self._asked = now
         return self._slots
+
+    def free(self) -> str:
+        """What of the cluster is free, in words."""
+        return self._cluster.free(self._gpu)
 
     @property
     def full(self) -> bool:
@@ -141,10 +148,14 @@ class NewestFirst(NotSaved, FIFOScheduler):
 
 
 class Returns(NotSaved, tune.Callback):
-    """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state."""
+    """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state; and tells
+    what of Tune's own messages matters: workers that die, and workers that do not come."""
 
-    def __init__(self, hands: Hands, given: Given, tick: Callable[[], None]) -> None:
-        self._hands, self._given, self._tick = hands, given, tick
+    def __init__(
+        self, hands: Hands, given: Given, tick: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
+        self._hands, self._given, self._tick, self._say = hands, given, tick, say
+        self._began: float | None = time.monotonic()  # None: a worker has come, or it was told
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -162,8 +173,26 @@ class Returns(NotSaved, tune.Callback):
             pack, since = self._hands.packs.pop(trial.trial_id)
             self._given(pack, None, time.monotonic() - since)
 
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        if trial.trial_id in self._hands.packs:
+            pack, _ = self._hands.packs[trial.trial_id]
+            self._say(f"pack {pack.name}: its worker died; it runs again")
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._began = None
+
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._tick()
+        if self._began is not None and time.monotonic() - self._began > PATIENCE_SECONDS:
+            self._began = None
+            self._say(
+                f"no worker has started in {PATIENCE_SECONDS:.0f} s: "
+                f"{self._hands.free()} are free; waiting on"
+            )
 
 
 def run_on_ray(
@@ -175,6 +204,7 @@ def run_on_ray(
     take: Callable[[], None],
     given: Given,
     tick: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> None:
     """Run the packs of `rounds` on `cluster` until every lane is told.
 
@@ -205,7 +235,7 @@ def run_on_ray(
             name="tune",
             storage_path=str(cluster.temp / "storage"),
             verbose=0,
-            callbacks=[Returns(hands, keep, lambda: tick(hands.slots))],
+            callbacks=[Returns(hands, keep, lambda: tick(hands.slots), say)],
             failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

@@ -115,9 +115,10 @@ def _read(handle: int) -> bytes:
 
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
-    shoal: Shoal, tmp_path: Path, engine: str
+    shoal: Shoal, tmp_path: Path, same_table: Callable[[Path, Path], None], engine: str
 ) -> None:
-    """SIGINT in mid-search: one line, exit code 130, rows kept, no Ray process left."""
+    """SIGINT in mid-search: one line, exit code 130, rows kept, no process left; then the table of
+    a search that was never stopped."""
     arguments = ["run", "--trials", "96", "--steps", "1500", "--pack", "8", "--round", "16",
                  "--sampler", "random", "--engine", engine, "--out", "out", "--quiet"]  # fmt: skip
     command = [sys.executable, "-m", "search", *arguments]
@@ -132,8 +133,13 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     assert errors == "shoal: interrupted; shoal run --out out goes on\n"
     kept = len(search.load(tmp_path / "out").trials)
     assert 16 <= kept < 96
-    done = shoal(*arguments, "--json")
+    done = shoal("run", "--out", "out", "--engine", "inline", "--json")
     assert json.loads(done.stdout)["fresh"] == 96 - kept
+    search.run(
+        trials=96, steps=1500, pack=8, round=16, sampler="random", out=tmp_path / "whole",
+        engine="inline",
+    )  # fmt: skip
+    same_table(tmp_path / "whole", tmp_path / "out")
 
 
 def processes_with(text: str) -> list[str]:

@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 import search
 
@@ -40,7 +40,7 @@ LANES = 32
 
 @pytest.mark.usefixtures("one_ray")
 def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
-    tmp_path: Path, same_table: Callable[[Path, Path], None]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A worker killed in mid-pack, with packs of 0.3 s: its pack runs again, every trial is there
     once, and a new worker takes packs too."""
@@ -65,8 +65,9 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     out = tmp_path / "out"
-    trials = search.run(**asked, out=out).trials
+    trials = search.run(**asked, out=out, progress=True).trials
     killer.join()
+    assert capsys.readouterr().err.count("its worker died; it runs again\n") == 1
     assert killed, "no worker was there to be killed"
     assert trials["trial"].tolist() == list(range(80 * LANES))
     assert set(trials["state"]) == {"complete"}
@@ -80,3 +81,35 @@ def by_worker(log: Path) -> Counter[int]:
     """Lanes begun by each worker's process, in the order in which they came."""
     lines = log.read_text().split() if log.exists() else []
     return Counter(int(line) for line in lines if int(line) != os.getpid())
+
+
+@pytest.mark.usefixtures("one_ray")
+def test_workers_that_do_not_come_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a Ray whose CPUs are all taken the search says so after 20 s, and waits on; it
+    begins as soon as one is free."""
+
+    @ray.remote(num_cpus=4)
+    class Hog:
+        def ready(self) -> bool:
+            return True
+
+    hog = Hog.remote()
+    ray.get(hog.ready.remote())
+    said: list[str] = []
+
+    def let_go() -> None:
+        for _ in range(900):
+            said.append(capsys.readouterr().err)
+            if "no worker has started" in "".join(said):
+                break
+            time.sleep(0.1)
+        ray.kill(hog)
+
+    helper = threading.Thread(target=let_go, daemon=True)
+    helper.start()
+    result = search.run(trials=8, steps=5, out=tmp_path / "out", engine="ray", progress=True)
+    helper.join()
+    assert "no worker has started in 20 s: 0 of 4 CPUs are free; waiting on\n" in "".join(said)
+    assert len(result.trials) == 8
