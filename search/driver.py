@@ -178,7 +178,7 @@ class Driver:
         self._rounds.finish(part)
         self._note_best(part)
         if outcome.error is not None:
-            self._note_failure(pack, outcome.error)
+            self._note_failure(pack, outcome.error, outcome.details)
         self._unwritten[pack.name] = part
         if self._rounds.done > self._rounds.failed:
             with self._budget.writing():
@@ -186,19 +186,20 @@ class Driver:
                     name, part = self._unwritten.popitem()
                     self._folder.add(name, part)
 
-    def _note_failure(self, pack: Pack, error: str) -> None:
+    def _note_failure(self, pack: Pack, error: str, details: str) -> None:
         """A pack failed for good; where nothing has ever worked, end the search.
 
         Failed rows are not written until something works, so that after a mend of what broke
         everything, the same command runs it all.
         """
         self._failures.append(error)
+        file = self._folder.log_error(pack.name, details or error)
         if len(self._failures) == 1:
-            self._say(f"pack {pack.name} failed: {error}")
+            self._say(f"pack {pack.name} failed: {error} (each failure in full: {file})")
         if self._rounds.done > self._rounds.failed:
             return
         if self._rounds.whole or self._failures == [error] * ALIKE:
-            raise SearchFailed(f"every pack so far failed; the last with {error}")
+            raise SearchFailed(f"every pack so far failed; the last with {error} (in full: {file})")
 
     def _note_best(self, table: pa.Table) -> None:
         loss = table["loss"].to_numpy()
@@ -215,6 +216,7 @@ class Driver:
             done=self._rounds.done,
             total=self._request.lanes,
             begun=self._begun,
+            unit="trials" if self._request.replicates == 1 else "lanes",
             best=self._best,
             best_lr=self._best_lr,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,

@@ -211,6 +211,16 @@ class RunFolder:
             raise RunFolderError(f"cannot write {file}: {error.strerror}") from error
         return list(earlier)
 
+    def log_error(self, pack: str, details: str) -> Path:
+        """Append a failed pack's traceback to ``errors.log``; return that file."""
+        file = self.path / "errors.log"
+        try:
+            with open(file, "a", encoding="utf-8") as handle:
+                handle.write(f"pack {pack}\n{details.rstrip()}\n\n")
+        except OSError as error:
+            raise RunFolderError(f"cannot write {file}: {error.strerror}") from error
+        return file
+
     def _part_files(self) -> list[Path]:
         return sorted((self.path / "parts").glob("[!._]*.parquet"))
 

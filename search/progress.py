@@ -18,6 +18,7 @@ class Status:
     Attributes:
         done, total: lanes.
         begun: lanes that were done before this process began.
+        unit: what to call them: trials, where each has one lane.
         best: the best loss so far (+inf: none); best_lr: its learning rate, if there is one.
         seconds: since the first pack began (0: none did).
     """
@@ -25,13 +26,14 @@ class Status:
     done: int
     total: int
     begun: int
+    unit: str
     best: float
     best_lr: float | None
     seconds: float
 
     def line(self) -> str:
         """The status in one line."""
-        parts = [f"{self.done:,}/{self.total:,} trials"]
+        parts = [f"{self.done:,}/{self.total:,} {self.unit}"]
         if math.isfinite(self.best):
             at = f" at lr {self.best_lr:.4g}" if self.best_lr is not None else ""
             parts.append(f"best loss {self.best:.6g}{at}")

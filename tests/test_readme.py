@@ -80,7 +80,7 @@ def test_the_python_of_the_readme_runs(printed: tuple[Path, dict[str, str]]) -> 
     problem, *scripts = PYTHON
     assert problem in (ROOT / "examples" / "ridge.py").read_text()
     script = printed[0] / "readme.py"
-    script.write_text("\n".join([*scripts, "assert len(trials) == 512 and len(result.curves)"]))
+    script.write_text("\n".join([*scripts, "assert len(trials) == 256 and len(result.curves)"]))
     subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
 
 
