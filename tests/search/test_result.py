@@ -165,6 +165,5 @@ def test_a_search_in_which_nothing_works_ends_with_the_error(tmp_path: Path) -> 
     assert search.load(tmp_path / "out").trials.empty
     log = (tmp_path / "out" / "errors.log").read_text()
     assert 'raise RuntimeError("the data' in log
-    assert 'problem.py", line 12' in log
     flag.unlink()
     assert search.run(out=tmp_path / "out", engine="inline").states()["complete"] == 64
