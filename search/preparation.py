@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import trainable
 from search.errors import BadInput
 from search.folder import RunFolder
@@ -236,7 +238,8 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         for i in range(max((len(values) for values in numbers.values()), default=1))
     ]
     checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
-    sizes = _sizes(asked, checked.lane_bytes, "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    sizes = _sizes(asked, checked.lane_bytes, device)
     request = Request(
         problem=asked["problem"],
         source=source.sha256,
