@@ -13,7 +13,7 @@ import torch
 import trainable
 from search.errors import BadInput
 from search.folder import RunFolder
-from search.request import SAMPLERS, Request, check_numbers
+from search.request import Request, check_numbers
 from search.space import Dimension, Space, parse
 
 DEFAULTS: Mapping[str, Any] = {
@@ -254,7 +254,6 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         diverge_factor=float(asked["diverge_factor"]),
         **sizes,
     )
-    assert request.sampler in SAMPLERS
     return Prepared(
         request=request, source=source, defaults=defaults, shape_names=shape_names, folder=None
     )
