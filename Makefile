@@ -2,6 +2,7 @@
 # make test     set everything up and run the tests
 # make check    format, lint and types
 # make benchmark  shoal against Ray Tune with OptunaSearch, side by side
+# make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
 # make clean    remove what these made (runs/ stays)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test check benchmark clean
+.PHONY: search test check benchmark cluster clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -24,6 +25,9 @@ check: $(VENV)/installed-dev
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/against_ray_tune.py
+
+cluster: $(VENV)/installed-dev
+	$(BIN)/python tests/cluster/three_hosts.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -88,6 +88,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
+    envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
 )
 @click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")

@@ -81,6 +81,7 @@ class Driver:
         self._unwritten: dict[str, pa.Table] = {}
         self._first_pack: float | None = None
         self._notes: list[str] = []
+        self._without_cuda: set[str] = set()
 
     def run(self) -> Report:
         """Run until every lane is told; merge the folder; say where the time went."""
@@ -119,6 +120,8 @@ class Driver:
         with connected(means.ray_address, workers, self._gpus) as cluster:
             from search.tuning import run_on_ray
 
+            if means.ray_address is not None:
+                self._recipe = replace(self._recipe, gpu=cluster.slots(gpu=True) > 0)
             limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self._recipe.gpu), limit or 1 << 30))
             run_on_ray(
@@ -144,6 +147,13 @@ class Driver:
                 f"or a larger --round than {request.round} helps"
             )
 
+    def _warn_without_cuda(self, outcome: Outcome) -> None:
+        if self._recipe.gpu and outcome.on_cpu and outcome.node not in self._without_cuda:
+            self._without_cuda.add(outcome.node)
+            self._say(
+                f"{outcome.node} counts GPUs but torch finds no CUDA there: it fits on the CPU"
+            )
+
     def _say(self, message: str) -> None:
         self._notes.append(message)
         self._progress.say(message)
@@ -162,6 +172,7 @@ class Driver:
         """A pack came back: keep its rows, or try it again."""
         if outcome is not None:
             self._budget.give(outcome.seconds, held, outcome.first)
+            self._warn_without_cuda(outcome)
         else:
             self._budget.give(0.0, held, first=False)
         if outcome is None:

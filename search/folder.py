@@ -22,6 +22,7 @@ import tomli_w
 
 from search import rows
 from search.errors import BadInput, RunFolderError
+from search.placing import place
 from search.request import FORMAT, Request
 from trainable.source import Source
 
@@ -63,7 +64,7 @@ class RunFolder:
                 rows.trials_schema(request.space).empty_table(), beside / "trials.parquet"
             )
             pq.write_table(rows.CURVES.empty_table(), beside / "curves.parquet")
-            beside.rename(path)
+            place(beside, path)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
             raise BadInput(f"cannot make {path}: {error.strerror}; choose another --out") from error

@@ -13,6 +13,7 @@ import torch
 import trainable
 from search.errors import BadInput
 from search.folder import RunFolder
+from search.placing import reserved
 from search.request import Request, check_numbers
 from search.space import Dimension, Space, parse
 
@@ -81,7 +82,7 @@ def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
     asked = {key: value for key, value in asked.items() if key not in WRITTEN}
     check_numbers(dict(asked))
     space = _asked_space(asked.get("space", {}))
-    if out is not None and out.exists():
+    if out is not None and out.exists() and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out))
     try:
         return _begin({**DEFAULTS, **asked}, space)

@@ -51,7 +51,12 @@ def fit_once(
         defaults = default_values(declared, (rule,), given)
         check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
         program = Program(
-            cls, rule=rule, shape=shape, defaults={**defaults, **values}, block=1, device="cpu"
+            cls,
+            rule=rule,
+            shape=shape,
+            defaults={**defaults, **values},
+            block=1,
+            device="cuda" if torch.cuda.is_available() else "cpu",
         )
     except TrainableError as error:
         raise BadInput(str(error)) from error

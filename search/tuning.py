@@ -223,7 +223,7 @@ def run_on_ray(
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # deaths are told by us
     tuner = tune.Tuner(
-        tune.with_resources(PackTrainable, {"cpu": 1, "gpu": 1 if recipe.gpu else 0}),
+        tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
         tune_config=tune.TuneConfig(
             search_alg=PackSearcher(hands, ray.put(recipe), take),
             scheduler=NewestFirst(hands),

@@ -1,5 +1,4 @@
-"""A Ray cluster inside a SLURM allocation."""
+"""A Ray cluster inside a SLURM allocation, and the queue commands around it.
 
-from __future__ import annotations
-
-__all__: list[str] = []
+It launches a command that it is given, and knows nothing of what the command does.
+"""

@@ -61,6 +61,11 @@ class Outcome:
     details: str = ""
     first: bool = False
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it was fitted on a CPU."""
+        return self.device.startswith("cpu")
+
     def __repr__(self) -> str:
         return f"Outcome({self.error or 'fitted'})"
 
@@ -90,7 +95,7 @@ class Worker:
         return Outcome(
             fitted=fitted,
             node=socket.gethostname(),
-            device=_device_name(device),
+            device=_device_name(device, self._recipe.gpu),
             started=started,
             seconds=time.perf_counter() - clock,
             error=error,
@@ -114,8 +119,9 @@ class Worker:
         return self._programs[key]
 
 
-def _device_name(device: str) -> str:
-    if device == "cpu":
-        return "cpu"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
-    return f"cuda:{visible[0]}"
+def _device_name(device: str, gpu: bool) -> str:
+    """The device by the host's own numbering; a slot of a GPU without CUDA keeps its number."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    if device == "cuda":
+        return f"cuda:{visible}"
+    return f"cpu for gpu:{visible}" if gpu else "cpu"

@@ -1,0 +1,79 @@
+"""``python -P -m slurm``: what the batch scripts and the supervisor call on the nodes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from slurm.errors import BadInput, SlurmError
+
+
+def main(words: list[str]) -> int:
+    """Run a role; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -P -m slurm", description=__doc__)
+    roles = parser.add_subparsers(dest="part", required=True)
+    batch = roles.add_parser("supervise", help="in a batch script: a cluster, and a command on it")
+    batch.add_argument("--prefix", default=os.environ.get("SHOAL_PREFIX", ""))
+    batch.add_argument("--interface", default=os.environ.get("SHOAL_INTERFACE", ""))
+    batch.add_argument("command", nargs=argparse.REMAINDER)
+    node = roles.add_parser("agent", help="in a step: Ray on one node")
+    node.add_argument("--role", choices=("head", "worker"), required=True)
+    node.add_argument("--folder", type=Path, required=True)
+    node.add_argument("--node", required=True)
+    node.add_argument("--job", required=True)
+    node.add_argument("--interface")
+    for name in ("life", "cpus", "gpus", "memory", "expected"):
+        node.add_argument(f"--{name}", type=int, required=True)
+    asked = parser.parse_args(words)
+    try:
+        return _supervise(asked) if asked.part == "supervise" else _agent(asked)
+    except SlurmError as error:
+        print(f"shoal: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+def _supervise(asked: argparse.Namespace) -> int:
+    from slurm import commands
+    from slurm.allocation import parse
+    from slurm.jobfolder import JobFolder
+    from slurm.supervisor import Orders, Supervisor, place
+
+    number = os.environ.get("SLURM_JOB_ID")
+    if number is None:
+        raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+    job = number
+    if "SLURM_ARRAY_TASK_ID" in os.environ:  # the plain id would requeue its siblings
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
+    allocation = parse(commands.show_job(number))
+    if not allocation.shares:
+        raise SlurmError(f"SLURM names no nodes of job {number}")
+    where = place(command, job)
+    life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    folder = JobFolder.make(where.absolute(), life)
+    os.environ["SHOAL_OUT"] = str(where.parent.parent)
+    orders = Orders(
+        command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
+    )
+    node = os.environ.get("SLURMD_NODENAME", allocation.shares[0].node)
+    return Supervisor(allocation, folder, orders, node=node, job=job).run()
+
+
+def _agent(asked: argparse.Namespace) -> int:
+    from slurm.agent import Agent, Role
+    from slurm.allocation import Share
+    from slurm.jobfolder import JobFolder
+
+    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
+    role = Role(
+        head=asked.role == "head", share=share, expected=asked.expected, job=asked.job,
+        interface=asked.interface,
+    )  # fmt: skip
+    return Agent(role, JobFolder(asked.folder, asked.life)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

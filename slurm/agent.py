@@ -1,0 +1,232 @@
+"""The node agent: Ray on one node of the allocation, for as long as the step lives.
+
+Its role and its share of the node are said to it. It gives Ray a closed temp folder on the node's
+own disk, publishes where the head is, and leaves nothing behind: no process and no folder.
+A worker's agent that loses head and batch host puts the job back into the queue.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurm import commands, temp
+from slurm.addresses import answers, own_address
+from slurm.allocation import Share
+from slurm.ending import put_back
+from slurm.errors import ClusterError, SlurmError
+from slurm.jobfolder import JobFolder
+from slurm.processes import adopt_orphans, end_descendants
+from slurm.ray_nodes import count_nodes
+
+HEAD_SECONDS = 120.0
+"""How long a worker waits for the head."""
+
+START_SECONDS = 90.0
+POLL_SECONDS = 0.2
+
+LOST_SECONDS = 15.0
+"""How long the head may be out of reach before a worker's agent asks whether it still lives."""
+
+SILENT_SECONDS = 30.0
+"""How long the batch host may say nothing before it counts as lost."""
+
+GIVE_UP_SECONDS = 150.0
+
+WATCH_SECONDS, ASK_SECONDS = 2.0, 8.0
+"""How often a worker's agent looks for the head; and how often, once it is lost, asks SLURM."""
+
+LEAST_STORE, MOST_STORE = 80 << 20, 512 << 20
+"""Bytes of the object store: lanes and results are small, and 75 MiB are Ray's least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What an agent is told.
+
+    Attributes:
+        head: whether this node has the head.
+        expected: nodes of the allocation.
+        job: the id to requeue by.
+        interface: the network interface to use, such as ``ib0``, or None to find one.
+    """
+
+    head: bool
+    share: Share
+    expected: int
+    job: str
+    interface: str | None
+
+
+def store_bytes(share: Share) -> int:
+    """Bytes of the object store on a node."""
+    try:
+        shm = shutil.disk_usage("/dev/shm").free // 2
+    except OSError:
+        shm = MOST_STORE
+    eighth = share.memory // 8 if share.memory else MOST_STORE
+    return max(LEAST_STORE, min(MOST_STORE, eighth, shm))
+
+
+def ray_command(role: Role, *, address: str, head: str | None, temp_dir: Path) -> list[str]:
+    """Return the command that runs Ray's own part of a node in the foreground.
+
+    Args:
+        address: this node's.
+        head: the head's HOST:PORT; None on the head itself.
+    """
+    share, store = role.share, store_bytes(role.share)
+    where = ["--head", "--port=0", "--include-dashboard=false"]
+    if head is not None:
+        where = [f"--address={head}"]
+    memory = [f"--memory={max(share.memory - store, 1 << 20)}"] if share.memory else []
+    return [
+        sys.executable, "-P", "-m", "ray.scripts.scripts", "start", *where,
+        f"--node-ip-address={address}", f"--num-cpus={share.cpus}", f"--num-gpus={share.gpus}",
+        *memory, f"--object-store-memory={store}", f"--temp-dir={temp_dir}",
+        "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", "--block",
+    ]  # fmt: skip
+
+
+class Agent:
+    """Runs one node's Ray."""
+
+    def __init__(self, role: Role, folder: JobFolder) -> None:
+        self._role, self._folder = role, folder
+        self._ray: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Run until Ray or the step ends; return the exit code.
+
+        Raises:
+            ClusterError: Ray did not start, or the head did not come.
+        """
+        adopt_orphans()
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(sign, _leave)
+        temp.remove_left_over()
+        parent = temp.make(self._role.job)
+        try:
+            return self._head(parent) if self._role.head else self._worker(parent)
+        finally:
+            for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(sign, signal.SIG_IGN)
+            end_descendants()
+            shutil.rmtree(parent, ignore_errors=True)
+
+    def _head(self, parent: Path) -> int:
+        own = own_address(self._role.interface)
+        inside = parent / "r"
+        ray = self._start(ray_command(self._role, address=own, head=None, temp_dir=inside))
+        address = self._await_address(ray, inside / "ray_current_cluster")
+        _await_port(ray, address)
+        self._folder.publish("head", {"address": address, "node": self._role.share.node})
+        _say(f"the head is up at {address}")
+        counted: dict[str, Any] = {}
+        while ray.poll() is None:
+            now = count_nodes(address)
+            if now is not None and now != counted:
+                counted = now
+                self._folder.publish("cluster", now)
+            pause = 0.5 if len(counted.get("nodes", {})) < self._role.expected else 2.0
+            with suppress(subprocess.TimeoutExpired):
+                ray.wait(pause)
+        _say(f"Ray's head ended with exit code {ray.returncode}")
+        return 1
+
+    def _worker(self, parent: Path) -> int:
+        head = self._await_head()
+        own = own_address(self._role.interface, towards=head)
+        ray = self._start(ray_command(self._role, address=own, head=head, temp_dir=parent / "r"))
+        last_seen = asked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if answers(head):
+                last_seen = now
+                if ray.poll() is not None:
+                    _say(f"Ray ended with exit code {ray.returncode}")
+                    return 1
+            lost = now - last_seen
+            if lost > LOST_SECONDS and now - asked > ASK_SECONDS:
+                asked = now
+                if self._batch_host_is_gone():
+                    return self._put_back()
+            if lost > GIVE_UP_SECONDS:
+                raise ClusterError(f"the head at {head} has been out of reach for {lost:.0f} s")
+            time.sleep(WATCH_SECONDS)
+
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        self._ray = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return self._ray
+
+    def _await_address(self, ray: subprocess.Popen[bytes], file: Path) -> str:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if ray.poll() is not None:
+                raise ClusterError(f"ray start ended with exit code {ray.returncode}")
+            with suppress(OSError):
+                address = file.read_text(encoding="utf-8").strip()
+                if address:
+                    return address
+            time.sleep(POLL_SECONDS)
+        raise ClusterError(f"ray start did not say its address in {START_SECONDS:.0f} s")
+
+    def _await_head(self) -> str:
+        deadline = time.monotonic() + HEAD_SECONDS
+        while time.monotonic() < deadline:
+            head = self._folder.read("head")
+            if head is not None:
+                return str(head["address"])
+            if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
+                raise ClusterError("the batch host went away before the head was up")
+            time.sleep(POLL_SECONDS)
+        raise ClusterError(f"no head came in {HEAD_SECONDS:.0f} s")
+
+    def _batch_host_is_gone(self) -> bool:
+        """Whether the batch host is dead by SLURM's word, or by its own long silence.
+
+        This node may be the one that is cut off: then SLURM does not answer, and nothing is done.
+        """
+        head = (self._folder.read("head") or {}).get("node")
+        try:
+            state = commands.node_states([str(head)]).get(str(head), "") if head else ""
+        except SlurmError:
+            return False
+        dead = state.startswith(("down", "fail")) or state.endswith("*")
+        return dead or self._folder.silence() > SILENT_SECONDS
+
+    def _put_back(self) -> int:
+        why = "the batch host is lost"
+        try:
+            _say(put_back(self._role.job, self._folder, why))
+        except ClusterError as error:
+            _say(str(error))
+            self._folder.note_end(str(error))
+            commands.cancel(self._role.job)  # nobody else is left to end it
+        return 1
+
+
+def _leave(number: int, frame: object) -> None:
+    _say(f"ended by signal {number}")
+    raise SystemExit(128 + number)
+
+
+def _say(message: str) -> None:
+    print(f"shoal: {socket.gethostname()}: {message}", flush=True)
+
+
+def _await_port(ray: subprocess.Popen[bytes], address: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(address):
+        if ray.poll() is not None or time.monotonic() > deadline:
+            raise ClusterError(f"Ray's head does not answer at {address}")
+        time.sleep(POLL_SECONDS)

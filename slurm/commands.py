@@ -1,0 +1,102 @@
+"""SLURM's own commands: the one place that runs them.
+
+Each is asked once for all, never once a node, and none needs accounting (``sacct``).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from slurm.errors import BadInput, SlurmError
+
+SECONDS = 30.0
+"""How long an answer may take: a busy controller takes its time."""
+
+
+def require(tool: str, instead: str) -> None:
+    """Check that SLURM's command `tool` is on this machine.
+
+    Args:
+        instead: what the user may type where there is no SLURM.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if shutil.which(tool) is None:
+        raise BadInput(f"{tool} is not on this machine: go to a SLURM login node, or {instead}")
+
+
+def ask(*command: str, text: str | None = None) -> str:
+    """Run a SLURM command and return what it prints.
+
+    Args:
+        text: its standard input.
+
+    Raises:
+        SlurmError: it failed; the message has SLURM's own words.
+    """
+    try:
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=SECONDS,
+            errors="replace", check=False, stdin=subprocess.DEVNULL if text is None else None,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise BadInput(f"{command[0]} is not on this machine: go to a SLURM node") from None
+    except subprocess.TimeoutExpired:
+        raise SlurmError(f"{command[0]} gave no answer in {SECONDS:.0f} s") from None
+    if done.returncode != 0:
+        words = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise SlurmError(f"{command[0]}: {words.removeprefix(f'{command[0]}: ')}")
+    return done.stdout
+
+
+def show_job(job: str) -> str:
+    """Return ``scontrol show job -d`` of one job: all that SLURM knows of it."""
+    return ask("scontrol", "show", "job", "-d", job)
+
+
+def node_states(nodes: Sequence[str]) -> dict[str, str]:
+    """Return SLURM's states of nodes, such as ``mixed`` or ``down*``: one question for all."""
+    told = ask("sinfo", "--noheader", "--Node", "--nodes", ",".join(nodes), "--format=%N %T")
+    return dict(line.split(None, 1) for line in told.splitlines() if line.strip())
+
+
+def usable_nodes(partition: str) -> int:
+    """Return how many nodes of a partition are not down, drained or failed."""
+    bad = ("down", "drain", "fail", "inval", "unk", "power", "boot")
+    told = ask("sinfo", "--noheader", "--Node", "--partition", partition, "--format=%N %T")
+    states = dict(line.split(None, 1) for line in told.splitlines() if line.strip())
+    return sum(not state.startswith(bad) and not state.endswith("*") for state in states.values())
+
+
+def requeue(job: str) -> None:
+    """Put a job back into the queue; it begins anew with its batch script.
+
+    Raises:
+        SlurmError: it cannot, as where the site has switched it off.
+    """
+    ask("scontrol", "requeue", job)
+
+
+def exclude(job: str, node: str) -> None:
+    """Keep a pending job off a node.
+
+    Raises:
+        SlurmError: SLURM does not allow it.
+    """
+    ask("scontrol", "update", f"JobId={job}", f"ExcNodeList={node}")
+
+
+def cancel(job: str) -> None:
+    """End a job."""
+    ask("scancel", job)
+
+
+def end_steps(job: str) -> None:
+    """Ask all steps of a job to end, but not its batch script.
+
+    A SIGTERM to srun itself kills its step at once, with no time to tidy up.
+    """
+    ask("scancel", "--signal=TERM", job)

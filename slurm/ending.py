@@ -1,0 +1,61 @@
+"""How a job that has lost its cluster goes on: back into the queue, where SLURM lets it."""
+
+from __future__ import annotations
+
+from slurm import commands
+from slurm.allocation import parse
+from slurm.errors import ClusterError, SlurmError
+from slurm.jobfolder import JobFolder
+
+MOST_REQUEUES = 5
+"""How often a job is put back into the queue by us, so that it does not go round for ever."""
+
+
+def put_back(
+    job: str, folder: JobFolder, why: str, bad_node: str | None = None, most: int = MOST_REQUEUES
+) -> str:
+    """Put a job back into the queue; return what was done, in words.
+
+    Args:
+        job: its id; of one task of an array ``ID_TASK``.
+        why: what happened, for the log.
+        most: how often it may have been.
+        bad_node: a node that the next life is kept off, where enough others are left.
+
+    Raises:
+        ClusterError: it cannot be put back; the message says why and how to go on.
+    """
+    again = "submit it again with the same --out and it goes on"
+    if folder.count_requeue() > most:
+        times = "once" if most == 1 else f"{most} times"
+        raise ClusterError(f"{why}; put back into the queue {times} already; {again}")
+    try:
+        commands.requeue(job)
+    except SlurmError as error:
+        if not _on_its_way(job):  # another node's agent may have been quicker
+            raise ClusterError(f"{why}; SLURM does not requeue it ({error}); {again}") from None
+    message = f"{why}; job {job} is back in the queue and goes on from its run folder"
+    if bad_node is not None and _leave_out(job, bad_node):
+        message += f", without {bad_node}"
+    folder.note_end(message)
+    return message
+
+
+def _on_its_way(job: str) -> bool:
+    try:
+        return parse(commands.show_job(job)).state in ("PENDING", "COMPLETING", "REQUEUED")
+    except SlurmError:
+        return False
+
+
+def _leave_out(job: str, node: str) -> bool:
+    """Keep the next life off `node`, if SLURM lets us and enough other nodes are left."""
+    try:
+        fields = parse(commands.show_job(job)).fields
+        least = int(fields.get("NumNodes", "1").partition("-")[0])
+        if commands.usable_nodes(fields.get("Partition", "")) <= least:
+            return False
+        commands.exclude(job, node)
+    except (SlurmError, ValueError):
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""What can go wrong around SLURM.
+
+    SlurmError
+    ├── BadInput       what was asked cannot be done; nothing was made or changed (exit code 2)
+    └── ClusterError   the cluster did not come up, or went away (exit code 1)
+
+Each message is one line: what is wrong, what is allowed, what to type.
+"""
+
+from __future__ import annotations
+
+
+class SlurmError(Exception):
+    """Root of the errors of `slurm`."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__("".join(c if c.isprintable() else "?" for c in line))
+
+
+class BadInput(SlurmError, ValueError):
+    """What was asked cannot be done; nothing was made or changed."""
+
+    exit_code = 2
+
+
+class ClusterError(SlurmError):
+    """The cluster did not come up, or went away."""

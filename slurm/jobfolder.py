@@ -1,0 +1,126 @@
+"""The job folder: where the processes of one job meet, on the disk that all its nodes see.
+
+    OUT/slurm/JOBID/
+      token             the cluster's token, mode 600 in a folder of mode 700
+      head.json         where this life's head is
+      cluster.json      the nodes that Ray counts, and their resources
+      alive             touched by the batch host while it lives
+      node-NAME.log     what the agent and Ray say on one node
+      requeues          how often we have put the job back into the queue
+      end               why it ended, in one line
+
+Every file that another process reads is replaced whole by rename.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from slurm.errors import BadInput
+
+
+class JobFolder:
+    """The job folder at a path.
+
+    Args:
+        life: how often the job was started before; what an earlier life left is not read.
+    """
+
+    def __init__(self, path: Path, life: int) -> None:
+        self.path, self.life = path, life
+
+    @classmethod
+    def make(cls, path: Path, life: int) -> JobFolder:
+        """Make the folder, closed to others, with a fresh token.
+
+        Raises:
+            BadInput: it cannot be made.
+        """
+        folder = cls(path, life)
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+            for old in ("head.json", "cluster.json", "end"):
+                (path / old).unlink(missing_ok=True)
+            folder._replace("token", secrets.token_hex(32), mode=0o600)
+            folder.beat()
+        except OSError as error:
+            raise BadInput(
+                f"cannot make {path}: {error.strerror}; give an --out on a disk that the nodes see"
+            ) from error
+        return folder
+
+    @property
+    def token(self) -> Path:
+        """The file with the cluster's token."""
+        return self.path / "token"
+
+    def log(self, node: str) -> Path:
+        """The log of one node."""
+        return self.path / f"node-{node}.log"
+
+    def publish(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write ``NAME.json`` for the other processes of this life."""
+        self._replace(f"{name}.json", json.dumps({**values, "life": self.life}) + "\n")
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return what was published in this life as `name`, or None."""
+        try:
+            values = json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return values if isinstance(values, dict) and values.get("life") == self.life else None
+
+    def beat(self) -> None:
+        """Say that the batch host lives."""
+        with suppress(OSError):
+            (self.path / "alive").touch()
+
+    def silence(self) -> float:
+        """Seconds since the batch host last said that it lives."""
+        try:
+            # by the disk's own clock, since those of hosts differ
+            probe = self.path / f".clock.{os.uname().nodename}.{os.getpid()}"
+            probe.touch()
+            now = probe.stat().st_mtime
+            probe.unlink()
+            return now - (self.path / "alive").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def count_requeue(self) -> int:
+        """Note that the job is put back into the queue; return how often that was."""
+        before = 0
+        with suppress(OSError, ValueError):
+            before = int((self.path / "requeues").read_text(encoding="ascii"))
+        with suppress(OSError):
+            self._replace("requeues", f"{before + 1}\n")
+        return before + 1
+
+    def note_end(self, why: str) -> None:
+        """Keep why the job ended, for those who look later."""
+        with suppress(OSError):
+            self._replace("end", f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {why}\n")
+
+    def tail(self, node: str, lines: int = 8) -> str:
+        """The last lines of a node's log, indented."""
+        try:
+            text = self.log(node).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:] if line.strip())
+
+    def _replace(self, name: str, text: str, mode: int = 0o644) -> None:
+        beside = self.path / f".{name}.{os.uname().nodename}.{os.getpid()}"
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.replace(self.path / name)

@@ -1,0 +1,150 @@
+"""``sbatch slurm/search.sbatch``: a search over the nodes of an allocation."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+import search
+
+SEARCH = ["--trials", "192", "--steps", "2000", "--pack", "8", "--round", "96", "--quiet"]
+
+
+def test_a_search_over_all_nodes_and_gpus_gives_the_table_of_one_machine(
+    cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
+    same_table: Callable[[Path, Path], None],
+) -> None:  # fmt: skip
+    """Rows from three nodes and six GPUs, the same as inline; the cluster is up within 20 s."""
+    job = cluster.sbatch(
+        "--nodes=3", "--gpus-per-node=2", "--cpus-per-task=4", "--time=5",
+        "slurm/search.sbatch", "run", *SEARCH, "--out", "runs/big", cwd=home,
+    )  # fmt: skip
+    fields = cluster.wait(job)
+    errors = (home / f"shoal-{job}.err").read_text()
+    print(errors)
+    assert (fields["JobState"], fields["ExitCode"]) == ("COMPLETED", "0:0"), errors
+    trials = pandas.read_parquet(home / "runs/big/trials.parquet")
+    assert set(trials["node"]) == {"n1", "n2", "n3"}
+    assert set(trials["device"]) == {"cpu for gpu:0", "cpu for gpu:1"}
+    assert trials.groupby(["node", "device"]).ngroups == 6
+    up = re.search(r"cluster of 3 of 3 nodes up, 12 CPUs, 6 GPUs, (\d+) s after", errors)
+    assert up is not None, errors
+    assert "torch finds no CUDA" in (home / f"shoal-{job}.out").read_text() + errors
+    done = shoal("run", *SEARCH, "--out", "alone", "--engine", "inline")
+    assert done.returncode == 0, done.stderr
+    same_table(tmp_path / "alone", home / "runs/big")
+
+
+def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
+    cluster: Any, home: Path
+) -> None:
+    """The driver's exit code is the job's; a cancelled job's processes and folders go."""
+    script = "slurm/search.sbatch"
+    wrong = cluster.sbatch("--nodes=1", script, "run", "--trials", "none", cwd=home)
+    long = cluster.sbatch(
+        "--nodes=2", "--cpus-per-task=2", script, "run", "--trials", "100000", "--out", "runs/long",
+        cwd=home,
+    )  # fmt: skip
+    fields = cluster.wait(wrong)
+    assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "2:0")
+    assert "--trials" in (home / f"shoal-{wrong}.err").read_text()
+    log = home / f"shoal-{long}.err"
+    eventually(lambda: "cluster of 2 of 2 nodes up" in log.read_text())
+    cluster.run("scancel", long, check=True)
+    assert cluster.wait(long)["JobState"] == "CANCELLED"
+
+
+def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) -> None:
+    """The job goes on with what is left, says so, and has every trial once."""
+    job = cluster.sbatch(
+        "--nodes=3", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", "--trials", "1536",
+        "--pack", "16", "--round", "256", "--quiet", "--out", "runs/mended", cwd=home,
+    )  # fmt: skip
+    log = home / f"shoal-{job}.err"
+    eventually(lambda: "cluster of 3 of 3 nodes up" in log.read_text())
+    parts = home / "runs/mended"
+    eventually(lambda: {"n2", "n3"} <= nodes_so_far(parts))
+    (raylet,) = [p for p, line in cluster.processes("n2").items() if "raylet/raylet" in line]
+    os.kill(raylet, signal.SIGKILL)
+    eventually(lambda: "n2 left: it is started again" in log.read_text())
+    cluster.link("n3", "down")
+    try:
+        eventually(lambda: "Ray lost n3" in log.read_text())
+        fields = cluster.wait(job)
+    finally:
+        cluster.link("n3", "up")
+    assert fields["JobState"] == "COMPLETED", log.read_text()
+    trials = pandas.read_parquet(parts / "trials.parquet")
+    assert trials["trial"].tolist() == list(range(1536))
+    assert set(trials["state"]) == {"complete", "diverged"}
+
+
+def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
+    cluster: Any, home: Path
+) -> None:
+    """Requeued within 60 s with one line of why; then it does what is left."""
+    job = cluster.sbatch(
+        "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", "--trials", "768",
+        "--pack", "16", "--round", "128", "--quiet", "--out", "runs/again", cwd=home,
+    )  # fmt: skip
+    log = home / f"shoal-{job}.err"
+    folder = home / "runs/again"
+    eventually(lambda: len(nodes_so_far(folder)) > 0)
+    (gcs,) = [p for p, line in cluster.processes("n1").items() if "gcs/gcs_server" in line]
+    os.kill(gcs, signal.SIGKILL)
+    eventually(lambda: "is back in the queue" in log.read_text())
+    assert "Ray's head on n1 ended" in log.read_text()
+    fields = cluster.wait(job)
+    assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), log.read_text()
+    trials = pandas.read_parquet(folder / "trials.parquet")
+    assert trials["trial"].tolist() == list(range(768))
+
+
+def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home: Path) -> None:
+    """The surviving agent requeues; the next life runs on the other nodes."""
+    job = cluster.sbatch(
+        "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", "--trials", "768",
+        "--pack", "16", "--round", "128", "--quiet", "--out", "runs/cut", cwd=home,
+    )  # fmt: skip
+    folder = home / "runs/cut"
+    eventually(lambda: {"n1", "n2"} <= nodes_so_far(folder))
+    assert cluster.job(job)["BatchHost"] == "n1"
+    cluster.link("n1", "down")
+    try:
+        eventually(lambda: cluster.job(job)["Restarts"] == "1", seconds=60)
+        said = (folder / f"slurm/{job}/node-n2.log").read_text()
+        assert "the batch host is lost; job" in said
+        fields = cluster.wait(job)
+    finally:
+        cluster.link("n1", "up")
+    assert fields["JobState"] == "COMPLETED", (home / f"shoal-{job}.err").read_text()
+    assert set(fields["NodeList"].strip("n[]")) == set("2-3")
+    trials = pandas.read_parquet(folder / "trials.parquet")
+    assert trials["trial"].tolist() == list(range(768))
+
+
+def nodes_so_far(folder: Path) -> set[str]:
+    """The nodes that have sent rows."""
+    try:
+        return set(search.load(folder).trials["node"])
+    except search.SearchError:
+        return set()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(FileNotFoundError):
+            if holds():
+                return
+        assert time.monotonic() < deadline, holds
+        time.sleep(0.3)
