@@ -115,7 +115,7 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
     Raises:
         EngineError: Ray does not start.
     """
-    with _temp() as temp, _environment(temp if address is None else None):
+    with _temp(short=address is None) as temp, _environment(temp if address is None else None):
         import ray
         from ray._raylet import (  # type: ignore[attr-defined]  # compiled
             AuthenticationTokenLoader,
@@ -183,10 +183,14 @@ def _environment(own: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _temp() -> Iterator[Path]:
-    """A closed temp folder, gone afterwards; those of searches that were killed go too."""
+def _temp(short: bool) -> Iterator[Path]:
+    """A closed temp folder, gone afterwards; those of searches that were killed go too.
+
+    Args:
+        short: whether a Ray of our own has its sockets in it.
+    """
     parent = Path(tempfile.gettempdir())
-    if len(os.fsencode(parent)) > LONGEST_TEMP:
+    if short and len(os.fsencode(parent)) > LONGEST_TEMP:
         parent = Path("/tmp")
     for old in parent.glob("shoal-*-*"):
         _remove_if_left(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 import tomllib
@@ -20,6 +21,7 @@ class Command(click.Group):
     """A group whose mistakes are one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        signal.signal(signal.SIGTERM, _interrupt)  # scancel: end as on Ctrl-C, with all rows kept
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -42,6 +44,10 @@ class Command(click.Group):
             sys.stderr.close()
             sys.exit(141)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:

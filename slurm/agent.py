@@ -206,6 +206,7 @@ class Agent:
 
     def _put_back(self) -> int:
         why = "the batch host is lost"
+        _say(f"{why}: asking SLURM to put job {self._role.job} back into the queue")
         try:
             _say(put_back(self._role.job, self._folder, why))
         except ClusterError as error:

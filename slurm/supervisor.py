@@ -7,6 +7,7 @@ head is up; further nodes join while it runs. The job's exit code is the command
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurm import commands
+from slurm import commands, temp
 from slurm.allocation import Allocation, Share
 from slurm.ending import MOST_REQUEUES, put_back
 from slurm.errors import ClusterError, SlurmError
@@ -81,6 +82,7 @@ class Supervisor:
         self._allocation, self._folder, self._orders = allocation, folder, orders
         self._job, self._node = job, node
         self._environment = for_ray(os.environ, folder.token)
+        self._tmpdir = os.environ.get("TMPDIR", "/tmp")
         self._head_share = next(s for s in allocation.shares if s.node == node)
         self._steps: list[Step] = []
         self._command: subprocess.Popen[bytes] | None = None
@@ -97,6 +99,8 @@ class Supervisor:
         """
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._stop)
+        own_temp = temp.make(self._job)
+        self._environment["TMPDIR"] = str(own_temp)  # what the command leaves there goes with us
         others = [s for s in self._allocation.shares if s is not self._head_share]
         try:
             self._steps = [Step(s, self._launch(s)) for s in (self._head_share, *others)]
@@ -119,6 +123,7 @@ class Supervisor:
         finally:
             self._end_command()
             self._end_steps()
+            shutil.rmtree(own_temp, ignore_errors=True)
 
     def _launch(self, share: Share) -> subprocess.Popen[bytes]:
         head = share is self._head_share
@@ -141,7 +146,8 @@ class Supervisor:
         with open(self._folder.log(share.node), "ab") as log:
             return subprocess.Popen(
                 [*step, *agent], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=for_step(self._environment), start_new_session=True,
+                env=for_step({**self._environment, "TMPDIR": self._tmpdir}),
+                start_new_session=True,
             )  # fmt: skip
 
     def _await_head(self) -> str | None:

@@ -18,7 +18,7 @@ def make(job: str) -> Path:
     Ray opens its temp folder and all below it to everybody, so it gets one inside.
     """
     parent = Path(tempfile.gettempdir())
-    name = f"shoal-{job}-{os.getpid()}-"
+    name = f"shoaljob-{job[-10:]}-{os.getpid()}-"
     if len(os.fsencode(parent)) + len(name) + 11 > LONGEST_TEMP:
         parent = Path("/tmp")
     return Path(tempfile.mkdtemp(prefix=name, dir=parent))
@@ -27,7 +27,7 @@ def make(job: str) -> Path:
 def remove_left_over() -> None:
     """Remove what jobs of this user left on this node because they were killed."""
     for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
-        for old in parent.glob("shoal-*-*-*"):
+        for old in parent.glob("shoaljob-*-*-*"):
             pid = old.name.split("-")[-2]
             with suppress(OSError):
                 mine = old.stat().st_uid == os.getuid()

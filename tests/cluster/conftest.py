@@ -36,6 +36,7 @@ class Cluster:
         self.shared = self.folder / "shared"
         self.pids: dict[str, int] = {"login": facts["login"], **facts["hosts"]}
         self.conf = str(self.folder / "slurm.conf")
+        self.cut: set[str] = set()  # hosts whose processes SLURM had to kill
         self._spaces = {h: os.readlink(f"/proc/{p}/ns/net") for h, p in self.pids.items()}
 
     def run(
@@ -96,6 +97,13 @@ class Cluster:
     def link(self, host: str, state: str) -> None:
         """Cut (down) or mend (up) the cable of a host."""
         self.run("ip", "link", "set", f"to-{host}", state, check=True)
+        self.cut.add(host)
+
+    def nodes(self, job: str) -> list[str]:
+        """The nodes of a running job, the batch host first."""
+        told = self.run("squeue", "-h", "-j", job, "-o", "%B %N", check=True).stdout.split()
+        listed = self.run("scontrol", "show", "hostnames", told[1], check=True).stdout.split()
+        return [told[0], *(host for host in listed if host != told[0])]
 
     def states(self) -> dict[str, str]:
         """SLURM's word on each host."""
@@ -140,14 +148,23 @@ def cluster(keeper: Cluster) -> Iterator[Cluster]:
         assert time.monotonic() < deadline, left
         time.sleep(0.3)
     for host in ("n1", "n2", "n3"):
-        listed = keeper.run("sh", "-c", "ls -d /tmp/shoal-[0-9]* /tmp/ray", host=host).stdout
-        assert not listed, f"{host} has {listed}"
+        listed = keeper.run(
+            "sh", "-c", "ls -d /tmp/shoal-[0-9]* /tmp/ray", host=host
+        ).stdout.split()
+        if host in keeper.cut:  # the next job tidies up after what was killed
+            keeper.run("rm", "-rf", *listed, host=host)
+        else:
+            assert not listed, f"{host} has {listed}"
+    keeper.cut.clear()
 
 
 @pytest.fixture
-def home(keeper: Cluster, request: pytest.FixtureRequest) -> Path:
+def home(keeper: Cluster, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder on the shared disk as a clone of the project is: what people submit from."""
     place = keeper.shared / re.sub(r"\W", "_", request.node.name)[:60]
     place.mkdir()
     shutil.copytree(ROOT / "slurm", place / "slurm")
-    return place
+    yield place
+    print(keeper.run("squeue", "--long").stdout)  # shown where the test has failed
+    for log in sorted([*place.glob("shoal-*"), *place.glob("**/node-*.log")]):
+        print(f"==> {log.name}\n{log.read_text()[:3000]}")
