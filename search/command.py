@@ -1,4 +1,4 @@
-"""The command line: ``shoal run``, ``shoal results``, ``shoal fit``."""
+"""The command line: ``shoal run``, ``shoal results``, ``shoal fit``, and those of batch jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+from search import jobs
 from search.errors import BadInput, Interrupted, SearchError
+from slurm.errors import SlurmError
 
 BEGAN = time.monotonic()
 
@@ -38,7 +40,7 @@ class Command(click.Group):
             _end(" ".join(error.format_message().split()), 2)
         except click.ClickException as error:
             _end(" ".join(error.format_message().split()), error.exit_code)
-        except SearchError as error:
+        except (SearchError, SlurmError) as error:
             _end(str(error), error.exit_code)
         except BrokenPipeError:  # the reader of a pipe has gone
             sys.stderr.close()
@@ -197,6 +199,10 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
     problem = named[0] if named else "cubic-sine"
     for line in fit_once(problem, values, steps=steps, seed=seed, report=report):
         click.echo(line)
+
+
+for _command in jobs.COMMANDS:
+    main.add_command(_command)
 
 
 def _read_config(file: Path) -> dict[str, Any]:

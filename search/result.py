@@ -29,6 +29,11 @@ class Result:
         self.space: Space = folder.request.space
         self._folder = folder
 
+    @property
+    def lanes(self) -> int:
+        """How many lanes were asked for."""
+        return self._folder.request.lanes
+
     @cached_property
     def _tables(self) -> tuple[pa.Table, pa.Table]:
         return self._folder.tables()

@@ -5,6 +5,7 @@
       head.json         where this life's head is
       cluster.json      the nodes that Ray counts, and their resources
       alive             touched by the batch host while it lives
+      life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
       requeues          how often we have put the job back into the queue
       end               why it ended, in one line
@@ -24,6 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from slurm.errors import BadInput
+
+QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
+"""How long an earlier life must have been silent before this one begins, and how long that is
+waited for."""
 
 
 class JobFolder:
@@ -49,6 +54,8 @@ class JobFolder:
             path.chmod(0o700)
             for old in ("head.json", "cluster.json", "end"):
                 (path / old).unlink(missing_ok=True)
+            folder.publish("life", {})
+            folder._await_silence()
             folder._replace("token", secrets.token_hex(32), mode=0o600)
             folder.beat()
         except OSError as error:
@@ -72,11 +79,8 @@ class JobFolder:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return what was published in this life as `name`, or None."""
-        try:
-            values = json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return values if isinstance(values, dict) and values.get("life") == self.life else None
+        values = published(self.path, name)
+        return values if values is not None and values.get("life") == self.life else None
 
     def beat(self) -> None:
         """Say that the batch host lives."""
@@ -94,6 +98,19 @@ class JobFolder:
             return now - (self.path / "alive").stat().st_mtime
         except OSError:
             return 0.0
+
+    def superseded(self) -> bool:
+        """Whether a later life has begun: then this one must write nothing any more."""
+        now = (published(self.path, "life") or {}).get("life")
+        return isinstance(now, int) and now > self.life
+
+    def _await_silence(self) -> None:
+        """Wait for an earlier life to stop: its host may be cut off and yet write to this disk."""
+        deadline = time.monotonic() + MOST_WAIT_SECONDS
+        while (self.path / "alive").exists() and self.silence() < QUIET_SECONDS:
+            if self.life == 0 or time.monotonic() > deadline:
+                return
+            time.sleep(0.5)
 
     def count_requeue(self) -> int:
         """Note that the job is put back into the queue; return how often that was."""
@@ -124,3 +141,12 @@ class JobFolder:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         beside.replace(self.path / name)
+
+
+def published(path: Path, name: str) -> dict[str, Any] | None:
+    """Return what any life published as `name` in the job folder at `path`, or None."""
+    try:
+        values = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None

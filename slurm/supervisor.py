@@ -112,7 +112,7 @@ class Supervisor:
                 self._folder.note_end(f"ended by signal {self._stopping}")
                 return 128 + self._stopping
             if why is not None:
-                self._end_command()
+                self._end_command(patience=1.0)  # without its Ray it can do nothing more
                 most = 1 if self._command is None and self._orders.command else MOST_REQUEUES
                 _say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
                 return 1
@@ -190,6 +190,10 @@ class Supervisor:
                 self._look_at(step)
             if time.monotonic() - beaten > BEAT_SECONDS:
                 beaten = time.monotonic()
+                if self._folder.superseded():
+                    raise ClusterError(
+                        f"job {self._job} was started again elsewhere: it stops here"
+                    )
                 self._folder.beat()
             self._tell_nodes()
             if self._cut_off():
@@ -258,9 +262,15 @@ class Supervisor:
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = number
 
-    def _end_command(self) -> None:
-        if self._command is not None and self._command.poll() is None:
-            _end_group(self._command, signal.SIGINT)
+    def _end_command(self, patience: float = STOP_SECONDS) -> None:
+        if self._command is None:
+            return
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self._command.poll() is None:
+                with suppress(OSError):
+                    os.killpg(self._command.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._command.wait(patience)
 
     def _end_steps(self) -> None:
         running = [s.process for s in self._steps if s.process.poll() is None]
@@ -274,15 +284,6 @@ class Supervisor:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-
-
-def _end_group(process: subprocess.Popen[bytes], sign: int) -> None:
-    for number in (sign, signal.SIGKILL):
-        with suppress(OSError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
 
 
 def _say(message: str) -> None:

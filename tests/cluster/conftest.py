@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,18 @@ class Cluster:
         """Cut (down) or mend (up) the cable of a host."""
         self.run("ip", "link", "set", f"to-{host}", state, check=True)
         self.cut.add(host)
+
+    def hang(self, host: str) -> None:
+        """Freeze every process of a host and cut its cable: as good as a power cut."""
+        self.link(host, "down")
+        for pid in self.processes(host):
+            os.kill(pid, signal.SIGSTOP)
+
+    def wake(self, host: str) -> None:
+        """Undo `hang`."""
+        for pid in self.processes(host):
+            os.kill(pid, signal.SIGCONT)
+        self.link(host, "up")
 
     def nodes(self, job: str) -> list[str]:
         """The nodes of a running job, the batch host first."""

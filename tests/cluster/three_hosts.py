@@ -175,7 +175,7 @@ SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=700
 SlurmdParameters=config_overrides
 ReturnToService=2
-SlurmdTimeout=45
+SlurmdTimeout=60
 KillWait=10
 MpiDefault=none
 SchedulerParameters=batch_sched_delay=0,bf_interval=5

@@ -1,0 +1,200 @@
+"""The command line's batch jobs: submit, script, attach, status, logs, cancel."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from slurm import commands, queue
+from slurm.errors import BadInput
+from slurm.submission import KINDS, Submission, script
+
+POLL_SECONDS = 5.0
+"""How often ``logs -f`` looks at the files, and asks the queue once."""
+
+OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "GONE")
+
+_folder = click.argument("folder", type=click.Path(path_type=Path))
+_site = click.option("--site", default="plain", help="Name or path of a site file.  [plain]")
+_words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--nodes", type=click.IntRange(min=1), default=1, help="Hosts.  [1]")
+@click.option("--gpus-per-node", help="GPUs of each host, as in 2 or l40s:2.")
+@click.option("--cpus-per-task", type=click.IntRange(min=1), help="CPU cores of each host.")
+@click.option("--mem", help="Memory of each host, as in 8G.")
+@click.option("--time", "limit", default="00:30:00", help="Time limit.  [00:30:00]")
+@click.option("-A", "--account", help="The project that pays.")
+@click.option("-p", "--partition", help="The queue.")
+@click.option("-C", "--constraint", help="Kind of host or GPU, in the site's words.")
+@click.option("--sbatch", "more", multiple=True, metavar="FLAG", help="Any other flag of sbatch.")
+@click.option("--dry-run", is_flag=True, help="Print the script and the sbatch command.")
+@_site
+@_words
+def submit(
+    nodes: int, gpus_per_node: str | None, cpus_per_task: int | None, mem: str | None, limit: str,
+    account: str | None, partition: str | None, constraint: str | None, more: tuple[str, ...],
+    dry_run: bool, site: str, words: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Submit a search as a batch job.
+
+    For example: shoal submit --nodes 3 --gpus-per-node 2 -A PROJECT -- run --trials 100000
+    """
+    given = {
+        "nodes": nodes, "gpus-per-node": gpus_per_node, "cpus-per-task": cpus_per_task, "mem": mem,
+        "time": limit, "account": account, "partition": partition, "constraint": constraint,
+    }  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    if words[:1] != ("run",):
+        raise BadInput(
+            "say what to run after --, as in: shoal submit --nodes 2 -- run --trials 4096"
+        )
+    out = _out(words)
+    if out is None:
+        out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}")
+        words = (*words, "--out", str(out))
+    job = Submission(text=script("search", site, words), flags=(*flags, *more), out=out)
+    if dry_run:
+        click.echo(job.explained(), nl=False)
+        return
+    commands.require("sbatch", "search on this machine: shoal run")
+    number = job.submit()
+    click.echo(f"job {number} submitted; run folder {out}")
+    click.echo(f"watch it: shoal status {out}; shoal logs {out} -f; shoal cancel {out}")
+    warning = queue.too_many_nodes(queue.standing(number))
+    if warning is not None:
+        click.echo(f"shoal: job {number}: {warning}", err=True)
+
+
+def _out(words: tuple[str, ...]) -> Path | None:
+    for index, word in enumerate(words):
+        if word == "--out" and index + 1 < len(words):
+            return Path(words[index + 1])
+        if word.startswith("--out="):
+            return Path(word.partition("=")[2])
+    return None
+
+
+@click.command("script")
+@click.argument("kind", type=click.Choice(KINDS))
+@_site
+def print_script(kind: str, site: str) -> None:
+    """Print a batch script to edit; it needs no clone: shoal script search > my.sbatch."""
+    click.echo(script(kind, site), nl=False)
+
+
+@click.command()
+@click.argument("job")
+@_words
+def attach(job: str, words: tuple[str, ...]) -> int:
+    """Run a search on the cluster of JOB, as slurm/cluster.sbatch starts it.
+
+    For example: shoal attach 4711 -- run --trials 4096
+    """
+    from slurm.attachment import attach
+
+    commands.require("srun", "search on this machine: shoal run")
+    if not words:
+        raise BadInput("say what to run after --, as in: shoal attach JOBID -- run --trials 4096")
+    return attach(job, [sys.executable, "-P", "-m", "search", *words])
+
+
+@click.command()
+@_folder
+def status(folder: Path) -> None:
+    """Show where the batch job of a run folder stands, and its search."""
+    commands.require("squeue", f"read the results: shoal results {folder}")
+    job = queue.jobs_of(folder)[-1]
+    now = queue.standing(job)
+    state = now.state.lower() if now.state != "GONE" else "over, and SLURM has forgotten it"
+    details = [f"reason {now.reason}" if now.reason else "", f"{now.left} left" if now.left else ""]
+    if now.state in OVER:
+        details = []
+    click.echo(f"job     {job}: {', '.join([state, *filter(None, details)])}")
+    warning = queue.too_many_nodes(now)
+    if warning is not None:
+        click.echo(f"        {warning}")
+    place = folder / "slurm" / job
+    _show_nodes(place, now.state)
+    if (place / "end").exists() and now.state != "RUNNING":
+        click.echo(f"end     {(place / 'end').read_text(encoding='utf-8').strip()}")
+    _show_search(folder)
+
+
+def _show_nodes(place: Path, state: str) -> None:
+    from slurm.jobfolder import published
+
+    cluster = published(place, "cluster")
+    if cluster is None or state != "RUNNING":
+        return
+    nodes = cluster["nodes"]
+    cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
+    names = ", ".join(sorted(name.split()[0] for name in nodes))
+    click.echo(f"nodes   {names}: {cpus} CPUs, {gpus} GPUs")
+
+
+def _show_search(folder: Path) -> None:
+    from search.placing import reserved
+
+    if reserved(folder):
+        click.echo("search  not begun")
+        return
+    from search.api import load
+
+    result = load(folder)
+    done, total = len(result.trials), result.lanes
+    best = "" if result.ranking.empty else f", best loss {result.best['loss']:.8g}"
+    click.echo(f"search  {done:,} of {total:,} lanes done{best}")
+
+
+@click.command()
+@_folder
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job is over.")
+def logs(folder: Path, follow: bool) -> None:
+    """Print what the batch job of a run folder has said."""
+    job = queue.jobs_of(folder)[-1]
+    files = _log_files(folder, job)
+    read = dict.fromkeys(files, 0)
+    while True:
+        over = not follow or queue.standing(job).state in OVER
+        for file in files:
+            if file.exists():
+                with open(file, encoding="utf-8", errors="replace") as handle:
+                    handle.seek(read[file])
+                    click.echo(handle.read(), nl=False)
+                    read[file] = handle.tell()
+        if over:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _log_files(folder: Path, job: str) -> list[Path]:
+    """Where the job's output and errors are: as SLURM says, else where ``submit`` puts them."""
+    from slurm.allocation import parse
+    from slurm.errors import SlurmError
+
+    try:
+        fields = parse(commands.show_job(job)).fields
+        return [Path(fields["StdOut"]), Path(fields["StdErr"])]
+    except (SlurmError, KeyError):
+        return [folder / "slurm" / f"{job}.out", folder / "slurm" / f"{job}.err"]
+
+
+@click.command()
+@_folder
+def cancel(folder: Path) -> None:
+    """End the batch job of a run folder; what is done stays."""
+    commands.require("scancel", "press Ctrl-C where the search runs")
+    job = queue.jobs_of(folder)[-1]
+    state = queue.standing(job).state
+    if state in OVER:
+        raise BadInput(f"job {job} of {folder} is over ({state.lower()}); there is nothing to end")
+    commands.cancel(job)
+    click.echo(f"job {job} is cancelled; submit again with --out {folder} to go on")
+
+
+COMMANDS = (submit, print_script, attach, status, logs, cancel)

@@ -1,0 +1,42 @@
+"""A command on a cluster that stays up: one step more, on the node of its head."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurm import queue
+from slurm.errors import BadInput
+from slurm.jobfolder import published
+from slurm.variables import for_ray, for_step
+
+
+def attach(job: str, command: Sequence[str]) -> int:
+    """Run a command on the cluster of a job; return its exit code.
+
+    Ray takes a driver only where one of its nodes runs, so it is a step of the job.
+
+    Raises:
+        BadInput: the job is not ours, has ended, or has no cluster that is up.
+    """
+    allocation = queue.own_running(job)
+    folder = Path(allocation.fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
+    try:
+        head = published(folder, "head") or {}
+        share = next(s for s in allocation.shares if s.node == head.get("node"))
+    except StopIteration:
+        raise BadInput(
+            f"job {job} has no Ray cluster that is up; look into shoal-{job}.err where it was "
+            "submitted, and start one by: sbatch slurm/cluster.sbatch"
+        ) from None
+    environment = for_step(for_ray(os.environ, folder / "token"))
+    environment["RAY_ADDRESS"] = head["address"]
+    gres = [f"--gres=gpu:{share.gpus}"] if share.gpus else []
+    step = [
+        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", *gres,
+        f"--nodelist={share.node}", "--export=ALL", "--input=none", "--quiet",
+        f"--chdir={os.getcwd()}",
+    ]  # fmt: skip
+    return subprocess.run([*step, *command], env=environment, check=False).returncode
