@@ -179,7 +179,7 @@ def _log_files(folder: Path, job: str) -> list[Path]:
 
     try:
         fields = parse(commands.show_job(job)).fields
-        return [Path(fields["StdOut"]), Path(fields["StdErr"])]
+        return [Path(fields[name].replace("%%", "%")) for name in ("StdOut", "StdErr")]
     except (SlurmError, KeyError):
         return [folder / "slurm" / f"{job}.out", folder / "slurm" / f"{job}.err"]
 

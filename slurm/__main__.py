@@ -38,8 +38,8 @@ def main(words: list[str]) -> int:
 def _supervise(asked: argparse.Namespace) -> int:
     from slurm import commands
     from slurm.allocation import parse
-    from slurm.jobfolder import JobFolder
-    from slurm.supervisor import Orders, Supervisor, place
+    from slurm.jobfolder import JobFolder, place
+    from slurm.supervisor import Orders, Supervisor
 
     number = os.environ.get("SLURM_JOB_ID")
     if number is None:

@@ -7,6 +7,7 @@ A worker's agent that loses head and batch host puts the job back into the queue
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -110,6 +111,7 @@ class Agent:
         Raises:
             ClusterError: Ray did not start, or the head did not come.
         """
+        self._write_own_log()
         adopt_orphans()
         for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(sign, _leave)
@@ -122,6 +124,21 @@ class Agent:
                 signal.signal(sign, signal.SIG_IGN)
             end_descendants()
             shutil.rmtree(parent, ignore_errors=True)
+
+    def _write_own_log(self) -> None:
+        """Write to the node's log without srun, which ends with the batch host."""
+        log = self._folder.log(self._role.share.node)
+        try:
+            handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise ClusterError(
+                f"{self._role.share.node} does not see the run folder ({log}: {error.strerror}): "
+                "give an --out on a disk that all nodes share"
+            ) from error
+        sys.stdout.flush()
+        for stream in (1, 2):
+            os.dup2(handle, stream)
+        os.close(handle)
 
     def _head(self, parent: Path) -> int:
         own = own_address(self._role.interface)

@@ -19,7 +19,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,22 @@ class JobFolder:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         beside.replace(self.path / name)
+
+
+def place(command: Sequence[str], job: str) -> Path:
+    """Return where a job's files lie: beneath the run folder of its command.
+
+    Args:
+        command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.
+    """
+    words = list(command)
+    out = None
+    for index, word in enumerate(words):
+        if word == "--out" and index + 1 < len(words):
+            out = words[index + 1]
+        elif word.startswith("--out="):
+            out = word.partition("=")[2]
+    return Path(out or os.environ.get("SHOAL_OUT") or f"runs/job-{job}") / "slurm" / job
 
 
 def published(path: Path, name: str) -> dict[str, Any] | None:

@@ -96,9 +96,8 @@ class Submission:
     def command(self) -> list[str]:
         """The sbatch command; it reads the script from its standard input."""
         logs = str((self.out / "slurm").absolute()).replace("%", "%%")
-        return [
-            "sbatch", "--parsable", *self.flags, f"--output={logs}/%j.out", f"--error={logs}/%j.err",
-        ]  # fmt: skip
+        files = [f"--output={logs}/%j.out", f"--error={logs}/%j.err"]
+        return ["sbatch", "--parsable", *self.flags, *files]
 
     def explained(self) -> str:
         """The script and the command, each flag with what it is for."""

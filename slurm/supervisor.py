@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from slurm import commands, temp
 from slurm.allocation import Allocation, Share
@@ -288,19 +287,3 @@ class Supervisor:
 
 def _say(message: str) -> None:
     print(f"shoal: {message}", file=sys.stderr, flush=True)
-
-
-def place(command: Sequence[str], job: str) -> Path:
-    """Return where a job's files lie: beneath the run folder of its command.
-
-    Args:
-        command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.
-    """
-    words = list(command)
-    out = None
-    for index, word in enumerate(words):
-        if word == "--out" and index + 1 < len(words):
-            out = words[index + 1]
-        elif word.startswith("--out="):
-            out = word.partition("=")[2]
-    return Path(out or os.environ.get("SHOAL_OUT") or f"runs/job-{job}") / "slurm" / job
