@@ -100,16 +100,18 @@ class Cluster:
         self.run("ip", "link", "set", f"to-{host}", state, check=True)
         self.cut.add(host)
 
-    def hang(self, host: str) -> None:
-        """Freeze every process of a host and cut its cable: as good as a power cut."""
+    def power_off(self, host: str) -> None:
+        """Kill every process of a host and cut its cable; slurmd, which holds the host's
+        namespaces, is frozen instead."""
         self.link(host, "down")
+        os.kill(self.pids[host], signal.SIGSTOP)
         for pid in self.processes(host):
-            os.kill(pid, signal.SIGSTOP)
+            if pid != self.pids[host]:
+                os.kill(pid, signal.SIGKILL)
 
-    def wake(self, host: str) -> None:
-        """Undo `hang`."""
-        for pid in self.processes(host):
-            os.kill(pid, signal.SIGCONT)
+    def power_on(self, host: str) -> None:
+        """Undo `power_off`."""
+        os.kill(self.pids[host], signal.SIGCONT)
         self.link(host, "up")
 
     def nodes(self, job: str) -> list[str]:
