@@ -1,4 +1,4 @@
-"""The command line's batch jobs: submit, script, attach, status, logs, cancel."""
+"""The command line's batch jobs: submit, script, attach, status, logs, cancel, doctor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def submit(
     account: str | None, partition: str | None, constraint: str | None, more: tuple[str, ...],
     dry_run: bool, site: str, words: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Submit a search as a batch job.
+    """Submit a search, or the doctor, as a batch job.
 
     For example: shoal submit --nodes 3 --gpus-per-node 2 -A PROJECT -- run --trials 100000
     """
@@ -49,15 +49,19 @@ def submit(
         "time": limit, "account": account, "partition": partition, "constraint": constraint,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    if words[:1] != ("run",):
+    kind = {"run": "search", "doctor": "doctor"}.get(words[0] if words else "")
+    if kind is None:
         raise BadInput(
-            "say what to run after --, as in: shoal submit --nodes 2 -- run --trials 4096"
+            "say run or doctor after --, as in: shoal submit --nodes 2 -- run --trials 4096"
         )
     out = _out(words)
+    if kind == "doctor":
+        words = words[1:]
+        out = Path("runs", "doctor") if out is None else out
     if out is None:
         out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}")
         words = (*words, "--out", str(out))
-    job = Submission(text=script("search", site, words), flags=(*flags, *more), out=out)
+    job = Submission(text=script(kind, site, words), flags=(*flags, *more), out=out)
     if dry_run:
         click.echo(job.explained(), nl=False)
         return
@@ -77,6 +81,20 @@ def _out(words: tuple[str, ...]) -> Path | None:
         if word.startswith("--out="):
             return Path(word.partition("=")[2])
     return None
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs"), help="Run folder.  [runs]"
+)
+def doctor(out: Path) -> int:
+    """Look at this node: a line for each thing that a search needs, with what to do about it.
+
+    For every node of an allocation: shoal submit --nodes 3 -- doctor; then shoal logs.
+    """
+    from slurm.doctor import look_here
+
+    return look_here(out)
 
 
 @click.command("script")
@@ -197,4 +215,4 @@ def cancel(folder: Path) -> None:
     click.echo(f"job {job} is cancelled; submit again with --out {folder} to go on")
 
 
-COMMANDS = (submit, print_script, attach, status, logs, cancel)
+COMMANDS = (submit, print_script, attach, status, logs, cancel, doctor)

@@ -27,9 +27,21 @@ def main(words: list[str]) -> int:
     node.add_argument("--interface")
     for name in ("life", "cpus", "gpus", "memory", "expected"):
         node.add_argument(f"--{name}", type=int, required=True)
+    look = roles.add_parser("doctor", help="in a batch script: look at every node")
+    look.add_argument("--prefix", default="")
+    look.add_argument("--interface", default="")
+    look.add_argument("--out", type=Path, default=Path("."))
+    one = roles.add_parser("examine", help="in a step: look at one node")
+    one.add_argument("--node", required=True)
+    one.add_argument("--out", type=Path, required=True)
+    one.add_argument("--interface")
+    one.add_argument("--towards")
+    for name in ("cpus", "gpus", "memory"):
+        one.add_argument(f"--{name}", type=int, required=True)
     asked = parser.parse_args(words)
+    part = {"supervise": _supervise, "agent": _agent, "doctor": _doctor, "examine": _examine}
     try:
-        return _supervise(asked) if asked.part == "supervise" else _agent(asked)
+        return part[asked.part](asked)
     except SlurmError as error:
         print(f"shoal: {error}", file=sys.stderr, flush=True)
         return error.exit_code
@@ -73,6 +85,21 @@ def _agent(asked: argparse.Namespace) -> int:
         interface=asked.interface,
     )  # fmt: skip
     return Agent(role, JobFolder(asked.folder, asked.life)).run()
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    from slurm.doctor import look_at_job
+
+    return look_at_job(asked.out, shlex.split(asked.prefix), asked.interface or None)
+
+
+def _examine(asked: argparse.Namespace) -> int:
+    from slurm.allocation import Share
+    from slurm.doctor import bed_of, look_for_job
+
+    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
+    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface))
+    return 0
 
 
 if __name__ == "__main__":

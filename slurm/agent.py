@@ -199,6 +199,8 @@ class Agent:
 
     def _await_head(self) -> str:
         deadline = time.monotonic() + HEAD_SECONDS
+        if self._folder.read("head") is None:
+            _say("waiting for the head")
         while time.monotonic() < deadline:
             head = self._folder.read("head")
             if head is not None:

@@ -12,7 +12,7 @@ from slurm import commands
 from slurm.errors import BadInput, SlurmError
 
 HERE = Path(__file__).parent
-KINDS = ("search", "cluster", "fit")
+KINDS = ("search", "cluster", "fit", "doctor")
 
 MEANING = {
     "--parsable": "print the job's id and nothing else",
@@ -59,7 +59,7 @@ def script(kind: str, site: str, words: Sequence[str] | None = None) -> str:
     """Return a batch script with the site file in it, which needs no checkout.
 
     Args:
-        kind: search, cluster or fit.
+        kind: search, cluster, fit or doctor.
         words: what to run, written into the script; None: its own arguments.
 
     Raises:
@@ -69,11 +69,9 @@ def script(kind: str, site: str, words: Sequence[str] | None = None) -> str:
         raise BadInput(f"no script {kind!r}; known: {', '.join(KINDS)}")
     text = (HERE / f"{kind}.sbatch").read_text(encoding="utf-8")
     set_words = "" if words is None else f"set -- {shlex.join(words)}\n"
-    begin, end = (
-        text.index("site=plain\n"),
-        text.index("\nfi\n", text.index("! -r")) + len("\nfi\n"),
-    )
-    text = text[:begin] + set_words + text[end:]
+    begin = text.index("site=plain\n")
+    end = text.index("\nfi\n", text.index("! -r")) + len("\nfi\n")
+    text = f"{text[:begin]}{set_words}site={shlex.quote(site)}\n{text[end:]}"
     inlined = f"# the site file {site}\n{site_text(site).rstrip()}\n"
     text = re.sub(r'^source "\$site".*\n', lambda _: inlined, text, flags=re.MULTILINE)
     return text.replace(" [--site NAME_OR_FILE]", "").replace(f"slurm/{kind}.sbatch", "THIS_FILE")

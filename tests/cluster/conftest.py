@@ -110,9 +110,10 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
 
     def power_on(self, host: str) -> None:
-        """Undo `power_off`."""
-        os.kill(self.pids[host], signal.SIGCONT)
+        """Undo `power_off`; slurmd reports to the controller at once."""
         self.link(host, "up")
+        for number in (signal.SIGCONT, signal.SIGHUP):
+            os.kill(self.pids[host], number)
 
     def nodes(self, job: str) -> list[str]:
         """The nodes of a running job, the batch host first."""

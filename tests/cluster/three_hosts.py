@@ -70,6 +70,8 @@ class Keeper:
         _run("hostname", "login")
         _run("mount", "--make-rprivate", "/")
         self._write_users()
+        for path in self._bound:
+            self._open_way_to(path)
         _run("ip", "link", "set", "lo", "up")
         _run("ip", "link", "add", "bridge", "type", "bridge")
         _run("ip", "address", "add", f"{address('login')}/24", "dev", "bridge")
@@ -136,6 +138,20 @@ class Keeper:
             home = self._folder / "home" / user
             home.mkdir(parents=True)
             os.chown(home, number, number)
+
+    def _open_way_to(self, path: Path) -> None:
+        """Let the users reach `path` although a folder above it is closed to them, as /root is: in
+        these namespaces a closed folder is covered by an empty one that holds only this way."""
+        closed = [folder for folder in path.parents if not folder.stat().st_mode & 0o001]
+        if not closed:
+            return
+        cover = self._folder / "cover"
+        cover.mkdir(exist_ok=True)
+        _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(cover))
+        way = cover / path.relative_to(closed[-1])
+        way.mkdir(parents=True)
+        _run("mount", "--rbind", str(path), str(way))
+        _run("mount", "--move", str(cover), str(closed[-1]))
 
     def _write_configuration(self) -> None:
         folder = self._folder

@@ -1,0 +1,145 @@
+"""The doctor: looks at this node, or at every node of a job, and tells what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from slurm import commands
+from slurm.addresses import own_address
+from slurm.allocation import Share, parse
+from slurm.checks import BAD, GOOD, Bed, Finding, as_line, examine, from_line
+from slurm.errors import BadInput, SlurmError
+from slurm.variables import for_step
+
+NODE_SECONDS = 180.0
+"""How long a node may take to look at itself."""
+
+MARK = "shoal-doctor: "
+
+
+def look_here(out: Path) -> int:
+    """Look at this node, print a line a check, and return 1 if a search would not work here."""
+    findings = examine(Bed(share=None, folder=_existing(out)))
+    _print(socket.gethostname(), findings)
+    return int(any(f.level == BAD for f in findings))
+
+
+def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
+    """Look at every node of this job, one step each; return 1 if a search would not work.
+
+    Raises:
+        BadInput: this is no batch job.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
+    allocation = parse(commands.show_job(job))
+    found: dict[str, list[Finding]] = {}
+    with _door(interface) as towards:
+        steps = {s: _launch(s, out, prefix, interface, towards) for s in allocation.shares}
+        for share, step in steps.items():
+            found[share.node] = _collect(step)
+    for node, findings in found.items():
+        _print(node, findings)
+    alike = _compare(found)
+    _print(f"all {len(found)} nodes", [alike])
+    return int(any(f.level == BAD for findings in [*found.values(), [alike]] for f in findings))
+
+
+def look_for_job(bed: Bed) -> None:
+    """In a step: look at this node and print the findings for `look_at_job`."""
+    print(f"{MARK}{as_line(examine(bed))}", flush=True)
+
+
+@contextmanager
+def _door(interface: str | None) -> Iterator[str | None]:
+    """A port on this node that the others try to reach."""
+    try:
+        own = own_address(interface)
+    except SlurmError:
+        yield None
+        return
+    with socket.socket() as door:
+        door.bind((own, 0))
+        door.listen(128)
+        yield f"{own}:{door.getsockname()[1]}"
+
+
+def _launch(
+    share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None
+) -> subprocess.Popen[str]:
+    gres = [f"--gres=gpu:{share.gpus}"] if share.gpus else []
+    agent = [
+        *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
+        str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
+        "--out", str(out),
+    ]  # fmt: skip
+    if interface is not None:
+        agent += ["--interface", interface]
+    if towards is not None:
+        agent += ["--towards", towards]
+    step = [
+        "srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={share.node}",
+        f"--cpus-per-task={share.cpus}", *gres, "--mem=0", "--export=ALL", "--input=none",
+        "--quiet",
+    ]  # fmt: skip
+    return subprocess.Popen(
+        [*step, *agent], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=for_step(os.environ),
+    )  # fmt: skip
+
+
+def _collect(step: subprocess.Popen[str]) -> list[Finding]:
+    try:
+        told, errors = step.communicate(timeout=NODE_SECONDS)
+    except subprocess.TimeoutExpired:
+        step.kill()
+        step.communicate()
+        said = f"no answer in {NODE_SECONDS:.0f} s: ask the site about this node, or leave it out"
+        return [Finding(check="node", level=BAD, text=f"{said} (sbatch --exclude)")]
+    lines = [line for line in told.splitlines() if line.startswith(MARK)]
+    if lines:
+        return from_line(lines[-1].removeprefix(MARK))
+    said = next(reversed(errors.strip().splitlines()), f"exit code {step.returncode}")
+    text = f"nothing could be run here: {said}; does the site file activate the environment?"
+    return [Finding(check="node", level=BAD, text=text)]
+
+
+def _compare(found: dict[str, list[Finding]]) -> Finding:
+    """Whether the versions are the same on all nodes."""
+    versions: dict[str, list[str]] = {}
+    for node, findings in found.items():
+        told = next((f.text for f in findings if f.check == "versions"), "unknown")
+        versions.setdefault(told, []).append(node)
+    if len(versions) <= 1:
+        return Finding(check="versions", level=GOOD, text="the same")
+    each = "; ".join(f"{', '.join(nodes)}: {text}" for text, nodes in versions.items())
+    return Finding(
+        check="versions", level=BAD, text=f"differ: {each}: use one environment on a shared disk"
+    )
+
+
+def _print(where: str, findings: Sequence[Finding]) -> None:
+    print(where)
+    for found in findings:
+        print(f"  {found.level:8}{found.check:12}{found.text}")
+    sys.stdout.flush()
+
+
+def _existing(out: Path) -> Path:
+    """`out`, or the nearest folder above it that is there."""
+    path = out.absolute()
+    while not path.is_dir():
+        path = path.parent
+    return path
+
+
+def bed_of(share: Share, out: Path, towards: str | None, interface: str | None) -> Bed:
+    """What a step is told of its node."""
+    return Bed(share=share, folder=_existing(out), towards=towards, interface=interface)

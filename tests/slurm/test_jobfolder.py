@@ -1,0 +1,57 @@
+"""The folder where the processes of one job meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurm.errors import BadInput
+from slurm.jobfolder import JobFolder, place, published
+
+
+def test_a_later_life_supersedes_an_earlier_one(tmp_path: Path) -> None:
+    """What an earlier life published is not read, and the earlier one knows that it must stop."""
+    first = JobFolder.make(tmp_path / "slurm" / "5", 0)
+    first.publish("head", {"address": "a:1"})
+    token = first.token.read_text()
+    assert not first.superseded()
+    (first.path / "alive").unlink()
+    second = JobFolder.make(first.path, 1)
+    assert first.superseded()
+    assert not second.superseded()
+    assert second.read("head") is None
+    assert second.token.read_text() != token
+
+
+def test_the_folder_and_its_token_are_closed(tmp_path: Path) -> None:
+    """Mode 700 and 600, whatever the umask."""
+    folder = JobFolder.make(tmp_path / "5", 0)
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert folder.token.stat().st_mode & 0o777 == 0o600
+    assert len(folder.token.read_text()) == 64
+
+
+def test_a_torn_file_is_no_answer(tmp_path: Path) -> None:
+    """Half a file reads as none."""
+    folder = JobFolder.make(tmp_path / "5", 0)
+    (folder.path / "head.json").write_text('{"address": "n1:')
+    assert folder.read("head") is None
+    assert published(folder.path, "head") is None
+
+
+def test_a_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in the way."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"cannot make .*file/5"):
+        JobFolder.make(tmp_path / "file" / "5", 0)
+
+
+def test_where_a_job_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beneath --out, else SHOAL_OUT, else a folder named by the job."""
+    monkeypatch.delenv("SHOAL_OUT", raising=False)
+    assert place(["run", "--out", "a b"], "7") == Path("a b/slurm/7")
+    assert place(["run", "--out=x"], "7") == Path("x/slurm/7")
+    assert place(["run"], "7") == Path("runs/job-7/slurm/7")
+    monkeypatch.setenv("SHOAL_OUT", "mine")
+    assert place(["run"], "7") == Path("mine/slurm/7")
