@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from slurm import queue
+from slurm import commands, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import published
 from slurm.variables import for_ray, for_step
@@ -33,9 +33,8 @@ def attach(job: str, command: Sequence[str]) -> int:
         ) from None
     environment = for_step(for_ray(os.environ, folder / "token"))
     environment["RAY_ADDRESS"] = head["address"]
-    gres = [f"--gres=gpu:{share.gpus}"] if share.gpus else []
     step = [
-        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", *gres,
+        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", commands.gpu_flag(share.gpus),
         f"--nodelist={share.node}", "--export=ALL", "--input=none", "--quiet",
         f"--chdir={os.getcwd()}",
     ]  # fmt: skip

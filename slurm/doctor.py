@@ -74,7 +74,6 @@ def _door(interface: str | None) -> Iterator[str | None]:
 def _launch(
     share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None
 ) -> subprocess.Popen[str]:
-    gres = [f"--gres=gpu:{share.gpus}"] if share.gpus else []
     agent = [
         *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
@@ -86,7 +85,7 @@ def _launch(
         agent += ["--towards", towards]
     step = [
         "srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={share.node}",
-        f"--cpus-per-task={share.cpus}", *gres, "--mem=0", "--export=ALL", "--input=none",
+        f"--cpus-per-task={share.cpus}", commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none",
         "--quiet",
     ]  # fmt: skip
     return subprocess.Popen(

@@ -22,6 +22,10 @@ def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     assert {name for name in held if not name.endswith(".dist-info")} == {
         "search", "trainable", "slurm",
     }  # fmt: skip
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for file in (ROOT / "slurm").rglob("*"):
+        if file.suffix in (".sbatch", ".sh"):
+            assert str(file.relative_to(ROOT)) in names
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     (site,) = venv.glob("lib/python*/site-packages")

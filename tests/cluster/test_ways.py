@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-import pytest
 
 SCRIPT = "slurm/search.sbatch"
 SMALL = ("run", "--trials", "64", "--steps", "50", "--pack", "8", "--quiet")
@@ -198,12 +197,11 @@ def test_a_run_folder_that_the_nodes_do_not_see(cluster: Any, home: Path) -> Non
         cluster.run("rm", "-rf", "/tmp/own", host=host)
 
 
-@pytest.mark.parametrize("nodes", [3])
-def test_the_doctor_looks_at_every_node(cluster: Any, home: Path, nodes: int) -> None:
+def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     """Through submit: each node once, GPUs that torch does not find told of, and exit code 0."""
     shoal = (sys.executable, "-P", "-m", "search")
     done = cluster.run(
-        *shoal, "submit", "--nodes", nodes, "--gpus-per-node=2", "--cpus-per-task=2", "--",
+        *shoal, "submit", "--nodes=3", "--gpus-per-node=2", "--cpus-per-task=2", "--",
         "doctor", "--out", "runs/look", cwd=home, check=True,
     )  # fmt: skip
     fields = cluster.wait(done.stdout.split()[1])
