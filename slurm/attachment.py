@@ -34,7 +34,8 @@ def attach(job: str, command: Sequence[str]) -> int:
     environment = for_step(for_ray(os.environ, folder / "token"))
     environment["RAY_ADDRESS"] = head["address"]
     step = [
-        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", commands.gpu_flag(share.gpus),
+        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0",
+        commands.gpu_flag(share.gpus),
         f"--nodelist={share.node}", "--export=ALL", "--input=none", "--quiet",
         f"--chdir={os.getcwd()}",
     ]  # fmt: skip

@@ -85,8 +85,8 @@ def _launch(
         agent += ["--towards", towards]
     step = [
         "srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={share.node}",
-        f"--cpus-per-task={share.cpus}", commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none",
-        "--quiet",
+        f"--cpus-per-task={share.cpus}", commands.gpu_flag(share.gpus), "--mem=0",
+        "--export=ALL", "--input=none", "--quiet",
     ]  # fmt: skip
     return subprocess.Popen(
         [*step, *agent], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -136,10 +136,10 @@ class Supervisor:
         ]  # fmt: skip
         if orders.interface is not None:
             agent += ["--interface", orders.interface]
-            step = [
+        step = [
             "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--nodes=1", "--ntasks=1",
-            f"--nodelist={share.node}", f"--cpus-per-task={share.cpus}", commands.gpu_flag(share.gpus), "--mem=0",
-            "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}",
+            f"--nodelist={share.node}", f"--cpus-per-task={share.cpus}",
+            commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}",
         ]  # fmt: skip
         with open(self._folder.log(share.node), "ab") as log:
             return subprocess.Popen(
