@@ -139,7 +139,8 @@ class Supervisor:
         step = [
             "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--nodes=1", "--ntasks=1",
             f"--nodelist={share.node}", f"--cpus-per-task={share.cpus}",
-            commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}",
+            commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none",
+            "--unbuffered", f"--job-name=ray-{share.node}",
         ]  # fmt: skip
         with open(self._folder.log(share.node), "ab") as log:
             return subprocess.Popen(
