@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from slurm import commands, queue
+from slurm import queue
 from slurm.errors import BadInput
 from slurm.jobfolder import published
+from slurm.steps import on_node
 from slurm.variables import for_ray, for_step
 
 
@@ -33,10 +34,9 @@ def attach(job: str, command: Sequence[str]) -> int:
         ) from None
     environment = for_step(for_ray(os.environ, folder / "token"))
     environment["RAY_ADDRESS"] = head["address"]
+    options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0",
-        commands.gpu_flag(share.gpus),
-        f"--nodelist={share.node}", "--export=ALL", "--input=none", "--quiet",
-        f"--chdir={os.getcwd()}",
+        "srun", f"--jobid={job}", "--overlap", *options, "--mem=0", "--export=ALL",
+        "--input=none", "--quiet", f"--chdir={os.getcwd()}", *guard,
     ]  # fmt: skip
     return subprocess.run([*step, *command], env=environment, check=False).returncode

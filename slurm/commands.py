@@ -100,12 +100,3 @@ def end_steps(job: str) -> None:
     A SIGTERM to srun itself kills its step at once, with no time to tidy up.
     """
     ask("scancel", "--signal=TERM", job)
-
-
-def gpu_flag(gpus: int) -> str:
-    """The option by which a step on one node gets the job's GPUs there.
-
-    A step of a job that asked by ``--gpus`` is refused with ``--gres``, and without any option; in
-    this form all ways of asking agree.
-    """
-    return f"--gpus={gpus}" if gpus else "--gres=none"

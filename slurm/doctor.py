@@ -12,9 +12,10 @@ from pathlib import Path
 
 from slurm import commands
 from slurm.addresses import own_address
-from slurm.allocation import Share, parse
+from slurm.allocation import Allocation, Share, parse
 from slurm.checks import BAD, GOOD, Bed, Finding, as_line, examine, from_line
 from slurm.errors import BadInput, SlurmError
+from slurm.steps import on_node
 from slurm.variables import for_step
 
 NODE_SECONDS = 180.0
@@ -42,9 +43,12 @@ def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}
     with _door(interface) as towards:
-        steps = {s: _launch(s, out, prefix, interface, towards) for s in allocation.shares}
-        for share, step in steps.items():
-            found[share.node] = _collect(step)
+        steps = {}
+        for share in allocation.shares:
+            agent = _agent(share, out, prefix, interface, towards)
+            steps[share.node] = _launch(share, allocation, agent)
+        for node, step in steps.items():
+            found[node] = _collect(step)
     for node, findings in found.items():
         _print(node, findings)
     alike = _compare(found)
@@ -71,9 +75,9 @@ def _door(interface: str | None) -> Iterator[str | None]:
         yield f"{own}:{door.getsockname()[1]}"
 
 
-def _launch(
+def _agent(
     share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None
-) -> subprocess.Popen[str]:
+) -> list[str]:
     agent = [
         *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
@@ -83,10 +87,13 @@ def _launch(
         agent += ["--interface", interface]
     if towards is not None:
         agent += ["--towards", towards]
+    return agent
+
+
+def _launch(share: Share, allocation: Allocation, agent: Sequence[str]) -> subprocess.Popen[str]:
+    options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={share.node}",
-        f"--cpus-per-task={share.cpus}", commands.gpu_flag(share.gpus), "--mem=0",
-        "--export=ALL", "--input=none", "--quiet",
+        "srun", "--overlap", *options, "--mem=0", "--export=ALL", "--input=none", "--quiet", *guard,
     ]  # fmt: skip
     return subprocess.Popen(
         [*step, *agent], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -21,6 +21,7 @@ from slurm.allocation import Allocation, Share
 from slurm.ending import MOST_REQUEUES, put_back
 from slurm.errors import ClusterError, SlurmError
 from slurm.jobfolder import JobFolder
+from slurm.steps import on_node
 from slurm.variables import for_ray, for_step
 
 POLL_SECONDS, BEAT_SECONDS = 0.2, 5.0
@@ -136,11 +137,10 @@ class Supervisor:
         ]  # fmt: skip
         if orders.interface is not None:
             agent += ["--interface", orders.interface]
+        options, guard = on_node(share, self._allocation.shares)
         step = [
-            "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--nodes=1", "--ntasks=1",
-            f"--nodelist={share.node}", f"--cpus-per-task={share.cpus}",
-            commands.gpu_flag(share.gpus), "--mem=0", "--export=ALL", "--input=none",
-            "--unbuffered", f"--job-name=ray-{share.node}",
+            "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", *options, "--mem=0",
+            "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}", *guard,
         ]  # fmt: skip
         with open(self._folder.log(share.node), "ab") as log:
             return subprocess.Popen(
