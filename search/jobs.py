@@ -10,6 +10,7 @@ import click
 
 from slurm import commands, queue
 from slurm.errors import BadInput
+from slurm.jobfolder import named_out
 from slurm.submission import KINDS, Submission, script
 
 POLL_SECONDS = 5.0
@@ -54,7 +55,7 @@ def submit(
         raise BadInput(
             "say run or doctor after --, as in: shoal submit --nodes 2 -- run --trials 4096"
         )
-    out = _out(words)
+    out = named_out(words)
     if kind == "doctor":
         words = words[1:]
         out = Path("runs", "doctor") if out is None else out
@@ -72,15 +73,6 @@ def submit(
     warning = queue.too_many_nodes(queue.standing(number))
     if warning is not None:
         click.echo(f"shoal: job {number}: {warning}", err=True)
-
-
-def _out(words: tuple[str, ...]) -> Path | None:
-    for index, word in enumerate(words):
-        if word == "--out" and index + 1 < len(words):
-            return Path(words[index + 1])
-        if word.startswith("--out="):
-            return Path(word.partition("=")[2])
-    return None
 
 
 @click.command()

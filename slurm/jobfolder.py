@@ -149,14 +149,19 @@ def place(command: Sequence[str], job: str) -> Path:
     Args:
         command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.
     """
-    words = list(command)
+    out = named_out(command) or os.environ.get("SHOAL_OUT") or f"runs/job-{job}"
+    return Path(out) / "slurm" / job
+
+
+def named_out(command: Sequence[str]) -> Path | None:
+    """Return the run folder that ``--out`` names in a command, or None."""
     out = None
-    for index, word in enumerate(words):
-        if word == "--out" and index + 1 < len(words):
-            out = words[index + 1]
+    for word, after in zip(command, (*command[1:], None), strict=True):
+        if word == "--out" and after is not None:
+            out = Path(after)
         elif word.startswith("--out="):
-            out = word.partition("=")[2]
-    return Path(out or os.environ.get("SHOAL_OUT") or f"runs/job-{job}") / "slurm" / job
+            out = Path(word.partition("=")[2])
+    return out
 
 
 def published(path: Path, name: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -105,3 +106,26 @@ def test_a_cluster_that_stays_up_takes_searches_of_its_owner_alone(
     assert late.returncode == 2
     assert f"job {job} is cancelled, not running" in late.stderr
     assert cluster.run(*SHOAL, "attach", "999", "--", *SMALL, cwd=home).returncode == 2
+
+
+def test_one_fit_without_ray(cluster: Any, home: Path) -> None:
+    """``sbatch slurm/fit.sbatch lr=1e-6``: the losses in the output file, and no Ray."""
+    job = cluster.sbatch("--mem=1500", "slurm/fit.sbatch", "lr=1e-6", "--steps", "200", cwd=home)
+    fields = cluster.wait(job)
+    output = (home / f"shoal-{job}.out").read_text()
+    assert (fields["JobState"], fields["ExitCode"]) == ("COMPLETED", "0:0")
+    assert "loss" in output
+    assert not (home / "runs").exists()
+
+
+def test_the_cluster_of_another_user_is_refused(cluster: Any, home: Path) -> None:
+    """Also to root, who could."""
+    own = home / "alice"
+    own.mkdir()
+    os.chown(own, 4001, 4001)
+    wrap = ("--mem=100", "--output=/dev/null", "--wrap=sleep 60")
+    job = cluster.sbatch(*wrap, cwd=own, user=4001)
+    cluster.wait(job, "RUNNING")
+    told = cluster.run(*SHOAL, "attach", job, "--", *SMALL, cwd=home)
+    assert told.returncode == 2
+    assert told.stderr == f"shoal: job {job} is alice's, not yours; squeue --me lists yours\n"
