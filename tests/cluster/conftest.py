@@ -151,7 +151,8 @@ def keeper() -> Iterator[Cluster]:
 def cluster(keeper: Cluster) -> Iterator[Cluster]:
     """Three idle hosts; afterwards no Ray is left on any, and none is drained."""
     yield keeper
-    keeper.run("scancel", "--user=root,alice,bob")
+    for user in ("root", "alice", "bob"):
+        keeper.run("scancel", f"--user={user}")
     deadline = time.monotonic() + 60
     while set(keeper.states().values()) != {"idle"}:
         if time.monotonic() > deadline:
