@@ -21,6 +21,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def place(command: Sequence[str], job: str) -> Path:
 def named_out(command: Sequence[str]) -> Path | None:
     """Return the run folder that ``--out`` names in a command, or None."""
     out = None
-    for word, after in zip(command, (*command[1:], None), strict=True):
+    for word, after in zip_longest(command, command[1:]):
         if word == "--out" and after is not None:
             out = Path(after)
         elif word.startswith("--out="):

@@ -48,10 +48,11 @@ def test_a_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_where_a_job_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beneath --out, else SHOAL_OUT, else a folder named by the job."""
+    """Beneath --out, else SHOAL_OUT, else a folder named by the job; a command may be empty."""
     monkeypatch.delenv("SHOAL_OUT", raising=False)
     assert place(["run", "--out", "a b"], "7") == Path("a b/slurm/7")
     assert place(["run", "--out=x"], "7") == Path("x/slurm/7")
-    assert place(["run"], "7") == Path("runs/job-7/slurm/7")
+    for command in ([], ["run"], ["run", "--out"]):
+        assert place(command, "7") == Path("runs/job-7/slurm/7")
     monkeypatch.setenv("SHOAL_OUT", "mine")
     assert place(["run"], "7") == Path("mine/slurm/7")
