@@ -96,9 +96,11 @@ class Cluster:
         return found
 
     def link(self, host: str, state: str) -> None:
-        """Cut (down) or mend (up) the cable of a host."""
+        """Cut (down) or mend (up) the cable of a host; then slurmd reports to the controller."""
         self.run("ip", "link", "set", f"to-{host}", state, check=True)
         self.cut.add(host)
+        if state == "up":
+            os.kill(self.pids[host], signal.SIGHUP)
 
     def power_off(self, host: str) -> None:
         """Kill every process of a host and cut its cable; slurmd, which holds the host's
@@ -110,10 +112,9 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
 
     def power_on(self, host: str) -> None:
-        """Undo `power_off`; slurmd reports to the controller at once."""
+        """Undo `power_off`."""
+        os.kill(self.pids[host], signal.SIGCONT)
         self.link(host, "up")
-        for number in (signal.SIGCONT, signal.SIGHUP):
-            os.kill(self.pids[host], number)
 
     def nodes(self, job: str) -> list[str]:
         """The nodes of a running job, the batch host first."""

@@ -80,9 +80,11 @@ def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) 
     cluster.link(other, "down")
     try:
         eventually(lambda: f"Ray lost {other}" in log.read_text())
-        fields = cluster.wait(job)
+        while cluster.job(job)["JobState"] == "RUNNING":
+            time.sleep(0.3)
     finally:
         cluster.link(other, "up")
+    fields = cluster.wait(job)  # SLURM holds it back until all nodes answer
     assert fields["JobState"] == "COMPLETED", log.read_text()
     trials = pandas.read_parquet(parts / "trials.parquet")
     assert trials["trial"].tolist() == list(range(1536))

@@ -194,7 +194,7 @@ ReturnToService=2
 SlurmdTimeout=60
 KillWait=10
 MpiDefault=none
-SchedulerParameters=batch_sched_delay=0,bf_interval=5
+SchedulerParameters=batch_sched_delay=0,bf_interval=5,sched_interval=2
 GresTypes=gpu
 {nodes}
 PartitionName=main Nodes={",".join(HOSTS)} Default=YES MaxTime=INFINITE State=UP
