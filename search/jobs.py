@@ -118,8 +118,8 @@ def attach(job: str, words: tuple[str, ...]) -> int:
 def status(folder: Path) -> None:
     """Show where the batch job of a run folder stands, and its search."""
     commands.require("squeue", f"read the results: shoal results {folder}")
-    job = queue.jobs_of(folder)[-1]
-    now = queue.standing(job)
+    now = queue.of_folder(folder)
+    job = now.job
     state = now.state.lower() if now.state != "GONE" else "over, and SLURM has forgotten it"
     details = [f"reason {now.reason}" if now.reason else "", f"{now.left} left" if now.left else ""]
     if now.state in OVER:
@@ -150,7 +150,7 @@ def _show_nodes(place: Path, state: str) -> None:
 def _show_search(folder: Path) -> None:
     from search.placing import reserved
 
-    if reserved(folder):
+    if reserved(folder) or not folder.exists():
         click.echo("search  not begun")
         return
     from search.api import load
@@ -166,7 +166,8 @@ def _show_search(folder: Path) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job is over.")
 def logs(folder: Path, follow: bool) -> None:
     """Print what the batch job of a run folder has said."""
-    job = queue.jobs_of(folder)[-1]
+    commands.require("squeue", f"read the results: shoal results {folder}")
+    job = queue.of_folder(folder).job
     files = _log_files(folder, job)
     read = dict.fromkeys(files, 0)
     while True:
@@ -199,8 +200,8 @@ def _log_files(folder: Path, job: str) -> list[Path]:
 def cancel(folder: Path) -> None:
     """End the batch job of a run folder; what is done stays."""
     commands.require("scancel", "press Ctrl-C where the search runs")
-    job = queue.jobs_of(folder)[-1]
-    state = queue.standing(job).state
+    now = queue.of_folder(folder)
+    job, state = now.job, now.state
     if state in OVER:
         raise BadInput(f"job {job} of {folder} is over ({state.lower()}); there is nothing to end")
     commands.cancel(job)

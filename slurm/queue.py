@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurm import commands
 from slurm.allocation import Allocation, parse
+from slurm.commands import ask
 from slurm.errors import BadInput, SlurmError
+
+_RECORD, _FIELD = "\x1e", "\x1f"
+"""ASCII's own separators: folders and commands may hold all else, newlines too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +38,27 @@ class Standing:
 def standing(job: str) -> Standing:
     """Ask where a job stands."""
     try:
-        told = commands.ask("squeue", "--noheader", "--jobs", job, "--format=%T|%r|%L|%D|%P")
+        told = _listed("--jobs", job)
     except SlurmError as error:
         if "Invalid job id" not in str(error):
             raise
-        told = ""
-    if not told.strip():
-        try:
-            return Standing(job=job, state=parse(commands.show_job(job)).state)
-        except SlurmError:
-            return Standing(job=job, state="GONE")
-    state, reason, left, nodes, partition = told.splitlines()[0].split("|")
-    return Standing(
-        job=job, state=state, reason="" if reason == "None" else reason, left=left,
-        nodes=int(nodes), partition=partition,
-    )  # fmt: skip
+        told = []
+    return told[0][0] if told else Standing(job=job, state="GONE")
+
+
+def _listed(*which: str) -> list[tuple[Standing, str, str]]:
+    """Jobs, those that ended in the last minutes too, each with its folder and its command."""
+    form = _RECORD + _FIELD.join(("%A", "%T", "%r", "%L", "%D", "%P", "%Z", "%o"))
+    told = ask("squeue", "--noheader", "--states=all", *which, f"--format={form}")
+    found = []
+    for record in told.split(_RECORD)[1:]:
+        job, state, reason, left, nodes, partition, folder, command = record.split(_FIELD)
+        now = Standing(
+            job=job, state=state, reason="" if reason == "None" else reason, left=left,
+            nodes=int(nodes), partition=partition,
+        )  # fmt: skip
+        found.append((now, folder, command.removesuffix("\n")))
+    return found
 
 
 def too_many_nodes(now: Standing) -> str | None:
@@ -63,22 +74,53 @@ def too_many_nodes(now: Standing) -> str | None:
     )
 
 
-def jobs_of(out: Path) -> list[str]:
-    """Return the ids of the jobs that were submitted into a run folder, the oldest first.
+def of_folder(out: Path) -> Standing:
+    """Return where the batch job of a run folder stands: of several, the one that runs, else the
+    newest. A job that waits has left no trace in the folder; its command tells.
 
     Raises:
-        BadInput: there is no such folder, or no job's.
+        BadInput: there is none.
     """
+    been = _jobs_in(out)
+    mine = [
+        now for now, folder, command in _listed("--me")
+        if now.job in been or _names(command, Path(folder), out)
+    ]  # fmt: skip
+    if mine:
+        return max(mine, key=lambda now: (now.state == "RUNNING", int(now.job)))
+    if been:
+        return Standing(job=been[-1], state="GONE")
     if not out.is_dir():
-        raise BadInput(f"{out} does not exist; give a run folder of a batch job")
+        raise BadInput(
+            f"{out} does not exist, and no job of yours in the queue has --out {out}; "
+            "give a run folder of a batch job"
+        )
+    raise BadInput(f"no batch job has worked in {out}; submit one: shoal submit ... -- run ...")
+
+
+def _jobs_in(out: Path) -> list[str]:
+    """The ids of the jobs that have worked in a run folder, the oldest first."""
     try:
-        entries = [e.name for e in (out / "slurm").iterdir() if e.is_dir()]
+        return sorted(
+            (e.name for e in (out / "slurm").iterdir() if e.name.isdigit() and e.is_dir()), key=int
+        )
     except OSError:
-        entries = []
-    jobs = [name for name in entries if name.replace("_", "").isdigit()]
-    if not jobs:
-        raise BadInput(f"no batch job has worked in {out}; submit one: shoal submit ... -- run ...")
-    return sorted(jobs, key=lambda job: [int(part) for part in job.split("_")])
+        return []
+
+
+def _names(command: str, folder: Path, out: Path) -> bool:
+    """Whether a job's command, which SLURM tells without its quotes, has ``--out`` for `out`.
+
+    Args:
+        folder: where the job was submitted.
+    """
+    wanted = os.path.realpath(out)
+    for named in re.finditer(r"\s--out[= ]", command):
+        words = command[named.end() :].split(" ")
+        for count in range(len(words)):
+            if os.path.realpath(folder / " ".join(words[: count + 1])) == wanted:
+                return True
+    return False
 
 
 def own_running(job: str) -> Allocation:
@@ -87,7 +129,7 @@ def own_running(job: str) -> Allocation:
     Raises:
         BadInput: it is another's, unknown, or not running.
     """
-    if not job.replace("_", "").isdigit():
+    if not job.isdigit():
         raise BadInput(f"{job!r} is no job id; squeue --me lists yours")
     try:
         found = parse(commands.show_job(job))

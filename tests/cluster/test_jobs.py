@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,23 @@ def test_submit_status_logs_cancel(cluster: Any, home: Path) -> None:
     again = cluster.run(*SHOAL, "cancel", out, cwd=home)
     assert again.returncode == 2
     assert "is over (completed)" in again.stderr
+
+
+def test_a_job_that_waits_is_found_by_the_folder_it_will_make(cluster: Any, home: Path) -> None:
+    """Plain sbatch makes no folder; status, logs and cancel know the job by its command."""
+    out = "runs/two  words'\nand a | line"
+    script = "slurm/search.sbatch"
+    other = cluster.sbatch("--hold", script, *SMALL, "--out", "runs/two", cwd=home)
+    job = cluster.sbatch("--hold", script, "run", "--out", out, "--trials", "64", cwd=home)
+    told = cluster.run(*SHOAL, "status", out, cwd=home, check=True).stdout
+    assert told.startswith(f"job     {job}: pending, reason JobHeldUser")
+    assert "search  not begun" in told
+    assert cluster.run(*SHOAL, "logs", out, cwd=home, check=True).stdout == ""
+    assert f"job {job} is cancelled" in cluster.run(*SHOAL, "cancel", out, cwd=home).stdout
+    assert cluster.job(other)["JobState"] == "PENDING"
+    none = cluster.run(*SHOAL, "status", "runs/three", cwd=home)
+    assert none.returncode == 2
+    assert "no job of yours in the queue has --out runs/three" in none.stderr
 
 
 def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(
@@ -95,8 +113,14 @@ def test_a_cluster_that_stays_up_takes_searches_of_its_owner_alone(
     )
     address = (folder / "head.json").read_text().split('"')[3]
     head = cluster.nodes(job)[0]
-    for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"}):
-        tried = cluster.run(sys.executable, "-c", steal, address, host=head, **mode)
+    modes = ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"})
+
+    def try_to(mode: dict[str, str]) -> Any:
+        return cluster.run(sys.executable, "-c", steal, address, host=head, **mode)
+
+    with ThreadPoolExecutor() as at_once:
+        results = list(at_once.map(try_to, modes))
+    for tried in results:
         assert "RAN" not in tried.stdout, tried.stdout
         assert "refused" in tried.stdout or tried.returncode != 0
 
