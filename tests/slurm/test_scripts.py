@@ -111,7 +111,8 @@ def test_a_dry_run_explains_every_flag() -> None:
                                 "the results: shoal results nowhere"),
         (("cancel", "nowhere"), "scancel is not on this machine: go to a SLURM login node, or "
                                 "press Ctrl-C where the search runs"),
-        (("logs", "nowhere"), "nowhere does not exist; give a run folder of a batch job"),
+        (("logs", "nowhere"), "squeue is not on this machine: go to a SLURM login node, or read "
+                              "the results: shoal results nowhere"),
     ],
 )  # fmt: skip
 def test_without_slurm_one_line_says_what_to_do(
