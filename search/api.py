@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.driver import run_prepared
+from search.execution import run_prepared
 from search.folder import RunFolder
-from search.means import Means
+from search.means import CHECKPOINT_SECONDS, Means, seconds_of
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result
@@ -33,6 +33,8 @@ def run(
     pack: int | None = None,
     block: int | None = None,
     diverge_factor: float | None = None,
+    checkpoint: str | float | None = CHECKPOINT_SECONDS,
+    time_budget: str | float | None = None,
     progress: bool = False,
 ) -> Result:
     """Search, or go on with the search that `out` holds, and return its result.
@@ -54,6 +56,8 @@ def run(
         round, pack, block: trials asked at once, lanes a device runs together, lanes in one tensor
             operation; from `trials` and the kind of device if absent.
         diverge_factor: a fit whose loss exceeds this many times its first has diverged.
+        checkpoint: time between checkpoints of a pack, in seconds or as in ``"5m"``; None: none.
+        time_budget: how long the search may take, likewise; None: until it is whole.
         progress: whether to show it on standard error.
 
     Raises:
@@ -68,7 +72,13 @@ def run(
     }  # fmt: skip
     asked = {name: value for name, value in given.items() if value is not None}
     shown: Progress = choose(quiet=False) if progress else Silent()
-    means = Means(engine=engine, workers=workers, address=address)
+    means = Means(
+        engine=engine,
+        workers=workers,
+        address=address,
+        checkpoint_seconds=None if checkpoint is None else seconds_of("checkpoint", checkpoint),
+        budget_seconds=None if time_budget is None else seconds_of("time_budget", time_budget),
+    )
     prepared = prepare(asked, None if out is None else Path(out))
     place = new_folder(prepared.request.problem) if out is None else Path(out)
     folder, _ = run_prepared(prepared, place, means, shown, began)

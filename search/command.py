@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 import tomllib
@@ -14,6 +13,7 @@ import click
 
 from search import jobs
 from search.errors import BadInput, Interrupted, SearchError
+from search.stopping import listen_early
 from slurm.errors import SlurmError
 
 BEGAN = time.monotonic()
@@ -23,7 +23,7 @@ class Command(click.Group):
     """A group whose mistakes are one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        signal.signal(signal.SIGTERM, _interrupt)  # scancel: end as on Ctrl-C, with all rows kept
+        listen_early()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -46,10 +46,6 @@ class Command(click.Group):
             sys.stderr.close()
             sys.exit(141)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -102,6 +98,8 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")
 @click.option("--engine", default="auto", help="auto, ray or inline.  [auto]")
 @click.option("--address", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")
+@click.option("--checkpoint", default="5m", help="Time between checkpoints, or off.  [5m]")
+@click.option("--time-budget", help="How long it may take, as in 90s, 10m or 1h30m.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def run(
@@ -112,6 +110,8 @@ def run(
     workers: int | None,
     engine: str,
     address: str | None,
+    checkpoint: str,
+    time_budget: str | None,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -133,14 +133,20 @@ def run(
         asked["space"] = {**before, **parse_assignments(space)}
 
     from search.api import new_folder
-    from search.driver import run_prepared
-    from search.means import Means
+    from search.execution import run_prepared
+    from search.means import Means, seconds_of
     from search.preparation import prepare
     from search.progress import choose
     from search.result import Result
     from search.summary import summary_json, summary_text
 
-    means = Means(engine=engine, workers=workers, address=address)
+    means = Means(
+        engine=engine,
+        workers=workers,
+        address=address,
+        checkpoint_seconds=None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint),
+        budget_seconds=None if time_budget is None else seconds_of("--time-budget", time_budget),
+    )
     prepared = prepare(asked, out)
     place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)

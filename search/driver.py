@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import shlex
+import statistics
 import time
+from collections import deque
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-import numpy
 import pyarrow as pa
 import torch
 
-from search import environment, rows
+from search import rows
 from search.budget import Budget
-from search.errors import Interrupted, SearchFailed
-from search.folder import RunFolder
+from search.errors import SearchFailed
+from search.inline import run_inline
 from search.means import Means, cores
 from search.packs import Pack
 from search.preparation import Prepared
-from search.progress import Progress, Status
+from search.progress import Best, Progress, Status
 from search.rounds import Rounds
-from trainable.fit import Plan
-from trainable.worker import Outcome, Recipe
+from search.stopping import Reason, Stop, listening
+from search.tasks import Tasks
+from search.writer import Writer
+from trainable.block import Plan
+from trainable.worker import Outcome, Recipe, Task
 
 ATTEMPTS = 2
 """How often a pack is tried that ends with an error of its problem."""
@@ -32,8 +32,11 @@ ATTEMPTS = 2
 ALIKE = 2
 """How many packs end a search by failing with the same error before any lane has worked."""
 
-DEATHS = 2
-"""How often a pack is begun anew after its workers died as often as Tune bears."""
+DEATHS = 6
+"""How many workers may die over a pack while their nodes live; then the pack is to blame."""
+
+LATEST = 16
+"""How many of the last packs tell how long the next one takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,75 +45,78 @@ class Report:
 
     Attributes:
         seconds: where the wall time went; sums to it.
-        fresh: lanes that this run added.
+        fresh: lanes that this run added; saved: packs that it left unfinished and saved.
+        reason: why it ended early, or None.
     """
 
     engine: str
     seconds: Mapping[str, float]
     fresh: int
+    saved: int = 0
+    reason: Reason | None = None
     notes: list[str] = field(default_factory=list)
 
 
 class Driver:
-    """Runs one search into its run folder."""
+    """Runs one search into its run folder. It is the desk of both engines."""
 
     def __init__(
-        self, prepared: Prepared, folder: RunFolder, means: Means, progress: Progress, began: float
+        self, prepared: Prepared, writer: Writer, means: Means, progress: Progress, began: float
     ) -> None:
-        self._request, self._folder, self._means = prepared.request, folder, means
+        self._request, self._writer, self._means = prepared.request, writer, means
         self._progress = progress
         self._budget = Budget(began)
-        request = prepared.request
+        request, folder = prepared.request, writer.folder
         self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
-        self._recipe = Recipe(
+        self.recipe = Recipe(
             source=folder.source() or prepared.source,
             plan=Plan(
                 steps=request.steps, report=request.report, diverge_factor=request.diverge_factor
             ),
-            block=request.block,
+            program=request.program,
             defaults=prepared.defaults,
             gpu=self._gpus > 0,
         )
+        self._tasks = Tasks(
+            self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
+        )
         finished, _ = folder.tables()
-        self._rounds = Rounds(request, prepared.shape_names, finished)
-        self._begun = self._rounds.done
-        self._best = math.inf
-        self._best_lr: float | None = None
-        self._note_best(finished)
+        self.rounds = Rounds(request, prepared.shape_names, finished)
+        self._stop = Stop(began, means.budget_seconds)
+        self._begun = self.rounds.done
+        self._saved = 0
+        self._best = Best()
+        self._best.note(finished)
         self._failures: list[str] = []
         self._unwritten: dict[str, pa.Table] = {}
         self._first_pack: float | None = None
+        self._held: deque[float] = deque(maxlen=LATEST)
         self._notes: list[str] = []
         self._without_cuda: set[str] = set()
+        self._told_stop = False
 
     def run(self) -> Report:
-        """Run until every lane is told; merge the folder; say where the time went."""
+        """Run until every lane is told, or told to stop; merge; say where the time went."""
         engine = self._means.choose(self._request)
-        if self._rounds.whole:
-            with self._budget.writing():
-                self._folder.merge()
-            return Report(engine=engine, seconds=self._budget.seconds(), fresh=0)
-        self._rounds.start()
         try:
-            if engine == "inline":
-                self._run_inline()
-            else:
-                self._run_on_ray()
+            if not self.rounds.whole:
+                self.rounds.start()
+                with listening(self._stop) as self.listen:
+                    run_inline(self) if engine == "inline" else self._run_on_ray()
         finally:
-            self._rounds.stop()
+            self.rounds.stop()
             with self._budget.writing():
-                self._folder.merge()
+                self._writer.merge()
+        if self.rounds.whole:
+            self._tasks.clear()
         return Report(
             engine=engine,
             seconds=self._budget.seconds(),
-            fresh=self._rounds.done - self._begun,
+            fresh=self.rounds.done - self._begun,
+            saved=self._saved,
+            reason=None if self.rounds.whole else self._stop.reason or self._stop.due,
             notes=self._notes,
         )
-
-    def _run_inline(self) -> None:
-        from search.inline import run_inline
-
-        run_inline(self._rounds, self._recipe, take=self._take, given=self._given, tick=self._tick)
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected
@@ -120,20 +126,12 @@ class Driver:
         with connected(means.ray_address, workers, self._gpus) as cluster:
             from search.tuning import run_on_ray
 
+            self.listen()  # Ray has set a handler of its own
             if means.ray_address is not None:
-                self._recipe = replace(self._recipe, gpu=cluster.slots(gpu=True) > 0)
+                self.recipe = replace(self.recipe, gpu=cluster.slots(gpu=True) > 0)
             limit = means.workers if means.ray_address is not None else workers
-            self._warn_idle(min(cluster.slots(self._recipe.gpu), limit or 1 << 30))
-            run_on_ray(
-                self._rounds,
-                self._recipe,
-                cluster,
-                workers=limit,
-                take=self._take,
-                given=self._given,
-                tick=self._tick,
-                say=self._say,
-            )
+            self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
+            run_on_ray(self, cluster, workers=limit)
 
     def _warn_idle(self, workers: int) -> None:
         request = self._request
@@ -141,61 +139,116 @@ class Driver:
         packs = -(-lanes // request.pack)
         if workers > packs:
             flight = "1 pack is" if packs == 1 else f"{packs} packs are"
-            self._say(
+            self.say(
                 f"{workers - packs} of {workers} workers will stand idle: {flight} in "
                 f"flight at a time; a smaller --pack than {request.pack} "
                 f"or a larger --round than {request.round} helps"
             )
 
     def _warn_without_cuda(self, outcome: Outcome) -> None:
-        if self._recipe.gpu and outcome.on_cpu and outcome.node not in self._without_cuda:
+        if self.recipe.gpu and outcome.on_cpu and outcome.node not in self._without_cuda:
             self._without_cuda.add(outcome.node)
-            self._say(
+            self.say(
                 f"{outcome.node} counts GPUs but torch finds no CUDA there: it fits on the CPU"
             )
 
-    def _say(self, message: str) -> None:
+    def say(self, message: str) -> None:
+        """Tell the user something that matters."""
         self._notes.append(message)
         self._progress.say(message)
 
-    def _take(self) -> None:
+    def stopped(self) -> bool:
+        """Whether workers are to save what they have in hand and to give it back."""
+        return self._stop.asked()
+
+    def task(self, pack: Pack) -> Task:
+        """Return a pack as a worker gets it; a worker takes it now."""
         if self._first_pack is None:
             self._first_pack = time.monotonic()
         self._budget.take()
+        return self._tasks.of(pack)
 
-    def _tick(self, slots: int) -> None:
-        self._budget.asking = self._rounds.asking
+    def tick(self, slots: int) -> None:
+        """Some time has passed; there are so many slots."""
+        self._writer.check()
+        self._budget.asking = self.rounds.asking
         self._budget.slots(slots)
         self._progress.update(self._status())
+        if self._stop.asked():
+            self.rounds.halt()
+            self._tell_stop()
+        elif not (self._tasks.saved or self._stop.fits(self._usual)):
+            self.rounds.halt()  # another pack would end too late, and could not be saved
 
-    def _given(self, pack: Pack, outcome: Outcome | None, held: float) -> None:
-        """A pack came back: keep its rows, or try it again."""
-        if outcome is not None:
-            self._budget.give(outcome.seconds, held, outcome.first)
-            self._warn_without_cuda(outcome)
-        else:
-            self._budget.give(0.0, held, first=False)
-        if outcome is None:
-            again = replace(pack, deaths=pack.deaths + 1)
-            if again.deaths <= DEATHS:
-                self._say(f"pack {pack.name}: its worker died again and again; trying on")
-                self._rounds.give_back(again)
-                return
-            outcome = _died()
-        elif outcome.error is not None and pack.attempt + 1 < ATTEMPTS:
-            self._rounds.give_back(replace(pack, attempt=pack.attempt + 1))
+    @property
+    def _usual(self) -> float:
+        """Seconds that a pack takes, as far as is known."""
+        return statistics.median(self._held) if self._held else 0.0
+
+    def _tell_stop(self) -> None:
+        reason = self._stop.reason
+        if self._told_stop or reason is None:
             return
-        part = rows.part(self._request.space, pack, outcome)
-        self._rounds.finish(part)
-        self._note_best(part)
+        self._told_stop = True
+        again = "; Ctrl-C again: at once" if reason is Reason.INTERRUPT else ""
+        self.say(f"{reason.value}: saving what is in flight{again}")
+
+    def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
+        """A pack came back: keep its rows, or try it again."""
+        self._budget.give(outcome.seconds, held, outcome.first)
+        self._warn_without_cuda(outcome)
+        for note in outcome.notes:
+            self.say(f"pack {pack.name}: {note}")
+        if outcome.stopped:
+            self._saved += outcome.saved
+            self.rounds.give_back(pack)
+            return
+        if outcome.memory and self._request.block_of(pack.round) > 1:
+            self._halve(pack)
+            self.rounds.give_back(pack)
+            return
+        if outcome.error is not None and pack.attempt + 1 < ATTEMPTS:
+            self.rounds.give_back(replace(pack, attempt=pack.attempt + 1))
+            return
+        self._held.append(held)
+        self._finish(pack, outcome)
+
+    def died(self, pack: Pack, held: float, node: bool) -> None:
+        """The worker of a pack died, of its own or with its node."""
+        self._budget.give(0.0, held, first=False)
+        what = "its node was lost" if node else "its worker died"
+        again = pack if node else replace(pack, deaths=pack.deaths + 1)
+        if again.deaths < DEATHS:
+            self.say(f"pack {pack.name}: {what}; it runs again")
+            self.rounds.give_back(again)
+            return
+        self._finish(pack, _died())
+
+    def _halve(self, pack: Pack) -> None:
+        """Memory ran out: from this pack's round on, the block is half as large."""
+        self._tasks.done(pack)  # what the larger block has left is of another program
+        before = self._request.block_of(pack.round)
+        self._request = self._request.halve(pack.round)
+        self._writer.record(self._request)
+        self.say(
+            f"pack {pack.name}: memory ran out; from round {pack.round} on, the block has "
+            f"{self._request.block_of(pack.round)} lanes instead of {before}"
+        )
+
+    def _finish(self, pack: Pack, outcome: Outcome) -> None:
+        """Keep the rows of a pack."""
+        part = rows.part(self._request, pack, outcome)
+        self.rounds.finish(part)
+        self._best.note(part)
         if outcome.error is not None:
             self._note_failure(pack, outcome.error, outcome.details)
         self._unwritten[pack.name] = part
-        if self._rounds.done > self._rounds.failed:
+        if self.rounds.done > self.rounds.failed:
             with self._budget.writing():
                 while self._unwritten:
                     name, part = self._unwritten.popitem()
-                    self._folder.add(name, part)
+                    self._writer.add(name, part)
+        self._tasks.done(pack)
 
     def _note_failure(self, pack: Pack, error: str, details: str) -> None:
         """A pack failed for good; where nothing has ever worked, end the search.
@@ -204,64 +257,23 @@ class Driver:
         everything, the same command runs it all.
         """
         self._failures.append(error)
-        file = self._folder.log_error(pack.name, details or error)
+        file = self._writer.log_error(pack.name, details or error)
         if len(self._failures) == 1:
-            self._say(f"pack {pack.name} failed: {error} (each failure in full: {file})")
-        if self._rounds.done > self._rounds.failed:
+            self.say(f"pack {pack.name} failed: {error} (each failure in full: {file})")
+        if self.rounds.done > self.rounds.failed:
             return
-        if self._rounds.whole or self._failures == [error] * ALIKE:
+        if self.rounds.whole or self._failures == [error] * ALIKE:
             raise SearchFailed(f"every pack so far failed; the last with {error} (in full: {file})")
-
-    def _note_best(self, table: pa.Table) -> None:
-        loss = table["loss"].to_numpy()
-        if not len(loss):
-            return
-        at = int(numpy.argmin(loss))
-        if loss[at] < self._best:
-            self._best = float(loss[at])
-            if "lr" in table.schema.names:
-                self._best_lr = float(table["lr"][at].as_py())
 
     def _status(self) -> Status:
         return Status(
-            done=self._rounds.done,
+            done=self.rounds.done,
             total=self._request.lanes,
             begun=self._begun,
             unit="trials" if self._request.replicates == 1 else "lanes",
             best=self._best,
-            best_lr=self._best_lr,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )
-
-
-def run_prepared(
-    prepared: Prepared, out: Path, means: Means, progress: Progress, began: float
-) -> tuple[RunFolder, Report]:
-    """Run a prepared search into the run folder `out`, which is made if need be.
-
-    Raises:
-        SearchError: one of its kinds; what is done already stays.
-    """
-    if means.ray_address is not None:
-        from search.cluster import check_address
-
-        check_address(means.ray_address)
-    with ExitStack() as stack:
-        folder = prepared.folder or RunFolder.create(out, prepared.request, prepared.source)
-        folder.lock()
-        stack.callback(folder.unlock)
-        folder.recover()
-        now = environment.entry()
-        earlier = folder.note_environment(now)
-        stack.callback(progress.end)
-        for change in environment.differences(earlier[-1], now) if earlier else []:
-            progress.say(f"this run folder was begun with {change}: last digits may differ")
-        try:
-            report = Driver(prepared, folder, means, progress, began).run()
-        except KeyboardInterrupt:
-            command = f"shoal run --out {shlex.quote(str(folder.path))}"
-            raise Interrupted(f"interrupted; {command} goes on") from None
-    return folder, report
 
 
 def _died() -> Outcome:
@@ -271,5 +283,5 @@ def _died() -> Outcome:
         device="",
         started=time.time(),
         seconds=0.0,
-        error="its worker died each time (out of memory, or killed)",
+        error=f"{DEATHS} workers died over it (out of memory, or killed)",
     )

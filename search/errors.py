@@ -5,7 +5,8 @@
     ├── RunFolderError   the run folder cannot be read or written (exit code 1)
     ├── SearchFailed     nothing works: every lane so far has failed (exit code 1)
     ├── EngineError      Ray went away or never came (exit code 1)
-    └── Interrupted      Ctrl-C (exit code 130)
+    ├── Interrupted      Ctrl-C (exit code 130), or told to end (143)
+    └── Suspended        told to save and to be started again (exit code 75, or 76: nothing gained)
 
 Each message is one line: what is wrong, what is allowed, what to type.
 """
@@ -42,6 +43,18 @@ class EngineError(SearchError):
 
 
 class Interrupted(SearchError):
-    """Ctrl-C; what is done stays."""
+    """Ctrl-C, or told to end; what is done stays."""
 
     exit_code = 130
+
+
+class Suspended(SearchError):
+    """Told to save and end; whoever told it starts the search again.
+
+    Args:
+        gained: whether this run has brought the search on.
+    """
+
+    def __init__(self, message: str, gained: bool) -> None:
+        super().__init__(message)
+        self.exit_code = 75 if gained else 76

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from search.packs import Pack
-from search.rounds import Rounds
-from trainable.worker import Outcome, Recipe, Worker
+from search.desk import Desk
+from trainable.worker import Worker
 
 WAIT_SECONDS = 0.2
 
 
-def run_inline(
-    rounds: Rounds,
-    recipe: Recipe,
-    *,
-    take: Callable[[], None],
-    given: Callable[[Pack, Outcome | None, float], None],
-    tick: Callable[[int], None],
-) -> None:
-    """Run the packs of `rounds` here until every lane is told."""
-    worker = Worker(recipe)
-    while not rounds.whole:
-        tick(1)
-        pack = rounds.take(timeout=WAIT_SECONDS)
+def run_inline(desk: Desk) -> None:
+    """Run the packs of `desk` here until every lane is told, or told to stop."""
+    worker = Worker(desk.recipe)
+    while not desk.rounds.over:
+        desk.tick(1)
+        pack = desk.rounds.take(timeout=WAIT_SECONDS)
         if pack is None:
             continue
-        take()
+        task = desk.task(pack)
         since = time.monotonic()
-        outcome = worker.run(pack.lanes)
-        given(pack, outcome, time.monotonic() - since)
+        outcome = worker.run(task, desk.stopped)
+        desk.given(pack, outcome, time.monotonic() - since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,28 @@ ENGINES = ("auto", "ray", "inline")
 INLINE_UPDATES = 256 * 2000
 """Up to so many updates in all, `auto` runs packs in the driver's process: Ray takes six seconds to
 start, in which one core fits some 500 lanes of the default problem."""
+
+
+CHECKPOINT_SECONDS = 300.0
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def seconds_of(name: str, given: str | float) -> float:
+    """Return the seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1h30m``.
+
+    Args:
+        name: what it is for, for the message.
+
+    Raises:
+        BadInput: it is none, or nothing.
+    """
+    found = None if isinstance(given, bool) else _DURATION.fullmatch(str(given).strip())
+    parts = [float(part or 0) for part in found.groups()] if found else []
+    total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=False))
+    if total <= 0:
+        raise BadInput(f"{name}={given}: give a duration, as in 90s, 10m or 1h30m")
+    return total
 
 
 def cores() -> int:
@@ -31,11 +54,15 @@ class Means:
     Attributes:
         workers: packs at once; None: one per GPU, else one per core.
         address: a running Ray; None: RAY_ADDRESS if it is set, else one of our own.
+        checkpoint_seconds: between checkpoints of a pack; None: none.
+        budget_seconds: how long the search may take; None: until it is whole.
     """
 
     engine: str = "auto"
     workers: int | None = None
     address: str | None = None
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS
+    budget_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:

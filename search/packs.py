@@ -21,7 +21,7 @@ class Pack:
         round, index: which round, and which pack in it.
         columns: the hyperparameters of the lanes, as the results have them.
         attempt: how often it ran before and ended with an error.
-        deaths: how often it was given up because its workers died.
+        deaths: how many workers died over it.
     """
 
     round: int

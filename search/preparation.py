@@ -31,7 +31,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source")
+WRITTEN = ("format", "source", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 ROUNDS = 8
@@ -260,7 +260,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     )
 
 
-def _sizes(asked: Mapping[str, Any], lane_bytes: int, device: str) -> dict[str, int]:
+def _sizes(asked: Mapping[str, Any], lane_bytes: int, device: str) -> dict[str, Any]:
     """Round, pack and block: from the arguments and the kind of device alone."""
     trials, replicates = asked["trials"], asked["replicates"]
     round_ = min(trials, asked.get("round", max(LEAST_ROUND, -(-trials // ROUNDS))))

@@ -8,7 +8,27 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
+import numpy
+import pyarrow as pa
+
 LIVE_SECONDS, PLAIN_SECONDS = 0.1, 5.0
+
+
+class Best:
+    """The best loss so far (+inf: none), and its learning rate, if there is one."""
+
+    def __init__(self) -> None:
+        self.loss = math.inf
+        self.lr: float | None = None
+
+    def note(self, table: pa.Table) -> None:
+        """There are more rows."""
+        loss = table["loss"].to_numpy()
+        at = int(numpy.argmin(loss)) if len(loss) else 0
+        if len(loss) and loss[at] < self.loss:
+            self.loss = float(loss[at])
+            if "lr" in table.schema.names:
+                self.lr = float(table["lr"][at].as_py())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +39,7 @@ class Status:
         done, total: lanes.
         begun: lanes that were done before this process began.
         unit: what to call them: trials, where each has one lane.
-        best: the best loss so far (+inf: none); best_lr: its learning rate, if there is one.
+        best: the best so far.
         seconds: since the first pack began (0: none did).
     """
 
@@ -27,16 +47,15 @@ class Status:
     total: int
     begun: int
     unit: str
-    best: float
-    best_lr: float | None
+    best: Best
     seconds: float
 
     def line(self) -> str:
         """The status in one line."""
         parts = [f"{self.done:,}/{self.total:,} {self.unit}"]
-        if math.isfinite(self.best):
-            at = f" at lr {self.best_lr:.4g}" if self.best_lr is not None else ""
-            parts.append(f"best loss {self.best:.6g}{at}")
+        if math.isfinite(self.best.loss):
+            at = f" at lr {self.best.lr:.4g}" if self.best.lr is not None else ""
+            parts.append(f"best loss {self.best.loss:.6g}{at}")
         fresh = self.done - self.begun
         if fresh and self.seconds > 0:
             rate = fresh / self.seconds

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+import json
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from search.errors import BadInput
 from search.space import Space, parse
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder's form; a folder of another one is refused."""
 
 SAMPLERS = ("tpe", "qmc", "random")
@@ -27,6 +29,7 @@ class Request:
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
+        halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
 
     problem: str
@@ -43,6 +46,7 @@ class Request:
     block: int
     program: str
     diverge_factor: float
+    halved: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
@@ -57,11 +61,30 @@ class Request:
         """Rounds of the whole search."""
         return -(-self.trials // self.round)
 
+    def block_of(self, round_: int) -> int:
+        """Lanes in one tensor operation in a round."""
+        return next((size for first, size in reversed(self.halved) if first <= round_), self.block)
+
+    def halve(self, round_: int) -> Request:
+        """Return the search with half the block from a round on."""
+        kept = tuple((first, size) for first, size in self.halved if first < round_)
+        return replace(self, halved=(*kept, (round_, max(1, self.block_of(round_) // 2))))
+
+    @property
+    def mark(self) -> str:
+        """Tells the rows of this search from those of all others."""
+        plain = self.as_dict()
+        plain.pop("halved", None)
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them; the space last."""
         plain = {
             field.name: getattr(self, field.name) for field in fields(self) if field.name != "space"
         }
+        plain["halved"] = [list(pair) for pair in self.halved]
+        if not self.halved:
+            del plain["halved"]
         return {"format": FORMAT, **plain, "space": self.space.texts()}
 
     @classmethod
@@ -69,6 +92,7 @@ class Request:
         """The inverse of `as_dict`."""
         known = dict(plain)
         known.pop("format", None)
+        known["halved"] = tuple(tuple(pair) for pair in known.get("halved", ()))
         space = Space(parse(name, text) for name, text in known.pop("space").items())
         return cls(space=space, **known)
 

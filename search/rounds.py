@@ -44,7 +44,7 @@ class Rounds:
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0
-        self._asking = self._all_asked = False
+        self._asking = self._all_asked = self._halted = False
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self._finished = finished
@@ -60,7 +60,16 @@ class Rounds:
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def halt(self) -> None:
+        """Ask no more and hand out no more; what is out may still come back."""
+        with self._changed:
+            self._halted = self._all_asked = True
+            self._ready.clear()
+            self._stop.set()
+            self._changed.notify_all()
 
     def take(self, timeout: float = 0.0) -> Pack | None:
         """Return the next pack, or None if none is ready within `timeout` seconds.
@@ -69,7 +78,7 @@ class Rounds:
             RunFolderError: the rows of the folder are not of this search.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self.error or self.whole, timeout)
+            self._changed.wait_for(lambda: self._ready or self.error or self.over, timeout)
             if self.error is not None:
                 raise self.error
             if not self._ready:
@@ -81,7 +90,8 @@ class Rounds:
         """Put a pack back that did not run; it comes first."""
         with self._changed:
             self._out -= 1
-            self._ready.appendleft(pack)
+            if not self._halted:
+                self._ready.appendleft(pack)
             self._changed.notify_all()
 
     def finish(self, part: pa.Table) -> None:
@@ -100,6 +110,16 @@ class Rounds:
     def whole(self) -> bool:
         """Whether every lane is told."""
         return bool(self._known.all())
+
+    @property
+    def halted(self) -> bool:
+        """Whether the search ends before it is whole."""
+        return self._halted
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self.whole or (self._halted and self._out == 0)
 
     @property
     def exhausted(self) -> bool:
@@ -134,6 +154,8 @@ class Rounds:
                 packs = self._ask(round_)
                 with self._changed:
                     self._asking = False
+                    if self._halted:
+                        return
                     self._ready.extend(packs)
                     self._all_asked = round_ == self._request.rounds - 1
                     self._changed.notify_all()

@@ -12,9 +12,13 @@ from trainable.lanes import STATES
 
 if TYPE_CHECKING:
     from search.packs import Pack
+    from search.request import Request
     from trainable.worker import Outcome
 
 KEY = ("trial", "replicate")
+
+SEARCH = b"shoal.search"
+"""The name, in a part's own description, of the search that it is of."""
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
 
@@ -59,8 +63,9 @@ def part_schema(space: Space) -> pa.Schema:
     )
 
 
-def part(space: Space, pack: Pack, outcome: Outcome) -> pa.Table:
+def part(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
     """Return the rows of a pack that ran, or failed for good."""
+    space = request.space
     n = len(pack.lanes)
     fitted = outcome.fitted
     if fitted is None:
@@ -89,7 +94,7 @@ def part(space: Space, pack: Pack, outcome: Outcome) -> pa.Table:
         "pack": numpy.full(n, pack.index),
         "node": pa.array([outcome.node] * n, pa.string()),
         "device": pa.array([outcome.device] * n, pa.string()),
-        "seconds": outcome.seconds * work,
+        "seconds": (outcome.before + outcome.seconds) * work,
         "started": pa.array(numpy.full(n, started), pa.timestamp("us", tz="UTC")),
         "error": pa.array([outcome.error] * n, pa.string()),
         "curve_step": pa.ListArray.from_arrays(pa.array(ends), pa.array(curve_step)),
@@ -97,7 +102,7 @@ def part(space: Space, pack: Pack, outcome: Outcome) -> pa.Table:
     }
     schema = part_schema(space)
     arrays = [pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata({SEARCH: request.mark}))
 
 
 def split(space: Space, parts: pa.Table) -> tuple[pa.Table, pa.Table]:

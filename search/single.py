@@ -10,9 +10,9 @@ from search.errors import BadInput, SearchError
 from search.preparation import check_names, default_values, load_source, rules_of
 from search.request import check_numbers
 from search.space import parse, parse_assignments
+from trainable.block import Block, Plan
 from trainable.contract import check
 from trainable.errors import TrainableError
-from trainable.fit import Block, Plan
 from trainable.lanes import Lanes
 from trainable.problem import hyperparameters
 from trainable.program import Program
@@ -72,7 +72,7 @@ def fit_once(
     with torch.no_grad():
         block = Block(program, lane, plan)
         while block.occupied():
-            for step, loss in block.advance():
+            for step, loss in block.advance() or []:
                 yield f"{step} {loss}"
         fitted = block.fitted()
         if fitted.state[0] != 0:

@@ -9,13 +9,19 @@ Three things together, since each alone loses workers or stands still:
   the waiting pack and its starting worker would be given up.
 - While packs are to come, a worker without one gets an idle pack, since one answer of None makes
   Tune end a worker for good. The scheduler stops it as soon as there is work.
+
+Tune saves nothing in flight, and runs no pack again by itself here: a pack whose worker died comes
+back to the driver, which knows its checkpoint and hands it out anew.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -25,15 +31,16 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.cluster import Cluster
+from search.desk import Desk
 from search.errors import EngineError
 from search.packs import Pack
 from search.rounds import Rounds
-from trainable.pack import IDLE
+from trainable.pack import IDLE, ring
 from trainable.pack import Pack as PackTrainable
-from trainable.worker import Outcome, Recipe
+from trainable.worker import Recipe
 
-WORKER_DEATHS = 3
-"""How often Tune runs a pack again whose worker died, before it comes back to us."""
+SAVE_SECONDS = 30.0
+"""How long workers get to save what they have in hand."""
 
 SLOTS_SECONDS = 0.5
 """How often the cluster is asked for its slots."""
@@ -43,8 +50,12 @@ PATIENCE_SECONDS = 20.0
 
 MOST_PENDING = 1 << 20
 
-Given = Callable[[Pack, Outcome | None, float], None]
-"""Called with a pack, its outcome (None: its worker died too often), and the seconds it was out."""
+NODE_DIED = "node has died"
+"""What Ray says of an actor that went with its node."""
+
+
+class Enough(Exception):
+    """The search was told to stop, and all that could be saved is back."""
 
 
 class Hands:
@@ -90,28 +101,34 @@ class NotSaved:
 
 
 class PackSearcher(NotSaved, Searcher):
-    """Suggests packs to Tune."""
+    """Suggests packs to Tune.
+
+    Args:
+        search: names this search among those on the same Ray.
+    """
 
     def __init__(
-        self, hands: Hands, recipe: ray.ObjectRef[Recipe], take: Callable[[], None]
+        self, desk: Desk, hands: Hands, recipe: ray.ObjectRef[Recipe], search: str
     ) -> None:
         super().__init__(metric=None, mode=None)
-        self._hands, self._recipe, self._take = hands, recipe, take
+        self._desk, self._hands, self._recipe, self._search = desk, hands, recipe, search
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> Any:
         hands = self._hands
-        if hands.rounds.whole:
+        if hands.rounds.whole or hands.rounds.halted:
             return str(Searcher.FINISHED)
         if hands.full:
             return None
         pack = hands.rounds.take()
         if pack is not None:
             hands.packs[trial_id] = (pack, time.monotonic())
-            self._take()
-            return {"pack": pack.name, "lanes": ray.put(pack.lanes), "recipe": self._recipe}
+            task = ray.put(self._desk.task(pack))
+            return {
+                "pack": pack.name, "task": task, "recipe": self._recipe, "search": self._search,
+            }  # fmt: skip
         if hands.rounds.exhausted:
             return None
         hands.idle.add(trial_id)
@@ -151,11 +168,12 @@ class Returns(NotSaved, tune.Callback):
     """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state; and tells
     what of Tune's own messages matters: workers that die, and workers that do not come."""
 
-    def __init__(
-        self, hands: Hands, given: Given, tick: Callable[[], None], say: Callable[[str], None]
-    ) -> None:
-        self._hands, self._given, self._tick, self._say = hands, given, tick, say
+    def __init__(self, desk: Desk, hands: Hands, search: str) -> None:
+        self._desk, self._hands, self._search = desk, hands, search
         self._began: float | None = time.monotonic()  # None: a worker has come, or it was told
+        self._rang: float | None = None
+        self._listens = False
+        self.raised: list[Exception] = []  # Tune hides the errors of callbacks in its own
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -163,7 +181,8 @@ class Returns(NotSaved, tune.Callback):
         outcome = result.pop("outcome", None)
         if outcome is not None and trial.trial_id in self._hands.packs:
             pack, since = self._hands.packs.pop(trial.trial_id)
-            self._given(pack, outcome, time.monotonic() - since)
+            with self._kept():
+                self._desk.given(pack, outcome, time.monotonic() - since)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -171,14 +190,8 @@ class Returns(NotSaved, tune.Callback):
         self._hands.idle.discard(trial.trial_id)
         if trial.trial_id in self._hands.packs:
             pack, since = self._hands.packs.pop(trial.trial_id)
-            self._given(pack, None, time.monotonic() - since)
-
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        if trial.trial_id in self._hands.packs:
-            pack, _ = self._hands.packs[trial.trial_id]
-            self._say(f"pack {pack.name}: its worker died; it runs again")
+            with self._kept():
+                self._desk.died(pack, time.monotonic() - since, node=NODE_DIED in _error_of(trial))
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -186,46 +199,64 @@ class Returns(NotSaved, tune.Callback):
         self._began = None
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._tick()
+        if not self._listens:  # Tune has set handlers of its own by now
+            self._listens = True
+            self._desk.listen()
+        with self._kept():
+            self._desk.tick(self._hands.slots)
+            if self._desk.stopped():
+                self._collect(trials)
         if self._began is not None and time.monotonic() - self._began > PATIENCE_SECONDS:
             self._began = None
-            self._say(
+            self._desk.say(
                 f"no worker has started in {PATIENCE_SECONDS:.0f} s: "
                 f"{self._hands.free()} are free; waiting on"
             )
 
+    def _collect(self, trials: list[Trial]) -> None:
+        """Tell the workers to save; wait for those that run a pack, not for those that start."""
+        if self._rang is None:
+            self._rang = time.monotonic()
+            ring(self._search)
+        packs = self._hands.packs
+        running = any(t.status == Trial.RUNNING and t.trial_id in packs for t in trials)
+        if not running or time.monotonic() - self._rang > SAVE_SECONDS:
+            raise Enough
 
-def run_on_ray(
-    rounds: Rounds,
-    recipe: Recipe,
-    cluster: Cluster,
-    *,
-    workers: int | None,
-    take: Callable[[], None],
-    given: Given,
-    tick: Callable[[int], None],
-    say: Callable[[str], None],
-) -> None:
-    """Run the packs of `rounds` on `cluster` until every lane is told.
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.raised.append(error)
+            raise
+
+
+def _error_of(trial: Trial) -> str:
+    """What Ray says of why a trial ended."""
+    try:
+        return Path(str(trial.error_file)).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
+    """Run the packs of `desk` on `cluster` until every lane is told, or told to stop.
+
+    Args:
+        workers: packs at once; None: as many as the cluster has slots.
 
     Raises:
         EngineError: Ray went away.
     """
+    rounds, recipe, search = desk.rounds, desk.recipe, secrets.token_hex(8)
     hands = Hands(rounds, cluster, workers, recipe.gpu)
-    raised: list[Exception] = []  # Tune hides the errors of callbacks in its own
-
-    def keep(pack: Pack, outcome: Outcome | None, seconds: float) -> None:
-        try:
-            given(pack, outcome, seconds)
-        except Exception as error:
-            raised.append(error)
-            raise
-
+    returns = Returns(desk, hands, search)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # deaths are told by us
     tuner = tune.Tuner(
         tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=PackSearcher(hands, ray.put(recipe), take),
+            search_alg=PackSearcher(desk, hands, ray.put(recipe), search),
             scheduler=NewestFirst(hands),
             num_samples=-1,
             max_concurrent_trials=MOST_PENDING,
@@ -235,16 +266,17 @@ def run_on_ray(
             name="tune",
             storage_path=str(cluster.temp / "storage"),
             verbose=0,
-            callbacks=[Returns(hands, keep, lambda: tick(hands.slots), say)],
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
+            callbacks=[returns],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     try:
         tuner.fit()
     except Exception as error:
-        if raised:
-            raise raised[0] from None
+        if returns.raised:
+            if isinstance(returns.raised[0], Enough):
+                return
+            raise returns.raised[0] from None
         if rounds.error is not None:
             raise rounds.error from None
         raise EngineError(f"Ray went away: {' '.join(str(error).split())}") from error

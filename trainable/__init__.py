@@ -6,9 +6,10 @@ from here.
 
 from __future__ import annotations
 
+from trainable.block import Plan
 from trainable.contract import Checked, check
-from trainable.errors import ContractError, SourceError, TrainableError
-from trainable.fit import Plan, fit
+from trainable.errors import CheckpointError, ContractError, SourceError, TrainableError
+from trainable.fit import fit
 from trainable.lanes import STATES, Fitted, Lanes
 from trainable.problem import Hyperparameters, Problem, hyperparameters
 from trainable.problems import PROBLEMS
@@ -21,6 +22,7 @@ __all__ = [
     "RULES",
     "STATES",
     "Checked",
+    "CheckpointError",
     "ContractError",
     "Fitted",
     "Hyperparameters",

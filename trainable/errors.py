@@ -1,8 +1,9 @@
-"""What can be wrong with a problem, told in one line.
+"""What can go wrong on a device, told in one line.
 
 TrainableError
 ├── SourceError      the problem cannot be found or loaded
-└── ContractError    it was loaded, and breaks the contract of `trainable.problem`
+├── ContractError    it was loaded, and breaks the contract of `trainable.problem`
+└── CheckpointError  a checkpoint of a pack cannot be read or written
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class SourceError(TrainableError):
 
 class ContractError(TrainableError):
     """The problem breaks the contract; the message names the line of its file."""
+
+
+class CheckpointError(TrainableError):
+    """A checkpoint of a pack cannot be read or written."""
 
 
 def one_line(error: BaseException) -> str:

@@ -239,8 +239,8 @@ def test_a_folder_whose_problem_has_changed_is_refused(place: Path) -> None:
 def test_a_folder_that_another_process_writes_is_refused(place: Path) -> None:
     """While one process holds the folder another gets a line that names it; then it may."""
     hold = (
-        "import pathlib, sys; from search.folder import RunFolder;"
-        "f = RunFolder.open(pathlib.Path('done')); f.lock(); print('held', flush=True);"
+        "import pathlib, sys; from search.lock import Lock;"
+        "Lock.take(pathlib.Path('done'), print); print('held', flush=True);"
         "sys.stdin.read()"
     )
     holder = subprocess.Popen(

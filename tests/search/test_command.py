@@ -130,11 +130,16 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert processes_with(f"shoal-{process.pid}-") == []
-    assert errors == "shoal: interrupted; shoal run --out out goes on\n"
+    assert re.fullmatch(
+        r"interrupted: saving what is in flight; Ctrl-C again: at once\n"
+        r"shoal: interrupted, \d packs? saved; shoal run --out out goes on\n", errors,
+    )  # fmt: skip
+    assert list((tmp_path / "out" / "packs").glob("*.pt"))
     kept = len(search.load(tmp_path / "out").trials)
     assert 16 <= kept < 96
     done = shoal("run", "--out", "out", "--engine", "inline", "--json")
     assert json.loads(done.stdout)["fresh"] == 96 - kept
+    assert not list((tmp_path / "out" / "packs").iterdir())
     search.run(
         trials=96, steps=1500, pack=8, round=16, sampler="random", out=tmp_path / "whole",
         engine="inline",

@@ -8,16 +8,22 @@ import subprocess
 import sys
 import threading
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import search
 from search.folder import RunFolder
-from search.rows import trials_schema
+from search.rows import SEARCH, trials_schema
+from search.writer import Writer, create
+from trainable import find
 
+PartOf = Callable[[Path, pa.Array], pa.Table]
 SPACE = {"lr": "1e-8:1e-4:log"}
 
 
@@ -32,47 +38,46 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def unmerged(whole: Path, out: Path) -> RunFolder:
-    """Make `out` a copy of `whole` whose rows are all in parts, as if nothing were merged."""
-    shutil.copytree(whole, out)
-    folder = RunFolder.open(out)
-    trials, curves = (pq.read_table(whole / f"{name}.parquet") for name in ("trials", "curves"))
-    steps = curves.group_by(["trial", "replicate"], use_threads=False).aggregate(
-        [("step", "list"), ("loss", "list")]
-    )
-    steps = steps.sort_by([("trial", "ascending"), ("replicate", "ascending")])
-    for name in ("trials", "curves"):
-        pq.write_table(
-            pq.read_table(whole / f"{name}.parquet").slice(0, 0), out / f"{name}.parquet"
-        )
+def eight(pack: int) -> pa.Array:
+    """Chooses the rows of one pack of eight."""
+    return pa.array([trial // 8 == pack for trial in range(64)])
+
+
+def unmerged(part_of: PartOf, whole: Path, out: Path) -> Writer:
+    """Make `out` the run folder of `whole` with all rows in parts, as if nothing were merged."""
+    request = RunFolder.open(whole).request
+    create(out, request, find("cubic-sine"))
+    writer = Writer(RunFolder.open(out), print)
     for pack in range(8):
-        rows = trials.slice(pack * 8, 8)
-        lists = steps.slice(pack * 8, 8)
-        part = rows.append_column("curve_step", lists["step_list"]).append_column(
-            "curve_loss", lists["loss_list"]
-        )
-        pq.write_table(part, out / "parts" / f"r{pack // 2:06d}-p{pack % 2:06d}.parquet")
-    return folder
+        writer.add(f"r{pack // 2:06d}-p{pack % 2:06d}", part_of(whole, eight(pack)))
+    writer.close()
+    return writer
 
 
-def test_parts_and_tables_give_the_same_rows(whole: Path, tmp_path: Path) -> None:
+def test_parts_and_tables_give_the_same_rows(whole: Path, tmp_path: Path, part_of: PartOf) -> None:
     """A search reads the same from its parts as from its merged tables."""
-    unmerged(whole, tmp_path / "out")
+    unmerged(part_of, whole, tmp_path / "out")
     loaded, expected = search.load(tmp_path / "out"), search.load(whole)
     pandas.testing.assert_frame_equal(loaded.trials, expected.trials, check_exact=True)
     pandas.testing.assert_frame_equal(loaded.curves, expected.curves, check_exact=True)
 
 
-@pytest.mark.parametrize("moment", ["curves written", "trials written", "some parts removed"])
+@pytest.mark.parametrize(
+    "moment", ["ledger written", "curves written", "trials written", "some parts removed"]
+)
 def test_a_merge_that_was_interrupted_loses_and_doubles_nothing(
-    whole: Path, tmp_path: Path, moment: str
+    whole: Path, tmp_path: Path, part_of: PartOf, moment: str
 ) -> None:
     """After a merge that ended at any of its steps each row is there once; the next run mends."""
-    out = tmp_path / "out"
-    unmerged(whole, out)
-    shutil.copy(whole / "curves.parquet", out / "curves.parquet")
-    if moment != "curves written":
-        shutil.copy(whole / "trials.parquet", out / "trials.parquet")
+    out, merged = tmp_path / "out", tmp_path / "merged"
+    unmerged(part_of, whole, out)
+    shutil.copytree(out, merged)
+    search.run(out=merged, engine="inline")  # nothing but the merge is left to do
+    shutil.copy(merged / "digests.json", out / "digests.json")
+    if moment != "ledger written":
+        shutil.copy(merged / "curves.parquet", out / "curves.parquet")
+    if moment in ("trials written", "some parts removed"):
+        shutil.copy(merged / "trials.parquet", out / "trials.parquet")
     if moment == "some parts removed":
         for part in sorted((out / "parts").iterdir())[:3]:
             part.unlink()
@@ -85,63 +90,99 @@ def test_a_merge_that_was_interrupted_loses_and_doubles_nothing(
     assert not list((out / "parts").iterdir())
 
 
-def test_a_reader_during_merges_sees_each_row_once(whole: Path, tmp_path: Path) -> None:
+def test_a_reader_during_merges_sees_each_row_once(
+    whole: Path, tmp_path: Path, part_of: PartOf
+) -> None:
     """Reading while a writer merges gives each row once, each time."""
     out = tmp_path / "out"
-    folder = unmerged(whole, out)
-    folder.recover()
+    request = RunFolder.open(whole).request
+    create(out, request, find("cubic-sine"))
+    writer = Writer(RunFolder.open(out), print)
     stop = threading.Event()
+    seen: list[int] = []
     problems: list[str] = []
 
     def read() -> None:
         while not stop.is_set():
-            rows = search.load(out).trials
-            if rows["trial"].tolist() != list(range(64)):
-                problems.append(f"{len(rows)} rows")
+            rows = search.load(out).trials["trial"].tolist()
+            if rows != list(range(len(rows))) or len(rows) < max(seen, default=0):
+                problems.append(f"{rows}")
+            seen.append(len(rows))
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(30):
-        folder.merge()
-        shutil.rmtree(out / "parts")
-        unmerged_again = unmerged(whole, tmp_path / "next")
-        (tmp_path / "next" / "parts").rename(out / "parts")
-        (tmp_path / "next" / "curves.parquet").replace(out / "curves.parquet")
-        (tmp_path / "next" / "trials.parquet").replace(out / "trials.parquet")
-        assert unmerged_again.path.exists()
-        shutil.rmtree(tmp_path / "next")
-        folder = RunFolder.open(out)
-        folder.recover()
+    for trial in range(64):
+        writer.add(
+            f"r000000-p{trial:06d}", part_of(whole, pa.array([t == trial for t in range(64)]))
+        )
+        writer.merge()
     stop.set()
     reader.join()
+    writer.close()
     assert problems == []
+    assert len(set(seen)) > 3, "the reader saw nothing of the merges"
 
 
-def test_a_damaged_file_is_named(whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(whole: Path, tmp_path: Path, part_of: PartOf) -> None:
     """Torn and foreign files are errors that name the file; nothing is passed over in silence."""
     out = tmp_path / "out"
-    unmerged(whole, out)
+    unmerged(part_of, whole, out)
     part = sorted((out / "parts").iterdir())[2]
     content = part.read_bytes()
     part.write_bytes(content[: len(content) // 2])
-    with pytest.raises(search.RunFolderError, match=part.name):
-        search.load(out)
-    shutil.copy(whole / "curves.parquet", part)
-    with pytest.raises(search.RunFolderError, match=f"{part.name} has other columns"):
+    with pytest.raises(search.RunFolderError, match=f"{part.name} is damaged; remove it"):
         search.load(out)
     part.write_bytes(content)
+    copy = out / "parts" / part.name.replace("r000001", "r000009")
+    shutil.copy(part, copy)  # the same rows twice are the same rows
     assert len(search.load(out).trials) == 64
-    (out / "trials.parquet").unlink()
-    with pytest.raises(search.RunFolderError, match=r"trials\.parquet is missing"):
+    copy.unlink()
+    stray = out / "parts" / "notes.txt"
+    stray.touch()
+    with pytest.raises(search.RunFolderError, match=r"notes\.txt is no part of this search; move"):
         search.load(out)
+    stray.unlink()
+    other = tmp_path / "other"
+    request = replace(RunFolder.open(whole).request, seed=1)
+    create(other, request, find("cubic-sine"))
+    writer = Writer(RunFolder.open(other), print)
+    mark = {SEARCH: request.mark}
+    writer.add("r000000-p000000", part_of(whole, eight(0)).replace_schema_metadata(mark))
+    writer.close()
+    (foreign,) = (other / "parts").iterdir()
+    shutil.copy(foreign, out / "parts")
+    with pytest.raises(search.RunFolderError, match=f"{foreign.name} is of another search; move"):
+        search.load(out)
+    (out / "parts" / foreign.name).unlink()
+    (out / "trials.parquet").unlink()
+    with pytest.raises(search.RunFolderError, match=r"trials\.parquet is missing; put it back"):
+        search.load(out)
+
+
+@pytest.mark.parametrize("name", ["trials.parquet", "curves.parquet", "search.toml"])
+def test_a_file_that_is_not_what_was_written_is_never_read_nor_replaced(
+    whole: Path, tmp_path: Path, name: str
+) -> None:
+    """Also where what stands there is a good file of its kind: another seed, another table."""
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    if name == "search.toml":
+        text = (out / name).read_text().replace("seed = 0", "seed = 1")
+        (out / name).write_text(text)
+    else:
+        pq.write_table(pq.read_table(out / name).slice(1), out / name)
+    before = (out / name).read_bytes()
+    with pytest.raises(search.RunFolderError, match=f"{name} is damaged: it is not what shoal has"):
+        search.load(out)
+    with pytest.raises(search.RunFolderError, match=f"{name} is damaged"):
+        search.run(out=out, engine="inline")
+    assert (out / name).read_bytes() == before
 
 
 def test_an_empty_search_has_its_columns_and_types(whole: Path, tmp_path: Path) -> None:
     """From the first moment the tables have every column with its type, as in the end."""
     request = RunFolder.open(whole).request
-    from trainable import find
-
-    folder = RunFolder.create(tmp_path / "new", request, find("cubic-sine"))
+    folder = create(tmp_path / "new", request, find("cubic-sine"))
     empty = pandas.read_parquet(folder.path / "trials.parquet")
     full = pandas.read_parquet(whole / "trials.parquet")
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from trainable import RULES, STATES, Fitted, Lanes, Plan, Program, find, fit
+from trainable.block import Block
 from trainable.lanes import COMPLETE, DIVERGED
 
 DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
@@ -35,7 +36,9 @@ def run(
         shape={"rule": rule},
     )
     program = Program(problem, rule=rule, shape={}, defaults=DEFAULTS, block=block, device="cpu")
-    return fit(program, lanes, Plan(steps=steps, report=report, diverge_factor=factor))
+    fitted = fit(program, lanes, Plan(steps=steps, report=report, diverge_factor=factor))
+    assert fitted is not None
+    return fitted
 
 
 def curve(fitted: Fitted, lane: int) -> tuple[list[int], list[float]]:
@@ -227,14 +230,15 @@ def test_seeds_give_initial_parameters() -> None:
 
 
 def test_reports_are_told_as_they_come() -> None:
-    """``on_report`` hears of each lane's reporting steps."""
-    heard: list[tuple[int, float]] = []
+    """`Block.advance` returns each lane's reporting steps, as the curves have them."""
     problem = find("cubic-sine").load()
     program = Program(problem, rule="sgd", shape={}, defaults=DEFAULTS, block=1, device="cpu")
     one = torch.zeros(1, dtype=torch.int64)
     lanes = Lanes(trial=one, replicate=one, seed=one, values={}, shape={})
-    fitted = fit(
-        program, lanes, Plan(steps=20, report=10, diverge_factor=10.0),
-        on_report=lambda step, loss: heard.append((step, loss)),
-    )  # fmt: skip
-    assert heard == list(zip(*curve(fitted, 0), strict=True))
+    heard: list[tuple[int, float]] = []
+    with torch.no_grad():
+        block = Block(program, lanes, Plan(steps=20, report=10, diverge_factor=10.0))
+        while block.occupied():
+            heard += block.advance() or []
+    assert heard == list(zip(*curve(block.fitted(), 0), strict=True))
+    assert [step for step, _ in heard] == [9, 19]

@@ -72,6 +72,7 @@ def test_every_lane_ends_as_the_closed_form_says(oracle: Oracle) -> None:
     seed = torch.arange(len(lr)) % 3
     plan = Plan(steps=STEPS, report=100, diverge_factor=1000.0)
     fitted = fit(program(64), lanes(lr, seed), plan)
+    assert fitted is not None
     complete = 0
     for i, rate in enumerate(lr.tolist()):
         state = STATES[int(fitted.state[i])]
@@ -96,6 +97,7 @@ def test_a_lane_among_others_has_the_loss_that_the_course_prints(seed: int, loss
     rates = torch.tensor([1e-8, 1e-6, 1e-4, 3e-6, 1e-7], dtype=torch.float64)
     plan = Plan(steps=STEPS, report=100, diverge_factor=1000.0)
     fitted = fit(program(4), lanes(rates, torch.tensor([5, seed, 6, 7, 8])), plan)
+    assert fitted is not None
     mine = fitted.curve_lane == 1
     assert fitted.curve_step[mine].tolist() == list(range(99, STEPS, 100))
     assert float(fitted.curve_loss[mine][-1]) == pytest.approx(loss, rel=1e-5)

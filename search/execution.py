@@ -1,0 +1,67 @@
+"""From a prepared search to its run folder: one run of the driver, and how it ends."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+
+from search import environment
+from search.driver import Driver, Report
+from search.errors import Interrupted, Suspended
+from search.folder import RunFolder
+from search.means import Means
+from search.preparation import Prepared
+from search.progress import Progress
+from search.stopping import Reason
+from search.writer import Writer, create
+
+
+def run_prepared(
+    prepared: Prepared, out: Path, means: Means, progress: Progress, began: float
+) -> tuple[RunFolder, Report]:
+    """Run a prepared search into the run folder `out`, which is made if need be.
+
+    Raises:
+        SearchError: one of its kinds; what is done already stays.
+    """
+    if means.ray_address is not None:
+        from search.cluster import check_address
+
+        check_address(means.ray_address)
+    with ExitStack() as stack:
+        stack.callback(progress.end)
+        folder = prepared.folder or create(out, prepared.request, prepared.source)
+        writer = Writer(folder, progress.say)
+        stack.callback(writer.close)
+        now = environment.entry()
+        earlier = writer.note_environment(now)
+        for change in environment.differences(earlier[-1], now) if earlier else []:
+            progress.say(f"this run folder was begun with {change}: last digits may differ")
+        command = f"shoal run --out {shlex.quote(str(folder.path))}"
+        try:
+            report = Driver(prepared, writer, means, progress, began).run()
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {command} goes on") from None
+        _end_early(report, command)
+    return folder, report
+
+
+def _end_early(report: Report, command: str) -> None:
+    """Raise what a search that ended early ends with.
+
+    Raises:
+        Interrupted, Suspended: as asked. A time budget that is used up is no error.
+    """
+    reason = report.reason
+    if reason in (None, Reason.BUDGET):
+        return
+    packs = "1 pack" if report.saved == 1 else f"{report.saved} packs"
+    saved = f", {packs} saved" if report.saved else ""
+    message = f"{reason.value}{saved}; {command} goes on"
+    if reason is Reason.LIMIT:
+        raise Suspended(message, gained=report.fresh > 0 or report.saved > 0)
+    error = Interrupted(message)
+    if reason is Reason.TERMINATE:
+        error.exit_code = 143
+    raise error

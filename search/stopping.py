@@ -1,0 +1,133 @@
+"""When a search ends before it is whole: told by a signal, or by the time that it has.
+
+    SIGINT    once: save what is in flight and end; twice: end at once (exit code 130)
+    SIGTERM   as SIGINT once (143)
+    SIGUSR1   as SIGINT once; whoever sent it starts the search again (75, or 76: nothing gained)
+
+SHOAL_END in the environment, in seconds since 1970, is when a batch job's time limit ends: it is as
+if SIGUSR1 came shortly before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from search.errors import Suspended
+
+END = "SHOAL_END"
+
+LIMIT_SECONDS = 45.0
+"""How long before a job's time limit the search saves by itself, where no signal has come."""
+
+BUDGET_SHARE, MOST_BUDGET_SECONDS = 0.1, 5.0
+"""The share of a time budget that is kept for saving and merging, and the most of it."""
+
+
+class Reason(Enum):
+    """Why a search ends early."""
+
+    INTERRUPT = "interrupted"
+    TERMINATE = "told to end"
+    LIMIT = "the time limit is near"
+    BUDGET = "the time budget is used"
+
+
+class Stop:
+    """Whether a search is to save what is in flight and end. Cheap to ask, from any thread.
+
+    Attributes:
+        reason: why it is to end, or None.
+        due: why it ends when its time is over.
+    """
+
+    def __init__(self, began: float, budget: float | None) -> None:
+        """Begin.
+
+        Args:
+            began: when the search began, of ``time.monotonic()``.
+            budget: seconds that it may take, or None.
+        """
+        self.reason: Reason | None = None
+        ends = {Reason.LIMIT: _limit()}
+        if budget is not None:
+            kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
+            ends[Reason.BUDGET] = began + budget - kept
+        self.due, self._end = min(ends.items(), key=lambda item: item[1])
+
+    def ask(self, reason: Reason) -> None:
+        """Ask the search to end; the first reason stays."""
+        if self.reason is None:
+            self.reason = reason
+
+    def asked(self) -> bool:
+        """Whether it is to end."""
+        if self.reason is None and time.monotonic() >= self._end:
+            self.ask(self.due)
+        return self.reason is not None
+
+    def fits(self, seconds: float) -> bool:
+        """Whether something that takes so long ends in time."""
+        return time.monotonic() + seconds < self._end
+
+
+def _limit() -> float:
+    """When to save for a job's time limit, of ``time.monotonic()``; inf: there is none."""
+    try:
+        end = float(os.environ[END])
+    except (KeyError, ValueError):
+        return float("inf")
+    return time.monotonic() + end - time.time() - LIMIT_SECONDS
+
+
+@contextmanager
+def listening(stop: Stop) -> Iterator[Callable[[], None]]:
+    """Let signals ask `stop`; yield what does so again, for after Ray Tune has set its own.
+
+    In another thread than the main one signals are left as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+
+    def hear(number: int, frame: object) -> None:
+        if number == signal.SIGINT and stop.reason is Reason.INTERRUPT:
+            raise KeyboardInterrupt
+        stop.ask(_SIGNALS[signal.Signals(number)])
+
+    def listen() -> None:
+        for number in _SIGNALS:
+            signal.signal(number, hear)
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    listen()
+    try:
+        yield listen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = {
+    signal.SIGINT: Reason.INTERRUPT,
+    signal.SIGTERM: Reason.TERMINATE,
+    signal.SIGUSR1: Reason.LIMIT,
+}
+
+
+def listen_early() -> None:
+    """Before a search has begun: SIGTERM ends as Ctrl-C does, and SIGUSR1 has come in vain."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def suspend(number: int, frame: object) -> None:
+        raise Suspended("told to save before anything had begun", gained=False)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGUSR1, suspend)

@@ -1,0 +1,63 @@
+"""Tasks: packs as workers get them, each with the place of its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from search.packs import Pack
+from trainable import checkpoint
+from trainable.checkpoint import Saving
+from trainable.worker import Recipe, Task
+
+
+class Tasks:
+    """Makes the tasks of a search, and removes the checkpoints of packs that are done.
+
+    An attempt has a number that none had before, in any life of the search, and goes on from the
+    checkpoint of the last one: a worker that was thought dead may go on writing its own.
+    """
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, period: float | None, block_of: Callable[[int], int]
+    ) -> None:
+        """Begin.
+
+        Args:
+            folder: ``packs/`` of the run folder.
+            period: seconds between checkpoints of a pack; None: none are written.
+            block_of: the block of a round.
+        """
+        self._recipe, self._folder, self._period = recipe, folder, period
+        self._block_of = block_of
+        self._handed: dict[str, int] = {}
+
+    @property
+    def saved(self) -> bool:
+        """Whether a pack that is told to stop can go on later."""
+        return self._period is not None
+
+    def of(self, pack: Pack) -> Task:
+        """Return the task of a pack."""
+        block = self._block_of(pack.round)
+        if self._period is None:
+            return Task(lanes=pack.lanes, block=block)
+        key = self._recipe.key(pack.lanes, block)
+        there = checkpoint.attempts(self._folder, key)
+        attempt = max([*there, self._handed.get(key, -1)]) + 1
+        self._handed[key] = attempt
+        resume = checkpoint.file_name(key, there[-1]) if there else None
+        saving = Saving(
+            folder=str(self._folder), key=key, attempt=attempt, resume=resume, period=self._period
+        )
+        return Task(lanes=pack.lanes, block=block, saving=saving)
+
+    def done(self, pack: Pack) -> None:
+        """Remove the checkpoints of a pack whose rows are in."""
+        key = self._recipe.key(pack.lanes, self._block_of(pack.round))
+        self._handed.pop(key, None)
+        checkpoint.remove(self._folder, key)
+
+    def clear(self) -> None:
+        """Remove every checkpoint, since the search is whole."""
+        checkpoint.remove_all(self._folder)

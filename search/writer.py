@@ -1,0 +1,224 @@
+"""The one writer of a run folder.
+
+Every file is written whole beside its place, inside the writer's lock, and moved from there, so
+that a reader never sees half of one, and a writer that has lost the lock changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from search import ledger, rows
+from search.errors import BadInput, RunFolderError
+from search.folder import RunFolder, keys_of
+from search.lock import Lock
+from search.placing import place
+from search.request import Request
+from trainable.source import Source
+
+MOST_PARTS = 256
+"""Parts are merged at this number at the latest, since clusters count files."""
+
+LEAST_MERGE = 1024
+"""Rows that are worth a merge; after that, half of what is merged already."""
+
+TABLES = ("curves.parquet", "trials.parquet")
+"""In the order in which they are replaced: trials decide."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+AGAIN = "make room and run the same command again: it goes on"
+
+
+def create(path: Path, request: Request, source: Source) -> RunFolder:
+    """Make the folder of a new search, whole or not at all.
+
+    Raises:
+        BadInput: something is there already, or the place cannot be written.
+        RunFolderError: the disk is full.
+    """
+    beside = path.parent / f".{path.name}.{os.getpid()}"
+    try:
+        beside.mkdir(parents=True)
+        (beside / "parts").mkdir()
+        (beside / "packs").mkdir()
+        if source.path is not None:
+            shutil.copyfile(source.path, beside / "problem.py")
+        (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
+        (beside / "environment.json").write_text("[]\n", encoding="utf-8")
+        empty = {"trials.parquet": rows.trials_schema(request.space), "curves.parquet": rows.CURVES}
+        for name, schema in empty.items():
+            pq.write_table(schema.empty_table(), beside / name)
+        digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
+        (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
+        place(beside, path)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if error.errno in NO_ROOM:
+            raise RunFolderError(
+                f"cannot make {path}: {error.strerror}; make room and run the same command again"
+            ) from error
+        raise BadInput(f"cannot make {path}: {error.strerror}; choose another --out") from error
+    return RunFolder(path, request)
+
+
+class Writer:
+    """Writes a run folder, until `close` or this process ends.
+
+    Attributes:
+        folder: what it writes.
+    """
+
+    def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
+        """Become the folder's only writer, and remove what an interrupted merge left twice.
+
+        Args:
+            say: told where this takes longer.
+
+        Raises:
+            BadInput: another process is writing.
+            RunFolderError: the disk does not take it, or a file is damaged.
+        """
+        self.folder, self._path = folder, folder.path
+        self._lock = Lock.take(folder.path, say)
+        self._parts: list[Path] = []
+        self._part_rows = self._merged_rows = 0
+        try:
+            self._recover()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+    def check(self) -> None:
+        """Check that this process still is the writer.
+
+        Raises:
+            RunFolderError: another one has taken over.
+        """
+        self._lock.check()
+
+    def add(self, name: str, part: pa.Table) -> None:
+        """Write the rows of one pack.
+
+        Raises:
+            RunFolderError: the disk does not take them, or there is another writer.
+        """
+        with self._writing(self._path / "parts" / name):
+            staged = self._stage(name, part)
+            file = self._path / "parts" / ledger.part_name(name, ledger.digest_of(staged))
+            self._lock.place(name, file)
+        self._parts.append(file)
+        self._part_rows += len(part)
+        if (
+            self._part_rows >= max(LEAST_MERGE, self._merged_rows // 2)
+            or len(self._parts) >= MOST_PARTS
+        ):
+            self.merge()
+
+    def merge(self) -> None:
+        """Merge all parts into the two tables, sorted by trial and replicate."""
+        if not self._parts:
+            return
+        trials, curves = self.folder.tables()
+        self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
+        for file in self._parts:
+            file.unlink(missing_ok=True)
+        self._parts.clear()
+        self._part_rows, self._merged_rows = 0, len(trials)
+
+    def record(self, request: Request) -> None:
+        """Replace ``search.toml``, since something holds from a later round on."""
+        self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
+        self.folder.request = request
+
+    def note_environment(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
+        """Append to ``environment.json``, one entry a run; return the earlier ones.
+
+        Raises:
+            RunFolderError: it is damaged, or the disk does not take it.
+        """
+        file = self._path / "environment.json"
+        try:
+            earlier = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        except (OSError, ValueError):
+            earlier = None
+        if not isinstance(earlier, list) or not all(isinstance(e, dict) for e in earlier):
+            raise RunFolderError(
+                f"{file} is damaged; remove it (it holds no rows) and run the same command again"
+            )
+        with self._writing(file):
+            self._stage(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
+            self._lock.place(file.name, file)
+        return list(earlier)
+
+    def log_error(self, pack: str, details: str) -> Path:
+        """Append a failed pack's traceback to ``errors.log``; return that file."""
+        file = self._path / "errors.log"
+        with self._writing(file), open(file, "a", encoding="utf-8") as handle:
+            handle.write(f"pack {pack}\n{details.rstrip()}\n\n")
+        return file
+
+    def _recover(self) -> None:
+        known = keys_of(
+            self.folder.read("trials.parquet", rows.trials_schema(self.folder.request.space))
+        )
+        self._merged_rows = len(known)
+        for file in self.folder.part_files():
+            table = self.folder.read_part(file)
+            keys = keys_of(table)
+            if keys and known.issuperset(keys):
+                with self._writing(file):
+                    file.unlink()
+                continue
+            known |= keys
+            self._parts.append(file)
+            self._part_rows += len(table)
+
+    def _replace(self, contents: Mapping[str, pa.Table | str]) -> None:
+        """Replace files that the ledger knows, in this order."""
+        with self._writing(self._path / next(iter(contents))):
+            digests = ledger.read(self._path)
+            for name, content in contents.items():
+                before = ledger.checked(self._path, name, ledger.hashed)
+                now = ledger.digest_of(self._stage(name, content))
+                digests[name] = [now, before]
+            self._stage(ledger.NAME, json.dumps(digests) + "\n")
+            self._lock.place(ledger.NAME, self._path / ledger.NAME)
+            for name in contents:
+                self._lock.place(name, self._path / name)
+
+    def _stage(self, name: str, content: pa.Table | str) -> Path:
+        """Write a file whole beside its place."""
+        staged = self._lock.stage(name)
+        with open(staged, "wb") as handle:
+            if isinstance(content, str):
+                handle.write(content.encode())
+            else:
+                pq.write_table(content, handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        return staged
+
+    @contextmanager
+    def _writing(self, file: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self.check()
+            raise RunFolderError(f"cannot write {file}: {error.strerror}; {AGAIN}") from error
