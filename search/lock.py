@@ -48,11 +48,12 @@ class Lock:
         self._thread.start()
 
     @classmethod
-    def take(cls, folder: Path, say: Callable[[str], None]) -> Lock:
+    def take(cls, folder: Path, say: Callable[[str], None], watch: float = WATCH_SECONDS) -> Lock:
         """Become the writer of a run folder.
 
         Args:
             say: told where this takes longer, since the last writer may be alive.
+            watch: seconds for which its number must stay the same.
 
         Raises:
             BadInput: another process is writing.
@@ -66,7 +67,7 @@ class Lock:
             while not number:
                 last = _last(locks)
                 if last is not None:
-                    _await_death(last, folder, say)
+                    _await_death(last, folder, say, watch)
                 wanted = 1 if last is None else int(last.name) + 1
                 with suppress(FileNotFoundError):  # somebody quicker has tidied up
                     beside.mkdir()
@@ -177,7 +178,7 @@ def _last(locks: Path) -> Path | None:
     return max(numbers, key=lambda entry: int(entry.name), default=None)
 
 
-def _await_death(last: Path, folder: Path, say: Callable[[str], None]) -> None:
+def _await_death(last: Path, folder: Path, say: Callable[[str], None], watch: float) -> None:
     """Return when the last writer is known to be dead.
 
     Raises:
@@ -203,7 +204,7 @@ def _await_death(last: Path, folder: Path, say: Callable[[str], None]) -> None:
         if began is None or began != owner.get("since"):
             return
     before, since, told = _read(last / "beat"), time.monotonic(), False
-    while (passed := time.monotonic() - since) < WATCH_SECONDS:
+    while (passed := time.monotonic() - since) < watch:
         time.sleep(0.2)
         if _read(last / "beat") != before:
             raise BadInput(
@@ -211,7 +212,7 @@ def _await_death(last: Path, folder: Path, say: Callable[[str], None]) -> None:
             )
         if passed > TELL_SECONDS and not told:
             told = True
-            say(f"waiting up to {WATCH_SECONDS:.0f} s to see whether {who} still writes {folder}")
+            say(f"waiting up to {watch:.0f} s to see whether {who} still writes {folder}")
 
 
 def _read(file: Path) -> str | None:
