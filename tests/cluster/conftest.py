@@ -6,130 +6,31 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "three_hosts", Path(__file__).with_name("three_hosts.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-three_hosts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(three_hosts)
 
+def beside(name: str) -> Any:
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+hosts, three_hosts = beside("hosts"), beside("three_hosts")
+Cluster = hosts.Cluster
 ROOT = Path(__file__).parent.parent.parent
-OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
-
-
-class Cluster:
-    """A running SLURM of three hosts."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.folder = Path(facts["folder"])
-        self.shared = self.folder / "shared"
-        self.pids: dict[str, int] = {"login": facts["login"], **facts["hosts"]}
-        self.conf = str(self.folder / "slurm.conf")
-        self.cut: set[str] = set()  # hosts whose processes SLURM had to kill
-        self._spaces = {h: os.readlink(f"/proc/{p}/ns/net") for h, p in self.pids.items()}
-
-    def run(
-        self, *command: object, host: str = "login", user: int | None = None,
-        cwd: Path | None = None, timeout: float = 120, check: bool = False, **environment: str,
-    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-        """Run a command on a host."""
-        bin_folder = str(Path(sys.executable).parent)
-        into = [
-            "nsenter", "--target", str(self.pids[host]), "--mount", "--net", "--uts", "--pid",
-            f"--wd={cwd or self.shared}",
-        ]  # fmt: skip
-        if user is not None:
-            into += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SHOAL_"))}
-        path = f"{bin_folder}:{os.environ['PATH']}:/usr/sbin:/sbin"
-        done = subprocess.run(
-            [*into, *map(str, command)], capture_output=True, text=True, timeout=timeout,
-            check=False, env={**kept, "PATH": path, "SLURM_CONF": self.conf, **environment},
-        )  # fmt: skip
-        if check:
-            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        return done
-
-    def sbatch(self, *words: object, cwd: Path, **more: Any) -> str:
-        """Submit a job; return its id."""
-        told = self.run("sbatch", "--parsable", *words, cwd=cwd, check=True, **more)
-        return told.stdout.strip()
-
-    def job(self, job: str) -> dict[str, str]:
-        """The fields of ``scontrol show job``."""
-        told = self.run("scontrol", "show", "job", "-d", job, check=True).stdout
-        return dict(re.findall(r"(\w+)=(\S*)", told))
-
-    def wait(self, job: str, *states: str, timeout: float = 180) -> dict[str, str]:
-        """Wait until a job is in one of `states` (or over); return its fields."""
-        deadline = time.monotonic() + timeout
-        while True:
-            fields = self.job(job)
-            if fields["JobState"] in (states or OVER):
-                return fields
-            assert time.monotonic() < deadline, f"job {job} is still {fields['JobState']}"
-            if states and fields["JobState"] in OVER:
-                raise AssertionError(f"job {job} is {fields['JobState']}, not {states}")
-            time.sleep(0.3)
-
-    def processes(self, host: str, having: str = "") -> dict[int, str]:
-        """The processes on a host whose command line has `having`."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if entry.name.isdigit() and os.readlink(entry / "ns/net") == self._spaces[host]:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    if having in line:
-                        found[int(entry.name)] = line
-        return found
-
-    def link(self, host: str, state: str) -> None:
-        """Cut (down) or mend (up) the cable of a host; then slurmd reports to the controller."""
-        self.run("ip", "link", "set", f"to-{host}", state, check=True)
-        self.cut.add(host)
-        if state == "up":
-            os.kill(self.pids[host], signal.SIGHUP)
-
-    def power_off(self, host: str) -> None:
-        """Kill every process of a host and cut its cable; slurmd, which holds the host's
-        namespaces, is frozen instead."""
-        self.link(host, "down")
-        os.kill(self.pids[host], signal.SIGSTOP)
-        for pid in self.processes(host):
-            if pid != self.pids[host]:
-                os.kill(pid, signal.SIGKILL)
-
-    def power_on(self, host: str) -> None:
-        """Undo `power_off`."""
-        os.kill(self.pids[host], signal.SIGCONT)
-        self.link(host, "up")
-
-    def nodes(self, job: str) -> list[str]:
-        """The nodes of a running job, the batch host first."""
-        told = self.run("squeue", "-h", "-j", job, "-o", "%B %N", check=True).stdout.split()
-        listed = self.run("scontrol", "show", "hostnames", told[1], check=True).stdout.split()
-        return [told[0], *(host for host in listed if host != told[0])]
-
-    def states(self) -> dict[str, str]:
-        """SLURM's word on each host."""
-        told = self.run("sinfo", "-h", "-N", "-o", "%N %T", check=True).stdout
-        return dict(line.split() for line in told.splitlines())
 
 
 @pytest.fixture(scope="session")
-def keeper() -> Iterator[Cluster]:
+def keeper() -> Iterator[Any]:
     """Three hosts, up for the session."""
     reason = three_hosts.missing()
     if reason is not None:
@@ -149,7 +50,7 @@ def keeper() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(keeper: Cluster) -> Iterator[Cluster]:
+def cluster(keeper: Any) -> Iterator[Any]:
     """Three idle hosts; afterwards no Ray is left on any, and none is drained."""
     yield keeper
     for user in ("root", "alice", "bob"):
@@ -177,7 +78,7 @@ def cluster(keeper: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def home(keeper: Cluster, request: pytest.FixtureRequest) -> Iterator[Path]:
+def home(keeper: Any, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder on the shared disk as a clone of the project is: what people submit from."""
     place = keeper.shared / re.sub(r"\W", "_", request.node.name)[:60]
     place.mkdir()

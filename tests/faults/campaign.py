@@ -1,0 +1,128 @@
+"""Strikes searches on one machine many times, and proves each time that nothing came of it.
+
+    python tests/faults/campaign.py kill-driver --count 100
+    python tests/faults/campaign.py all --minutes 30      # what `make soak` does
+
+Each search is struck at random moments until it happens to end, which the same seed repeats; a line
+a search, and the figures at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from kit import (  # noqa: E402  # the kit lies beside this script
+    Fault,
+    Shim,
+    Trial,
+    Witness,
+    freeze_driver,
+    interrupt,
+    kill_driver,
+    kill_raylet,
+    kill_worker,
+    undisturbed,
+)
+
+FAULTS: dict[str, Fault] = {
+    "kill-driver": kill_driver,
+    "kill-worker": kill_worker,
+    "kill-raylet": kill_raylet,
+    "freeze-driver": freeze_driver,
+    "interrupt": interrupt,
+}
+
+ENDS = {"kill-driver": (-9,), "kill-raylet": (1,), "interrupt": (130, 143, 75, 76, -2, -15, -10)}
+"""Exit codes with which a struck command may end, besides 0."""
+
+
+def engine(name: str, chance: random.Random) -> tuple[str, ...]:
+    """The engine of a life: where the fault needs Ray's processes, Ray."""
+    if name in ("kill-worker", "kill-raylet") or chance.random() < 0.35:
+        return ("--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
+    return ("--engine", "inline", "--checkpoint", "0.2s")
+
+
+def harass(folder: Path, names: list[str], chance: random.Random, whole: Path) -> Counter[str]:
+    """Strike one search until it ends; return how often each fault struck."""
+    shim = Shim(folder) if "move-clock" in names or "slow-disk" in names else None
+    trial = Trial(folder, environment=shim.environment if shim else None)
+    struck: Counter[str] = Counter()
+    with Witness(trial.out) as witness, nullcontext():
+        while True:
+            name = chance.choice(names)
+            words = engine(name, chance)
+            process = trial.start(*words)
+            span = 16.0 if "ray" in words else 7.0
+            deadline = time.monotonic() + chance.uniform(0.0, span)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if process.poll() is None:
+                struck[name] += 1
+                if shim is not None and name not in FAULTS:
+                    shim.set(
+                        delay_us=chance.choice([0, 50_000]), clock_s=chance.randint(-(10**6), 10**6)
+                    )
+                else:
+                    FAULTS[name](trial, chance)
+            code, said = trial.end()
+            assert code == 0 or code in ENDS.get(name, ()), (name, code, said)
+            assert "Traceback" not in said, said
+            if code == 0:
+                break
+    trial.check(whole, witness)
+    if shim is not None:
+        shim.close()
+    return struck
+
+
+def main() -> int:
+    """Run a campaign."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("fault", choices=[*FAULTS, "move-clock", "slow-disk", "all"])
+    parser.add_argument("--count", type=int, default=10, help="strikes")
+    parser.add_argument("--minutes", type=float, help="instead of --count")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    every = [*FAULTS, "move-clock", "slow-disk"]
+    names = every if asked.fault == "all" else [asked.fault]
+    struck: Counter[str] = Counter()
+    searches, began = 0, time.monotonic()
+
+    def over() -> bool:
+        if asked.minutes is not None:
+            return time.monotonic() - began > 60 * asked.minutes
+        return struck.total() >= asked.count
+
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        place = Path(name)
+        (place / "whole").mkdir()
+        whole, seconds = undisturbed(place / "whole")
+        print(f"undisturbed: {seconds:.1f} s", flush=True)
+        while not over():
+            folder = place / str(searches)
+            folder.mkdir()
+            chance = random.Random(f"{asked.seed}:{searches}")
+            now = harass(folder, names, chance, whole)
+            struck += now
+            searches += 1
+            told = ", ".join(f"{count} {name}" for name, count in sorted(now.items())) or "none"
+            print(f"search {searches}: {told}: the same table", flush=True)
+    told = ", ".join(f"{count} {name}" for name, count in sorted(struck.items()))
+    minutes = (time.monotonic() - began) / 60
+    print(f"{searches} searches, {told}; all ended with the same table ({minutes:.1f} min)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
