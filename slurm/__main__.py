@@ -51,11 +51,13 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm import commands
     from slurm.allocation import parse
     from slurm.jobfolder import JobFolder, place
+    from slurm.signals import Signals
     from slurm.supervisor import Orders, Supervisor
 
     number = os.environ.get("SLURM_JOB_ID")
     if number is None:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+    signals = Signals()
     job = number
     if "SLURM_ARRAY_TASK_ID" in os.environ:  # the plain id would requeue its siblings
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
@@ -71,7 +73,7 @@ def _supervise(asked: argparse.Namespace) -> int:
         command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
     )
     node = os.environ.get("SLURMD_NODENAME", allocation.shares[0].node)
-    return Supervisor(allocation, folder, orders, node=node, job=job).run()
+    return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
 
 
 def _agent(asked: argparse.Namespace) -> int:

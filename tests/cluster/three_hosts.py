@@ -109,7 +109,10 @@ class Keeper:
 
     def _states(self) -> list[str]:
         told = subprocess.run(
-            ["sinfo", "-h", "-N", "-p", "main", "-o", "%T"], capture_output=True, text=True, check=False
+            ["sinfo", "-h", "-N", "-p", "main", "-o", "%T"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return told.stdout.split()
 
