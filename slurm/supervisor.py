@@ -70,6 +70,7 @@ class Supervisor:
         self._allocation, self._folder, self._orders = allocation, folder, orders
         self._signals, self._job, self._node = signals, job, node
         self._environment = for_ray(os.environ, folder.token)
+        self._environment.pop("SHOAL_END", None)  # of the job that this one was submitted from
         if allocation.ends is not None:
             self._environment["SHOAL_END"] = f"{allocation.ends:.0f}"
         self._news = News(allocation, folder, node)
