@@ -36,6 +36,7 @@ def main(words: list[str]) -> int:
     one.add_argument("--out", type=Path, required=True)
     one.add_argument("--interface")
     one.add_argument("--towards")
+    one.add_argument("--marker", type=Path)
     for name in ("cpus", "gpus", "memory"):
         one.add_argument(f"--{name}", type=int, required=True)
     asked = parser.parse_args(words)
@@ -100,7 +101,7 @@ def _examine(asked: argparse.Namespace) -> int:
     from slurm.doctor import bed_of, look_for_job
 
     share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
-    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface))
+    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface, asked.marker))
     return 0
 
 

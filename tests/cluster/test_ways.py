@@ -215,3 +215,20 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     assert said.count("its name resolves to 127.0.1.1, which is not used") == 3
     assert "versions    the same" in said
     assert "  bad" not in said
+    assert not list((home / "runs/look").glob(".shoal-doctor-*"))
+
+
+def test_the_doctor_finds_a_run_folder_that_is_not_shared(cluster: Any, home: Path) -> None:
+    """Each node's own /tmp can be written, and is still no place for a search."""
+    job = cluster.sbatch(
+        "--nodes=3", "--mem=1500", "slurm/doctor.sbatch", "--out", "/tmp/own/x", cwd=home
+    )
+    fields = cluster.wait(job)
+    said = (home / f"shoal-{job}.out").read_text()
+    assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0")
+    bad = [line.split(maxsplit=3) for line in said.splitlines() if line.startswith("  bad")]
+    assert bad == [
+        ["bad", "run", "folder", f"{host} does not see /tmp: give an --out on a disk that all "
+                                 "nodes share"]
+        for host in ("n2", "n3")
+    ]  # fmt: skip
