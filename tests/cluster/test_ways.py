@@ -32,6 +32,10 @@ sys.exit("not all nodes came")
 """
 WAYS = {
     "--gres": (("--nodes=2", "--gres=gpu:1", "--cpus-per-task=2"), [(2, 1), (2, 1)]),
+    "--gpus-per-node": (
+        ("--nodes=2", "--gpus-per-node=2", "--mem-per-gpu=750", "--cpus-per-task=1"),
+        [(1, 2), (1, 2)],
+    ),
     "--gpus": (("--nodes=1", "--gpus=2", "--cpus-per-task=3"), [(3, 2)]),
     "--gpus, uneven": (("--nodes=2", "--gpus=3"), [(1, 1), (1, 2)]),
     "--gpus-per-task": (
@@ -42,7 +46,8 @@ WAYS = {
 
 
 def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) -> None:
-    """CPUs and GPUs of each node, as Ray counts them; the jobs of one user run side by side."""
+    """CPUs, GPUs and memory of each node, as Ray counts them, its object store within the memory;
+    the jobs of one user run side by side."""
     (home / "count.py").write_text(COUNT)
     (home / "count.sbatch").write_text(
         '#!/bin/bash\nexec python -P -m slurm supervise -- python count.py "$@"\n'
@@ -58,9 +63,10 @@ def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) 
     for name, job in jobs.items():
         fields = cluster.wait(job)
         assert fields["JobState"] == "COMPLETED", name
-        counted = sorted(
-            (n["cpu"], n["gpu"]) for n in json.loads((home / f"{job}.out").read_text())
-        )
+        found = json.loads((home / f"{job}.out").read_text())
+        counted = sorted((n["cpu"], n["gpu"]) for n in found)
+        for node in found:
+            assert node["memory"] + node["object_store_memory"] == 1500 << 20, name
         expected = WAYS[name][1]
         if expected is not None:
             assert counted == expected, name
