@@ -15,6 +15,9 @@ NOTHING_GAINED = 76
 """Its exit code for: I was told to stop before anything at all was gained."""
 
 
+KILL_SECONDS = 5.0
+
+
 class Driver:
     """Runs the command in a session of its own."""
 
@@ -29,6 +32,11 @@ class Driver:
         """Its exit code as a shell has it, or None while it runs."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended for no reason of its own naming."""
+        return self.code not in (None, 0, SAVED, NOTHING_GAINED)
 
     @property
     def struck_down(self) -> bool:
@@ -53,4 +61,5 @@ class Driver:
         """Kill it with all that it has started."""
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it may hang in a disk that does not answer
+            self._process.wait(KILL_SECONDS)

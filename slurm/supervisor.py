@@ -20,6 +20,7 @@ from slurm.allocation import Allocation, parse
 from slurm.driver import NOTHING_GAINED, SAVED, Driver
 from slurm.ending import MOST_REQUEUES, go_on, put_back, try_again
 from slurm.errors import ClusterError, SlurmError
+from slurm.isolation import Isolation
 from slurm.jobfolder import JobFolder
 from slurm.news import News, say
 from slurm.signals import Signals
@@ -32,12 +33,12 @@ HEAD_SECONDS = 120.0
 STOP_SECONDS = 8.0
 """How long the command gets to end after it was asked to, where nobody waits for it to save."""
 
+FALL_SECONDS = 2.0
+"""How much later than the command the head's step may be seen to have ended."""
+
 SAVE_SECONDS, MARGIN_SECONDS = 90.0, 5.0
 """How long the command gets to save, and how long before the job's end that is over at the latest:
 then SLURM is yet to be asked to put the job back."""
-
-CUT_SECONDS = 20.0
-"""How long the batch host may see neither another node nor SLURM before it gives up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +75,10 @@ class Supervisor:
         if allocation.ends is not None:
             self._environment["SHOAL_END"] = f"{allocation.ends:.0f}"
         self._news = News(allocation, folder, node)
+        self._isolation = Isolation(job, len(allocation.shares))
         self._agents: Agents
         self._driver: Driver | None = None
         self._beaten = 0.0
-        self._alone_since: float | None = None
-        self._asked = 0.0
 
     def run(self) -> int:
         """Run the cluster until the command ends; return its exit code.
@@ -142,7 +142,7 @@ class Supervisor:
         """Watch until the command ends or a signal comes (None), or the head is lost (why)."""
         while not self._told:
             if self._driver is not None and self._driver.code is not None:
-                return None
+                return self._why_it_failed() if self._driver.failed else None
             if self._agents.head.process.poll() is not None:
                 return f"Ray's head on {self._node} ended"
             if any(step.ended for step in self._agents.workers) and self._word().preempted:
@@ -150,12 +150,21 @@ class Supervisor:
             self._agents.look_after()
             self._beat()
             self._news.tell()
-            if self._cut_off():
+            if self._isolation.complete(len(self._news.counted)):
                 raise ClusterError(
                     f"{self._node} reaches neither the other nodes nor SLURM: it stops here"
                 )
             time.sleep(POLL_SECONDS)
         return None
+
+    def _why_it_failed(self) -> str | None:
+        """Whether the command ended because its cluster did, which may show a moment later."""
+        deadline = time.monotonic() + FALL_SECONDS
+        while self._agents.head.process.poll() is None and self._signals.stop is None:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(POLL_SECONDS)
+        return f"Ray's head on {self._node} ended"
 
     def _conclude(self, lost: str | None) -> int:
         """End this life; return its exit code.
@@ -165,28 +174,27 @@ class Supervisor:
         """
         if lost is not None:
             return self._conclude_lost(lost)
-        word = self._word() if self._told else self._allocation
-        killed = self._save(word) if self._signals.stop is None else False
+        killed = self._save() if self._told and self._signals.stop is None else False
         self._news.tell_memory()
         if self._signals.stop is not None:  # the user's word, or SLURM's last: not ours to go on
-            self._folder.note_end(f"ended by signal {self._signals.stop}")
-            return 128 + self._signals.stop
+            return self._stopped()
         driver = self._driver
         if driver is None or killed or driver.struck_down or driver.code == NOTHING_GAINED:
-            return self._conclude_idle(word, killed)
+            return self._conclude_idle(killed)
         if driver.code == SAVED:
-            return self._go_on("preempted" if word.preempted else "time limit", gained=True)
+            cause = "preempted" if self._word().preempted else "time limit"
+            return self._go_on(cause, gained=True)
         self._folder.note_end(f"the command ended with exit code {driver.code}")
         assert driver.code is not None
         return driver.code
 
-    def _save(self, word: Allocation) -> bool:
+    def _save(self) -> bool:
         """Have the command save, if it runs; return whether it had to be killed."""
         if self._driver is None or self._driver.code is not None:
             return False
-        now = time.time()
-        last = min(now + SAVE_SECONDS, (word.ends or now + SAVE_SECONDS) - MARGIN_SECONDS)
         self._driver.ask(signal.SIGUSR1)
+        last = time.time() + SAVE_SECONDS
+        last = min(last, (self._word().ends or last) - MARGIN_SECONDS)
         while self._driver.code is None and self._signals.stop is None:
             if time.time() > last:
                 self._driver.kill()
@@ -197,23 +205,23 @@ class Supervisor:
 
     def _conclude_lost(self, why: str) -> int:
         word = self._word()
-        self._tell_end_of_log()
         if self._driver is not None:  # without its Ray it can do little more
             self._driver.end(STOP_SECONDS if word.preempted else 1.0)
         self._news.tell_memory()
-        if word.preempted:
-            saved = self._driver is not None and self._driver.code == SAVED
-            return self._go_on("preempted", gained=saved)
         if word.state not in ("RUNNING", "SUSPENDED"):  # SLURM is ending it: the steps came first
             self._await_stop(STOP_SECONDS)
         if self._signals.stop is not None:
-            self._folder.note_end(f"ended by signal {self._signals.stop}")
-            return 128 + self._signals.stop
+            return self._stopped()
+        if word.preempted:
+            saved = self._driver is not None and self._driver.code == SAVED
+            return self._go_on("preempted", gained=saved)
+        say(f"the end of {self._folder.log(self._node)}:\n{self._folder.tail(self._node)}")
         most = 1 if self._driver is None and self._orders.command else MOST_REQUEUES
         say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
         return 1
 
-    def _conclude_idle(self, word: Allocation, killed: bool) -> int:
+    def _conclude_idle(self, killed: bool) -> int:
+        word = self._word()
         if word.preempted:
             return self._go_on("preempted", gained=False)
         limit = word.fields.get("TimeLimit", "?")
@@ -241,6 +249,11 @@ class Supervisor:
             self._await_stop(None)
         return 1
 
+    def _stopped(self) -> int:
+        number = self._signals.stop or 0
+        self._folder.note_end(f"ended by signal {number}")
+        return 128 + number
+
     def _await_stop(self, seconds: float | None) -> None:
         deadline = None if seconds is None else time.monotonic() + seconds
         while self._signals.stop is None and (deadline is None or time.monotonic() < deadline):
@@ -254,11 +267,6 @@ class Supervisor:
         except SlurmError:
             return self._allocation
 
-    def _tell_end_of_log(self) -> None:
-        tail = self._folder.tail(self._node)
-        if tail:
-            say(f"the end of {self._folder.log(self._node)}:\n{tail}")
-
     def _beat(self) -> None:
         """Say that this life goes on, every some seconds.
 
@@ -271,21 +279,3 @@ class Supervisor:
         if self._folder.superseded():
             raise ClusterError(f"job {self._job} was started again elsewhere: it stops here")
         self._folder.beat()
-
-    def _cut_off(self) -> bool:
-        """Whether all other nodes are lost and SLURM is out of reach too: then the next life may
-        have begun elsewhere, and two must not write one run folder."""
-        if len(self._allocation.shares) == 1 or len(self._news.counted) != 1:
-            self._alone_since = None
-            return False
-        now = time.monotonic()
-        if self._alone_since is None:
-            self._alone_since = now
-        if now - self._alone_since < CUT_SECONDS or now - self._asked < CUT_SECONDS:
-            return False
-        self._asked = now
-        try:
-            commands.show_job(self._job)
-        except SlurmError:
-            return True
-        return False

@@ -156,7 +156,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
     """A surviving agent asks for it; the next life, on the other nodes, does what is left."""
     job = cluster.sbatch(
         "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "2048", "--pack", "16", "--round", "256", "--quiet",
+        "run", "--trials", "1024", "--pack", "16", "--round", "128", "--quiet",
         "--out", "runs/cut", cwd=home,
     )  # fmt: skip
     folder = home / "runs/cut"
@@ -178,8 +178,8 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
     errors = (home / f"shoal-{job}.err").read_text()
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), errors
     trials = pandas.read_parquet(folder / "trials.parquet")
-    assert trials["trial"].tolist() == list(range(2048))
-    assert 0 < done < 2048
+    assert trials["trial"].tolist() == list(range(1024))
+    assert 0 < done < 1024
 
 
 def nodes_so_far(folder: Path) -> set[str]:
