@@ -192,7 +192,7 @@ class Agent:
         if killed:
             self._killed += killed
             node, limit = self._role.share.node, self._memory.limit
-            _say(warning(node, limit))
+            _say(warning(limit))
             self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:

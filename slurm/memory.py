@@ -11,14 +11,14 @@ from pathlib import Path
 MIB = 1 << 20
 
 
-def warning(node: str, limit: int | None) -> str:
+def warning(limit: int | None) -> str:
     """What to tell the user.
 
     Args:
         limit: bytes, or None where it is not known.
     """
     size = "" if limit is None else f" ({limit // MIB} MiB)"
-    return f"{node}: the job's memory limit{size} killed a process; ask for more with --mem"
+    return f"the job's memory limit{size} killed a process; ask for more with --mem"
 
 
 class MemoryKills:

@@ -43,12 +43,12 @@ class News:
         """Tell which nodes had a process killed for its memory."""
         self._looked = time.monotonic()
         if self._kills.new():
-            say(warning(self._node, self._kills.limit))
+            say(f"{self._node}: {warning(self._kills.limit)}")
         for share in self._allocation.shares:
             word = self._folder.read(f"memory-{share.node}") or {}
             if word.get("kills", 0) > self._told.get(share.node, 0):
                 self._told[share.node] = word["kills"]
-                say(warning(share.node, word["limit"]))
+                say(f"{share.node}: {warning(word['limit'])}")
 
     def _tell_nodes(self) -> None:
         cluster = self._folder.read("cluster")

@@ -183,8 +183,9 @@ def test_a_worker_killed_for_its_memory_is_told(cluster: Any, place: Path) -> No
     job = cluster.sbatch("--nodes=2", "stand.sbatch", "runs/x", cwd=place)
     fields = cluster.wait(job)
     output, errors = ((place / f"shoal-{job}{ALONE}.{kind}").read_text() for kind in ("out", "err"))
-    assert "a worker died on" in output, output + errors
-    host = output.split()[-1]
+    died = re.search(r"a worker died on (\w+)", output)
+    assert died is not None, output + errors
+    host = died[1]
     line = f"{host}: the job's memory limit (1500 MiB) killed a process; ask for more with --mem\n"
     assert errors.count(line) == 1
     assert line in (place / f"runs/x/slurm/{job}/node-{host}.log").read_text()

@@ -38,8 +38,8 @@ def test_version_2_counts_in_all_above(tmp_path: Path) -> None:
     kills = MemoryKills(own, tmp_path)
     (step / "memory.events").write_text("oom 1\noom_kill 1\n")
     assert kills.new() == 1
-    assert warning("n2", kills.limit) == (
-        "n2: the job's memory limit (64 MiB) killed a process; ask for more with --mem"
+    assert warning(kills.limit) == (
+        "the job's memory limit (64 MiB) killed a process; ask for more with --mem"
     )
 
 
@@ -51,4 +51,4 @@ def test_without_cgroups_nothing_is_said(tmp_path: Path) -> None:
             own.write_text(text)
         kills = MemoryKills(own, tmp_path)
         assert (kills.new(), kills.limit) == (0, None)
-    assert "limit killed a process" in warning("n1", None)
+    assert "limit killed a process" in warning(None)
