@@ -118,6 +118,8 @@ class Agent:
         adopt_orphans()
         for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(sign, _leave)
+        # sbatch --signal without B: warns the steps, Ray too, which it would end
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
         try:
