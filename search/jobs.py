@@ -16,7 +16,8 @@ from slurm.submission import KINDS, Submission, script
 POLL_SECONDS = 5.0
 """How often ``logs -f`` looks at the files, and asks the queue once."""
 
-OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "GONE")
+OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+        "DEADLINE", "GONE")  # fmt: skip
 
 _folder = click.argument("folder", type=click.Path(path_type=Path))
 _site = click.option("--site", default="plain", help="Name or path of a site file.  [plain]")
@@ -130,8 +131,7 @@ def status(folder: Path) -> None:
         click.echo(f"        {warning}")
     place = folder / "slurm" / job
     _show_nodes(place, now.state)
-    if (place / "end").exists() and now.state != "RUNNING":
-        click.echo(f"end     {(place / 'end').read_text(encoding='utf-8').strip()}")
+    _show_lives(place, now.state)
     _show_search(folder)
 
 
@@ -145,6 +145,19 @@ def _show_nodes(place: Path, state: str) -> None:
     cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
     names = ", ".join(sorted(name.split()[0] for name in nodes))
     click.echo(f"nodes   {names}: {cpus} CPUs, {gpus} GPUs")
+
+
+def _show_lives(place: Path, state: str) -> None:
+    from slurm.jobfolder import published
+
+    life, end = published(place, "life"), published(place, "end")
+    if life is None:
+        return
+    over = life["life"] - (state == "RUNNING")  # the last life that has ended
+    last = "" if over < 0 else " (last: ended without a word)"
+    if end is not None and end["life"] >= over:
+        last = f" (last: {end['why']}, {end['when']})"
+    click.echo(f"lives   {life['life'] + 1}{last}")
 
 
 def _show_search(folder: Path) -> None:

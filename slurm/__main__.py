@@ -36,6 +36,7 @@ def main(words: list[str]) -> int:
     one.add_argument("--out", type=Path, required=True)
     one.add_argument("--interface")
     one.add_argument("--towards")
+    one.add_argument("--marker", type=Path)
     for name in ("cpus", "gpus", "memory"):
         one.add_argument(f"--{name}", type=int, required=True)
     asked = parser.parse_args(words)
@@ -51,11 +52,13 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm import commands
     from slurm.allocation import parse
     from slurm.jobfolder import JobFolder, place
+    from slurm.signals import Signals
     from slurm.supervisor import Orders, Supervisor
 
     number = os.environ.get("SLURM_JOB_ID")
     if number is None:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+    signals = Signals()
     job = number
     if "SLURM_ARRAY_TASK_ID" in os.environ:  # the plain id would requeue its siblings
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
@@ -71,7 +74,7 @@ def _supervise(asked: argparse.Namespace) -> int:
         command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
     )
     node = os.environ.get("SLURMD_NODENAME", allocation.shares[0].node)
-    return Supervisor(allocation, folder, orders, node=node, job=job).run()
+    return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
 
 
 def _agent(asked: argparse.Namespace) -> int:
@@ -98,7 +101,7 @@ def _examine(asked: argparse.Namespace) -> int:
     from slurm.doctor import bed_of, look_for_job
 
     share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
-    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface))
+    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface, asked.marker))
     return 0
 
 

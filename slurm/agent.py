@@ -26,6 +26,7 @@ from slurm.allocation import Share
 from slurm.ending import put_back
 from slurm.errors import ClusterError, SlurmError
 from slurm.jobfolder import JobFolder
+from slurm.memory import MemoryKills, warning
 from slurm.processes import adopt_orphans, end_descendants
 from slurm.ray_nodes import count_nodes
 
@@ -103,7 +104,9 @@ class Agent:
 
     def __init__(self, role: Role, folder: JobFolder) -> None:
         self._role, self._folder = role, folder
-        self._ray: subprocess.Popen[bytes] | None = None
+        self._memory = MemoryKills()
+        before = folder.read(f"memory-{role.share.node}") or {}
+        self._killed = int(before.get("kills", 0))
 
     def run(self) -> int:
         """Run until Ray or the step ends; return the exit code.
@@ -115,6 +118,8 @@ class Agent:
         adopt_orphans()
         for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(sign, _leave)
+        # sbatch --signal without B: warns the steps, Ray too, which it would end
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
         try:
@@ -154,6 +159,7 @@ class Agent:
             if now is not None and now != counted:
                 counted = now
                 self._folder.publish("cluster", now)
+            self._look_at_memory()
             pause = 0.5 if len(counted.get("nodes", {})) < self._role.expected else 2.0
             with suppress(subprocess.TimeoutExpired):
                 ray.wait(pause)
@@ -166,6 +172,7 @@ class Agent:
         ray = self._start(ray_command(self._role, address=own, head=head, temp_dir=parent / "r"))
         last_seen = asked = time.monotonic()
         while True:
+            self._look_at_memory()
             now = time.monotonic()
             if answers(head):
                 last_seen = now
@@ -181,9 +188,17 @@ class Agent:
                 raise ClusterError(f"the head at {head} has been out of reach for {lost:.0f} s")
             time.sleep(WATCH_SECONDS)
 
+    def _look_at_memory(self) -> None:
+        """Tell of processes that SLURM's limit has killed: to Ray they are workers that died."""
+        killed = self._memory.new()
+        if killed:
+            self._killed += killed
+            node, limit = self._role.share.node, self._memory.limit
+            _say(warning(limit))
+            self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
+
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        self._ray = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        return self._ray
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def _await_address(self, ray: subprocess.Popen[bytes], file: Path) -> str:
         deadline = time.monotonic() + START_SECONDS

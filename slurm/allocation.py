@@ -47,7 +47,17 @@ class Allocation:
     @property
     def started(self) -> float:
         """When this life of the job began, in seconds since 1970."""
-        return time.mktime(time.strptime(self.fields["StartTime"], "%Y-%m-%dT%H:%M:%S"))
+        return _seconds(self.fields["StartTime"]) or time.time()
+
+    @property
+    def ends(self) -> float | None:
+        """When its time limit ends it, or its grace time, in seconds since 1970; None: never."""
+        return _seconds(self.fields.get("EndTime", ""))
+
+    @property
+    def preempted(self) -> bool:
+        """Whether SLURM is taking its nodes for another job, after a grace time."""
+        return _seconds(self.fields.get("PreemptTime", "")) is not None
 
     @property
     def state(self) -> str:
@@ -84,6 +94,14 @@ def parse(text: str) -> Allocation:
                 Share(node=node, cpus=_count(ids), gpus=_gpus(gres), memory=int(memory) << 20)
             )
     return Allocation(job=fields["JobId"], shares=tuple(shares), fields=fields)
+
+
+def _seconds(moment: str) -> float | None:
+    """SLURM's moment in seconds since 1970, or None for ``None`` and ``Unknown``."""
+    try:
+        return time.mktime(time.strptime(moment, "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return None
 
 
 def expand(nodes: str) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from slurm.addresses import answers, own_address
 from slurm.allocation import Share
 from slurm.errors import SlurmError
+from slurm.marker import Marker
 from slurm.temp import LONGEST_TEMP
 from slurm.variables import PROXIES
 
@@ -67,12 +68,14 @@ class Bed:
         folder: where run folders go.
         towards: HOST:PORT on the batch host that must answer, or None.
         interface: the network interface to use, or None to find one.
+        marker: what the batch host has laid in `folder`, or None.
     """
 
     share: Share | None
     folder: Path
     towards: str | None = None
     interface: str | None = None
+    marker: Marker | None = None
 
 
 def examine(bed: Bed) -> list[Finding]:
@@ -215,7 +218,9 @@ def _temp(bed: Bed) -> Finding:
 
 
 def _run_folder(bed: Bed) -> Finding:
-    """Files replaced by rename are whole at every moment, for a reader on this node."""
+    """It is the batch host's own, and files replaced by rename are whole at every moment."""
+    if bed.marker is not None and bed.share is not None and not bed.marker.answer(bed.share.node):
+        return not_shared(bed.share.node, bed.marker.path.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=".shoal-doctor-", dir=bed.folder) as name:
             target = Path(name, "target")
@@ -232,6 +237,12 @@ def _run_folder(bed: Bed) -> Finding:
     free = shutil.disk_usage(bed.folder).free
     level = GOOD if free > LEAST_DISK else WARNING
     return _found("run folder", level, f"{bed.folder}, written and renamed, {free >> 20} MiB free")
+
+
+def not_shared(node: str, folder: Path) -> Finding:
+    """What is found where a node has another disk than the batch host at `folder`."""
+    return _found("run folder", BAD, f"{node} does not see {folder}: give an --out on a disk that "
+                  "all nodes share")  # fmt: skip
 
 
 def _home(bed: Bed) -> Finding:

@@ -5,6 +5,7 @@ Each is asked once for all, never once a node, and none needs accounting (``sacc
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ def ask(*command: str, text: str | None = None) -> str:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=SECONDS,
             errors="replace", check=False, stdin=subprocess.DEVNULL if text is None else None,
+            env={**os.environ, "SLURM_TIME_FORMAT": "standard"},  # moments as we read them
         )  # fmt: skip
     except FileNotFoundError:
         raise BadInput(f"{command[0]} is not on this machine: go to a SLURM node") from None

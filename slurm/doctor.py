@@ -13,8 +13,9 @@ from pathlib import Path
 from slurm import commands
 from slurm.addresses import own_address
 from slurm.allocation import Allocation, Share, parse
-from slurm.checks import BAD, GOOD, Bed, Finding, as_line, examine, from_line
+from slurm.checks import BAD, GOOD, Bed, Finding, as_line, examine, from_line, not_shared
 from slurm.errors import BadInput, SlurmError
+from slurm.marker import Marker
 from slurm.steps import on_node
 from slurm.variables import for_step
 
@@ -42,13 +43,15 @@ def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}
-    with _door(interface) as towards:
+    with _door(interface) as towards, Marker.laid(_existing(out)) as marker:
         steps = {}
         for share in allocation.shares:
-            agent = _agent(share, out, prefix, interface, towards)
+            agent = _agent(share, out, prefix, interface, towards, marker)
             steps[share.node] = _launch(share, allocation, agent)
         for node, step in steps.items():
             found[node] = _collect(step)
+            if marker is not None and _has_good_folder(found[node]) and not marker.answered(node):
+                found[node].append(not_shared(node, marker.path.parent))
     for node, findings in found.items():
         _print(node, findings)
     alike = _compare(found)
@@ -76,8 +79,9 @@ def _door(interface: str | None) -> Iterator[str | None]:
 
 
 def _agent(
-    share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None
-) -> list[str]:
+    share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None,
+    marker: Marker | None,
+) -> list[str]:  # fmt: skip
     agent = [
         *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
@@ -87,6 +91,8 @@ def _agent(
         agent += ["--interface", interface]
     if towards is not None:
         agent += ["--towards", towards]
+    if marker is not None:
+        agent += ["--marker", str(marker.path)]
     return agent
 
 
@@ -115,6 +121,10 @@ def _collect(step: subprocess.Popen[str]) -> list[Finding]:
     said = next(reversed(errors.strip().splitlines()), f"exit code {step.returncode}")
     text = f"nothing could be run here: {said}; does the site file activate the environment?"
     return [Finding(check="node", level=BAD, text=text)]
+
+
+def _has_good_folder(findings: Sequence[Finding]) -> bool:
+    return any(f.check == "run folder" and f.level != BAD for f in findings)
 
 
 def _compare(found: dict[str, list[Finding]]) -> Finding:
@@ -146,6 +156,11 @@ def _existing(out: Path) -> Path:
     return path
 
 
-def bed_of(share: Share, out: Path, towards: str | None, interface: str | None) -> Bed:
+def bed_of(
+    share: Share, out: Path, towards: str | None, interface: str | None, marker: Path | None
+) -> Bed:
     """What a step is told of its node."""
-    return Bed(share=share, folder=_existing(out), towards=towards, interface=interface)
+    return Bed(
+        share=share, folder=_existing(out), towards=towards, interface=interface,
+        marker=None if marker is None else Marker(marker),
+    )  # fmt: skip

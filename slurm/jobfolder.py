@@ -7,8 +7,10 @@
       alive             touched by the batch host while it lives
       life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
-      requeues          how often we have put the job back into the queue
-      end               why it ended, in one line
+      memory-NAME.json  how many processes the memory limit has killed on one node
+      requeues          how often the job was put back into the queue for a lost cluster
+      idle              how many lives in a row gained nothing
+      end.json          why the last life that could say so ended
 
 Every file that another process reads is replaced whole by rename.
 """
@@ -53,7 +55,7 @@ class JobFolder:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
-            for old in ("head.json", "cluster.json", "end"):
+            for old in ("head.json", "cluster.json"):
                 (path / old).unlink(missing_ok=True)
             folder.publish("life", {})
             folder._await_silence()
@@ -113,19 +115,31 @@ class JobFolder:
                 return
             time.sleep(0.5)
 
-    def count_requeue(self) -> int:
-        """Note that the job is put back into the queue; return how often that was."""
+    def leave(self) -> None:
+        """Say that this life is over, so that the next need not wait for its silence."""
+        if not self.superseded():
+            with suppress(OSError):
+                (self.path / "alive").unlink(missing_ok=True)
+
+    def count(self, what: str) -> int:
+        """Note that `what` (a file's name) happened once more; return how often that was."""
         before = 0
         with suppress(OSError, ValueError):
-            before = int((self.path / "requeues").read_text(encoding="ascii"))
+            before = int((self.path / what).read_text(encoding="ascii"))
         with suppress(OSError):
-            self._replace("requeues", f"{before + 1}\n")
+            self._replace(what, f"{before + 1}\n")
         return before + 1
 
-    def note_end(self, why: str) -> None:
-        """Keep why the job ended, for those who look later."""
+    def forget(self, what: str) -> None:
+        """Begin counting `what` anew."""
         with suppress(OSError):
-            self._replace("end", f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {why}\n")
+            (self.path / what).unlink(missing_ok=True)
+
+    def note_end(self, why: str) -> None:
+        """Keep why this life ended, for those who look later."""
+        if not self.superseded():
+            with suppress(OSError):
+                self.publish("end", {"why": why, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def tail(self, node: str, lines: int = 8) -> str:
         """The last lines of a node's log, indented."""

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def count_nodes(address: str) -> dict[str, Any] | None:
-    """Return the living nodes that Ray counts, with their CPUs and GPUs, or None for no answer."""
+    """Return the living nodes that Ray counts, with CPUs, GPUs and bytes, or None: no answer."""
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
     try:
@@ -18,6 +18,7 @@ def count_nodes(address: str) -> dict[str, Any] | None:
         if info.state == 0:  # alive
             have = dict(info.resources_total)
             found[f"{info.node_manager_hostname} {info.node_manager_address}"] = {
-                name.lower(): int(have.get(name, 0)) for name in ("CPU", "GPU", "memory")
+                name.lower(): int(have.get(name, 0))
+                for name in ("CPU", "GPU", "memory", "object_store_memory")
             }
     return {"nodes": found}

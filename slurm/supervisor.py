@@ -1,7 +1,8 @@
 """The batch side of a cluster: one step per node, the command, and what happens when one ends.
 
 It runs in the batch step, on the first node of the allocation. The command starts as soon as the
-head is up; further nodes join while it runs. The job's exit code is the command's.
+head is up; further nodes join while it runs. The job's exit code is the command's, but for those
+by which it says that it is to be started again (see `slurm.driver`).
 """
 
 from __future__ import annotations
@@ -9,34 +10,35 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from slurm import commands, temp
-from slurm.allocation import Allocation, Share
-from slurm.ending import MOST_REQUEUES, put_back
+from slurm.agents import Agents
+from slurm.allocation import Allocation, parse
+from slurm.driver import NOTHING_GAINED, SAVED, Driver
+from slurm.ending import MOST_REQUEUES, go_on, put_back, try_again
 from slurm.errors import ClusterError, SlurmError
+from slurm.isolation import Isolation
 from slurm.jobfolder import JobFolder
-from slurm.steps import on_node
-from slurm.variables import for_ray, for_step
+from slurm.news import News, say
+from slurm.signals import Signals
+from slurm.variables import for_ray
 
 POLL_SECONDS, BEAT_SECONDS = 0.2, 5.0
 HEAD_SECONDS = 120.0
 """How long the head may take to come up."""
 
-MOST_RESTARTS = 2
-"""How often the agent of a worker node is started again."""
-
-RESTART_SECONDS = 5.0
 STOP_SECONDS = 8.0
-"""How long the command, and then the steps, get to end after they were asked to."""
+"""How long the command gets to end after it was asked to, where nobody waits for it to save."""
 
-CUT_SECONDS = 20.0
-"""How long the batch host may see neither another node nor SLURM before it gives up."""
+FALL_SECONDS = 2.0
+"""How much later than the command the head's step may be seen to have ended."""
+
+SAVE_SECONDS, MARGIN_SECONDS = 90.0, 5.0
+"""How long the command gets to save, and how long before the job's end that is over at the latest:
+then SLURM is yet to be asked to put the job back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +56,6 @@ class Orders:
     interface: str | None
 
 
-class Step:
-    """The agent of one node: an srun of its own."""
-
-    def __init__(self, share: Share, process: subprocess.Popen[bytes]) -> None:
-        self.share, self.process = share, process
-        self.restarts = 0
-        self.again: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the step has ended and is not to be started again."""
-        return self.process.poll() is not None and self.again is None
-
-
 class Supervisor:
     """Runs one job's cluster.
 
@@ -77,89 +65,67 @@ class Supervisor:
     """
 
     def __init__(
-        self, allocation: Allocation, folder: JobFolder, orders: Orders, *, node: str, job: str
-    ) -> None:
+        self, allocation: Allocation, folder: JobFolder, orders: Orders, signals: Signals, *,
+        node: str, job: str,
+    ) -> None:  # fmt: skip
         self._allocation, self._folder, self._orders = allocation, folder, orders
-        self._job, self._node = job, node
+        self._signals, self._job, self._node = signals, job, node
         self._environment = for_ray(os.environ, folder.token)
-        self._tmpdir = os.environ.get("TMPDIR", "/tmp")
-        self._head_share = next(s for s in allocation.shares if s.node == node)
-        self._steps: list[Step] = []
-        self._command: subprocess.Popen[bytes] | None = None
-        self._stopping: int | None = None
-        self._counted: dict[str, dict[str, int]] = {}
-        self._alone_since: float | None = None
-        self._asked = 0.0
+        self._environment.pop("SHOAL_END", None)  # of the job that this one was submitted from
+        if allocation.ends is not None:
+            self._environment["SHOAL_END"] = f"{allocation.ends:.0f}"
+        self._news = News(allocation, folder, node)
+        self._isolation = Isolation(job, len(allocation.shares))
+        self._agents: Agents
+        self._driver: Driver | None = None
+        self._beaten = 0.0
 
     def run(self) -> int:
         """Run the cluster until the command ends; return its exit code.
 
         Raises:
-            ClusterError: the head did not come up or went away, and the job is not put back.
+            ClusterError: the job cannot go on, and is not put back into the queue.
         """
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, self._stop)
         own_temp = temp.make(self._job)
+        shares = self._allocation.shares
+        head = next(s for s in shares if s.node == self._node)
+        interface = self._orders.interface
+        self._agents = Agents(
+            self._folder, self._job, shares=[head, *(s for s in shares if s is not head)],
+            everywhere=shares, prefix=self._orders.prefix,
+            options=[] if interface is None else ["--interface", interface],
+            environment=self._environment,
+        )  # fmt: skip
         self._environment["TMPDIR"] = str(own_temp)  # what the command leaves there goes with us
-        others = [s for s in self._allocation.shares if s is not self._head_share]
         try:
-            self._steps = [Step(s, self._launch(s)) for s in (self._head_share, *others)]
-            why = self._await_head()
-            if why is None and self._stopping is None:
+            lost = self._await_head()
+            if lost is None and not self._told:
                 self._begin()
-                why = self._watch()
-            if self._stopping is not None:
-                self._folder.note_end(f"ended by signal {self._stopping}")
-                return 128 + self._stopping
-            if why is not None:
-                self._end_command(patience=1.0)  # without its Ray it can do nothing more
-                most = 1 if self._command is None and self._orders.command else MOST_REQUEUES
-                _say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
-                return 1
-            assert self._command is not None
-            code = self._command.wait()
-            self._folder.note_end(f"the command ended with exit code {code}")
-            return code if code >= 0 else 128 - code
+                lost = self._watch()
+            return self._conclude(lost)
+        except ClusterError as error:
+            self._folder.note_end(str(error))
+            raise
         finally:
-            self._end_command()
-            self._end_steps()
+            if self._driver is not None:
+                self._driver.end(STOP_SECONDS)
+            self._agents.end()
             shutil.rmtree(own_temp, ignore_errors=True)
+            self._folder.leave()
 
-    def _launch(self, share: Share) -> subprocess.Popen[bytes]:
-        head = share is self._head_share
-        orders = self._orders
-        agent = [
-            *orders.prefix, "python", "-P", "-m", "slurm", "agent",
-            "--role", "head" if head else "worker", "--folder", str(self._folder.path),
-            "--life", str(self._folder.life), "--node", share.node, "--cpus", str(share.cpus),
-            "--gpus", str(share.gpus), "--memory", str(share.memory),
-            "--expected", str(len(self._allocation.shares)), "--job", self._job,
-        ]  # fmt: skip
-        if orders.interface is not None:
-            agent += ["--interface", orders.interface]
-        options, guard = on_node(share, self._allocation.shares)
-        step = [
-            "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", *options, "--mem=0",
-            "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}", *guard,
-        ]  # fmt: skip
-        with open(self._folder.log(share.node), "ab") as log:
-            return subprocess.Popen(
-                [*step, *agent], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=for_step({**self._environment, "TMPDIR": self._tmpdir}),
-                start_new_session=True,
-            )  # fmt: skip
+    @property
+    def _told(self) -> bool:
+        """Whether a signal has asked this life to end."""
+        saves = self._signals.save_at is not None and bool(self._orders.command)
+        return saves or self._signals.stop is not None
 
     def _await_head(self) -> str | None:
         """Wait until the head is up; return why it is not, or None."""
         deadline = time.monotonic() + HEAD_SECONDS
-        while self._folder.read("head") is None and self._stopping is None:
-            head = self._steps[0]
-            if head.process.poll() is not None or time.monotonic() > deadline:
-                tail = self._folder.tail(self._node)
-                if tail:
-                    _say(f"the end of {self._folder.log(self._node)}:\n{tail}")
+        while self._folder.read("head") is None and not self._told:
+            if self._agents.head.process.poll() is not None or time.monotonic() > deadline:
                 return f"Ray's head did not start on {self._node}"
-            self._folder.beat()
+            self._beat()
             time.sleep(POLL_SECONDS)
         return None
 
@@ -168,122 +134,148 @@ class Supervisor:
         assert head is not None
         self._environment["RAY_ADDRESS"] = str(head["address"])
         if not self._orders.command:
-            _say(f"the cluster is up; use it by: shoal attach {self._job} -- run --trials 4096")
+            say(f"the cluster is up; use it by: shoal attach {self._job} -- run --trials 4096")
             return
-        self._command = subprocess.Popen(
-            [*self._orders.prefix, *self._orders.command], stdin=subprocess.DEVNULL,
-            env=self._environment, start_new_session=True,
-        )  # fmt: skip
+        self._driver = Driver([*self._orders.prefix, *self._orders.command], self._environment)
 
     def _watch(self) -> str | None:
-        """Watch until the command ends (None) or the head is lost (why)."""
-        beaten = 0.0
-        while self._stopping is None:
-            if self._command is not None and self._command.poll() is not None:
-                return None
-            head, *workers = self._steps
-            if head.process.poll() is not None:
-                _say(f"the end of {self._folder.log(self._node)}:\n{self._folder.tail(self._node)}")
+        """Watch until the command ends or a signal comes (None), or the head is lost (why)."""
+        while not self._told:
+            if self._driver is not None and self._driver.code is not None:
+                return self._why_it_failed() if self._driver.failed else None
+            if self._agents.head.process.poll() is not None:
                 return f"Ray's head on {self._node} ended"
-            for step in workers:
-                self._look_at(step)
-            if time.monotonic() - beaten > BEAT_SECONDS:
-                beaten = time.monotonic()
-                if self._folder.superseded():
-                    raise ClusterError(
-                        f"job {self._job} was started again elsewhere: it stops here"
-                    )
-                self._folder.beat()
-            self._tell_nodes()
-            if self._cut_off():
+            if any(step.ended for step in self._agents.workers) and self._word().preempted:
+                return f"Ray ended on other nodes than {self._node}"
+            self._agents.look_after()
+            self._beat()
+            self._news.tell()
+            if self._isolation.complete(len(self._news.counted)):
                 raise ClusterError(
                     f"{self._node} reaches neither the other nodes nor SLURM: it stops here"
                 )
             time.sleep(POLL_SECONDS)
         return None
 
-    def _look_at(self, step: Step) -> None:
-        """Tell of a worker's agent that ended, and start it again some seconds later."""
-        now = time.monotonic()
-        if step.again is not None:
-            if now >= step.again:
-                step.again = None
-                step.process = self._launch(step.share)
-            return
-        if step.process.poll() is None or step.restarts > MOST_RESTARTS:
-            return
-        step.restarts += 1
-        node = step.share.node
-        more = step.restarts <= MOST_RESTARTS
-        then = "it is started again" if more else "the job goes on without it"
-        _say(f"{node} left: {then}; the end of its log:\n{self._folder.tail(node)}")
-        if more:
-            step.again = now + RESTART_SECONDS * step.restarts
+    def _why_it_failed(self) -> str | None:
+        """Whether the command ended because its cluster did, which may show a moment later."""
+        deadline = time.monotonic() + FALL_SECONDS
+        while self._agents.head.process.poll() is None and self._signals.stop is None:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(POLL_SECONDS)
+        return f"Ray's head on {self._node} ended"
 
-    def _tell_nodes(self) -> None:
-        """Tell which nodes came and went."""
-        cluster = self._folder.read("cluster")
-        nodes = cluster["nodes"] if cluster is not None else {}
-        if nodes == self._counted:
-            return
-        gone = [name.split()[0] for name in self._counted if name not in nodes]
-        came = [name.split()[0] for name in nodes if name not in self._counted]
-        if gone:
-            _say(f"Ray lost {', '.join(sorted(gone))}: what ran there runs again elsewhere")
-        cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
-        if came or gone:
-            joined = f" ({', '.join(sorted(came))} joined)" if came else ""
-            _say(
-                f"cluster of {len(nodes)} of {len(self._allocation.shares)} nodes up, "
-                f"{cpus} CPUs, {gpus} GPUs, {time.time() - self._allocation.started:.0f} s "
-                f"after the job's start{joined}"
-            )
-        self._counted = nodes
+    def _conclude(self, lost: str | None) -> int:
+        """End this life; return its exit code.
 
-    def _cut_off(self) -> bool:
-        """Whether all other nodes are lost and SLURM is out of reach too: then the next life may
-        have begun elsewhere, and two must not write one run folder."""
-        if len(self._allocation.shares) == 1 or len(self._counted) != 1:
-            self._alone_since = None
+        Args:
+            lost: why there is no cluster any more, or None.
+        """
+        if lost is not None:
+            return self._conclude_lost(lost)
+        killed = self._save() if self._told and self._signals.stop is None else False
+        self._news.tell_memory()
+        if self._signals.stop is not None:  # the user's word, or SLURM's last: not ours to go on
+            return self._stopped()
+        driver = self._driver
+        if driver is None or killed or driver.struck_down or driver.code == NOTHING_GAINED:
+            return self._conclude_idle(killed)
+        if driver.code == SAVED:
+            cause = "preempted" if self._word().preempted else "time limit"
+            return self._go_on(cause, gained=True)
+        self._folder.note_end(f"the command ended with exit code {driver.code}")
+        assert driver.code is not None
+        return driver.code
+
+    def _save(self) -> bool:
+        """Have the command save, if it runs; return whether it had to be killed."""
+        if self._driver is None or self._driver.code is not None:
             return False
-        now = time.monotonic()
-        if self._alone_since is None:
-            self._alone_since = now
-        if now - self._alone_since < CUT_SECONDS or now - self._asked < CUT_SECONDS:
-            return False
-        self._asked = now
-        try:
-            commands.show_job(self._job)
-        except SlurmError:
-            return True
+        self._driver.ask(signal.SIGUSR1)
+        last = time.time() + SAVE_SECONDS
+        last = min(last, (self._word().ends or last) - MARGIN_SECONDS)
+        while self._driver.code is None and self._signals.stop is None:
+            if time.time() > last:
+                self._driver.kill()
+                return True
+            self._beat()
+            time.sleep(POLL_SECONDS)
         return False
 
-    def _stop(self, number: int, frame: object) -> None:
-        self._stopping = number
+    def _conclude_lost(self, why: str) -> int:
+        word = self._word()
+        if self._driver is not None:  # without its Ray it can do little more
+            self._driver.end(STOP_SECONDS if word.preempted else 1.0)
+        self._news.tell_memory()
+        if word.state not in ("RUNNING", "SUSPENDED"):  # SLURM is ending it: the steps came first
+            self._await_stop(STOP_SECONDS)
+        if self._signals.stop is not None:
+            return self._stopped()
+        if word.preempted:
+            saved = self._driver is not None and self._driver.code == SAVED
+            return self._go_on("preempted", gained=saved)
+        say(f"the end of {self._folder.log(self._node)}:\n{self._folder.tail(self._node)}")
+        most = 1 if self._driver is None and self._orders.command else MOST_REQUEUES
+        say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
+        return 1
 
-    def _end_command(self, patience: float = STOP_SECONDS) -> None:
-        if self._command is None:
+    def _conclude_idle(self, killed: bool) -> int:
+        word = self._word()
+        if word.preempted:
+            return self._go_on("preempted", gained=False)
+        limit = word.fields.get("TimeLimit", "?")
+        how = f"nothing was gained within the limit of {limit}"
+        if killed:
+            how = "the command did not end when it was asked to save"
+        if self._signals.save_at is not None and word.ends is not None:
+            before = word.ends - self._signals.save_at
+            how += f" (the signal came {before:.0f} s before the limit of {limit})"
+        advice = "give a longer --time or a shorter --signal"
+        say(try_again(self._job, self._folder, f"time limit: {how}", advice))
+        return 1
+
+    def _go_on(self, cause: str, *, gained: bool) -> int:
+        """Put the job back into the queue, with no limit to how often."""
+        why = f"{cause}: {'saved' if gained else 'the nodes go to another job'}"
+        try:
+            say(go_on(self._job, self._folder, why, gained=gained))
+        except ClusterError as error:
+            if cause != "preempted":
+                raise
+            # SLURM may put it back itself when the grace time is over, unless it has ended before
+            say(f"{error}; waiting for SLURM to end it")
+            self._folder.note_end(why)
+            self._await_stop(None)
+        return 1
+
+    def _stopped(self) -> int:
+        number = self._signals.stop or 0
+        self._folder.note_end(f"ended by signal {number}")
+        return 128 + number
+
+    def _await_stop(self, seconds: float | None) -> None:
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self._signals.stop is None and (deadline is None or time.monotonic() < deadline):
+            self._beat()
+            time.sleep(POLL_SECONDS)
+
+    def _word(self) -> Allocation:
+        """What SLURM says of the job now, or what it said at first where it does not answer."""
+        try:
+            return parse(commands.show_job(self._job))
+        except SlurmError:
+            return self._allocation
+
+    def _beat(self) -> None:
+        """Say that this life goes on, every some seconds.
+
+        Raises:
+            ClusterError: a later life has begun.
+        """
+        if time.monotonic() - self._beaten < BEAT_SECONDS:
             return
-        for number in (signal.SIGINT, signal.SIGKILL):
-            if self._command.poll() is None:
-                with suppress(OSError):
-                    os.killpg(self._command.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    self._command.wait(patience)
-
-    def _end_steps(self) -> None:
-        running = [s.process for s in self._steps if s.process.poll() is None]
-        if running:
-            with suppress(SlurmError):
-                commands.end_steps(self._job)
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-def _say(message: str) -> None:
-    print(f"shoal: {message}", file=sys.stderr, flush=True)
+        self._beaten = time.monotonic()
+        if self._folder.superseded():
+            raise ClusterError(f"job {self._job} was started again elsewhere: it stops here")
+        self._folder.beat()

@@ -32,6 +32,10 @@ sys.exit("not all nodes came")
 """
 WAYS = {
     "--gres": (("--nodes=2", "--gres=gpu:1", "--cpus-per-task=2"), [(2, 1), (2, 1)]),
+    "--gpus-per-node": (
+        ("--nodes=2", "--gpus-per-node=2", "--mem-per-gpu=750", "--cpus-per-task=1"),
+        [(1, 2), (1, 2)],
+    ),
     "--gpus": (("--nodes=1", "--gpus=2", "--cpus-per-task=3"), [(3, 2)]),
     "--gpus, uneven": (("--nodes=2", "--gpus=3"), [(1, 1), (1, 2)]),
     "--gpus-per-task": (
@@ -42,7 +46,8 @@ WAYS = {
 
 
 def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) -> None:
-    """CPUs and GPUs of each node, as Ray counts them; the jobs of one user run side by side."""
+    """CPUs, GPUs and memory of each node, as Ray counts them, its object store within the memory;
+    the jobs of one user run side by side."""
     (home / "count.py").write_text(COUNT)
     (home / "count.sbatch").write_text(
         '#!/bin/bash\nexec python -P -m slurm supervise -- python count.py "$@"\n'
@@ -58,9 +63,10 @@ def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) 
     for name, job in jobs.items():
         fields = cluster.wait(job)
         assert fields["JobState"] == "COMPLETED", name
-        counted = sorted(
-            (n["cpu"], n["gpu"]) for n in json.loads((home / f"{job}.out").read_text())
-        )
+        found = json.loads((home / f"{job}.out").read_text())
+        counted = sorted((n["cpu"], n["gpu"]) for n in found)
+        for node in found:
+            assert node["memory"] + node["object_store_memory"] == 1500 << 20, name
         expected = WAYS[name][1]
         if expected is not None:
             assert counted == expected, name
@@ -215,3 +221,20 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     assert said.count("its name resolves to 127.0.1.1, which is not used") == 3
     assert "versions    the same" in said
     assert "  bad" not in said
+    assert not list((home / "runs/look").glob(".shoal-doctor-*"))
+
+
+def test_the_doctor_finds_a_run_folder_that_is_not_shared(cluster: Any, home: Path) -> None:
+    """Each node's own /tmp can be written, and is still no place for a search."""
+    job = cluster.sbatch(
+        "--nodes=3", "--mem=1500", "slurm/doctor.sbatch", "--out", "/tmp/own/x", cwd=home
+    )
+    fields = cluster.wait(job)
+    said = (home / f"shoal-{job}.out").read_text()
+    assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0")
+    bad = [line.split(maxsplit=3) for line in said.splitlines() if line.startswith("  bad")]
+    assert bad == [
+        ["bad", "run", "folder", f"{host} does not see /tmp: give an --out on a disk that all "
+                                 "nodes share"]
+        for host in ("n2", "n3")
+    ]  # fmt: skip

@@ -109,7 +109,10 @@ class Keeper:
 
     def _states(self) -> list[str]:
         told = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"], capture_output=True, text=True, check=False
+            ["sinfo", "-h", "-N", "-p", "main", "-o", "%T"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return told.stdout.split()
 
@@ -193,11 +196,17 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmdTimeout=60
 KillWait=10
+FirstJobId={secrets.randbelow(9000) * 1000 + 1000}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MpiDefault=none
 SchedulerParameters=batch_sched_delay=0,bf_interval=5,sched_interval=2
 GresTypes=gpu
 {nodes}
-PartitionName=main Nodes={",".join(HOSTS)} Default=YES MaxTime=INFINITE State=UP
+PartitionName=DEFAULT Nodes={",".join(HOSTS)} MaxTime=INFINITE State=UP
+PartitionName=main Default=YES PreemptMode=OFF
+PartitionName=low PreemptMode=REQUEUE GraceTime=15
+PartitionName=high PriorityTier=10
 """)
         (folder / "gres.conf").write_text(
             f"AutoDetect=off\nNodeName={','.join(HOSTS)} Name=gpu "

@@ -35,6 +35,18 @@ def test_uneven_shares_are_read_node_by_node() -> None:
     assert found.fields["WorkDir"] == "/home/alice/my folder"
 
 
+def test_moments_are_read_where_there_are_any() -> None:
+    """The end of the limit, and whether the nodes are wanted by another job; also of no limit."""
+    found = parse(JOB)
+    assert found.ends is not None
+    assert found.ends - found.started == 3600
+    assert not found.preempted
+    for told in ("PreemptTime=None", "PreemptTime=N/A"):
+        assert not parse(f"{JOB}   {told}\n").preempted
+    assert parse(f"{JOB}   PreemptEligibleTime=x PreemptTime=2026-11-24T08:30:00\n").preempted
+    assert parse(JOB.replace("2026-11-24T09:00:00", "Unknown")).ends is None
+
+
 @pytest.mark.parametrize(
     ("nodes", "names"),
     [

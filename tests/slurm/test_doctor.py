@@ -13,6 +13,7 @@ import pytest
 from slurm.allocation import Share
 from slurm.checks import BAD, GOOD, WARNING, Bed, Finding, as_line, examine, from_line
 from slurm.doctor import look_here
+from slurm.marker import Marker
 
 
 def findings(bed: Bed) -> dict[str, Finding]:
@@ -79,6 +80,23 @@ def test_a_folder_that_cannot_be_written_and_too_little_shared_memory(
     assert found["run folder"].level == BAD
     assert "disk that all nodes see" in found["run folder"].text
     assert found["versions"].level == GOOD
+
+
+def test_a_node_that_does_not_see_the_batch_hosts_disk(tmp_path: Path) -> None:
+    """Found on the node by the marker, on the batch host by the node's word in it."""
+    share = Share(node="n2", cpus=1, gpus=0, memory=0)
+    with Marker.laid(tmp_path) as marker:
+        assert marker is not None
+        bed = Bed(share=share, folder=tmp_path, marker=marker)
+        assert findings(bed)["run folder"].level == GOOD
+        assert marker.answered("n2")
+        assert not marker.answered("n3")
+    gone = findings(bed)["run folder"]
+    assert gone.level == BAD
+    assert gone.text.startswith(f"n2 does not see {tmp_path}: give an --out on a disk that all")
+    assert not list(tmp_path.iterdir())
+    with Marker.laid(tmp_path / "nowhere") as none:
+        assert none is None
 
 
 def test_findings_travel_as_one_line() -> None:

@@ -24,6 +24,24 @@ def test_a_later_life_supersedes_an_earlier_one(tmp_path: Path) -> None:
     assert second.token.read_text() != token
 
 
+def test_what_is_counted_and_why_a_life_ended_outlast_it(tmp_path: Path) -> None:
+    """A life that is superseded says nothing any more; one that has left is not waited for."""
+    first = JobFolder.make(tmp_path / "5", 0)
+    assert [first.count("idle"), first.count("idle"), first.count("requeues")] == [1, 2, 1]
+    first.note_end("time limit: saved")
+    first.leave()
+    second = JobFolder.make(tmp_path / "5", 1)
+    end = published(tmp_path / "5", "end") or {}
+    assert (end["why"], end["life"]) == ("time limit: saved", 0)
+    assert second.count("idle") == 3
+    second.forget("idle")
+    assert second.count("idle") == 1
+    first.note_end("too late")
+    first.leave()
+    assert published(tmp_path / "5", "end") == end
+    assert (tmp_path / "5" / "alive").exists()
+
+
 def test_the_folder_and_its_token_are_closed(tmp_path: Path) -> None:
     """Mode 700 and 600, whatever the umask."""
     folder = JobFolder.make(tmp_path / "5", 0)

@@ -1,0 +1,84 @@
+"""The kernel's word on memory: how often the limit that SLURM set has killed a process here.
+
+To Ray such a process is a worker that died, and the search tries it again, in vain.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+MIB = 1 << 20
+
+
+def warning(limit: int | None) -> str:
+    """What to tell the user.
+
+    Args:
+        limit: bytes, or None where it is not known.
+    """
+    size = "" if limit is None else f" ({limit // MIB} MiB)"
+    return f"the job's memory limit{size} killed a process; ask for more with --mem"
+
+
+class MemoryKills:
+    """Counts the processes beneath this one, in its own cgroup, that the limit has killed.
+
+    A killed process counts where it was: in version 1 in its own cgroup alone, in version 2 in all
+    above it too. What this process starts stays in its cgroup, so the nearest count is the whole.
+
+    Args:
+        own: the kernel's table of this process's cgroups.
+        root: where cgroups are mounted.
+    """
+
+    def __init__(
+        self, own: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+    ) -> None:
+        self._file, self.limit = _find(own, root)
+        self._before = self._count()
+
+    def new(self) -> int:
+        """How many there were since this was last asked."""
+        now = self._count()
+        more, self._before = now - self._before, now
+        return more
+
+    def _count(self) -> int:
+        if self._file is not None:
+            with suppress(OSError, ValueError):
+                for entry in self._file.read_text(encoding="ascii").splitlines():
+                    name, _, value = entry.partition(" ")
+                    if name == "oom_kill":
+                        return int(value)
+        return 0
+
+
+def _find(own: Path, root: Path) -> tuple[Path | None, int | None]:
+    """The file that counts, and the least limit, in bytes, of the cgroups around this process."""
+    try:
+        entries = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return None, None
+    for _, controllers, path in entries:
+        if "memory" in controllers.split(","):
+            return _walk(root / "memory", path, "memory.oom_control", "memory.limit_in_bytes")
+    for number, _, path in entries:
+        if number == "0":
+            return _walk(root, path, "memory.events", "memory.max")
+    return None, None
+
+
+def _walk(root: Path, path: str, count: str, limit: str) -> tuple[Path | None, int | None]:
+    """From the cgroup at `path` up to the root."""
+    here = root / path.lstrip("/")
+    files: list[Path] = []
+    limits: list[int] = []
+    while here != root:
+        if (here / count).exists():
+            files.append(here / count)
+        with suppress(OSError, ValueError):  # version 2 says "max" for none
+            limits.append(int((here / limit).read_text(encoding="ascii")))
+        here = here.parent
+    least = min(limits, default=1 << 60)
+    return (files[0] if files else None), (least if least < 1 << 60 else None)
