@@ -26,7 +26,9 @@ three_hosts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(three_hosts)
 
 ROOT = Path(__file__).parent.parent.parent
-OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+OVER = (
+    "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+)  # fmt: skip
 
 
 class Cluster:
