@@ -125,10 +125,18 @@ def user_signal(cluster: Any) -> Iterator[None]:
 
 def test_a_preempted_job_goes_on_in_its_next_life(cluster: Any, place: Path) -> None:
     """SLURM ends the steps alone and tells the batch script nothing: it asks, and gives way. That
-    the command fails without its Ray is not held against it."""
+    the command fails without its Ray is not held against it. Where we may not put it back, SLURM
+    has the last word."""
+    only = cluster.sbatch(
+        "--partition=low", "--no-requeue", "stand.sbatch", "runs/only", "asked", cwd=place
+    )
     errors, lives = preempt(cluster, place, "fragile")
     assert errors.count("shoal: preempted: ") == 1
     assert "the end of" not in errors
+    assert cluster.job(only)["JobState"] == "PREEMPTED"
+    told = (place / f"shoal-{only}{ALONE}.err").read_text()
+    assert "preempted: saved; SLURM does not requeue it" in told
+    assert "waiting for SLURM to end it" in told
     assert lives == "lives   2 (last: the command ended with exit code 0, "
 
 

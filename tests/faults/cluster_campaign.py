@@ -30,7 +30,7 @@ import three_hosts  # noqa: E402
 from kit import Trial, Witness, undisturbed  # noqa: E402
 
 SEARCH = (
-    "cubic-sine", "--trials", "480", "--steps", "8000", "--pack", "16", "--round", "96",
+    "cubic-sine", "--trials", "480", "--steps", "5000", "--pack", "16", "--round", "96",
     "--report", "2000", "--seed", "3", "--sampler", "random",
 )  # fmt: skip
 

@@ -155,7 +155,7 @@ class Trial:
         assert not list((self.out / "packs").iterdir())
         assert len(list((self.out / ".lock").iterdir())) == 1
         stray = {entry.name for entry in self.out.iterdir()}
-        assert stray <= {entry.name for entry in whole.iterdir()} | {"errors.log"}, stray
+        assert stray <= {entry.name for entry in whole.iterdir()} | {"errors.log", "slurm"}, stray
         if witness is not None:
             witness.look()
             assert witness.complaints == []
