@@ -2,6 +2,7 @@
 # make test     set everything up and run the tests
 # make check    format, lint and types
 # make benchmark  shoal against Ray Tune with OptunaSearch, side by side
+# make soak     strike searches for half an hour, and prove that nothing came of it
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
 # make clean    remove what these made (runs/ stays)
 
@@ -10,13 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test check benchmark cluster clean
+.PHONY: search test check benchmark soak cluster clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -25,6 +26,9 @@ check: $(VENV)/installed-dev
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/against_ray_tune.py
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python tests/faults/campaign.py all --minutes 30
 
 cluster: $(VENV)/installed-dev
 	$(BIN)/python tests/cluster/three_hosts.py

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-import pytest
 
 import search
 
@@ -26,7 +25,7 @@ SEARCH = ["--trials", "192", "--steps", "2000", "--pack", "8", "--round", "96", 
 
 def test_a_new_user_goes_by_the_readme(
     cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
-    same_table: Callable[[Path, Path], None], capsys: pytest.CaptureFixture[str],
+    same_table: Callable[[Path, Path], None], record_property: Callable[[str, str], None],
 ) -> None:  # fmt: skip
     """From an empty account to pandas, README.md's lines word by word, but for the clone and what
     is installed from the network. Rows from three nodes and six GPUs, the table of one machine;
@@ -56,8 +55,7 @@ def test_a_new_user_goes_by_the_readme(
     assert set(trials["device"]) == {"cpu for gpu:0", "cpu for gpu:1"}
     assert trials.groupby(["node", "device"]).ngroups == 6
     (seconds,) = re.findall(r"cluster of 3 of 3 nodes up, 12 CPUs, 6 GPUs, (\d+) s after", errors)
-    with capsys.disabled():
-        print(f"\nthree nodes counted {seconds} s after the job's start")
+    record_property("measured", f"three nodes counted {seconds} s after the job's start")
     assert seconds in done.stdout
     assert "torch finds no CUDA" in done.stdout
     assert "best    loss" in done.stdout
