@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -53,21 +52,25 @@ def engine(name: str, chance: random.Random) -> tuple[str, ...]:
     return ("--engine", "inline", "--checkpoint", "0.2s")
 
 
-def harass(folder: Path, names: list[str], chance: random.Random, whole: Path) -> Counter[str]:
-    """Strike one search until it ends; return how often each fault struck."""
+def harass(
+    folder: Path, names: list[str], chance: random.Random, whole: Path, most: int
+) -> Counter[str]:
+    """Strike one search until it ends, or `most` times; return how often each fault struck."""
     shim = Shim(folder) if "move-clock" in names or "slow-disk" in names else None
     trial = Trial(folder, environment=shim.environment if shim else None)
     struck: Counter[str] = Counter()
-    with Witness(trial.out) as witness, nullcontext():
+    with Witness(trial.out) as witness:
         while True:
             name = chance.choice(names)
             words = engine(name, chance)
+            before = trial.writers
             process = trial.start(*words)
-            span = 16.0 if "ray" in words else 7.0
-            deadline = time.monotonic() + chance.uniform(0.0, span)
+            while process.poll() is None and trial.writers == before:  # it still begins
+                time.sleep(0.01)
+            deadline = time.monotonic() + chance.uniform(0.0, 10.0 if "ray" in words else 4.0)
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
-            if process.poll() is None:
+            if process.poll() is None and struck.total() < most:
                 struck[name] += 1
                 if shim is not None and name not in FAULTS:
                     shim.set(
@@ -92,6 +95,7 @@ def main() -> int:
     parser.add_argument("fault", choices=[*FAULTS, "move-clock", "slow-disk", "all"])
     parser.add_argument("--count", type=int, default=10, help="strikes")
     parser.add_argument("--minutes", type=float, help="instead of --count")
+    parser.add_argument("--most", type=int, default=1000, help="strikes at one search")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     every = [*FAULTS, "move-clock", "slow-disk"]
@@ -113,7 +117,7 @@ def main() -> int:
             folder = place / str(searches)
             folder.mkdir()
             chance = random.Random(f"{asked.seed}:{searches}")
-            now = harass(folder, names, chance, whole)
+            now = harass(folder, names, chance, whole, asked.most)
             struck += now
             searches += 1
             told = ", ".join(f"{count} {name}" for name, count in sorted(now.items())) or "none"

@@ -121,6 +121,11 @@ class Trial:
         said, errors = self.process.communicate(timeout=timeout)
         return self.process.returncode, said + errors
 
+    @property
+    def writers(self) -> int:
+        """How many commands have begun to write the folder."""
+        return max((int(e.name) for e in self.out.glob(".lock/*") if e.name.isdigit()), default=0)
+
     def processes(self) -> dict[int, str]:
         """The command lines of the processes that belong to any of the commands given."""
         parents, lines = {}, {}
