@@ -96,13 +96,20 @@ def part(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
         "device": pa.array([outcome.device] * n, pa.string()),
         "seconds": (outcome.before + outcome.seconds) * work,
         "started": pa.array(numpy.full(n, started), pa.timestamp("us", tz="UTC")),
-        "error": pa.array([outcome.error] * n, pa.string()),
+        "error": pa.array([_told(outcome)] * n, pa.string()),
         "curve_step": pa.ListArray.from_arrays(pa.array(ends), pa.array(curve_step)),
         "curve_loss": pa.ListArray.from_arrays(pa.array(ends), pa.array(curve_loss)),
     }
     schema = part_schema(space)
     arrays = [pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names]
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata({SEARCH: request.mark}))
+
+
+def _told(outcome: Outcome) -> str | None:
+    """A failure in one line, with the file that has it in full."""
+    if outcome.error is None or not outcome.details:
+        return outcome.error
+    return f"{outcome.error} (in full: errors.log)"
 
 
 def split(space: Space, parts: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -88,11 +88,16 @@ class Cluster:
         self.run("ip", "link", "set", f"to-{host}", state, check=True)
         self.cut.add(host)
         if state == "up":
-            os.kill(self.pids[host], signal.SIGHUP)
+            for pid in self.daemon(host):
+                os.kill(pid, signal.SIGHUP)
+
+    def daemon(self, host: str) -> list[int]:
+        """The process of a host's slurmd; for some seconds after its death there is none."""
+        return list(self.processes(host, f"slurmd -D -N {host}").keys() - {self.pids[host]})
 
     def power_off(self, host: str) -> None:
-        """Kill every process of a host and cut its cable; slurmd, which holds the host's
-        namespaces, is frozen instead."""
+        """Kill every process of a host and cut its cable; the one that holds the host's namespaces,
+        and starts slurmd, is frozen instead."""
         self.link(host, "down")
         os.kill(self.pids[host], signal.SIGSTOP)
         for pid in self.processes(host):

@@ -236,7 +236,8 @@ PartitionName=high PriorityTier=10
                 "mount -t tmpfs -o mode=1777,size=2g tmpfs /dev/shm",
                 f"mount --bind '{hosts}' /etc/hosts",
                 "read _",  # the link is there
-                f"exec slurmd -D -N {host}",
+                "set +e",  # a daemon that is killed comes back, as systemd brings it
+                f"while :; do slurmd -D -N {host}; sleep 2; done",
             ]
         )
         with open(self._folder / "log" / host, "ab") as log:

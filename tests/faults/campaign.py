@@ -3,13 +3,15 @@
     python tests/faults/campaign.py kill-driver --count 100
     python tests/faults/campaign.py all --minutes 30      # what `make soak` does
 
-Each search is struck at random moments until it happens to end, which the same seed repeats; a line
-a search, and the figures at the end.
+Each search is struck at random moments until it happens to end; a line a search, and the figures at
+the end. Afterwards nothing may be left: no file in the temp folder or in shared memory, no process;
+and no driver may have had more memory than an undisturbed one, but for a tenth.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -54,8 +56,9 @@ def engine(name: str, chance: random.Random) -> tuple[str, ...]:
 
 def harass(
     folder: Path, names: list[str], chance: random.Random, whole: Path, most: int
-) -> Counter[str]:
-    """Strike one search until it ends, or `most` times; return how often each fault struck."""
+) -> tuple[Counter[str], float]:
+    """Strike one search until it ends, or `most` times; return how often each fault struck, and
+    the most memory of a driver, in MiB."""
     shim = Shim(folder) if "move-clock" in names or "slow-disk" in names else None
     trial = Trial(folder, environment=shim.environment if shim else None)
     struck: Counter[str] = Counter()
@@ -69,6 +72,7 @@ def harass(
                 time.sleep(0.01)
             deadline = time.monotonic() + chance.uniform(0.0, 10.0 if "ray" in words else 4.0)
             while process.poll() is None and time.monotonic() < deadline:
+                trial.measure()
                 time.sleep(0.01)
             if process.poll() is None and struck.total() < most:
                 struck[name] += 1
@@ -78,6 +82,9 @@ def harass(
                     )
                 else:
                     FAULTS[name](trial, chance)
+            while process.poll() is None:
+                trial.measure()
+                time.sleep(0.02)
             code, said = trial.end()
             assert code == 0 or code in ENDS.get(name, ()), (name, code, said)
             assert "Traceback" not in said, said
@@ -86,7 +93,12 @@ def harass(
     trial.check(whole, witness)
     if shim is not None:
         shim.close()
-    return struck
+    return struck, trial.peak_mib
+
+
+def left_over(temp: Path, shared: set[str]) -> list[str]:
+    """What is in the temp folder and in shared memory that was not there before."""
+    return [*(e.name for e in temp.iterdir()), *set(os.listdir("/dev/shm")) - shared]
 
 
 def main() -> int:
@@ -108,20 +120,30 @@ def main() -> int:
             return time.monotonic() - began > 60 * asked.minutes
         return struck.total() >= asked.count
 
-    with tempfile.TemporaryDirectory(prefix="faults-") as name:
-        place = Path(name)
+    shared = set(os.listdir("/dev/shm"))
+    short = tempfile.TemporaryDirectory(prefix="f", dir="/tmp")  # short, for Ray's sockets
+    with tempfile.TemporaryDirectory(prefix="faults-") as name, short as temp_name:
+        place, temp = Path(name), Path(temp_name)
+        os.environ["TMPDIR"] = temp_name
         (place / "whole").mkdir()
-        whole, seconds = undisturbed(place / "whole")
-        print(f"undisturbed: {seconds:.1f} s", flush=True)
+        whole, seconds, usual = undisturbed(place / "whole")
+        print(f"undisturbed: {seconds:.1f} s, a driver of {usual:.0f} MiB", flush=True)
+        most = 0.0
         while not over():
             folder = place / str(searches)
             folder.mkdir()
             chance = random.Random(f"{asked.seed}:{searches}")
-            now = harass(folder, names, chance, whole, asked.most)
+            now, peak = harass(folder, names, chance, whole, asked.most)
+            most = max(most, peak)
             struck += now
             searches += 1
             told = ", ".join(f"{count} {name}" for name, count in sorted(now.items())) or "none"
             print(f"search {searches}: {told}: the same table", flush=True)
+        (place / "last").mkdir()
+        undisturbed(place / "last")  # as every search does, it tidies up after killed ones
+        print(f"the largest driver had {most:.0f} MiB, {most / usual:.2f} times the undisturbed")
+        assert left_over(temp, shared) == []
+        assert most <= 1.1 * usual
     told = ", ".join(f"{count} {name}" for name, count in sorted(struck.items()))
     minutes = (time.monotonic() - began) / 60
     print(f"{searches} searches, {told}; all ended with the same table ({minutes:.1f} min)")

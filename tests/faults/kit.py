@@ -103,6 +103,7 @@ class Trial:
         self.folder, self.out = folder, folder / "out"
         self._words, self._environment = words, environment or {}
         self.process: subprocess.Popen[str] | None = None
+        self.peak_mib = 0.0
         self._started: list[int] = []
 
     def start(self, *more: str) -> subprocess.Popen[str]:
@@ -120,6 +121,14 @@ class Trial:
         assert self.process is not None
         said, errors = self.process.communicate(timeout=timeout)
         return self.process.returncode, said + errors
+
+    def measure(self) -> None:
+        """Note the most memory that the command's own process has had, while it runs."""
+        assert self.process is not None
+        with suppress(OSError, StopIteration):
+            status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            peak = next(line for line in status if line.startswith("VmHWM"))
+            self.peak_mib = max(self.peak_mib, int(peak.split()[1]) / 1024)
 
     @property
     def writers(self) -> int:
@@ -170,14 +179,17 @@ class Trial:
             time.sleep(0.1)
 
 
-def undisturbed(folder: Path, words: Sequence[str] = SEARCH) -> tuple[Path, float]:
-    """Run the search in one go; return its run folder, and its seconds."""
+def undisturbed(folder: Path, words: Sequence[str] = SEARCH) -> tuple[Path, float, float]:
+    """Run the search in one go, on Ray; return its run folder, its seconds, its driver's MiB."""
     trial = Trial(folder, words)
     began = time.monotonic()
-    trial.start("--engine", "inline")
+    process = trial.start("--engine", "ray", "--workers", "2")
+    while process.poll() is None:
+        trial.measure()
+        time.sleep(0.02)
     code, said = trial.end()
     assert code == 0, said
-    return trial.out, time.monotonic() - began
+    return trial.out, time.monotonic() - began, trial.peak_mib
 
 
 Fault = Callable[[Trial, random.Random], None]

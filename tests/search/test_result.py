@@ -143,7 +143,7 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
     narrow, wide = (result.trials[result.trials["width"] == width] for width in (1, 2))
     assert set(narrow["state"]) == {"complete"}
     assert set(wide["state"]) == {"failed"}
-    assert set(wide["error"]) == {"RuntimeError: the data"}
+    assert set(wide["error"]) == {"RuntimeError: the data (in full: errors.log)"}
     assert narrow["error"].isna().all()
     assert len(result.ranking) == len(narrow)
     states = [trial.state for trial in result.study().trials]
