@@ -33,7 +33,7 @@ ALIKE = 2
 """How many packs end a search by failing with the same error before any lane has worked."""
 
 DEATHS = 6
-"""How many workers may die over a pack while their nodes live; then the pack is to blame."""
+"""How many workers may die over a pack that gets no further, on nodes that live."""
 
 LATEST = 16
 """How many of the last packs tell how long the next one takes."""
@@ -214,10 +214,14 @@ class Driver:
         self._finish(pack, outcome)
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
-        """The worker of a pack died, of its own or with its node."""
+        """The worker of a pack died, of its own or with its node.
+
+        The pack is to blame only for deaths on living nodes that have brought it no further.
+        """
         self._budget.give(0.0, held, first=False)
         what = "its node was lost" if node else "its worker died"
-        again = pack if node else replace(pack, deaths=pack.deaths + 1)
+        blameless = node or self._tasks.gained(pack)
+        again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
         if again.deaths < DEATHS:
             self.say(f"pack {pack.name}: {what}; it runs again")
             self.rounds.give_back(again)

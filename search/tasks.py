@@ -52,6 +52,12 @@ class Tasks:
         )
         return Task(lanes=pack.lanes, block=block, saving=saving)
 
+    def gained(self, pack: Pack) -> bool:
+        """Whether the last attempt at a pack has left a checkpoint."""
+        key = self._recipe.key(pack.lanes, self._block_of(pack.round))
+        last = self._handed.get(key)
+        return last is not None and last in checkpoint.attempts(self._folder, key)
+
     def done(self, pack: Pack) -> None:
         """Remove the checkpoints of a pack whose rows are in."""
         key = self._recipe.key(pack.lanes, self._block_of(pack.round))

@@ -142,7 +142,8 @@ def main() -> int:
         (place / "last").mkdir()
         undisturbed(place / "last")  # as every search does, it tidies up after killed ones
         print(f"the largest driver had {most:.0f} MiB, {most / usual:.2f} times the undisturbed")
-        assert left_over(temp, shared) == []
+        left = left_over(temp, shared)
+        assert left == [], left
         assert most <= 1.1 * usual
     told = ", ".join(f"{count} {name}" for name, count in sorted(struck.items()))
     minutes = (time.monotonic() - began) / 60

@@ -182,7 +182,11 @@ def harass(cluster: Any, folder: Path, name: str, seed: str, most: int, whole: P
                 struck += 1
         fields = cluster.wait(job.id, timeout=600)
     assert fields["JobState"] == "COMPLETED", job.log
-    trial.check(whole, witness)
+    try:
+        trial.check(whole, witness)
+    except AssertionError:
+        print(job.log, flush=True)
+        raise
     print(f"job {job.id}: {struck} {name}, {job.lives} lives: the same table", flush=True)
     return struck
 
