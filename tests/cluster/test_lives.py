@@ -14,7 +14,7 @@ import pytest
 
 SHOAL = (sys.executable, "-P", "-m", "search")
 STAND_IN = """
-import os, signal, socket, sys, time
+import os, signal, sys, time
 life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 task = int(os.environ.get("SLURM_ARRAY_TASK_ID", "1")) - 1
 words = " ".join(sys.argv[3:]).split(" / ")[task].split()
@@ -31,12 +31,9 @@ if word.isdigit():
     sys.exit(int(word))
 while not os.path.exists(word):
     time.sleep(0.05)
-    if word == "fragile":
-        host, port = os.environ["RAY_ADDRESS"].split(":")
-        socket.create_connection((host, int(port))).close()
 """
 """Stands in for a search, behind --out FOLDER: each life has a word, which says how it ends: with a
-number, when a file is there, when it is asked, with its Ray, or never; of an array each task has
+number, when a file is there, when it is asked, or never; of an array each task has
 words of its own."""
 
 BATCH = """#!/bin/bash
@@ -123,40 +120,63 @@ def user_signal(cluster: Any) -> Iterator[None]:
     cluster.run("scontrol", "reconfigure", check=True)
 
 
-def test_a_preempted_job_goes_on_in_its_next_life(cluster: Any, place: Path) -> None:
-    """SLURM ends the steps alone and tells the batch script nothing: it asks, and gives way. That
-    the command fails without its Ray is not held against it. Where we may not put it back, SLURM
-    has the last word."""
-    only = cluster.sbatch(
-        "--partition=low", "--no-requeue", "stand.sbatch", "runs/only", "asked", cwd=place
-    )
-    errors, lives = preempt(cluster, place, "fragile")
-    assert errors.count("shoal: preempted: ") == 1
-    assert "the end of" not in errors
-    assert cluster.job(only)["JobState"] == "PREEMPTED"
-    told = (place / f"shoal-{only}{ALONE}.err").read_text()
-    assert "preempted: saved; SLURM does not requeue it" in told
-    assert "waiting for SLURM to end it" in told
-    assert lives == "lives   2 (last: the command ended with exit code 0, "
+SEARCH = (
+    "run", "--trials", "128", "--steps", "5000", "--pack", "16", "--round", "64", "--sampler",
+    "random", "--checkpoint", "1s", "--quiet", "--out",
+)  # fmt: skip
+
+
+def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
+    cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
+    same_table: Callable[[Path, Path], None],
+) -> None:  # fmt: skip
+    """Told by the limit's signal it saves what is in flight, and the job goes back into the queue.
+    When SLURM takes its nodes it ends the steps alone and tells the batch script nothing: that the
+    search then fails without its Ray is not held against it. The third life ends with the table of
+    one machine, each trial once."""
+    job = cluster.sbatch(
+        "--partition=low", "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
+        *SEARCH, "runs/x", cwd=home,
+    )  # fmt: skip
+    errors, folder = home / f"shoal-{job}.err", home / "runs/x"
+    eventually(lambda: list((folder / "packs").glob("*.pt")) != [])
+    cluster.run("scancel", "--batch", "--signal=USR1", job, check=True)
+    eventually(lambda: cluster.job(job)["Restarts"] == "1")
+    assert re.search(r"the time limit is near, \d packs? saved", errors.read_text())
+    assert "time limit: saved; job" in errors.read_text()
+    cluster.wait(job, "RUNNING")
+    eventually(lambda: errors.read_text().count("2 of 2 nodes up") == 2)
+    urgent = cluster.sbatch(
+        "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
+        cwd=home,
+    )  # fmt: skip
+    eventually(lambda: cluster.job(job)["Restarts"] == "2")
+    assert cluster.wait(urgent)["JobState"] == "COMPLETED"
+    fields = cluster.wait(job)
+    said = errors.read_text()
+    assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "2"), said
+    assert said.count("shoal: preempted: ") == 1
+    told = cluster.run(*SHOAL, "status", "runs/x", cwd=home, check=True).stdout
+    assert "lives   3 (last: the command ended with exit code 0, 20" in told
+    alone = shoal(*SEARCH, "alone", "--engine", "inline")
+    assert alone.returncode == 0, alone.stderr
+    same_table(tmp_path / "alone", folder)
 
 
 def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     cluster: Any, place: Path, user_signal: None
 ) -> None:
-    """Told by SIGUSR1 within the grace time, while its steps still run."""
-    errors, _ = preempt(cluster, place, "asked", "--signal=B:USR1@60", "--time=9")
-    assert errors.count("preempted: saved; job") == 1
-    assert "the end of" not in errors
-
-
-def preempt(cluster: Any, place: Path, word: str, *flags: str) -> tuple[str, str]:
-    """Preempt a job of two nodes; return what it said, and what status says of its lives."""
+    """Told by SIGUSR1 within the grace time, while its steps still run. A job that may not be put
+    back waits for SLURM's last word."""
+    warned = ("--partition=low", "--signal=B:USR1@60", "--time=9")
     job = cluster.sbatch(
-        "--partition=low", "--nodes=2", *flags, "stand.sbatch", "runs/x", word, "0", cwd=place
-    )
+        *warned, "--nodes=2", "stand.sbatch", "runs/x", "asked", "0", cwd=place
+    )  # fmt: skip
+    only = cluster.sbatch(*warned, "--no-requeue", "stand.sbatch", "runs/only", "asked", cwd=place)
     output, errors = (place / f"shoal-{job}{ALONE}.{kind}" for kind in ("out", "err"))
     eventually(lambda: "life 0 has until" in output.read_text())
     eventually(lambda: "2 of 2 nodes up" in errors.read_text())
+    eventually(lambda: "life 0 has until" in (place / f"shoal-{only}{ALONE}.out").read_text())
     cluster.run("scancel", "--signal=USR1", job, check=True)  # to the steps: Ray takes no notice
     time.sleep(1)
     urgent = cluster.sbatch(
@@ -165,11 +185,14 @@ def preempt(cluster: Any, place: Path, word: str, *flags: str) -> tuple[str, str
     )  # fmt: skip
     eventually(lambda: cluster.job(job)["Restarts"] == "1")
     assert cluster.wait(urgent)["JobState"] == "COMPLETED"
-    fields = cluster.wait(job)
-    said = errors.read_text()
+    fields, said = cluster.wait(job), errors.read_text()
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), said
-    told = cluster.run(*SHOAL, "status", "runs/x", cwd=place, check=True).stdout
-    return said, next(x for x in told.splitlines() if x.startswith("lives")).partition("20")[0]
+    assert said.count("preempted: saved; job") == 1
+    assert "the end of" not in said
+    assert cluster.job(only)["JobState"] == "PREEMPTED"
+    told = (place / f"shoal-{only}{ALONE}.err").read_text()
+    assert "preempted: saved; SLURM does not requeue it" in told
+    assert "waiting for SLURM to end it" in told
 
 
 HUNGRY = """

@@ -1,0 +1,62 @@
+"""Short campaigns: searches struck at seeded moments end with the table of an undisturbed one."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def campaign() -> ModuleType:
+    """The script beside this file."""
+    spec = importlib.util.spec_from_file_location(
+        "campaign", Path(__file__).with_name("campaign.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    path = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = path
+    return module
+
+
+@pytest.fixture(scope="module")
+def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The undisturbed search."""
+    folder: Path = campaign.undisturbed(tmp_path_factory.mktemp("whole"))[0]
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "most"),
+    [
+        (["kill-driver"], 5),
+        (["kill-worker", "kill-raylet"], 4),
+        (["freeze-driver", "interrupt"], 4),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_strikes_cost_nothing(
+    campaign: ModuleType, whole: Path, tmp_path: Path, names: list[str], most: int
+) -> None:
+    """Each trial once, no row that was read ever changes, and nothing is left running."""
+    struck, _ = campaign.harass(tmp_path, names, random.Random(most), whole, most)
+    assert struck.total() == most
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
+def test_a_clock_that_jumps_and_a_slow_disk_cost_nothing(
+    campaign: ModuleType, whole: Path, tmp_path: Path
+) -> None:
+    """By days, forwards and backwards, while the disk takes its time; with a kill besides."""
+    names = ["move-clock", "slow-disk", "kill-driver"]
+    struck, _ = campaign.harass(tmp_path, names, random.Random(1), whole, 4)
+    assert struck.total() >= 2
+    assert struck.keys() & {"move-clock", "slow-disk"}
