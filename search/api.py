@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from search.errors import BadInput
 from search.execution import run_prepared
 from search.folder import RunFolder
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
@@ -76,11 +77,16 @@ def run(
         engine=engine,
         workers=workers,
         address=address,
-        checkpoint_seconds=None if checkpoint is None else seconds_of("checkpoint", checkpoint),
-        budget_seconds=None if time_budget is None else seconds_of("time_budget", time_budget),
+        checkpoint_seconds=None
+        if checkpoint is None
+        else seconds_of("checkpoint", checkpoint, "None"),
+        budget_seconds=None
+        if time_budget is None
+        else seconds_of("time_budget", time_budget, "None"),
     )
-    prepared = prepare(asked, None if out is None else Path(out))
-    place = new_folder(prepared.request.problem) if out is None else Path(out)
+    given_place = None if out is None else _path("out", out)
+    prepared = prepare(asked, given_place)
+    place = given_place or new_folder(prepared.request.problem)
     folder, _ = run_prepared(prepared, place, means, shown, began)
     return Result(folder)
 
@@ -92,9 +98,20 @@ def load(path: str | Path) -> Result:
         BadInput: it is no run folder.
         RunFolderError: a file of it is damaged; the message names it.
     """
-    result = Result(RunFolder.open(Path(path)))
+    result = Result(RunFolder.open(_path("path", path)))
     len(result.trials)  # read now, so that damage is told here
     return result
+
+
+def _path(name: str, given: Any) -> Path:
+    """The path that an argument is.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if not isinstance(given, (str, Path)) or "\0" in str(given):
+        raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
+    return Path(given)
 
 
 def new_folder(problem: str) -> Path:
