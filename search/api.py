@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,11 @@ def _path(name: str, given: Any) -> Path:
     Raises:
         BadInput: it is none.
     """
-    if not isinstance(given, (str, Path)) or "\0" in str(given):
-        raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
-    return Path(given)
+    with suppress(TypeError):
+        path = Path(given)
+        if "\0" not in str(path):
+            return path
+    raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
 
 
 def new_folder(problem: str) -> Path:

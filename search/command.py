@@ -221,3 +221,5 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise BadInput(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
         raise BadInput(f"{file} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise BadInput(f"{file} is not TOML: nested too deep") from error

@@ -20,6 +20,8 @@ start, in which one core fits some 500 lanes of the default problem."""
 
 CHECKPOINT_SECONDS = 300.0
 
+MOST_WORKERS = 100_000
+
 MOST_SECONDS = 1e9
 """Thirty years: the longest duration."""
 
@@ -79,6 +81,8 @@ class Means:
             raise BadInput(f"workers must be a whole number, not {workers!r}")
         if workers is not None and workers < 1:
             raise BadInput(f"workers must be at least 1, not {workers}")
+        if workers is not None and workers > MOST_WORKERS:
+            raise BadInput(f"workers must be at most {MOST_WORKERS}")
         if self.engine == "inline" and self.address is not None:
             raise BadInput("an address needs Ray; leave out --engine inline or --address")
         if self.engine == "inline" and (workers or 1) > 1:

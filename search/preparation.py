@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import trainable
-from search.errors import BadInput
+from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
 from search.placing import reserved
 from search.request import Request, check_numbers
@@ -192,6 +192,8 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
     try:
         declared = trainable.hyperparameters(source.load())
     except trainable.TrainableError as error:
+        if folder.source() is not None:
+            raise RunFolderError(f"{error}; put it back, or choose another --out") from error
         raise BadInput(str(error)) from error
     rules = rules_of(request.space.get("rule", "sgd"))
     return Prepared(

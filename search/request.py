@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ SAMPLERS = ("tpe", "qmc", "random")
 
 MOST = 2**31 - 1
 """Of any whole number."""
+
+MOST_FACTOR = 1e300
 
 MOST_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -127,8 +130,8 @@ def check_numbers(given: dict[str, Any]) -> None:
     factor = given.get("diverge_factor", 2.0)
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor > 1:
         raise BadInput(f"diverge_factor must be a number above 1, not {factor!r}")
-    if isinstance(factor, int) and factor > MOST:
-        raise BadInput(f"diverge_factor must be at most {MOST}, or inf")
+    if MOST_FACTOR < factor < math.inf:
+        raise BadInput(f"diverge_factor must be at most {MOST_FACTOR}, or inf")
     if given.get("sampler", "tpe") not in SAMPLERS:
         raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
     if given.get("program", "eager") != "eager":
