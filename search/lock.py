@@ -39,10 +39,15 @@ TELL_SECONDS = 3.0
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
+def why(error: OSError) -> str:
+    """What the system says; pyarrow's errors have a text of their own around it."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def told(error: OSError) -> str:
     """Why a disk does not take a file, and what to do."""
     mend = "make room" if error.errno in NO_ROOM else "mend that"
-    return f"{error.strerror}; {mend} and run the same command again: it goes on"
+    return f"{why(error)}; {mend} and run the same command again: it goes on"
 
 
 class Lock:

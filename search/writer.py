@@ -21,7 +21,7 @@ import tomli_w
 from search import ledger, rows
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, keys_of
-from search.lock import NO_ROOM, Lock, told
+from search.lock import NO_ROOM, Lock, told, why
 from search.placing import place
 from search.request import Request
 from trainable.source import Source
@@ -66,9 +66,9 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
                 above.rmdir()
         if error.errno in NO_ROOM:
             raise RunFolderError(
-                f"cannot make {path}: {error.strerror}; make room and run the same command again"
+                f"cannot make {path}: {why(error)}; make room and run the same command again"
             ) from error
-        raise BadInput(f"cannot make {path}: {error.strerror}; choose another --out") from error
+        raise BadInput(f"cannot make {path}: {why(error)}; choose another --out") from error
     return RunFolder(path, request)
 
 
