@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import search
@@ -25,7 +25,10 @@ ODD = [
 """Values that are wrong nearly everywhere."""
 
 GOOD: dict[str, list[str]] = {
-    "--space": ["lr=1e-8:1e-4:log", "lr=1e-6", "lr=0:1e-5", "rule=sgd,adam", "momentum=0:0.9"],
+    "--space": [
+        "lr=1e-8:1e-4:log", "lr=1e-6", "lr=0:1e-5", "rule=sgd,adam", "momentum=0:0.9",
+        "lr=-1e308:1e308", "lr=1:" + "9" * 400, "lr=" + "9" * 400,  # too large, each in its way
+    ],
     "--trials": ["1", "3"],
     "--steps": ["1", "4"],
     "--seed": ["0", "7", "2147483647"],
@@ -41,7 +44,7 @@ GOOD: dict[str, list[str]] = {
     "--workers": ["1"],
     "--checkpoint": ["off", "5m", "0.01"],
     "--time-budget": ["90s", "1h30m"],
-}
+}  # fmt: skip
 
 
 texts = st.text(max_size=6).filter(lambda text: not set(text) & {"\0", "/"})
@@ -49,10 +52,10 @@ texts = st.text(max_size=6).filter(lambda text: not set(text) & {"\0", "/"})
 
 
 def options() -> st.SearchStrategy[list[str]]:
-    """One option with a value, which is good three times of four."""
-    return st.sampled_from(sorted(GOOD)).flatmap(
+    """One option with a value, which is good two times of three."""
+    return st.sampled_from([*sorted(GOOD), *["--space"] * 8]).flatmap(
         lambda flag: st.one_of(
-            *[st.sampled_from(GOOD[flag])] * 3,
+            *[st.sampled_from(GOOD[flag])] * 2,
             st.one_of(st.sampled_from(ODD), texts),
         ).map(lambda value: [flag, value])
     )
@@ -91,7 +94,12 @@ SMALL = ["--engine", "inline", "--quiet", "--trials", "2", "--steps", "2"]
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(problem=problems, chosen=st.lists(options(), max_size=5))
+@example(problem=[], chosen=[["--space", "lr=-1e308:1e308"]])
+@example(problem=[], chosen=[["--space", "lr=1:" + "9" * 400]])
+@example(problem=[], chosen=[["--trials", "9" * 30]])
+@example(problem=[], chosen=[["--out", "a" * 300]])
+@example(problem=["sys:A"], chosen=[])
+@given(problem=problems, chosen=st.lists(options(), max_size=4))
 def test_no_command_line_gives_a_traceback(
     stage: Path, capfd: pytest.CaptureFixture[str], problem: list[str], chosen: list[list[str]]
 ) -> None:
