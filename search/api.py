@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from search.errors import BadInput
 from search.execution import run_prepared
 from search.folder import RunFolder
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
@@ -76,11 +78,16 @@ def run(
         engine=engine,
         workers=workers,
         address=address,
-        checkpoint_seconds=None if checkpoint is None else seconds_of("checkpoint", checkpoint),
-        budget_seconds=None if time_budget is None else seconds_of("time_budget", time_budget),
+        checkpoint_seconds=None
+        if checkpoint is None
+        else seconds_of("checkpoint", checkpoint, "None"),
+        budget_seconds=None
+        if time_budget is None
+        else seconds_of("time_budget", time_budget, "None"),
     )
-    prepared = prepare(asked, None if out is None else Path(out))
-    place = new_folder(prepared.request.problem) if out is None else Path(out)
+    given_place = None if out is None else _path("out", out)
+    prepared = prepare(asked, given_place)
+    place = given_place or new_folder(prepared.request.problem)
     folder, _ = run_prepared(prepared, place, means, shown, began)
     return Result(folder)
 
@@ -92,9 +99,22 @@ def load(path: str | Path) -> Result:
         BadInput: it is no run folder.
         RunFolderError: a file of it is damaged; the message names it.
     """
-    result = Result(RunFolder.open(Path(path)))
+    result = Result(RunFolder.open(_path("path", path)))
     len(result.trials)  # read now, so that damage is told here
     return result
+
+
+def _path(name: str, given: Any) -> Path:
+    """The path that an argument is.
+
+    Raises:
+        BadInput: it is none.
+    """
+    with suppress(TypeError):
+        path = Path(given)
+        if "\0" not in str(path):
+            return path
+    raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
 
 
 def new_folder(problem: str) -> Path:

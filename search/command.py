@@ -144,7 +144,9 @@ def run(
         engine=engine,
         workers=workers,
         address=address,
-        checkpoint_seconds=None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint),
+        checkpoint_seconds=(
+            None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint, "off")
+        ),
         budget_seconds=None if time_budget is None else seconds_of("--time-budget", time_budget),
     )
     prepared = prepare(asked, out)
@@ -179,7 +181,8 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         try:
             rows.to_csv(target, index=False)
         except OSError as error:
-            raise BadInput(f"cannot write {csv_file}: {error.strerror}") from error
+            why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
+            raise BadInput(f"cannot write {csv_file}: {why}") from error
     if as_json:
         click.echo(results_json(rows))
     elif csv_file is None:
@@ -218,3 +221,5 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise BadInput(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
         raise BadInput(f"{file} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise BadInput(f"{file} is not TOML: nested too deep") from error

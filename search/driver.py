@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import torch
 
 from search import rows
 from search.budget import Budget
-from search.errors import SearchFailed
+from search.errors import RunFolderError, SearchFailed
 from search.inline import run_inline
 from search.means import Means, cores
 from search.packs import Pack
@@ -103,10 +104,14 @@ class Driver:
                 self.rounds.start()
                 with listening(self._stop) as self.listen:
                     run_inline(self) if engine == "inline" else self._run_on_ray()
-        finally:
+        except BaseException:
             self.rounds.stop()
-            with self._budget.writing():
+            with suppress(RunFolderError):  # what went wrong first is told
                 self._writer.merge()
+            raise
+        self.rounds.stop()
+        with self._budget.writing():
+            self._writer.merge()
         if self.rounds.whole:
             self._tasks.clear()
         return Report(

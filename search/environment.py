@@ -41,7 +41,9 @@ def entry() -> dict[str, Any]:
 
 def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return ``name old -> new`` of the packages that differ and may change rows."""
-    old, new = earlier.get("packages", {}), now["packages"]
+    old, new = earlier.get("packages"), now["packages"]
+    if not isinstance(old, dict):
+        old = {}
     return [
         f"{name} {old.get(name)} -> {new[name]}"
         for name in SAME_NUMBERS

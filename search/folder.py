@@ -38,16 +38,20 @@ class RunFolder:
             BadInput: there is none, or another version of shoal made it.
             RunFolderError: ``search.toml`` is not what was written.
         """
-        if not path.is_dir():
-            what = "is no folder" if path.exists() else "does not exist"
+        if not stands(path) or not path.is_dir():
+            what = "is no folder" if stands(path) else "does not exist"
             raise BadInput(f"{path} {what}; give a run folder, as shoal run makes them")
         file = path / "search.toml"
-        if not file.exists():
+        if not stands(file):
             raise BadInput(f"{path} is not a run folder: it has no search.toml")
         try:
             plain = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{file} cannot be read: {error}") from error
+        except OSError as error:
+            raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise RunFolderError(
+                f"{file} is damaged: {error}; put it back, or choose another --out"
+            ) from error
         if plain.get("format") != FORMAT:
             raise BadInput(
                 f"{file} has format {plain.get('format')!r}; this version of shoal reads {FORMAT}"
@@ -55,10 +59,10 @@ class RunFolder:
         plain = ledger.checked(path, "search.toml", tomllib.load)
         try:
             return cls(path, Request.from_dict(plain))
-        except BadInput as error:
-            raise BadInput(f"{file}: {error}") from error
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
-            raise BadInput(f"{file} is damaged: {error}") from error
+        except (BadInput, TypeError, KeyError, AttributeError, ValueError) as error:
+            raise RunFolderError(
+                f"{file} is damaged: {error}; put it back, or choose another --out"
+            ) from error
 
     @property
     def packs(self) -> Path:
@@ -104,8 +108,18 @@ class RunFolder:
         return trials.sort_by(order), curves.sort_by([*order, ("step", "ascending")])
 
     def part_files(self) -> list[Path]:
-        """The files among the parts, whatever they are."""
-        return sorted((self.path / "parts").glob("[!._]*"))
+        """The files among the parts, whatever they are.
+
+        Raises:
+            RunFolderError: their folder cannot be read.
+        """
+        parts = self.path / "parts"
+        try:
+            return sorted(file for file in parts.iterdir() if file.name[0] not in "._")
+        except FileNotFoundError:  # with it, rows went that are done again
+            return []
+        except OSError as error:
+            raise RunFolderError(f"{parts} cannot be read: {error.strerror}") from error
 
     def read_part(self, file: Path) -> pa.Table:
         """Return the rows of a part, none if it is gone.
@@ -145,6 +159,21 @@ def _parquet(handle: BufferedReader, file: Path, schema: pa.Schema) -> pa.Table:
     if table.schema.names != schema.names:
         raise RunFolderError(f"{file} has other columns than this search's; move it away")
     return table
+
+
+def stands(path: Path) -> bool:
+    """Whether something is there.
+
+    Raises:
+        BadInput: that cannot be told.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; choose another") from error
+    return True
 
 
 def keys_of(table: pa.Table) -> set[tuple[int, int]]:

@@ -52,12 +52,14 @@ def read(folder: Path) -> Digests:
     file = folder / NAME
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
+        if not all(isinstance(both, list) for both in held.values()):
+            raise TypeError("each file has a list of digests")
         return {str(name): [str(digest) for digest in both] for name, both in held.items()}
     except FileNotFoundError:
         raise RunFolderError(f"{file} is missing; put it back, or choose another --out") from None
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise RunFolderError(f"{file} is damaged; put it back, or choose another --out") from None
 
 

@@ -16,6 +16,7 @@ folder stays, so that no number is used twice.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -34,6 +35,19 @@ WATCH_SECONDS = 20.0
 """How long a writer's number may stay the same before it counts as dead."""
 
 TELL_SECONDS = 3.0
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def why(error: OSError) -> str:
+    """What the system says; pyarrow's errors have a text of their own around it."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def told(error: OSError) -> str:
+    """Why a disk does not take a file, and what to do."""
+    mend = "make room" if error.errno in NO_ROOM else "mend that"
+    return f"{why(error)}; {mend} and run the same command again: it goes on"
 
 
 class Lock:
@@ -62,6 +76,10 @@ class Lock:
         locks = folder / ".lock"
         beside = locks / f"new-{secrets.token_hex(8)}"
         try:
+            if locks.exists() and not locks.is_dir():
+                raise RunFolderError(
+                    f"{locks} is no folder; remove it and run the same command again"
+                )
             locks.mkdir(exist_ok=True)
             number = 0
             while not number:
@@ -81,10 +99,7 @@ class Lock:
                     _remove(old)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
-            raise RunFolderError(
-                f"cannot write {locks}: {error.strerror}; "
-                "make room and run the same command again: it goes on"
-            ) from error
+            raise RunFolderError(f"cannot write {locks}: {told(error)}") from error
         return cls(folder, number)
 
     def stage(self, name: str) -> Path:
@@ -174,7 +189,7 @@ def _began(process: object) -> str | None:
 
 def _last(locks: Path) -> Path | None:
     """The folder of the last writer."""
-    numbers = [entry for entry in locks.iterdir() if entry.name.isdigit()]
+    numbers = [entry for entry in locks.iterdir() if entry.name.isdecimal()]
     return max(numbers, key=lambda entry: int(entry.name), default=None)
 
 
@@ -186,14 +201,16 @@ def _await_death(last: Path, folder: Path, say: Callable[[str], None], watch: fl
     """
     try:
         owner = json.loads((last / "owner.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         owner = None
     if owner == {}:  # it has released the folder
         return
     if not isinstance(owner, dict):
         owner = {}
     mine = _identity()
-    who = f"process {owner.get('process')} on {owner.get('host')}"
+    who = "another process"
+    if "process" in owner:
+        who = f"process {owner['process']} on {owner.get('host')}"
     if owner.get("job") is not None and owner.get("job") == mine["job"]:
         if owner.get("life", 0) < mine["life"]:
             return

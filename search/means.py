@@ -20,23 +20,32 @@ start, in which one core fits some 500 lanes of the default problem."""
 
 CHECKPOINT_SECONDS = 300.0
 
+MOST_WORKERS = 100_000
+
+MOST_SECONDS = 1e9
+"""Thirty years: the longest duration."""
+
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-def seconds_of(name: str, given: str | float) -> float:
+def seconds_of(name: str, given: str | float, instead: str = "") -> float:
     """Return the seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1h30m``.
 
     Args:
-        name: what it is for, for the message.
+        name: what it is for; instead: what may stand there besides. For the message.
 
     Raises:
         BadInput: it is none, or nothing.
     """
-    found = None if isinstance(given, bool) else _DURATION.fullmatch(str(given).strip())
-    parts = [float(part or 0) for part in found.groups()] if found else []
-    total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=False))
-    if total <= 0:
-        raise BadInput(f"{name}={given}: give a duration, as in 90s, 10m or 1h30m")
+    total = 0.0
+    if isinstance(given, str) and (found := _DURATION.fullmatch(given.strip())):
+        parts = [float(part or 0) for part in found.groups()]
+        total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=True))
+    elif isinstance(given, (int, float)) and not isinstance(given, bool) and given <= MOST_SECONDS:
+        total = float(given)
+    if not 0 < total <= MOST_SECONDS:
+        allowed = f"90s, 10m or 1h30m{instead and f', or {instead}'}"
+        raise BadInput(f"{name}={given}: give a duration, as in {allowed}")
     return total
 
 
@@ -72,6 +81,8 @@ class Means:
             raise BadInput(f"workers must be a whole number, not {workers!r}")
         if workers is not None and workers < 1:
             raise BadInput(f"workers must be at least 1, not {workers}")
+        if workers is not None and workers > MOST_WORKERS:
+            raise BadInput(f"workers must be at most {MOST_WORKERS}")
         if self.engine == "inline" and self.address is not None:
             raise BadInput("an address needs Ray; leave out --engine inline or --address")
         if self.engine == "inline" and (workers or 1) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 
 import trainable
-from search.errors import BadInput
-from search.folder import RunFolder
+from search.errors import BadInput, RunFolderError
+from search.folder import RunFolder, stands
 from search.placing import reserved
 from search.request import Request, check_numbers
 from search.space import Dimension, Space, parse
@@ -46,6 +47,8 @@ BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 enough to fill it."""
 
 MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
+
+HUGE = sys.float_info.max
 
 MOST_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
@@ -82,7 +85,7 @@ def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
     asked = {key: value for key, value in asked.items() if key not in WRITTEN}
     check_numbers(dict(asked))
     space = _asked_space(asked.get("space", {}))
-    if out is not None and out.exists() and not reserved(out):
+    if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out))
     try:
         return _begin({**DEFAULTS, **asked}, space)
@@ -117,7 +120,7 @@ def default_values(
             continue
         if value is None:
             raise BadInput(f"{name} has no value; give one, as in {name}=1e-6, or a range of them")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > HUGE:
             raise BadInput(f"the default of {name} is {value!r}, not a number")
         found[name] = float(value)
     return found
@@ -189,6 +192,8 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
     try:
         declared = trainable.hyperparameters(source.load())
     except trainable.TrainableError as error:
+        if folder.source() is not None:
+            raise RunFolderError(f"{error}; put it back, or choose another --out") from error
         raise BadInput(str(error)) from error
     rules = rules_of(request.space.get("rule", "sgd"))
     return Prepared(

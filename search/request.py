@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -14,6 +15,14 @@ FORMAT = 2
 """Version of the run folder's form; a folder of another one is refused."""
 
 SAMPLERS = ("tpe", "qmc", "random")
+
+MOST = 2**31 - 1
+"""Of any whole number."""
+
+MOST_FACTOR = 1e300
+
+MOST_LANES = 100_000_000
+"""Of a search: the driver remembers each in ten bytes of its own."""
 
 LEAST = {"trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1}
 
@@ -50,6 +59,10 @@ class Request:
 
     def __post_init__(self) -> None:
         check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
+        if self.lanes > MOST_LANES:
+            raise BadInput(
+                f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
+            )
 
     @property
     def lanes(self) -> int:
@@ -109,12 +122,16 @@ def check_numbers(given: dict[str, Any]) -> None:
             raise BadInput(f"{name} must be a whole number, not {value!r}")
         if value < least:
             raise BadInput(f"{name} must be at least {least}, not {value}")
+        if value > MOST:
+            raise BadInput(f"{name} must be at most {MOST}")
     seed = given.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise BadInput(f"seed must be a whole number from 0 to 2147483647, not {seed!r}")
     factor = given.get("diverge_factor", 2.0)
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor > 1:
         raise BadInput(f"diverge_factor must be a number above 1, not {factor!r}")
+    if MOST_FACTOR < factor < math.inf:
+        raise BadInput(f"diverge_factor must be at most {MOST_FACTOR}, or inf")
     if given.get("sampler", "tpe") not in SAMPLERS:
         raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
     if given.get("program", "eager") != "eager":

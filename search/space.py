@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = float | int | str
+
+MOST_WHOLE = 2**53
+"""Up to here each whole number is a float too, as hyperparameters of a lane are."""
 ColumnType = Literal["float", "int", "str"]
 
 COLUMNS = (
@@ -31,6 +34,8 @@ COLUMNS = (
     "node", "device", "seconds", "started", "error", "step",
 )  # fmt: skip
 """Columns of the results that no hyperparameter may be called."""
+
+WHOLE = f"whole numbers reach from -{MOST_WHOLE} to {MOST_WHOLE}"
 
 SYNTAX = "write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"
 
@@ -59,6 +64,10 @@ class Dimension:
             raise BadInput(f"{self.name}={self.text}: the low end must be below the high end")
         elif self.log and self.low <= 0:
             raise BadInput(f"{self.name}={self.text}: with log the low end must be above 0")
+        elif self.integer and max(-self.low, self.high) > MOST_WHOLE:
+            raise BadInput(f"{self.name}={self.text}: {WHOLE}")
+        elif not math.isfinite(self.high - self.low):
+            raise BadInput(f"{self.name}={self.text}: the ends are too far apart")
 
     def _check_choices(self) -> None:
         if len({isinstance(choice, str) for choice in self.choices}) > 1:
@@ -68,6 +77,8 @@ class Dimension:
         for word in self.choices:
             if isinstance(word, str) and not _is_word(word):
                 raise BadInput(f"{self.name}: {word!r} is no word; a word has no comma or colon")
+        if any(isinstance(c, int) and abs(c) > MOST_WHOLE for c in self.choices):
+            raise BadInput(f"{self.name}: {WHOLE}")
         if len(set(self.choices)) < len(self.choices):
             raise BadInput(f"{self.name}={self.text}: a choice is named twice")
         if any(isinstance(c, float) and not math.isfinite(c) for c in self.choices):
@@ -119,7 +130,9 @@ class Dimension:
         """A few values across the dimension: the ends and the middle, or every choice."""
         if self.choices:
             return self.choices
-        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        middle = self.low / 2 + self.high / 2
+        if self.log:
+            middle = math.sqrt(self.low) * math.sqrt(self.high)
         values = (self.low, middle, self.high)
         return tuple(int(value) for value in values) if self.integer else values
 
@@ -198,7 +211,7 @@ def _parse_text(name: str, text: str) -> Dimension:
     ends = [_word(part) for part in parts[:2]]
     if any(isinstance(end, str) for end in ends):
         raise BadInput(f"{name}={text}: {parts[0]!r} and {parts[1]!r} must be numbers; {SYNTAX}")
-    low, high = float(ends[0]), float(ends[1])
+    low, high = (_float(end) for end in ends)
     if "int" in flags and not (low.is_integer() and high.is_integer()):
         raise BadInput(f"{name}={text}: with int both ends must be whole numbers")
     return Dimension(name=name, low=low, high=high, log="log" in flags, integer="int" in flags)
@@ -228,7 +241,7 @@ def _plain(name: str, item: Any) -> Value:
 def _alike(values: list[Value]) -> tuple[Value, ...]:
     """Make numbers floats where one of them is."""
     if any(isinstance(value, float) for value in values):
-        return tuple(float(v) if isinstance(v, int) else v for v in values)
+        return tuple(_float(v) if isinstance(v, int) else v for v in values)
     return tuple(values)
 
 
@@ -249,6 +262,14 @@ def _word(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def _float(value: Value) -> float:
+    """A number as a float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if int(value) > 0 else -math.inf
 
 
 def _number(value: Value) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from search.packs import Pack
@@ -62,8 +63,10 @@ class Tasks:
         """Remove the checkpoints of a pack whose rows are in."""
         key = self._recipe.key(pack.lanes, self._block_of(pack.round))
         self._handed.pop(key, None)
-        checkpoint.remove(self._folder, key)
+        with suppress(OSError):  # it costs room, and is never read again
+            checkpoint.remove(self._folder, key)
 
     def clear(self) -> None:
         """Remove every checkpoint, since the search is whole."""
-        checkpoint.remove_all(self._folder)
+        with suppress(OSError):
+            checkpoint.remove_all(self._folder)

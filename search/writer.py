@@ -6,12 +6,11 @@ that a reader never sees half of one, and a writer that has lost the lock change
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import tomli_w
 from search import ledger, rows
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, keys_of
-from search.lock import Lock
+from search.lock import NO_ROOM, Lock, told, why
 from search.placing import place
 from search.request import Request
 from trainable.source import Source
@@ -36,10 +35,6 @@ LEAST_MERGE = 1024
 TABLES = ("curves.parquet", "trials.parquet")
 """In the order in which they are replaced: trials decide."""
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-AGAIN = "make room and run the same command again: it goes on"
-
 
 def create(path: Path, request: Request, source: Source) -> RunFolder:
     """Make the folder of a new search, whole or not at all.
@@ -49,6 +44,7 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         RunFolderError: the disk is full.
     """
     beside = path.parent / f".{path.name}.{os.getpid()}"
+    missing = [above for above in path.parents if not above.exists()]
     try:
         beside.mkdir(parents=True)
         (beside / "parts").mkdir()
@@ -65,11 +61,14 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         place(beside, path)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):
+            for above in missing:
+                above.rmdir()
         if error.errno in NO_ROOM:
             raise RunFolderError(
-                f"cannot make {path}: {error.strerror}; make room and run the same command again"
+                f"cannot make {path}: {why(error)}; make room and run the same command again"
             ) from error
-        raise BadInput(f"cannot make {path}: {error.strerror}; choose another --out") from error
+        raise BadInput(f"cannot make {path}: {why(error)}; choose another --out") from error
     return RunFolder(path, request)
 
 
@@ -137,7 +136,8 @@ class Writer:
         trials, curves = self.folder.tables()
         self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
         for file in self._parts:
-            file.unlink(missing_ok=True)
+            with self._writing(file):
+                file.unlink(missing_ok=True)
         self._parts.clear()
         self._part_rows, self._merged_rows = 0, len(trials)
 
@@ -155,7 +155,7 @@ class Writer:
         file = self._path / "environment.json"
         try:
             earlier = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             earlier = None
         if not isinstance(earlier, list) or not all(isinstance(e, dict) for e in earlier):
             raise RunFolderError(
@@ -174,6 +174,14 @@ class Writer:
         return file
 
     def _recover(self) -> None:
+        for name in ("parts", "packs"):
+            folder = self._path / name
+            if folder.exists() and not folder.is_dir():
+                raise RunFolderError(
+                    f"{folder} is no folder; remove it and run the same command again"
+                )
+            with self._writing(folder):
+                folder.mkdir(exist_ok=True)
         known = keys_of(
             self.folder.read("trials.parquet", rows.trials_schema(self.folder.request.space))
         )
@@ -221,4 +229,4 @@ class Writer:
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 self.check()
-            raise RunFolderError(f"cannot write {file}: {error.strerror}; {AGAIN}") from error
+            raise RunFolderError(f"cannot write {file}: {told(error)}") from error

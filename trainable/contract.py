@@ -98,7 +98,7 @@ class _Trial:
             return call()
         except ContractError:
             raise
-        except Exception as error:  # whatever the user's code raises becomes one line
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is one line
             file = inspect.getfile(self.cls)
             lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
             place = f"{file}:{lines[-1].lineno}" if lines else self.where(method)

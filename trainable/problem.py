@@ -111,6 +111,8 @@ def hyperparameters(problem: type) -> Hyperparameters:
                 "a problem has data(), initial(seed) and loss_and_gradient(params, data)"
             )
         given = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
+        if not given:
+            raise ContractError(f"{problem.__name__}.{method} takes no self; make it a method")
         if len(given) < least:
             raise ContractError(
                 f"{problem.__name__}.{method} takes {len(given) - 1} arguments besides self, "
@@ -131,7 +133,10 @@ def hyperparameters(problem: type) -> Hyperparameters:
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:
+        raise ContractError(f"{function!r} has no signature; write the method in Python") from None
 
 
 def _defaults(problem: type, method: str, skip: int) -> dict[str, Any]:

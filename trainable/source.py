@@ -69,14 +69,16 @@ def find(spec: str) -> Source:
         module, cls = PROBLEMS[spec]
         return Source(spec=spec, cls=cls, module=module, sha256=_module_hash(module))
     place, colon, cls = spec.rpartition(":")
-    if not colon or not cls.isidentifier():
+    file = place.endswith(".py")
+    dotted = all(word.isidentifier() for word in place.split("."))
+    if not (colon and cls.isidentifier() and (file or dotted)):
         near = difflib.get_close_matches(spec, PROBLEMS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise SourceError(
             f"unknown problem {spec!r}{hint}; known: {', '.join(PROBLEMS)}; "
             "or module:Class, or file.py:Class"
         )
-    if place.endswith(".py"):
+    if file:
         path = Path(place).expanduser().absolute()
         text = _read(path)
         source = Source(spec=spec, cls=cls, path=str(path), sha256=hashlib.sha256(text).hexdigest())
@@ -135,7 +137,7 @@ def _import(module: str) -> types.ModuleType:
 
 
 def _module_hash(module: str) -> str:
-    file = _import(module).__file__
+    file = getattr(_import(module), "__file__", None)
     if file is None:
         raise SourceError(f"{module} is not a module with a file")
     return hashlib.sha256(_read(Path(file))).hexdigest()
