@@ -143,7 +143,7 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
                     _node_ip_address="127.0.0.1",
                     _temp_dir=str(temp / "ray"),
                 )
-        except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
         try:
             yield Cluster(own=ours and address is None, temp=temp)

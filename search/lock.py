@@ -159,13 +159,14 @@ class Lock:
 
 
 def _identity() -> dict[str, Any]:
+    life = os.environ.get("SLURM_RESTART_COUNT", "")
     return {
         "process": os.getpid(),
         "host": os.uname().nodename,
         "machine": _machine(),
         "since": _began(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID"),
-        "life": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "life": int(life) if life.isdecimal() else 0,
     }
 
 
@@ -211,10 +212,11 @@ def _await_death(last: Path, folder: Path, say: Callable[[str], None], watch: fl
     who = "another process"
     if "process" in owner:
         who = f"process {owner['process']} on {owner.get('host')}"
-    if owner.get("job") is not None and owner.get("job") == mine["job"]:
-        if owner.get("life", 0) < mine["life"]:
+    life = owner.get("life")
+    if owner.get("job") is not None and owner["job"] == mine["job"] and isinstance(life, int):
+        if life < mine["life"]:
             return
-        if owner.get("life", 0) > mine["life"]:
+        if life > mine["life"]:
             raise BadInput(f"{folder} is being written by a later life of this job; it stops here")
     if owner.get("machine") is not None and owner.get("machine") == mine["machine"]:
         began = _began(owner.get("process"))

@@ -34,6 +34,9 @@ def attach(job: str, command: Sequence[str]) -> int:
         ) from None
     environment = for_step(for_ray(os.environ, folder / "token"))
     environment["RAY_ADDRESS"] = head["address"]
+    environment.pop("SHOAL_END", None)  # of a job that this is called from
+    if allocation.ends is not None:
+        environment["SHOAL_END"] = f"{allocation.ends:.0f}"
     options, guard = on_node(share, allocation.shares)
     step = [
         "srun", f"--jobid={job}", "--overlap", *options, "--mem=0", "--export=ALL",

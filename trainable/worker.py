@@ -132,7 +132,7 @@ class Worker:
         try:
             program = self._program(task, device)
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
-        except Exception as caught:  # the user's code may raise anything
+        except (Exception, SystemExit) as caught:  # the user's code may raise anything
             error, details = one_line(caught), traceback.format_exc()
             memory = is_out_of_memory(caught)
         finally:

@@ -70,7 +70,7 @@ def harass(
             process = trial.start(*words)
             while process.poll() is None and trial.writers == before:  # it still begins
                 time.sleep(0.01)
-            deadline = time.monotonic() + chance.uniform(0.0, 10.0 if "ray" in words else 4.0)
+            deadline = time.monotonic() + chance.uniform(0.0, 8.0 if "ray" in words else 3.0)
             while process.poll() is None and time.monotonic() < deadline:
                 trial.measure()
                 time.sleep(0.01)

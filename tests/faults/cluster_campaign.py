@@ -160,7 +160,7 @@ FAULTS: dict[str, tuple[Callable[[Job], bool], list[str], float]] = {
     "kill-raylet": (Job.kill_raylet, ["--nodes=3"], 10.0),
     "cut-link": (Job.cut_link, ["--nodes=3"], 15.0),
     "kill-slurmd": (Job.kill_slurmd, ["--nodes=3"], 8.0),
-    "time-limit": (Job.end_life, ["--nodes=2", "--time=1", "--signal=B:USR1@10"], 0.0),
+    "time-limit": (Job.end_life, ["--nodes=2", "--time=2", "--signal=B:USR1@30"], 0.0),
     "preempt": (Job.preempt, ["--nodes=2", "--partition=low"], 8.0),
     "lose-batch-host": (Job.lose_batch_host, ["--nodes=2"], 8.0),
 }
