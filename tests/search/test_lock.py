@@ -140,7 +140,8 @@ def test_a_writer_that_was_thought_dead_changes_nothing(
     out = tmp_path / "out"
     shutil.copytree(whole, out)
     late = Writer(RunFolder.open(out), print)
-    shutil.rmtree(out / ".lock/000001")  # as another writer does, once it has its own
+    (held,) = (out / ".lock").iterdir()
+    shutil.rmtree(held)  # as another writer does, once it has its own
     before = {f.name: f.read_bytes() for f in out.iterdir() if f.is_file()}
     with pytest.raises(search.RunFolderError, match="has another writer now"):
         late.add("r000009-p000000", rows[0])
