@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,17 @@ class Cluster:
         """Undo `power_off`."""
         os.kill(self.pids[host], signal.SIGCONT)
         self.link(host, "up")
+
+    @staticmethod
+    def eventually(holds: Callable[[], bool], seconds: float = 90) -> None:
+        """Wait until something holds; a file that is not there yet is no error."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with suppress(FileNotFoundError):
+                if holds():
+                    return
+            assert time.monotonic() < deadline, holds
+            time.sleep(0.3)
 
     def nodes(self, job: str) -> list[str]:
         """The nodes of a running job, the batch host first."""

@@ -6,7 +6,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ def test_a_time_limit_ends_a_life_and_not_the_job(cluster: Any, place: Path) -> 
     assert "time limit: saved; SLURM does not requeue it" in errors
     assert errors.endswith("submit it again with the same --out and it goes on\n")
 
-    eventually(lambda: cluster.job(f"{array}_1")["Restarts"] == "2")
+    cluster.eventually(lambda: cluster.job(f"{array}_1")["Restarts"] == "2")
     assert cluster.job(f"{array}_2")["Restarts"] == "0"
     (place / "done").touch()
     for task, lives in ((1, "2"), (2, "0")):
@@ -139,18 +138,18 @@ def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
         *SEARCH, "runs/x", cwd=home,
     )  # fmt: skip
     errors, folder = home / f"shoal-{job}.err", home / "runs/x"
-    eventually(lambda: list((folder / "packs").glob("*.pt")) != [])
+    cluster.eventually(lambda: list((folder / "packs").glob("*.pt")) != [])
     cluster.run("scancel", "--batch", "--signal=USR1", job, check=True)
-    eventually(lambda: cluster.job(job)["Restarts"] == "1")
+    cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
     assert re.search(r"the time limit is near, \d packs? saved", errors.read_text())
     assert "time limit: saved; job" in errors.read_text()
     cluster.wait(job, "RUNNING")
-    eventually(lambda: errors.read_text().count("2 of 2 nodes up") == 2)
+    cluster.eventually(lambda: errors.read_text().count("2 of 2 nodes up") == 2)
     urgent = cluster.sbatch(
         "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
         cwd=home,
     )  # fmt: skip
-    eventually(lambda: cluster.job(job)["Restarts"] == "2")
+    cluster.eventually(lambda: cluster.job(job)["Restarts"] == "2")
     assert cluster.wait(urgent)["JobState"] == "COMPLETED"
     fields = cluster.wait(job)
     said = errors.read_text()
@@ -174,16 +173,18 @@ def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     )  # fmt: skip
     only = cluster.sbatch(*warned, "--no-requeue", "stand.sbatch", "runs/only", "asked", cwd=place)
     output, errors = (place / f"shoal-{job}{ALONE}.{kind}" for kind in ("out", "err"))
-    eventually(lambda: "life 0 has until" in output.read_text())
-    eventually(lambda: "2 of 2 nodes up" in errors.read_text())
-    eventually(lambda: "life 0 has until" in (place / f"shoal-{only}{ALONE}.out").read_text())
+    cluster.eventually(lambda: "life 0 has until" in output.read_text())
+    cluster.eventually(lambda: "2 of 2 nodes up" in errors.read_text())
+    cluster.eventually(
+        lambda: "life 0 has until" in (place / f"shoal-{only}{ALONE}.out").read_text()
+    )
     cluster.run("scancel", "--signal=USR1", job, check=True)  # to the steps: Ray takes no notice
     time.sleep(1)
     urgent = cluster.sbatch(
         "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
         cwd=place,
     )  # fmt: skip
-    eventually(lambda: cluster.job(job)["Restarts"] == "1")
+    cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
     assert cluster.wait(urgent)["JobState"] == "COMPLETED"
     fields, said = cluster.wait(job), errors.read_text()
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), said
@@ -227,14 +228,3 @@ def test_a_worker_killed_for_its_memory_is_told(cluster: Any, place: Path) -> No
     assert errors.count(line) == 1
     assert line in (place / f"runs/x/slurm/{job}/node-{host}.log").read_text()
     assert fields["JobState"] == "COMPLETED"
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(FileNotFoundError):
-            if holds():
-                return
-        assert time.monotonic() < deadline, holds
-        time.sleep(0.3)

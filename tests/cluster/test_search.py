@@ -10,7 +10,6 @@ import sysconfig
 import time
 import venv
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "2:0")
     assert "--trials" in (home / f"shoal-{wrong}.err").read_text()
     log = home / f"shoal-{long}.err"
-    eventually(lambda: "cluster of 2 of 2 nodes up" in log.read_text())
+    cluster.eventually(lambda: "cluster of 2 of 2 nodes up" in log.read_text())
     cluster.run("scancel", long, check=True)
     assert cluster.wait(long)["JobState"] == "CANCELLED"
 
@@ -106,16 +105,16 @@ def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) 
         "--out", "runs/mended", cwd=home,
     )  # fmt: skip
     log = home / f"shoal-{job}.err"
-    eventually(lambda: "cluster of 3 of 3 nodes up" in log.read_text())
+    cluster.eventually(lambda: "cluster of 3 of 3 nodes up" in log.read_text())
     parts = home / "runs/mended"
     _, one, other = cluster.nodes(job)
-    eventually(lambda: {one, other} <= nodes_so_far(parts))
+    cluster.eventually(lambda: {one, other} <= nodes_so_far(parts))
     (raylet,) = [p for p, line in cluster.processes(one).items() if "raylet/raylet" in line]
     os.kill(raylet, signal.SIGKILL)
-    eventually(lambda: f"{one} left: it is started again" in log.read_text())
+    cluster.eventually(lambda: f"{one} left: it is started again" in log.read_text())
     cluster.link(other, "down")
     try:
-        eventually(lambda: f"Ray lost {other}" in log.read_text())
+        cluster.eventually(lambda: f"Ray lost {other}" in log.read_text())
         while cluster.job(job)["JobState"] == "RUNNING":
             time.sleep(0.3)
     finally:
@@ -138,11 +137,11 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     )  # fmt: skip
     log = home / f"shoal-{job}.err"
     folder = home / "runs/again"
-    eventually(lambda: len(nodes_so_far(folder)) > 0)
+    cluster.eventually(lambda: len(nodes_so_far(folder)) > 0)
     head = cluster.nodes(job)[0]
     (gcs,) = [p for p, line in cluster.processes(head).items() if "gcs/gcs_server" in line]
     os.kill(gcs, signal.SIGKILL)
-    eventually(lambda: "is back in the queue" in log.read_text())
+    cluster.eventually(lambda: "is back in the queue" in log.read_text())
     assert f"Ray's head on {head} ended" in log.read_text()
     fields = cluster.wait(job)
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), log.read_text()
@@ -158,13 +157,13 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
         "--out", "runs/cut", cwd=home,
     )  # fmt: skip
     folder = home / "runs/cut"
-    eventually(lambda: len(nodes_so_far(folder)) == 2)
+    cluster.eventually(lambda: len(nodes_so_far(folder)) == 2)
     batch_host, other = cluster.nodes(job)
     cluster.power_off(batch_host)
     try:
         asked = "the batch host is lost: asking SLURM"
         log = folder / f"slurm/{job}/node-{other}.log"
-        eventually(lambda: asked in log.read_text(), seconds=60)
+        cluster.eventually(lambda: asked in log.read_text(), seconds=60)
         assert cluster.job(job)["Restarts"] == "1"
         cluster.wait(job, "RUNNING")
         assert batch_host not in cluster.nodes(job)
@@ -186,14 +185,3 @@ def nodes_so_far(folder: Path) -> set[str]:
         return set(search.load(folder).trials["node"])
     except search.SearchError:
         return set()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(FileNotFoundError):
-            if holds():
-                return
-        assert time.monotonic() < deadline, holds
-        time.sleep(0.3)
