@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-ENTRIES = {"parts", "packs", "problem.py", "environment.json", "trials.parquet", "curves.parquet"}
+ENTRIES = {
+    "parts", "packs", "problem.py", "environment.json", "trials.parquet", "curves.parquet",
+    "digests.json",
+}  # fmt: skip
 """What a new run folder holds besides ``search.toml``, by which it is known."""
 
 
