@@ -29,21 +29,29 @@ import hosts  # noqa: E402  # they lie beside this script
 import three_hosts  # noqa: E402
 from kit import Trial, Witness, undisturbed  # noqa: E402
 
-SEARCH = (
-    "cubic-sine", "--trials", "480", "--steps", "5000", "--pack", "16", "--round", "96",
-    "--report", "2000", "--seed", "3", "--sampler", "random",
-)  # fmt: skip
+
+def search_of(fault: str) -> tuple[str, ...]:
+    """What is searched: half a minute's work of two cores, and where a life has to come to its
+    limit, which SLURM counts in minutes, eight times as much."""
+    steps = "40000" if fault == "time-limit" else "5000"
+    return (
+        "cubic-sine", "--trials", "480", "--steps", steps, "--pack", "16", "--round", "96",
+        "--report", "2000", "--seed", "3", "--sampler", "random",
+    )  # fmt: skip
 
 
 class Job:
     """A search as a batch job, and what can be done to it."""
 
-    def __init__(self, cluster: Any, trial: Trial, chance: random.Random, flags: list[str]) -> None:
+    def __init__(
+        self, cluster: Any, trial: Trial, chance: random.Random, flags: list[str],
+        words: tuple[str, ...],
+    ) -> None:  # fmt: skip
         self._cluster, self._chance = cluster, chance
         self.trial = trial
         shutil.copytree(ROOT / "slurm", trial.folder / "slurm", dirs_exist_ok=True)
         self.id = cluster.sbatch(
-            *flags, "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", *SEARCH,
+            *flags, "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", *words,
             "--checkpoint", "1s", "--quiet", "--out", "out", cwd=trial.folder,
         )  # fmt: skip
 
@@ -175,7 +183,7 @@ def harass(cluster: Any, folder: Path, name: str, seed: str, most: int, whole: P
     trial = Trial(folder)
     struck = 0
     with Witness(trial.out) as witness:
-        job = Job(cluster, trial, chance, flags)
+        job = Job(cluster, trial, chance, flags, search_of(name))
         while struck < most and job.await_work():
             time.sleep(chance.uniform(0, longest))
             if not job.over and strike(job):
@@ -206,7 +214,7 @@ def main() -> int:
     try:
         cluster = hosts.Cluster(facts)
         (cluster.shared / "whole").mkdir()
-        whole, seconds, _ = undisturbed(cluster.shared / "whole", SEARCH)
+        whole, seconds, _ = undisturbed(cluster.shared / "whole", search_of(asked.fault))
         print(f"undisturbed, on this machine: {seconds:.1f} s", flush=True)
         struck = jobs = 0
         began = time.monotonic()
