@@ -62,12 +62,12 @@ class Lock:
         self._thread.start()
 
     @classmethod
-    def take(cls, folder: Path, say: Callable[[str], None], watch: float = WATCH_SECONDS) -> Lock:
+    def take(cls, folder: Path, say: Callable[[str], None], watch: float | None = None) -> Lock:
         """Become the writer of a run folder.
 
         Args:
             say: told where this takes longer, since the last writer may be alive.
-            watch: seconds for which its number must stay the same.
+            watch: seconds for which its number must stay the same; WATCH_SECONDS if absent.
 
         Raises:
             BadInput: another process is writing.
@@ -85,7 +85,7 @@ class Lock:
             while not number:
                 last = _last(locks)
                 if last is not None:
-                    _await_death(last, folder, say, watch)
+                    _await_death(last, folder, say, WATCH_SECONDS if watch is None else watch)
                 wanted = 1 if last is None else int(last.name) + 1
                 with suppress(FileNotFoundError):  # somebody quicker has tidied up
                     beside.mkdir()

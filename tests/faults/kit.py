@@ -179,11 +179,14 @@ class Trial:
             time.sleep(0.1)
 
 
-def undisturbed(folder: Path, words: Sequence[str] = SEARCH) -> tuple[Path, float, float]:
-    """Run the search in one go, on Ray; return its run folder, its seconds, its driver's MiB."""
+def undisturbed(
+    folder: Path, words: Sequence[str] = SEARCH, engine: str = "ray"
+) -> tuple[Path, float, float]:
+    """Run the search in one go; return its run folder, its seconds, its driver's MiB."""
     trial = Trial(folder, words)
     began = time.monotonic()
-    process = trial.start("--engine", "ray", "--workers", "2")
+    workers = ("--workers", "2") if engine == "ray" else ()
+    process = trial.start("--engine", engine, *workers)
     while process.poll() is None:
         trial.measure()
         time.sleep(0.02)

@@ -30,7 +30,7 @@ def campaign() -> ModuleType:
 @pytest.fixture(scope="module")
 def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The undisturbed search."""
-    folder: Path = campaign.undisturbed(tmp_path_factory.mktemp("whole"))[0]
+    folder: Path = campaign.undisturbed(tmp_path_factory.mktemp("whole"), engine="inline")[0]
     return folder
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,36 +109,3 @@ def keep_rows(
         chosen = pa.array(trials.index.isin(rows.index))
         writer.add(f"r{round_:06d}-p{pack:06d}", part_of(whole, chosen))
     writer.close()
-
-
-def test_a_driver_killed_at_any_moment_goes_on_to_the_same_table(
-    tmp_path: Path, same_table: Same, reference: Callable[[str], Path]
-) -> None:
-    """``kill -9`` of the driver again and again: the same command ends with the same table."""
-    out = tmp_path / "killed"
-    reference("tpe")  # its time is not to be counted
-    call = f"import search; search.run(**{arguments('tpe')!r}, out={str(out)!r}, engine='inline')"
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen([sys.executable, "-c", call], stderr=subprocess.PIPE)
-        deadline, before = time.monotonic() + 60, parts(out)
-        while process.poll() is None and time.monotonic() < deadline:
-            if parts(out) >= before + 5:
-                os.kill(process.pid, signal.SIGKILL)
-                kills += 1
-                break
-            time.sleep(0.005)
-        _, errors = process.communicate()
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, errors.decode()
-    assert kills >= 2
-    same_table(reference("tpe"), out)
-
-
-def parts(out: Path) -> int:
-    """Number of packs whose rows are in the run folder."""
-    if not (out / "search.toml").exists():
-        return 0
-    trials = search.load(out).trials
-    return len(trials.groupby(["round", "pack"]))

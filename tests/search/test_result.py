@@ -130,7 +130,7 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
     begun = search.run(problem, trials=4, steps=4, out=tmp_path / "other", engine="inline")
     assert begun.states()["failed"] == 0
     from search.api import prepare
-    from search.driver import run_prepared
+    from search.execution import run_prepared
     from search.means import Means
     from search.progress import Silent
 
@@ -153,7 +153,7 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
 def test_a_search_in_which_nothing_works_ends_with_the_error(tmp_path: Path) -> None:
     """Where every pack fails the search ends early with that error, and can be run again."""
     problem, flag = failing(tmp_path, least=1)
-    from search.driver import run_prepared
+    from search.execution import run_prepared
     from search.means import Means
     from search.preparation import prepare
     from search.progress import Silent
