@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -24,6 +25,10 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"lanes   {counts}")
+    left = result.lanes - len(result.trials)
+    if left:
+        again = f"shoal run --out {shlex.quote(str(result.path))} goes on"
+        lines.append(f"left    {left:,} of {result.lanes:,} lanes; {again}")
     wall = sum(report.seconds.values())
     spent = [
         f"{name} {seconds:.1f} s ({seconds / wall:.0%})"
@@ -49,6 +54,7 @@ def summary_json(result: Result, report: Report) -> str:
             "states": result.states(),
             "engine": report.engine,
             "fresh": report.fresh,
+            "left": result.lanes - len(result.trials),
             "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
             "notes": report.notes,
         },

@@ -136,6 +136,10 @@ def test_a_time_budget_ends_in_time_with_what_there_is(
     assert time.monotonic() - began < 6
     assert len(result.trials) < 12
     assert list((tmp_path / "out/packs").glob("*.pt"))
+    process = begun(tmp_path, "--engine", "inline", "--time-budget", "1s")
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "of 12 lanes; shoal run --out out goes on\n" in said
     search.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
     often = {**SLOW, "trials": 120, "steps": 4000, "checkpoint": None, "time_budget": "4s"}
