@@ -117,12 +117,14 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
     """
     with _temp(short=address is None) as temp, _environment(temp if address is None else None):
         import ray
+        from ray._private import utils
         from ray._raylet import (  # type: ignore[attr-defined]  # compiled
             AuthenticationTokenLoader,
             Config,
         )
 
         ours = not ray.is_initialized()
+        sets_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _leave_signals
         if ours:  # Ray reads these once, when it is imported; it may have been, long ago
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
@@ -145,11 +147,18 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
                 )
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
+        finally:
+            utils.set_sigterm_handler = sets_handler
         try:
             yield Cluster(own=ours and address is None, temp=temp)
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _leave_signals(handler: object) -> None:
+    """In place of Ray's own: its handler of SIGTERM raises wherever the main thread happens to be,
+    inside a lock of ``logging``, say, which is never released then. Ours only notes the signal."""
 
 
 def _short(error: Exception) -> str:

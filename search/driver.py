@@ -129,9 +129,9 @@ class Driver:
         means = self._means
         workers = means.workers or self._gpus or cores()
         with connected(means.ray_address, workers, self._gpus) as cluster:
+            self.listen()  # Ray has set a handler of its own
             from search.tuning import run_on_ray
 
-            self.listen()  # Ray has set a handler of its own
             if means.ray_address is not None:
                 self.recipe = replace(self.recipe, gpu=cluster.slots(gpu=True) > 0)
             limit = means.workers if means.ray_address is not None else workers

@@ -13,6 +13,8 @@ Each message is one line: what is wrong, what is allowed, what to type.
 
 from __future__ import annotations
 
+import signal
+
 
 class SearchError(Exception):
     """Root of the errors of `search`."""
@@ -43,9 +45,11 @@ class EngineError(SearchError):
 
 
 class Interrupted(SearchError):
-    """Ctrl-C, or told to end; what is done stays."""
+    """Ctrl-C, or told to end by SIGTERM; what is done stays."""
 
-    exit_code = 130
+    def __init__(self, message: str, by: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = 143 if by is not None and signal.SIGTERM in by.args else 130
 
 
 class Suspended(SearchError):

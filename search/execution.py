@@ -41,8 +41,8 @@ def run_prepared(
         command = f"shoal run --out {shlex.quote(str(folder.path))}"
         try:
             report = Driver(prepared, writer, means, progress, began).run()
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {command} goes on") from None
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"interrupted; {command} goes on", by=error) from None
         _end_early(report, command)
     return folder, report
 

@@ -23,6 +23,9 @@ from search.sampler import RoundSampler
 from search.space import Value
 from trainable.lanes import Lanes
 
+STOP_SECONDS = 10.0
+"""How long an ask may take to notice that it is to stop; its thread ends with the process."""
+
 
 class Rounds:
     """The source of packs, and the memory of what came of them. Safe to use from two threads."""
@@ -61,7 +64,7 @@ class Rounds:
         with self._changed:
             self._changed.notify_all()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
 
     def halt(self) -> None:
         """Ask no more and hand out no more; what is out may still come back."""

@@ -124,7 +124,7 @@ def listen_early() -> None:
     """Before a search has begun: SIGTERM ends as Ctrl-C does, and SIGUSR1 has come in vain."""
 
     def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.SIGTERM)
 
     def suspend(number: int, frame: object) -> None:
         raise Suspended("told to save before anything had begun", gained=False)

@@ -106,6 +106,16 @@ def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: 
     same_table(whole, tmp_path / "out")
 
 
+def test_sigterm_while_ray_starts_is_heard(tmp_path: Path) -> None:
+    """Ray sets a handler of its own meanwhile, which would end the search without a word, or leave
+    it hanging in a lock."""
+    process = begun(tmp_path, "--engine", "ray", "--workers", "2")  # Ray takes some seconds
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert errors.splitlines()[-1].endswith("shoal run --out out goes on")
+
+
 def await_checkpoint(folder: Path) -> None:
     """Wait until a pack is being fitted."""
     deadline = time.monotonic() + 60
