@@ -153,7 +153,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
     """A surviving agent asks for it; the next life, on the other nodes, does what is left."""
     job = cluster.sbatch(
         "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "640", "--pack", "16", "--round", "128", "--quiet",
+        "run", "--trials", "1024", "--pack", "16", "--round", "128", "--quiet",
         "--out", "runs/cut", cwd=home,
     )  # fmt: skip
     folder = home / "runs/cut"

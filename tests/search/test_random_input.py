@@ -113,7 +113,8 @@ def test_no_command_line_gives_a_traceback(
         out, err = capfd.readouterr()
         assert "Traceback" not in err
         if ended.value.code == 0:
-            assert out.startswith("best ")
+            # a budget counts from the start of the process, which here has run for long
+            assert out.startswith("best ") or "--time-budget" in words
         else:
             assert err.startswith("shoal: ")
             assert err.count("\n") == 1
