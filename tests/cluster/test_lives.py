@@ -145,10 +145,7 @@ def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
     assert "time limit: saved; job" in errors.read_text()
     cluster.wait(job, "RUNNING")
     cluster.eventually(lambda: errors.read_text().count("2 of 2 nodes up") == 2)
-    urgent = cluster.sbatch(
-        "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
-        cwd=home,
-    )  # fmt: skip
+    urgent = take_all_nodes(cluster, home)
     cluster.eventually(lambda: cluster.job(job)["Restarts"] == "2")
     assert cluster.wait(urgent)["JobState"] == "COMPLETED"
     fields = cluster.wait(job)
@@ -180,10 +177,7 @@ def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     )
     cluster.run("scancel", "--signal=USR1", job, check=True)  # to the steps: Ray takes no notice
     time.sleep(1)
-    urgent = cluster.sbatch(
-        "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
-        cwd=place,
-    )  # fmt: skip
+    urgent = take_all_nodes(cluster, place)
     cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
     assert cluster.wait(urgent)["JobState"] == "COMPLETED"
     fields, said = cluster.wait(job), errors.read_text()
@@ -194,6 +188,15 @@ def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     told = (place / f"shoal-{only}{ALONE}.err").read_text()
     assert "preempted: saved; SLURM does not requeue it" in told
     assert "waiting for SLURM to end it" in told
+
+
+def take_all_nodes(cluster: Any, place: Path) -> str:
+    """Submit a job that preempts those of partition low; return its id."""
+    job: str = cluster.sbatch(
+        "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
+        cwd=place,
+    )  # fmt: skip
+    return job
 
 
 HUNGRY = """
