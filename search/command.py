@@ -83,6 +83,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @_setting("--round", int, "Trials asked of the sampler at once.  [trials / 8]")
 @_setting("--pack", int, "Lanes that one device runs together.  [from trials]")
 @_setting("--block", int, "Lanes in one tensor operation.  [from the device]")
+@_setting("--program", str, "auto, eager or compiled (as machine code).  [auto]")
 @_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
 @click.option(
     "--config",

@@ -32,6 +32,8 @@ def run_prepared(
     with ExitStack() as stack:
         stack.callback(progress.end)
         folder = prepared.folder or create(out, prepared.request, prepared.source)
+        for note in prepared.notes:
+            progress.say(note)
         writer = Writer(folder, progress.say)
         stack.callback(writer.close)
         now = environment.entry()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import trainable
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
 from search.placing import reserved
 from search.request import Request, check_numbers
+from search.running import choose, power_of_two
 from search.space import Dimension, Space, parse
 
 DEFAULTS: Mapping[str, Any] = {
@@ -25,14 +25,14 @@ DEFAULTS: Mapping[str, Any] = {
     "replicates": 1,
     "steps": 2000,
     "seed": 0,
-    "program": "eager",
+    "program": "auto",
     "diverge_factor": 1000.0,
 }
 
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "halved")
+WRITTEN = ("format", "source", "unroll", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 ROUNDS = 8
@@ -40,13 +40,6 @@ ROUNDS = 8
 
 LEAST_ROUND = 16
 LEAST_PACK, MOST_PACK = 64, 4096
-
-BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Bytes of the largest tensor of a block: half of a core's second-level cache of 1 MiB (a block of
-64 lanes of the default problem; beyond it a step costs up to three times as much), and on a GPU
-enough to fill it."""
-
-MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
 
 HUGE = sys.float_info.max
 
@@ -61,6 +54,7 @@ class Prepared:
     Attributes:
         folder: the run folder of a search that goes on, or None for a new one.
         defaults: values of the hyperparameters that are not in the space.
+        notes: what the user should know of the choices made.
     """
 
     request: Request
@@ -68,6 +62,7 @@ class Prepared:
     defaults: dict[str, float]
     shape_names: tuple[str, ...]
     folder: RunFolder | None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
@@ -84,6 +79,8 @@ def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
         raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
     asked = {key: value for key, value in asked.items() if key not in WRITTEN}
     check_numbers(dict(asked))
+    if asked.get("program") == "auto":
+        del asked["program"]
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out))
@@ -244,8 +241,14 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         for i in range(max((len(values) for values in numbers.values()), default=1))
     ]
     checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    sizes = _sizes(asked, checked.lane_bytes, device)
+    report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
+    sizes = _sizes(asked)
+    programs = math.prod(space[name].count for name in shape_names)
+    running = choose(
+        asked["program"], asked.get("block"), checked.work, programs=programs,
+        lanes=asked["trials"] * asked["replicates"], steps=asked["steps"], report=report,
+        pack=sizes["pack"],
+    )  # fmt: skip
     request = Request(
         problem=asked["problem"],
         source=source.sha256,
@@ -254,31 +257,29 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         trials=asked["trials"],
         replicates=asked["replicates"],
         steps=asked["steps"],
-        report=min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"]),
+        report=report,
         seed=asked["seed"],
-        program=asked["program"],
         diverge_factor=float(asked["diverge_factor"]),
+        program=running.program,
+        block=running.block,
+        unroll=running.unroll,
         **sizes,
     )
     return Prepared(
-        request=request, source=source, defaults=defaults, shape_names=shape_names, folder=None
+        request=request,
+        source=source,
+        defaults=defaults,
+        shape_names=shape_names,
+        folder=None,
+        notes=running.notes,
     )
 
 
-def _sizes(asked: Mapping[str, Any], lane_bytes: int, device: str) -> dict[str, Any]:
-    """Round, pack and block: from the arguments and the kind of device alone."""
+def _sizes(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Round and pack, from the arguments alone."""
     trials, replicates = asked["trials"], asked["replicates"]
     round_ = min(trials, asked.get("round", max(LEAST_ROUND, -(-trials // ROUNDS))))
     pack = asked.get("pack")
     if pack is None:
-        pack = min(MOST_PACK, max(LEAST_PACK, _power_of_two(trials * replicates // 32)))
-    pack = min(pack, round_ * replicates)
-    block = asked.get("block")
-    if block is None:
-        block = min(MOST_BLOCK[device], max(1, _power_of_two(BLOCK_BYTES[device] // lane_bytes)))
-    return {"round": round_, "pack": pack, "block": min(block, pack)}
-
-
-def _power_of_two(number: int) -> int:
-    """The largest power of two that is not above `number` (0 for 0)."""
-    return 1 << (number.bit_length() - 1) if number > 0 else 0
+        pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))
+    return {"round": round_, "pack": min(pack, round_ * replicates)}

@@ -11,8 +11,11 @@ from typing import Any
 from search.errors import BadInput
 from search.space import Space, parse
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's form; a folder of another one is refused."""
+
+PROGRAMS = ("auto", "eager", "compiled")
+"""How a step is run; ``auto`` is resolved before a search begins."""
 
 SAMPLERS = ("tpe", "qmc", "random")
 
@@ -24,7 +27,10 @@ MOST_FACTOR = 1e300
 MOST_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
 
-LEAST = {"trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1}
+LEAST = {
+    "trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1,
+    "unroll": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,7 @@ class Request:
         steps: updates of each lane; report: updates between two reporting steps.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
+        program: ``eager`` or ``compiled``; unroll: updates in one call of it.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
@@ -54,6 +61,7 @@ class Request:
     pack: int
     block: int
     program: str
+    unroll: int
     diverge_factor: float
     halved: tuple[tuple[int, int], ...] = ()
 
@@ -134,5 +142,5 @@ def check_numbers(given: dict[str, Any]) -> None:
         raise BadInput(f"diverge_factor must be at most {MOST_FACTOR}, or inf")
     if given.get("sampler", "tpe") not in SAMPLERS:
         raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
-    if given.get("program", "eager") != "eager":
-        raise BadInput(f"unknown program {given['program']!r}; known: eager")
+    if given.get("program", "auto") not in PROGRAMS:
+        raise BadInput(f"unknown program {given['program']!r}; known: {', '.join(PROGRAMS)}")

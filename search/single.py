@@ -71,9 +71,10 @@ def fit_once(
     torch.set_num_threads(1)
     with torch.no_grad():
         block = Block(program, lane, plan)
+        block.prepare()
         while block.occupied():
-            for step, loss in block.advance() or []:
-                yield f"{step} {loss}"
+            if (reported := block.advance()) is not None:
+                yield f"{int(reported[0])} {float(reported[1])}"
         fitted = block.fitted()
         if fitted.state[0] != 0:
             raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")

@@ -85,6 +85,13 @@ class Dimension:
             raise BadInput(f"{self.name}={self.text}: a value must be a finite number")
 
     @property
+    def count(self) -> float:
+        """How many values it may take; inf for a range of floats."""
+        if self.choices:
+            return len(self.choices)
+        return self.high - self.low + 1 if self.integer else math.inf
+
+    @property
     def fixed(self) -> bool:
         """Whether there is one value only."""
         return len(self.choices) == 1

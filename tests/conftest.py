@@ -47,6 +47,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"measured: {value}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compiled libraries of the tests, apart from the user's; one folder for all processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["SHOAL_CACHE"] = str(shared / "cache")
+
+
 @pytest.fixture
 def shoal(tmp_path: Path) -> Shoal:
     """Run ``shoal`` with arguments in the test's own folder; return what it printed."""

@@ -10,6 +10,7 @@ a block that goes on as if nothing had been.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 
 from trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from trainable.problem import Leaves
-from trainable.program import Program, Values
+from trainable.program import Program, Values, never
 from trainable.rules import State
 
 NO_LANE = -1
@@ -26,9 +27,16 @@ NO_LANE = -1
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
 
+Reported = tuple[torch.Tensor, torch.Tensor]
+"""Steps (int64) and losses (float64) of some lanes."""
+
 _SLOTS = ("lane", "age", "first", "left", "reported")
 _LANES = ("loss", "ended", "steps")
 _DEVICE = ("params", "state", "values")
+
+
+MOST_UNROLL = 10
+"""More makes compiling longer, and the loop no faster (5 to 20 measured)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +53,11 @@ class Plan:
     report: int
     diverge_factor: float
 
-
-def never() -> bool:
-    """No pause."""
-    return False
+    @property
+    def unroll(self) -> int:
+        """Updates that one call of a compiled program does: they end at each reporting step."""
+        beat = math.gcd(self.report, self.steps)
+        return next(n for n in range(min(MOST_UNROLL, beat), 0, -1) if beat % n == 0)
 
 
 class Block:
@@ -73,7 +82,7 @@ class Block:
         self._steps = torch.zeros(n, dtype=torch.int64)
         self._curves: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._lane[: self._next] = torch.arange(self._next)
-        seated = [slot if slot < n else 0 for slot in range(size)]  # padding copies lane 0
+        seated = self._lane.clamp(min=0)  # padding copies lane 0
         self.params, self.state = program.initial(lanes, seated)
         self.values = program.values(lanes, seated)
 
@@ -100,12 +109,16 @@ class Block:
         """Return whether any slot holds a lane."""
         return bool((self._lane != NO_LANE).any())
 
-    def advance(self, pause: Callable[[], bool] = never) -> list[tuple[int, float]] | None:
-        """Run to the next reporting step; return the (step, loss) of each lane there.
+    def prepare(self, stop: Callable[[], bool] = never) -> bool:
+        """Make the program ready for this block; return False where `stop` came first."""
+        return self._program.prepare(self.params, self.state, self.values, stop)
+
+    def advance(self, pause: Callable[[], bool] = never) -> Reported | None:
+        """Run to the next reporting step; return the steps and losses of the lanes there.
 
         Args:
-            pause: asked after each update; where it says so, `advance` returns None at once, and
-                the next call goes on.
+            pause: asked after each chunk of updates; where it says so, `advance` returns None at
+                once, and the next call goes on.
         """
         plan = self._plan
         held = self._lane != NO_LANE
@@ -116,24 +129,23 @@ class Block:
             return None
         self._age += self._left
         self._done = 0
-        reported = self._reported.to("cpu", torch.float64)
-        loss = torch.where(torch.isfinite(reported), reported, torch.inf)
-        self._curves.append((self._lane[held], self._age[held] - 1, loss[held]))
+        loss = _finite(self._reported)
+        steps, losses = self._age[held] - 1, loss[held]
+        self._curves.append((self._lane[held], steps, losses))
 
         diverged = held & self._over(loss)
         complete = held & ~diverged & (self._age == plan.steps)
         if bool(complete.any()):
-            final = self._program.loss(self.params, self.values).to("cpu", torch.float64)
-            final = torch.where(torch.isfinite(final), final, torch.inf)
+            final = _finite(self._program.loss(self.params, self.values))
             diverged |= complete & self._over(final)
             complete &= ~diverged
             self._loss[self._lane[complete]] = final[complete]
-        self._ended[self._lane[diverged]] = DIVERGED
         ended = diverged | complete
-        self._steps[self._lane[ended]] = self._age[ended]
-        result = list(zip((self._age[held] - 1).tolist(), loss[held].tolist(), strict=True))
-        self._refill(ended)
-        return result
+        if bool(ended.any()):
+            self._ended[self._lane[diverged]] = DIVERGED
+            self._steps[self._lane[ended]] = self._age[ended]
+            self._refill(ended)
+        return steps, losses
 
     def fitted(self) -> Fitted:
         """Return what came of all lanes."""
@@ -157,23 +169,27 @@ class Block:
 
     def _update(self, held: torch.Tensor, pause: Callable[[], bool]) -> bool:
         """Do each slot's updates to the reporting step; return False where paused before it."""
-        program, values = self._program, self.values
-        fresh = (self._age == 0) & held
-        longest, shortest = int(self._left.max()), int(self._left.min())
+        program, values, left = self._program, self.values, self._left
+        if self._done == 0:
+            fresh = (self._age == 0) & held
+            if bool(fresh.any()):
+                first = program.loss(self.params, values).to("cpu", torch.float64)
+                self._first = torch.where(fresh, first, self._first)
+        longest = int(left.max())
         while self._done < longest:
-            loss, params, state = program.step(self.params, self.state, values)
-            if self._done == 0 and bool(fresh.any()):
-                self._first = torch.where(fresh, loss.to("cpu", torch.float64), self._first)
-            if self._done < shortest:
+            moving = self._done < left
+            until = int(left[moving].min())
+            seats = None if bool(moving.all()) else moving.to(program.device)
+            while self._done < until:
+                loss, params, state = program.chunk(self.params, self.state, values)
+                if seats is not None:  # some lanes have done their last update: they stand still
+                    loss = torch.where(seats, loss, self._reported.to(program.device))
+                    params = _where(seats, params, self.params)
+                    state = _where(seats, state, self.state)
                 self._reported, self.params, self.state = loss, params, state
-            else:  # some lanes have done their last update: they stand still
-                moving = (self._done < self._left).to(program.device)
-                self._reported = torch.where(moving, loss, self._reported.to(program.device))
-                self.params = _where(moving, params, self.params)
-                self.state = _where(moving, state, self.state)
-            self._done += 1
-            if pause() and self._done < longest:
-                return False
+                self._done += program.unroll
+                if pause() and self._done < longest:
+                    return False
         return True
 
     def _over(self, loss: torch.Tensor) -> torch.Tensor:
@@ -182,20 +198,26 @@ class Block:
         return ~torch.isfinite(loss) | ~torch.isfinite(self._first) | (loss > limit)
 
     def _refill(self, ended: torch.Tensor) -> None:
-        free = torch.nonzero(ended).flatten().tolist()
-        coming = list(range(self._next, min(self._next + len(free), len(self._lanes))))
+        free = torch.nonzero(ended).flatten()
+        coming = torch.arange(self._next, min(self._next + len(free), len(self._lanes)))
         self._next += len(coming)
         self._lane[ended] = NO_LANE
-        self._age[self._lane == NO_LANE] = 0
-        if not coming:
+        self._age[ended] = 0
+        if not len(coming):
             return
-        slots = torch.tensor(free[: len(coming)])
-        self._lane[slots] = torch.tensor(coming)
+        slots = free[: len(coming)]
+        self._lane[slots] = coming
         seats = slots.to(self._program.device)
         params, state = self._program.initial(self._lanes, coming)
         self.params = _put(self.params, seats, params)
         self.state = _put(self.state, seats, state)
         self.values = _put(self.values, seats, self._program.values(self._lanes, coming))
+
+
+def _finite(losses: torch.Tensor) -> torch.Tensor:
+    """The losses on the CPU in float64, +inf where they are not finite."""
+    losses = losses.to("cpu", torch.float64)
+    return torch.where(torch.isfinite(losses), losses, torch.inf)
 
 
 def _where(moving: torch.Tensor, new: Leaves, old: Leaves) -> Leaves:

@@ -21,6 +21,7 @@ from trainable.errors import ContractError, explained
 from trainable.lanes import Lanes
 from trainable.problem import Leaves, hyperparameters, leaves, like, names
 from trainable.program import Program
+from trainable.tracing import Work
 from trainable.values import cast, describe, kind, same, structure, tensors
 
 GRADIENT_TOLERANCE = 1e-4
@@ -35,10 +36,10 @@ class Checked:
     """What the trial told about a problem.
 
     Attributes:
-        lane_bytes: bytes of the largest tensor that one step makes for one lane.
+        work: what one update of one lane does, at the most over all shapes and rules tried.
     """
 
-    lane_bytes: int
+    work: Work
 
 
 def check(
@@ -57,16 +58,16 @@ def check(
     Raises:
         ContractError: it does not; the message is one line.
     """
-    widest = 0
+    work = Work()
     for shape in shapes:
         trial = _Trial(problem, dict(shape))
         for point in points:
             trial.one_lane(point)
         for rule in rules:
-            widest = max(widest, trial.stacked(rule, points))
+            work = work.most(trial.stacked(rule, points))
         for point in points:
             trial.gradient(point)
-    return Checked(lane_bytes=widest)
+    return Checked(work=work)
 
 
 class _Trial:
@@ -231,8 +232,8 @@ class _Trial:
                     f"{float(t.flatten()[worst]):.6g} by autograd",
                 )
 
-    def stacked(self, rule: str, points: Sequence[Mapping[str, float]]) -> int:
-        """Run several lanes under vmap and traced; return the bytes of a lane's largest tensor.
+    def stacked(self, rule: str, points: Sequence[Mapping[str, float]]) -> Work:
+        """Run several lanes under vmap and traced; return what a lane's update does.
 
         Two steps, since after one the rule's state and the parameters are still as they began.
         """
@@ -242,14 +243,16 @@ class _Trial:
             self.cls, rule=rule, shape=self.shape, defaults={}, block=LANES, device="cpu"
         )
         with torch.no_grad():
-            params, state = program.initial(lanes, range(LANES))
-            values = program.values(lanes, range(LANES))
+            which = torch.arange(LANES)
+            params, state = program.initial(lanes, which)
+            values = program.values(lanes, which)
             leaf_names = [f"parameter {name}" for name in names(self.initial(points[0]))]
             apart = [
                 tuple(tuple(t[lane] for t in part) for part in (params, state, values))
                 for lane in range(LANES)
             ]
-            routes = (program.stacked_step, program.step)
+            self.guard(method, partial(program.prepare, params, state, values))
+            routes = (program.stacked_step, program.chunk)
             reached = [(params, state)] * 2
             for _ in range(2):
                 results = [
@@ -264,7 +267,7 @@ class _Trial:
                         self.alike("the loss", loss, many_losses[lane])
                         for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
                             self.alike(name, one, many[lane])
-        return program.lane_bytes()
+        return program.work
 
     def alike(self, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
         """Compare what a lane gives alone and among others, up to rounding."""

@@ -3,7 +3,8 @@
 TrainableError
 ├── SourceError      the problem cannot be found or loaded
 ├── ContractError    it was loaded, and breaks the contract of `trainable.problem`
-└── CheckpointError  a checkpoint of a pack cannot be read or written
+├── CheckpointError  a checkpoint of a pack cannot be read or written
+└── CompileError     there is no compiler, or it does not take the program
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class ContractError(TrainableError):
 
 class CheckpointError(TrainableError):
     """A checkpoint of a pack cannot be read or written."""
+
+
+class CompileError(TrainableError):
+    """There is no compiler, no place for what it makes, or it does not take the program."""
 
 
 def one_line(error: BaseException) -> str:

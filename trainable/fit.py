@@ -8,7 +8,7 @@ import torch
 
 from trainable.block import Block, Plan, Snapshot
 from trainable.lanes import Fitted, Lanes
-from trainable.program import Program
+from trainable.program import Program, never
 
 
 class Keeper(Protocol):
@@ -18,7 +18,7 @@ class Keeper(Protocol):
         """Return the snapshot to go on from, if there is one."""
 
     def due(self) -> bool:
-        """Whether a snapshot is to be kept now; asked after each update."""
+        """Whether a snapshot is to be kept now; asked after each chunk of updates."""
 
     def keep(self, snapshot: Snapshot) -> None:
         """Keep a snapshot."""
@@ -36,6 +36,8 @@ def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None
     """
     with torch.no_grad():
         block = Block(program, lanes, plan)
+        if not block.prepare(never if keeper is None else keeper.stopped):
+            return None
         if keeper is None:
             while block.occupied():
                 block.advance()

@@ -5,28 +5,41 @@
     state   the rule's state, each of shape (B, *leaf)
     values  the hyperparameters, each of shape (B,)
 
-``torch.vmap`` stacks the step; tracing it once into plain tensor operations leaves out vmap's own
-cost at every step (a fifth of the time at 64 lanes of the default problem on a CPU).
+``torch.vmap`` stacks the step; a trace of it is run operation by operation (eager), or as machine
+code (compiled), which keeps a lane's residuals in registers instead of writing each to memory.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from trainable.errors import CompileError
 from trainable.lanes import Lanes
+from trainable.library import Library, Run
 from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
+from trainable.tracing import Tensors, Work, traced, work_of
+from trainable.values import tensors
 
 Values = tuple[torch.Tensor, ...]
 Stepped = tuple[torch.Tensor, Leaves, State]
 
 
+def never() -> bool:
+    """No stop."""
+    return False
+
+
 class Program:
-    """A problem and a rule, ready to run blocks of `block` lanes on `device`."""
+    """A problem and a rule, ready to run blocks of `block` lanes on `device`.
+
+    Attributes:
+        unroll: updates that one call of `chunk` does.
+    """
 
     def __init__(
         self,
@@ -37,14 +50,17 @@ class Program:
         defaults: dict[str, float],
         block: int,
         device: str,
+        compiled: bool = False,
+        unroll: int = 1,
     ) -> None:
         """Build the program.
 
         Args:
             shape: the constructor's arguments (the shape hyperparameters but for the rule).
             defaults: values of the hyperparameters that lanes do not bring.
+            compiled: run it as machine code, where it can be had; else operation by operation.
         """
-        self.block = block
+        self.block, self.unroll = block, unroll
         self.device = torch.device(device)
         self.rule: Rule = RULES[rule]
         self.declared: Hyperparameters = hyperparameters(problem)
@@ -54,8 +70,12 @@ class Program:
         self._defaults = defaults
         self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
         self._started: dict[int, Leaves] = {}
-        self._steps: torch.fx.GraphModule | None = None
-        self._losses: torch.fx.GraphModule | None = None
+        self._compiled = compiled and self.device.type == "cpu"
+        self._chunk: Run | None = None
+        self._loss: Run | None = None
+        self._work: Work | None = None
+        self._notes: list[str] = []
+        self._preparing = 0.0  # seconds
 
     @property
     def dtype(self) -> torch.dtype:
@@ -63,72 +83,124 @@ class Program:
         return leaves(self._like)[0].dtype
 
     @property
+    def work(self) -> Work:
+        """What one chunk does for a lane; `prepare` must have run."""
+        assert self._work is not None, "prepare() comes first"
+        return self._work
+
+    @property
     def _like(self) -> Params:
         assert self._pattern is not None, "initial() comes first"
         return self._pattern
 
-    def values(self, lanes: Lanes, which: Sequence[int]) -> Values:
-        """Return the hyperparameters of the lanes at `which`, each of shape (len(which),)."""
+    def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
+        """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
         found = []
         for name in self._names:
             column = lanes.values.get(name)
             if column is None:
-                value = torch.full((len(which),), self._defaults[name], dtype=torch.float64)
+                value = torch.full(which.shape, self._defaults[name], dtype=torch.float64)
             else:
-                value = column[list(which)]
+                value = column[which]
             found.append(value.to(self.dtype).to(self.device))
         return tuple(found)
 
-    def initial(self, lanes: Lanes, which: Sequence[int]) -> tuple[Leaves, State]:
-        """Return the initial parameters and rule states of the lanes at `which`."""
-        rows = [self._initial(lanes, lane) for lane in which]
-        params = tuple(torch.stack(column).to(self.device) for column in zip(*rows, strict=True))
-        return params, torch.vmap(self.rule.init)(params)
+    def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
+        """Return the initial parameters and rule states of the lanes at `which` (int64)."""
+        if self.declared.initial:
+            rows = [self._initial(lanes, lane) for lane in which.tolist()]
+            seats = torch.arange(len(rows))
+        else:  # a search has few seeds: as many as replicates
+            seeds, seats = torch.unique(lanes.seed[which], return_inverse=True)
+            rows = [self._of_seed(seed) for seed in seeds.tolist()]
+        stacked = [torch.stack(column)[seats] for column in zip(*rows, strict=True)]
+        params = tuple(leaf.to(self.device) for leaf in stacked)
+        state = torch.vmap(self.rule.init)(params)
+        return params, tuple(leaf.contiguous() for leaf in state)
 
-    def step(self, params: Leaves, state: State, values: Values) -> Stepped:
-        """Return the losses (B,) of `params`, and what one update makes of params and state."""
-        if self._steps is None:
-            self._steps = _traced(self.stacked_step, params, state, values)
-        stepped: Stepped = self._steps(params, state, values)
-        return stepped
+    def prepare(
+        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
+    ) -> bool:
+        """Trace it, and compile it where that is wanted; return False where `stop` came first.
+
+        It is done once; the tensors given stand for all others of their shapes. A program that
+        cannot be compiled runs as it is, and `told` says why.
+        """
+        if self._chunk is not None:
+            return True
+        began = time.perf_counter()
+        try:
+            return self._prepare(params, state, values, stop)
+        finally:
+            self._preparing += time.perf_counter() - began
+
+    def told(self) -> tuple[list[str], float]:
+        """Return what the user should know, and the seconds that `prepare` took; each once."""
+        told, self._notes, self._preparing = (self._notes, self._preparing), [], 0.0
+        return told
+
+    def _prepare(
+        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
+    ) -> bool:
+        data = tensors(self._data)
+        parts = ((params, state, values, data), (params, values, data))
+        arguments = [[tensor for part in each for tensor in part] for each in parts]
+        self._counts = (len(params), len(state), len(values))
+        functions = (self._flat_chunk, self._flat_loss)
+        graphs = [traced(f, given) for f, given in zip(functions, arguments, strict=True)]
+        self._work = work_of(graphs[0], self.block)
+        runs: list[Run] = [_interpreted(graph) for graph in graphs]
+        if self._compiled:
+            try:
+                libraries = [Library(g, a) for g, a in zip(graphs, arguments, strict=True)]
+                if not all(library.make(stop) for library in libraries):
+                    return False
+                runs = [library.load() for library in libraries]
+            except CompileError as error:
+                self._compiled = False
+                self._notes.append(f"{error}; it runs uncompiled, which is slower")
+        self._chunk, self._loss = runs
+        return True
+
+    def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
+        """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
+        them make of params and state."""
+        assert self._chunk is not None, "prepare() comes first"
+        loss, *moved = self._chunk([*params, *state, *values, *tensors(self._data)])
+        return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
     def loss(self, params: Leaves, values: Values) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
-        if self._losses is None:
-            self._losses = _traced(self._stacked_loss, params, values)
-        losses: torch.Tensor = self._losses(params, values)
-        return losses
+        assert self._loss is not None, "prepare() comes first"
+        return self._loss([*params, *values, *tensors(self._data)])[0]
 
-    def lane_bytes(self) -> int:
-        """Return the bytes, for one lane, of the largest tensor that a step makes.
+    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
+        p, s, v = self._counts
+        params, state, values = flat[:p], flat[p : p + s], flat[p + s : p + s + v]
+        data = _rebuilt(self._data, flat[p + s + v :])
+        for _ in range(self.unroll):
+            loss, params, state = self.stacked_step(params, state, values, data)
+        return (loss, *params, *state)
 
-        `step` must have run, since it is read from its trace.
-        """
-        assert self._steps is not None
-        made = [
-            node.meta["val"]
-            for node in self._steps.graph.nodes
-            if node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
-        ]
-        largest = max((t.numel() * t.element_size() for t in made), default=1)
-        return max(1, largest // self.block)
+    def _flat_loss(self, *flat: torch.Tensor) -> Tensors:
+        p, _, v = self._counts
+        data = _rebuilt(self._data, flat[p + v :])
+        stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
+        return (stacked(flat[:p], flat[p : p + v], data),)
 
-    def stacked_step(self, params: Leaves, state: State, values: Values) -> Stepped:
-        """`step` by ``torch.vmap`` at each call; `step` itself runs a trace of this."""
+    def stacked_step(
+        self, params: Leaves, state: State, values: Values, data: Any = None
+    ) -> Stepped:
+        """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this."""
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, self._data)
+        return step(params, state, values, self._data if data is None else data)
 
     def lane_step(self, params: Leaves, state: State, values: Values, data: Any = None) -> Stepped:
-        """`step` for one lane: tensors without the axis of lanes."""
+        """One update of one lane: tensors without the axis of lanes."""
         named = dict(zip(self._names, values, strict=True))
         loss, gradient = self._loss_and_gradient(params, named, data)
         moved, state = self.rule.update(params, leaves(gradient), state, named)
         return loss, moved, state
-
-    def _stacked_loss(self, params: Leaves, values: Values) -> torch.Tensor:
-        stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
-        losses: torch.Tensor = stacked(params, values, self._data)
-        return losses
 
     def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:
         named = dict(zip(self._names, values, strict=True))
@@ -150,37 +222,35 @@ class Program:
             for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
         )
 
+    def _of_seed(self, seed: int) -> Leaves:
+        if seed not in self._started:
+            self._pattern = self._problem.initial(seed)
+            self._started[seed] = leaves(self._like)
+        return self._started[seed]
+
     def _initial(self, lanes: Lanes, lane: int) -> Leaves:
-        seed = int(lanes.seed[lane])
-        if not self.declared.initial:  # a search has few seeds: as many as replicates
-            if seed not in self._started:
-                self._pattern = self._problem.initial(seed)
-                self._started[seed] = leaves(self._like)
-            return self._started[seed]
         own = {}
         for name in self.declared.initial:
             column = lanes.values.get(name)
             value = self._defaults[name] if column is None else float(column[lane])
             own[name] = torch.tensor(value)
-        self._pattern = self._problem.initial(seed, **own)
+        self._pattern = self._problem.initial(int(lanes.seed[lane]), **own)
         return leaves(self._like)
 
 
-def _traced(function: Callable[..., Any], *arguments: Leaves) -> torch.fx.GraphModule:
-    """Return the plain tensor operations of ``function(*arguments)``; data become constants.
+def _interpreted(graph: Any) -> Run:
+    """A trace, run operation by operation."""
+    return lambda arguments: graph(*arguments)
 
-    Tracing tells its inputs apart by identity: one tensor given twice (two moments that begin as
-    the same zeros, say) would become one input. So each is copied first.
-    """
-    apart = [tuple(tensor.clone() for tensor in leaves) for leaves in arguments]
-    if len(apart) == 2:
-        return make_fx(lambda a, b: function(a, b))(*apart)
-    return make_fx(lambda a, b, c: function(a, b, c))(*apart)
+
+def _rebuilt(data: Any, parts: Sequence[torch.Tensor]) -> Any:
+    """`parts` in the structure of `data`."""
+    if isinstance(data, torch.Tensor):
+        return parts[0]
+    if isinstance(data, dict):
+        return dict(zip(data, parts, strict=True))
+    return tuple(parts)
 
 
 def _to(data: Any, device: torch.device) -> Any:
-    if isinstance(data, torch.Tensor):
-        return data.to(device)
-    if isinstance(data, dict):
-        return {key: _to(value, device) for key, value in data.items()}
-    return tuple(_to(value, device) for value in data)
+    return _rebuilt(data, [tensor.to(device) for tensor in tensors(data)])

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 
 from trainable import checkpoint
-from trainable.block import Plan, never
+from trainable.block import Plan
 from trainable.checkpoint import CheckpointKeeper, Saving
 from trainable.errors import one_line
 from trainable.fit import fit
 from trainable.lanes import Fitted, Lanes
-from trainable.program import Program
+from trainable.program import Program, never
 from trainable.source import Source
 
 
@@ -31,7 +31,7 @@ class Recipe:
     """What all packs of a search have in common.
 
     Attributes:
-        program: how the step is run, such as ``eager``.
+        program: how the step is run: ``eager`` or ``compiled``.
         defaults: values of the hyperparameters that lanes do not bring.
         gpu: whether a pack has a GPU to itself.
     """
@@ -41,6 +41,11 @@ class Recipe:
     program: str
     defaults: dict[str, float]
     gpu: bool = False
+
+    @property
+    def unroll(self) -> int:
+        """Updates between two moments at which a pack can be paused."""
+        return self.plan.unroll if self.program == "compiled" else 1
 
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""
@@ -76,11 +81,12 @@ class Outcome:
 
     Attributes:
         started: seconds since 1970 (UTC) when the pack was first begun.
-        seconds: what fitting took this time; before: what it took until the checkpoint.
+        seconds: what fitting took this time, without making the program ready;
+        before: what it took until the checkpoint.
         error: None, or one line.
         memory: whether the error is that memory ran out.
         stopped: whether it was told to stop and is unfinished; saved: whether it can go on.
-        notes: what went wrong with checkpoints.
+        notes: what went wrong with checkpoints, or with compiling.
         details: the traceback, where there is an error.
         first: whether it was the worker's first pack, which waits for the worker to start.
     """
@@ -129,6 +135,7 @@ class Worker:
         fitted, error, details, memory = None, None, "", False
         self._packs += 1
         keeper = CheckpointKeeper(task.saving, stop, device=device, began=started)
+        program = None
         try:
             program = self._program(task, device)
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
@@ -137,18 +144,23 @@ class Worker:
             memory = is_out_of_memory(caught)
         finally:
             torch.set_num_threads(threads)
+        seconds = time.perf_counter() - clock
+        notes = keeper.notes
+        if program is not None:
+            told, preparing = program.told()
+            notes, seconds = [*notes, *told], seconds - preparing
         return Outcome(
             fitted=fitted,
             node=socket.gethostname(),
             device=_device_name(device, self._recipe.gpu),
             started=keeper.began,
-            seconds=time.perf_counter() - clock,
+            seconds=seconds,
             before=keeper.before,
             error=error,
             memory=memory,
             stopped=fitted is None and error is None,
             saved=keeper.saved,
-            notes=tuple(keeper.notes),
+            notes=tuple(notes),
             details=details,
             first=self._packs == 1,
         )
@@ -165,6 +177,8 @@ class Worker:
                 defaults=self._recipe.defaults,
                 block=task.block,
                 device=device,
+                compiled=self._recipe.program == "compiled",
+                unroll=self._recipe.unroll,
             )
         return self._programs[key]
 

@@ -331,7 +331,7 @@ CASES = [
     ("run --config flag.toml", "seed must be a whole number from 0 to 2147483647, not True"),
     ("run --config problem.toml", "problem must be a name, module:Class or file.py:Class, not 5"),
     ("run --config sampler.toml", "unknown sampler []; known: tpe, qmc, random"),
-    ("run --config program.toml", "unknown program 'fast'; known: eager"),
+    ("run --config program.toml", "unknown program 'fast'; known: auto, eager, compiled"),
     ("run --config factor.toml", "diverge_factor must be at most 1e+300, or inf"),
     ("run --config space.toml", "space must be a table of names and values, not 3"),
     ("run --config space.toml --space lr=1:2", "space.toml: space must be a table"),

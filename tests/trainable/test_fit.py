@@ -238,7 +238,10 @@ def test_reports_are_told_as_they_come() -> None:
     heard: list[tuple[int, float]] = []
     with torch.no_grad():
         block = Block(program, lanes, Plan(steps=20, report=10, diverge_factor=10.0))
+        block.prepare()
         while block.occupied():
-            heard += block.advance() or []
+            reported = block.advance()
+            assert reported is not None
+            heard += zip(*(column.tolist() for column in reported), strict=True)
     assert heard == list(zip(*curve(block.fitted(), 0), strict=True))
     assert [step for step, _ in heard] == [9, 19]
