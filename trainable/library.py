@@ -45,11 +45,27 @@ UNUSED_SECONDS = 90 * 86400.0
 Run = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
 
 
+def make_all(libraries: Sequence[Library], stop: Callable[[], bool]) -> bool:
+    """See to it that the libraries are there; return whether they are, or `stop` came first.
+
+    Where several processes want the same ones, each makes another.
+
+    Raises:
+        CompileError: one cannot be made.
+    """
+    while missing := [library for library in libraries if not library.there]:
+        if stop():
+            return False
+        if all(library.make(stop) for library in missing):
+            time.sleep(POLL_SECONDS)
+    return True
+
+
 class Library:
     """A traced function, compiled for this processor."""
 
     def __init__(self, graph: Any, arguments: Sequence[torch.Tensor]) -> None:
-        """Name it; `make` makes it.
+        """Name it; `make_all` makes it.
 
         Args:
             graph: what `trainable.tracing.traced` gave for tensors of the shapes of `arguments`.
@@ -61,23 +77,22 @@ class Library:
         self._shapes = [(tuple(a.shape), str(a.dtype).removeprefix("torch.")) for a in arguments]
         self._file = cache_folder() / f"{self._key()}.so"
 
+    @property
+    def there(self) -> bool:
+        """Whether it has been made."""
+        return self._file.exists()
+
     def make(self, stop: Callable[[], bool]) -> bool:
-        """See to it that the library is there; return whether it is, or `stop` came first.
+        """Make it, unless it is there or another process makes it; return whether it did nothing.
 
         Raises:
             CompileError: it cannot be made.
         """
-        lock = self._file.with_suffix(".lock")
-        with open(lock, "ab") as handle:
-            while not self._file.exists():
-                if stop():
-                    return False
-                if _taken(handle.fileno()):
-                    if not self._file.exists():  # or another has just made it
-                        self._build(stop)
-                    break
-                time.sleep(POLL_SECONDS)
-        return self._file.exists()
+        with open(self._file.with_suffix(".lock"), "ab") as lock:
+            if not _taken(lock.fileno()) or self.there:
+                return True
+            self._build(stop)
+        return False
 
     def load(self) -> Run:
         """Return the function, which takes and gives lists of tensors.

@@ -19,7 +19,7 @@ import torch
 
 from trainable.errors import CompileError
 from trainable.lanes import Lanes
-from trainable.library import Library, Run
+from trainable.library import Library, Run, make_all
 from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
 from trainable.tracing import Tensors, Work, traced, work_of
@@ -153,7 +153,7 @@ class Program:
         if self._compiled:
             try:
                 libraries = [Library(g, a) for g, a in zip(graphs, arguments, strict=True)]
-                if not all(library.make(stop) for library in libraries):
+                if not make_all(libraries, stop):
                     return False
                 runs = [library.load() for library in libraries]
             except CompileError as error:
