@@ -23,10 +23,10 @@ ADDITIONS = 2
     r = a + b x + c x² + d x³ - y       3 multiply-adds, 1 subtraction
     Σ r,  Σ r x,  Σ r x²,  Σ r x³       1 addition, 3 multiply-adds
 
-The factors 2 and lr come after the sums. The loss, Σ r², is needed at reporting steps alone, so it is
-not counted. A core does no more multiply-adds than its peak; additions may find units of their
-own, so two shares are told: multiply-adds alone over the peak, a lower bound of how busy the core
-is, and all operations over the peak, as if each took a multiply-add's place.
+The factors 2 and lr come after the sums. The loss, Σ r², is needed at reporting steps alone, so
+it is not counted. A core does no more multiply-adds than its peak; additions may find units of
+their own, so two shares are told: multiply-adds alone over the peak, a lower bound of how busy the
+core is, and all operations over the peak, as if each took a multiply-add's place.
 """
 
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast")

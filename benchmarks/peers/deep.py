@@ -1,9 +1,9 @@
 """DeepHyper's centralised Bayesian optimisation with its process evaluator.
 
-At its best known settings: processes forked once torch is loaded, no CSV of the history on the way;
-a forest of 10 trees, and the acquisition function looked at in 1,000 points, which cost a fiftieth
-of its defaults. ``--sampler random`` is its random search. A fit that diverged is told as a failure,
-as its documentation has it.
+At its best known settings: processes forked once torch is loaded, no CSV of the history on the
+way; a forest of 10 trees, and the acquisition function looked at in 1,000 points, which cost a
+fiftieth of its defaults. ``--sampler random`` is its random search. A fit that diverged is told as
+a failure, as its documentation has it.
 """
 
 from __future__ import annotations
