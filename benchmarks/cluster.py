@@ -1,17 +1,18 @@
 """A search on three hosts of a real SLURM against one host with as many workers.
 
-    python benchmarks/cluster.py --trials 32768
+    python benchmarks/cluster.py --trials 65536
 
 The hosts are those of ``make cluster``: namespaces on this machine, so that both searches have the
 same cores underneath and only the cluster differs. Needs root and Debian's SLURM; elsewhere it says
-so. Both run as batch jobs, turn about. Prints JSON: each job's trials, seconds of the search and
-of its start-up.
+so. Both run as batch jobs, with the compiled programs of ``$SHOAL_CACHE`` on the shared disk.
+Prints JSON: each job's trials, seconds of the search and of its start-up.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -33,7 +34,9 @@ def job(cluster: Any, home: Path, nodes: int, trials: int, index: int) -> dict[s
     out = f"runs/{nodes}-{index}"
     options = [f"--nodes={nodes}", f"--cpus-per-task={WORKERS // nodes}", "--mem=3G"]
     command = ["run", "--trials", trials, "--out", out, "--json", "--workers", WORKERS]
-    name = cluster.sbatch(*options, "slurm/search.sbatch", *command, cwd=home)
+    name = cluster.sbatch(
+        *options, "slurm/search.sbatch", *command, cwd=home, SHOAL_CACHE=str(home / "cache")
+    )
     began = time.monotonic()
     fields = cluster.wait(name, timeout=JOB_SECONDS)
     wall = time.monotonic() - began
@@ -60,7 +63,7 @@ def _hosts_of(folder: Path) -> dict[str, int]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=32768)
+    parser.add_argument("--trials", type=int, default=65536)
     parser.add_argument("--turns", type=int, default=1)
     given = parser.parse_args()
     reason = three_hosts.missing()
@@ -73,6 +76,9 @@ def main() -> None:
         home = cluster.shared / "benchmark"
         home.mkdir()
         shutil.copytree(ROOT / "slurm", home / "slurm")
+        warm = os.environ.get("SHOAL_CACHE")
+        if warm is not None:  # a host's /tmp is its own: what lies there is not seen from others
+            shutil.copytree(warm, home / "cache")
         jobs = [
             job(cluster, home, nodes, given.trials, turn)
             for turn in range(given.turns)

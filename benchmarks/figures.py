@@ -164,8 +164,8 @@ def _driver(ceiling: dict[str, Any]) -> Iterator[Figure]:
     else:
         yield _missing(what, "≤ 1.5 ×", why)
     what = "peak memory of the driver at 10⁶ lanes"
-    if "peak_bytes" in told:
-        gib = told["peak_bytes"] / 2**30
+    if "driver_peak_mib" in told:
+        gib = told["driver_peak_mib"] / 1024
         yield _at_most(what, 2, gib, f"{gib:.2f} GiB", " GiB")
     else:
         yield _missing(what, "≤ 2 GiB", why)
