@@ -16,7 +16,7 @@ from record import Record
 from series import BY_KEY
 
 WIDTH, HEIGHT = 960, 560
-LEFT, RIGHT, TOP, BOTTOM = 70, 270, 50, 60
+LEFT, RIGHT, TOP, BOTTOM = 84, 270, 50, 60
 INK, FAINT = "#222222", "#dddddd"
 OURS = "#c1121f"
 COLOURS = (
@@ -67,8 +67,8 @@ class Axes:
         middle = TOP + (HEIGHT - TOP - BOTTOM) / 2
         parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, "trials", anchor="middle"))
         parts.append(
-            f'<text x="20" y="{middle:.1f}" text-anchor="middle" fill="{INK}" '
-            f'transform="rotate(-90 20 {middle:.1f})">seconds, start-up included</text>'
+            f'<text x="18" y="{middle:.1f}" text-anchor="middle" fill="{INK}" '
+            f'transform="rotate(-90 18 {middle:.1f})">seconds, start-up included</text>'
         )
         return parts
 

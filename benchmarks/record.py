@@ -7,6 +7,7 @@ A record is the `table.json` of a run: `runs` is a list of measured searches, ea
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,8 +105,10 @@ class Record:
 
 
 def best(run: dict[str, Any]) -> float:
-    """The best loss of a search, shoal's or a peer's."""
+    """The best loss of a search, shoal's or a peer's; inf where nothing was fitted in its time."""
     told = run["told"]["best"]
+    if told is None:
+        return math.inf
     return float(told["loss"] if isinstance(told, dict) else told)
 
 

@@ -6,6 +6,7 @@ python benchmarks/table.py benchmarks/results/table.json > benchmarks/results/ta
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -132,7 +133,7 @@ def _settings(record: Record) -> str:
 
 
 def _excess(value: float | None) -> str:
-    return "" if value is None else f"{value:.1e}"
+    return "" if value is None else f"{value:.1e}" if math.isfinite(value) else "none"
 
 
 if __name__ == "__main__":
