@@ -115,18 +115,24 @@ class Benchmark:
             self._limits(out)
         shutil.rmtree(out, ignore_errors=True)
 
-    def cold(self, trials: int, fills: bool) -> None:
-        """Measure a search with an empty cache; the one that `fills` leaves it for all others."""
-        cache = self._warm if fills else self._folder / f"cold-{trials}"
-        cache.mkdir(mode=0o700, exist_ok=True)
+    def cold(self, trials: int) -> None:
+        """Measure a search with an empty cache, and leave what it compiled to all others."""
+        cache = self._folder / f"cold-{trials}"
+        cache.mkdir(mode=0o700)
         self.search(Entry("shoal", trials), 0, cache)
+        for file in cache.iterdir():
+            if not (self._warm / file.name).exists():
+                shutil.copy2(file, self._warm)
 
     def momentum(self, seed: int, trials: int, most: int) -> None:
         """A peer on three hyperparameters; then shoal for as long."""
-        peer = self._shoal_or_peer(MOMENTUM_PEER, trials, MOMENTUM_STEPS, "momentum", seed)
-        self._keep(MOMENTUM_PEER, trials, "momentum", seed, peer)
         out = self._folder / "momentum"
         command = series.shoal(most, MOMENTUM_STEPS, "momentum", seed, out)
+        if seed == 0:
+            self._timed(command, self._warm)  # compiles, where it compiles
+            shutil.rmtree(out, ignore_errors=True)
+        peer = self._shoal_or_peer(MOMENTUM_PEER, trials, MOMENTUM_STEPS, "momentum", seed)
+        self._keep(MOMENTUM_PEER, trials, "momentum", seed, peer)
         budget = ["--time-budget", f"{max(1, math.floor(peer['seconds']))}s"]
         ours = self._timed([*command, *budget], self._warm)
         self._keep("shoal", most, "momentum", seed, ours)
@@ -207,8 +213,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir="/tmp") as folder:
         run = Benchmark(Path(folder), steps, sizes, given.quick)
         run.install()
-        run.cold(sizes[2], fills=True)
-        run.cold(sizes[1], fills=False)
+        run.cold(sizes[2])
+        run.cold(sizes[1])
         for entry, turn in turns(plan):
             run.search(entry, turn)
         for seed in range(seeds):
