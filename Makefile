@@ -1,7 +1,7 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
 # make check    format, lint and types
-# make benchmark  shoal against Ray Tune with OptunaSearch, side by side
+# make benchmark  shoal against its peers and against the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
 # make clean    remove what these made (runs/ stays)
@@ -25,7 +25,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 benchmark: $(VENV)/installed
-	$(BIN)/python benchmarks/against_ray_tune.py
+	$(BIN)/python benchmarks/run.py
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python tests/faults/campaign.py all --minutes 30
