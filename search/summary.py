@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas
 
-from search.driver import Report
+from search.report import Report
 from search.result import Result
 
 
