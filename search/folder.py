@@ -9,7 +9,6 @@ Every file is whole or absent, and is what the ledger says. `search.writer` writ
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
 
@@ -85,38 +84,40 @@ class RunFolder:
         Raises:
             RunFolderError: a file is damaged, missing or foreign; the message names it.
         """
-        return self._tables(None)
+        return self._tables(curves=True)
 
-    def trials(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return trials as they stand, or some columns of them; the curves are not read.
+    def trials(self) -> pa.Table:
+        """Return trials as they stand; the curves are not read.
 
         Raises:
             RunFolderError: a file is damaged, missing or foreign; the message names it.
         """
-        every = rows.trials_schema(self.request.space).names
-        return self._tables(every if columns is None else [*columns])[0]
+        return self._tables(curves=False)[0]
 
-    def _tables(self, columns: list[str] | None) -> tuple[pa.Table, pa.Table]:
-        """Trials and curves; where `columns` are given, those of the trials and no curves."""
+    def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:
+        """Trials and curves, or no curves."""
         space, width = self.request.space, self.request.replicates
-        wanted = columns and list(dict.fromkeys([*rows.KEY, *columns]))
+        schema = rows.trials_schema(space)
+        wanted = None if curves else schema.names
         parts = [(file, self.read_part(file, wanted)) for file in self.part_files()]
-        trials = self.read("trials.parquet", rows.trials_schema(space), wanted)
-        curves = rows.CURVES.empty_table()
-        if columns is None:
-            curves = self.read("curves.parquet", rows.CURVES)
+        trials = self.read("trials.parquet", schema)
+        if curves:
+            points = self.read("curves.parquet", rows.CURVES)
+        else:  # damage is told, also where it is not to be read
+            points = rows.CURVES.empty_table()
+            ledger.checked(self.path, "curves.parquet", ledger.hashed)
         known = Keys(self.request.lanes, width)
         known.add(self.path / "trials.parquet", trials)
-        curves = known.only(curves)
+        if curves:
+            points = known.only(points)
         fresh = [part for file, part in parts if known.add(file, part)]
         if fresh:
             more = in_order(pa.concat_tables(fresh), width)
-            if columns is None:
-                more, more_curves = rows.split(space, more)
-                curves = pa.concat_tables([curves, more_curves])
+            if curves:
+                more, more_points = rows.split(space, more)
+                points = pa.concat_tables([points, more_points])
             trials = pa.concat_tables([trials, more])
-        trials, curves = in_order(trials, width), in_order(curves, width)
-        return (trials if columns is None else trials.select(columns)), curves
+        return in_order(trials, width), in_order(points, width) if curves else points
 
     def part_files(self) -> list[Path]:
         """The files among the parts, whatever they are.
@@ -171,7 +172,7 @@ def _parquet(
     try:
         there = pq.ParquetFile(handle)
         named = there.schema_arrow.names == schema.names
-        table = there.read(columns).select(columns or schema.names) if named else None
+        table = there.read(columns).select(_only(schema, columns).names) if named else None
     except (OSError, pa.ArrowException) as error:
         raise RunFolderError(f"{file} cannot be read: {error}") from error
     if table is None:
