@@ -27,19 +27,6 @@ def ranking(trials: pa.Table, replicates: int) -> tuple[Any, Any]:
     rows = first[whole][:, None] + numpy.arange(replicates)
     failed = pc.equal(trials["state"], "failed").to_numpy()[rows].any(axis=1)
     rows = rows[~failed]
-    losses = _mean(trials["loss"].to_numpy()[rows])
+    losses = trials["loss"].to_numpy()[rows].mean(axis=1)
     order = numpy.argsort(losses, kind="stable")
     return rows[order, 0], losses[order]
-
-
-def _mean(losses: Any) -> Any:
-    """The means of rows, summed with compensation, so that a ``groupby().mean()`` of pandas gives
-    the same last digit. (n, replicates) → (n,)"""
-    total = lost = numpy.zeros(len(losses))
-    with numpy.errstate(invalid="ignore"):  # inf - inf
-        for column in losses.T:
-            term = column - lost
-            more = total + term
-            lost = numpy.nan_to_num(more - total - term, nan=0.0)
-            total = more
-    return total / losses.shape[1]

@@ -236,7 +236,8 @@ class Writer:
 
     def _stage_merged(self, name: str, more: pa.Table, before: BufferedReader) -> None:
         replicates = self.folder.request.replicates
-        self._stage(name, lambda out: merge(before, more, self._merged, replicates, out))
+        with self._writing(self._path / name):
+            self._stage(name, lambda out: merge(before, more, self._merged, replicates, out))
 
     def _stage_text(self, name: str, text: str) -> None:
         self._stage(name, lambda out: out.write(text.encode()))
