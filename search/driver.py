@@ -112,7 +112,7 @@ class Driver:
 
         means = self._means
         workers = means.workers or self._gpus or cores()
-        with connected(means.ray_address, workers, self._gpus) as cluster:
+        with connected(means.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
             self.listen()  # Ray has set a handler of its own
             from search.tuning import run_on_ray
 
@@ -271,6 +271,11 @@ class Driver:
             best=self._best,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )
+
+
+def _load_tune() -> None:
+    """Import Ray Tune, which takes most of a second."""
+    import search.tuning  # noqa: F401  # for what it imports
 
 
 def _died() -> Outcome:
