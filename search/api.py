@@ -100,7 +100,7 @@ def load(path: str | Path) -> Result:
         RunFolderError: a file of it is damaged; the message names it.
     """
     result = Result(RunFolder.open(_path("path", path)))
-    len(result.trials)  # read now, so that damage is told here
+    _ = result.ended  # read now, so that damage is told here
     return result
 
 

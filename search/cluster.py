@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,13 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]:
+def connected(
+    address: str | None, workers: int, gpus: int, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[Cluster]:
     """Connect to the Ray at `address`, or start one of `workers` slots; end what was started.
+
+    Args:
+        meanwhile: called in another thread while Ray starts, which waits for its processes.
 
     Raises:
         EngineError: Ray does not start.
@@ -123,6 +129,8 @@ def connected(address: str | None, workers: int, gpus: int) -> Iterator[Cluster]
             Config,
         )
 
+        loading = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
+        loading.start()  # once Ray itself is imported, and not before: both would wait for it
         ours = not ray.is_initialized()
         sets_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _leave_signals
         if ours:  # Ray reads these once, when it is imported; it may have been, long ago

@@ -5,11 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import pyarrow as pa
 import torch
 
 from search import rows
@@ -20,9 +18,11 @@ from search.means import Means, cores
 from search.packs import Pack
 from search.preparation import Prepared
 from search.progress import Best, Progress, Status
+from search.report import Report
 from search.rounds import Rounds
 from search.stopping import Reason, Stop, listening
 from search.tasks import Tasks
+from search.unwritten import Unwritten
 from search.writer import Writer
 from trainable.block import Plan
 from trainable.worker import Outcome, Recipe, Task
@@ -38,24 +38,6 @@ DEATHS = 6
 
 LATEST = 16
 """How many of the last packs tell how long the next one takes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a run of the driver did.
-
-    Attributes:
-        seconds: where the wall time went; sums to it.
-        fresh: lanes that this run added; saved: packs that it left unfinished and saved.
-        reason: why it ended early, or None.
-    """
-
-    engine: str
-    seconds: Mapping[str, float]
-    fresh: int
-    saved: int = 0
-    reason: Reason | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 class Driver:
@@ -81,7 +63,7 @@ class Driver:
         self._tasks = Tasks(
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
-        finished, _ = folder.tables()
+        finished = folder.trials()
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
@@ -89,7 +71,7 @@ class Driver:
         self._best = Best()
         self._best.note(finished)
         self._failures: list[str] = []
-        self._unwritten: dict[str, pa.Table] = {}
+        self._unwritten = Unwritten(writer, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
         self._notes: list[str] = []
@@ -107,9 +89,11 @@ class Driver:
         except BaseException:
             self.rounds.stop()
             with suppress(RunFolderError):  # what went wrong first is told
+                self._write()
                 self._writer.merge()
             raise
         self.rounds.stop()
+        self._write()
         with self._budget.writing():
             self._writer.merge()
         if self.rounds.whole:
@@ -128,7 +112,7 @@ class Driver:
 
         means = self._means
         workers = means.workers or self._gpus or cores()
-        with connected(means.ray_address, workers, self._gpus) as cluster:
+        with connected(means.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
             self.listen()  # Ray has set a handler of its own
             from search.tuning import run_on_ray
 
@@ -179,6 +163,8 @@ class Driver:
         self._budget.asking = self.rounds.asking
         self._budget.slots(slots)
         self._progress.update(self._status())
+        if self._unwritten.due:
+            self._write()
         if self._stop.asked():
             self.rounds.halt()
             self._tell_stop()
@@ -251,13 +237,15 @@ class Driver:
         self._best.note(part)
         if outcome.error is not None:
             self._note_failure(pack, outcome.error, outcome.details)
-        self._unwritten[pack.name] = part
+        self._unwritten.add(pack, part)
+        if self._unwritten.due:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the rows that wait, once something works."""
         if self.rounds.done > self.rounds.failed:
             with self._budget.writing():
-                while self._unwritten:
-                    name, part = self._unwritten.popitem()
-                    self._writer.add(name, part)
-        self._tasks.done(pack)
+                self._unwritten.write()
 
     def _note_failure(self, pack: Pack, error: str, details: str) -> None:
         """A pack failed for good; where nothing has ever worked, end the search.
@@ -283,6 +271,11 @@ class Driver:
             best=self._best,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )
+
+
+def _load_tune() -> None:
+    """Import Ray Tune, which takes most of a second."""
+    import search.tuning  # noqa: F401  # for what it imports
 
 
 def _died() -> Outcome:

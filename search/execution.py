@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from search import environment
-from search.driver import Driver, Report
+from search.driver import Driver
 from search.errors import Interrupted, Suspended
 from search.folder import RunFolder
 from search.means import Means
 from search.preparation import Prepared
 from search.progress import Progress
+from search.report import Report
 from search.stopping import Reason
 from search.writer import Writer, create
 

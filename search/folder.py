@@ -1,9 +1,9 @@
 """The run folder as it is read: everything a search leaves behind, and all it needs to go on.
 
-Rows come as parts, one file a pack, and are merged into ``trials.parquet`` and ``curves.parquet``
-as they grow. ``trials.parquet`` decides: a part whose rows it has is merged already, and curves of
-lanes that it lacks are of a merge that did not end. Every file is whole or absent, and is what the
-ledger says. `search.writer` writes it.
+Rows come as parts, a file for one pack or for the few of a second, and are merged into
+``trials.parquet`` and ``curves.parquet`` as they grow. ``trials.parquet`` decides: a part whose
+rows it has is merged already, and curves of lanes that it lacks are of a merge that did not end.
+Every file is whole or absent, and is what the ledger says. `search.writer` writes it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from __future__ import annotations
 import tomllib
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from search import ledger, rows
 from search.errors import BadInput, RunFolderError
+from search.keys import Keys, in_order
 from search.request import FORMAT, Request
 from trainable.source import Source
 
@@ -85,27 +84,40 @@ class RunFolder:
         Raises:
             RunFolderError: a file is damaged, missing or foreign; the message names it.
         """
-        space = self.request.space
-        parts = [(file, self.read_part(file)) for file in self.part_files()]
-        trials = self.read("trials.parquet", rows.trials_schema(space))
-        curves = self.read("curves.parquet", rows.CURVES)
-        known = keys_of(trials)
-        fresh = []
-        for file, part in parts:
-            keys = keys_of(part)
-            if known.issuperset(keys):
-                continue
-            if not known.isdisjoint(keys):
-                raise RunFolderError(f"{file} has rows that are there already; move it away")
-            known |= keys
-            fresh.append(part)
-        curves = _only(curves, trials)
+        return self._tables(curves=True)
+
+    def trials(self) -> pa.Table:
+        """Return trials as they stand; the curves are not read.
+
+        Raises:
+            RunFolderError: a file is damaged, missing or foreign; the message names it.
+        """
+        return self._tables(curves=False)[0]
+
+    def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:
+        """Trials and curves, or no curves."""
+        space, width = self.request.space, self.request.replicates
+        schema = rows.trials_schema(space)
+        wanted = None if curves else schema.names
+        parts = [(file, self.read_part(file, wanted)) for file in self.part_files()]
+        trials = self.read("trials.parquet", schema)
+        if curves:
+            points = self.read("curves.parquet", rows.CURVES)
+        else:  # damage is told, also where it is not to be read
+            points = rows.CURVES.empty_table()
+            ledger.checked(self.path, "curves.parquet", ledger.hashed)
+        known = Keys(self.request.lanes, width)
+        known.add(self.path / "trials.parquet", trials)
+        if curves:
+            points = known.only(points)
+        fresh = [part for file, part in parts if known.add(file, part)]
         if fresh:
-            more_trials, more_curves = rows.split(space, pa.concat_tables(fresh))
-            trials = pa.concat_tables([trials, more_trials])
-            curves = pa.concat_tables([curves, more_curves])
-        order = [(key, "ascending") for key in rows.KEY]
-        return trials.sort_by(order), curves.sort_by([*order, ("step", "ascending")])
+            more = in_order(pa.concat_tables(fresh), width)
+            if curves:
+                more, more_points = rows.split(space, more)
+                points = pa.concat_tables([points, more_points])
+            trials = pa.concat_tables([trials, more])
+        return in_order(trials, width), in_order(points, width) if curves else points
 
     def part_files(self) -> list[Path]:
         """The files among the parts, whatever they are.
@@ -121,44 +133,56 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{parts} cannot be read: {error.strerror}") from error
 
-    def read_part(self, file: Path) -> pa.Table:
-        """Return the rows of a part, none if it is gone.
+    def read_part(self, file: Path, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows of a part, or some columns of them; none if it is gone.
 
         Raises:
             RunFolderError: it is damaged or foreign.
         """
         schema = rows.part_schema(self.request.space)
-        table = ledger.checked_part(file, lambda handle: _parquet(handle, file, schema))
+        table = ledger.checked_part(file, lambda handle: _parquet(handle, file, schema, columns))
+        schema = _only(schema, columns)
         if table is None:  # merged in this moment: its rows are in the tables
             return schema.empty_table()
         if (table.schema.metadata or {}).get(rows.SEARCH) != self._mark:
             raise RunFolderError(f"{file} is of another search; move it away")
         return table.cast(schema)
 
-    def read(self, name: str, schema: pa.Schema) -> pa.Table:
-        """Return one of the two tables as it lies there.
+    def read(self, name: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+        """Return one of the two tables as it lies there, or some columns of it.
 
         Raises:
             RunFolderError: it is missing or damaged.
         """
         file = self.path / name
-        table = ledger.checked(self.path, name, lambda handle: _parquet(handle, file, schema))
-        return table.cast(schema)
+        table = ledger.checked(
+            self.path, name, lambda handle: _parquet(handle, file, schema, columns)
+        )
+        return table.cast(_only(schema, columns))
 
     @property
     def _mark(self) -> bytes:
         return self.request.mark.encode()
 
 
-def _parquet(handle: BufferedReader, file: Path, schema: pa.Schema) -> pa.Table:
-    """The table in an open file."""
+def _parquet(
+    handle: BufferedReader, file: Path, schema: pa.Schema, columns: list[str] | None
+) -> pa.Table:
+    """The table in an open file, or some columns of it."""
     try:
-        table = pq.read_table(handle)
+        there = pq.ParquetFile(handle)
+        named = there.schema_arrow.names == schema.names
+        table = there.read(columns).select(_only(schema, columns).names) if named else None
     except (OSError, pa.ArrowException) as error:
         raise RunFolderError(f"{file} cannot be read: {error}") from error
-    if table.schema.names != schema.names:
+    if table is None:
         raise RunFolderError(f"{file} has other columns than this search's; move it away")
     return table
+
+
+def _only(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
+    """The fields of these columns, in their order."""
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
 def stands(path: Path) -> bool:
@@ -174,20 +198,3 @@ def stands(path: Path) -> bool:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}; choose another") from error
     return True
-
-
-def keys_of(table: pa.Table) -> set[tuple[int, int]]:
-    """The keys of the lanes in a table."""
-    return set(zip(*(table[key].to_pylist() for key in rows.KEY), strict=True))
-
-
-def _only(curves: pa.Table, trials: pa.Table) -> pa.Table:
-    """The curves of lanes that `trials` has."""
-    if not len(curves):
-        return curves
-    width = 1 + max(pc.max(table["replicate"]).as_py() or 0 for table in (curves, trials))
-
-    def code(table: pa.Table) -> Any:
-        return pc.add(pc.multiply(table["trial"], width), table["replicate"])
-
-    return curves.filter(pc.is_in(code(curves), value_set=code(trials).combine_chunks()))

@@ -19,7 +19,7 @@ from typing import TypeVar
 from search.errors import RunFolderError
 
 NAME = "digests.json"
-PART = re.compile(r"r\d{6}-p\d{6}\.([0-9a-f]{16})\.parquet")
+PART = re.compile(r"r\d{6}-p\d{6}(?:\+\d+)?\.([0-9a-f]{16})\.parquet")
 TRIES, PAUSE_SECONDS = 20, 0.05
 """How often a file is read again that is being replaced."""
 
@@ -38,9 +38,9 @@ def digest_of(file: Path) -> str:
         return hashed(handle)
 
 
-def part_name(pack: str, digest: str) -> str:
-    """The name of a pack's part."""
-    return f"{pack}.{digest[:16]}.parquet"
+def part_name(pack: str, others: int, digest: str) -> str:
+    """The name of the part of a pack, or of a pack and so many others."""
+    return f"{pack}{f'+{others}' if others else ''}.{digest[:16]}.parquet"
 
 
 def read(folder: Path) -> Digests:

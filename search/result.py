@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pandas
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from search.folder import RunFolder
+from search.ranking import ranking
 from search.space import Space
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import optuna
+    import pandas
 
 
 class Result:
@@ -35,19 +37,23 @@ class Result:
         return self._folder.request.lanes
 
     @cached_property
-    def _tables(self) -> tuple[pa.Table, pa.Table]:
-        return self._folder.tables()
+    def _rows(self) -> pa.Table:
+        return self._folder.trials()
+
+    @cached_property
+    def _ranking(self) -> tuple[Any, Any]:
+        return ranking(self._rows, self._folder.request.replicates)
 
     @cached_property
     def trials(self) -> pandas.DataFrame:
         """One row per lane: trial, replicate, a column per hyperparameter, loss, state, …"""
-        frame: pandas.DataFrame = self._tables[0].to_pandas()
+        frame: pandas.DataFrame = self._rows.to_pandas()
         return frame
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
         """One row per lane and reported step: trial, replicate, step, loss."""
-        frame: pandas.DataFrame = self._tables[1].to_pandas()
+        frame: pandas.DataFrame = self._folder.tables()[1].to_pandas()
         return frame
 
     @cached_property
@@ -56,14 +62,18 @@ class Result:
 
         A trial counts if none of its replicates failed and all are there.
         """
-        replicates = self._folder.request.replicates
-        groups = self.trials.groupby("trial")
-        loss = groups["loss"].mean()
-        failed = (self.trials["state"] == "failed").groupby(self.trials["trial"]).any()
-        counted = loss[(groups.size() == replicates) & ~failed]
-        first = self.trials[self.trials["replicate"] == 0].set_index("trial")
-        ranked = first.loc[counted.index].assign(loss=counted)
-        return ranked.sort_values("loss", kind="stable").reset_index()
+        rows, losses = self._ranking
+        frame: pandas.DataFrame = self.trials.iloc[rows].assign(loss=losses).reset_index(drop=True)
+        return frame
+
+    @property
+    def best_row(self) -> dict[str, Any] | None:
+        """The row of the best trial as plain values, or None: no trial counts."""
+        rows, losses = self._ranking
+        if not len(rows):
+            return None
+        (row,) = self._rows.slice(rows[0], 1).to_pylist()
+        return {**row, "loss": float(losses[0])}
 
     @property
     def best(self) -> pandas.Series:
@@ -80,8 +90,11 @@ class Result:
         """How many lanes ended in which state."""
         from trainable.lanes import STATES
 
-        counts = self.trials["state"].value_counts()
-        return {state: int(counts.get(state, 0)) for state in STATES}
+        counts = {
+            count["values"]: count["counts"]
+            for count in pc.value_counts(self._rows["state"]).to_pylist()
+        }
+        return {state: counts.get(state, 0) for state in STATES}
 
     def study(self) -> optuna.Study:
         """Return an Optuna study in memory, with every trial that has ended in it.
@@ -89,6 +102,7 @@ class Result:
         Values are means over replicates (+inf: diverged), and so are the intermediate values, one
         per reported step. Failed trials are there as FAIL. ``user_attrs["states"]`` has the states.
         """
+        import pandas
         from optuna.trial import TrialState, create_trial
 
         from search.sampler import study_of
@@ -119,8 +133,13 @@ class Result:
             trials.append(trial)
         return study_of(trials)
 
+    @property
+    def ended(self) -> int:
+        """How many lanes have ended."""
+        return len(self._rows)
+
     def __repr__(self) -> str:
-        return f"Result({str(self.path)!r}: {len(self.trials)} lanes)"
+        return f"Result({str(self.path)!r}: {self.ended} lanes)"
 
 
 def _plain(value: object) -> object:

@@ -8,7 +8,7 @@ import numpy
 import pyarrow as pa
 
 from search.space import Space
-from trainable.lanes import STATES
+from trainable.lanes import FAILED, STATES
 
 if TYPE_CHECKING:
     from search.packs import Pack
@@ -70,14 +70,14 @@ def part(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
     fitted = outcome.fitted
     if fitted is None:
         loss: Any = numpy.full(n, numpy.inf)
-        state: Any = ["failed"] * n
+        state: Any = numpy.full(n, FAILED)
         steps: Any = numpy.zeros(n, dtype=numpy.int64)
         ends = numpy.zeros(n + 1, dtype=numpy.int32)
         curve_step: Any = numpy.zeros(0, dtype=numpy.int64)
         curve_loss: Any = numpy.zeros(0)
     else:
         loss, steps = fitted.loss.numpy(), fitted.steps.numpy()
-        state = numpy.array(STATES)[fitted.state.numpy()]
+        state = fitted.state.numpy()
         lane = fitted.curve_lane.numpy()
         ends = numpy.searchsorted(lane, numpy.arange(n + 1)).astype(numpy.int32)
         curve_step, curve_loss = fitted.curve_step.numpy(), fitted.curve_loss.numpy()
@@ -88,21 +88,25 @@ def part(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
         "replicate": pack.lanes.replicate.numpy(),
         **pack.columns,
         "loss": loss,
-        "state": pa.array(state, pa.string()),
+        "state": pa.DictionaryArray.from_arrays(pa.array(state), pa.array(STATES)),
         "steps": steps,
         "round": numpy.full(n, pack.round),
         "pack": numpy.full(n, pack.index),
-        "node": pa.array([outcome.node] * n, pa.string()),
-        "device": pa.array([outcome.device] * n, pa.string()),
+        "node": _constant(outcome.node, n),
+        "device": _constant(outcome.device, n),
         "seconds": (outcome.before + outcome.seconds) * work,
         "started": pa.array(numpy.full(n, started), pa.timestamp("us", tz="UTC")),
-        "error": pa.array([_told(outcome)] * n, pa.string()),
+        "error": _constant(_told(outcome), n),
         "curve_step": pa.ListArray.from_arrays(pa.array(ends), pa.array(curve_step)),
         "curve_loss": pa.ListArray.from_arrays(pa.array(ends), pa.array(curve_loss)),
     }
     schema = part_schema(space)
     arrays = [pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names]
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata({SEARCH: request.mark}))
+
+
+def _constant(text: str | None, n: int) -> pa.Array:
+    return pa.repeat(pa.scalar(text, pa.string()), n)
 
 
 def _told(outcome: Outcome) -> str | None:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import pandas
-
-from search.driver import Report
+from search.report import Report
 from search.result import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def summary_text(result: Result, report: Report) -> str:
     """The end of a search: best row, counts by state, where the time went, where the table is."""
     lines = []
-    if result.ranking.empty:
+    best = result.best_row
+    if best is None:
         lines.append("no trial has ended without failure")
     else:
-        best = result.best
         values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
         lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"lanes   {counts}")
-    left = result.lanes - len(result.trials)
+    left = result.lanes - result.ended
     if left:
         again = f"shoal run --out {shlex.quote(str(result.path))} goes on"
         lines.append(f"left    {left:,} of {result.lanes:,} lanes; {again}")
@@ -46,7 +47,7 @@ def summary_text(result: Result, report: Report) -> str:
 
 def summary_json(result: Result, report: Report) -> str:
     """The end of a search as one JSON object; what is not finite is null."""
-    best = None if result.ranking.empty else _row(result.best.to_dict())
+    best = None if result.best_row is None else _row(result.best_row)
     return json.dumps(
         {
             "folder": str(result.path),
@@ -54,7 +55,7 @@ def summary_json(result: Result, report: Report) -> str:
             "states": result.states(),
             "engine": report.engine,
             "fresh": report.fresh,
-            "left": result.lanes - len(result.trials),
+            "left": result.lanes - result.ended,
             "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
             "notes": report.notes,
         },
@@ -78,15 +79,13 @@ def results_json(rows: pandas.DataFrame) -> str:
     return json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
 
 
-def _row(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(name): _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, pandas.Timestamp):
+    if hasattr(value, "isoformat"):
         return value.isoformat()
-    if value is None or value is pandas.NA:
-        return None
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

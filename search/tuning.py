@@ -43,7 +43,7 @@ SAVE_SECONDS = 30.0
 """How long workers get to save what they have in hand."""
 
 SLOTS_SECONDS = 0.5
-"""How often the cluster is asked for its slots."""
+"""How often a running cluster is asked for its slots; a Ray of our own keeps those that it has."""
 
 PATIENCE_SECONDS = 20.0
 """When to tell that no worker has come."""
@@ -72,7 +72,8 @@ class Hands:
     def slots(self) -> int:
         """How many packs can run at once, now."""
         now = time.monotonic()
-        if now - self._asked > SLOTS_SECONDS:
+        fixed = self._cluster.own and self._slots > 0
+        if not fixed and now - self._asked > SLOTS_SECONDS:
             alive = self._cluster.slots(self._gpu)
             self._slots = alive if self._workers is None else min(alive, self._workers)
             self._asked = now
@@ -155,6 +156,8 @@ class NewestFirst(NotSaved, FIFOScheduler):
         self._hands = hands
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        if not any(t.status == Trial.PENDING for t in tune_controller.get_live_trials()):
+            return None  # most often; the list of all trials grows
         trials: list[Trial] = tune_controller.get_trials()
         return next((t for t in reversed(trials) if t.status == Trial.PENDING), None)
 
@@ -181,6 +184,7 @@ class Returns(NotSaved, tune.Callback):
         outcome = result.pop("outcome", None)
         if outcome is not None and trial.trial_id in self._hands.packs:
             pack, since = self._hands.packs.pop(trial.trial_id)
+            trial.config.clear()  # Tune keeps it to the end, and with it the lanes in Ray's store
             with self._kept():
                 self._desk.given(pack, outcome, time.monotonic() - since)
 

@@ -6,11 +6,14 @@ that a reader never sees half of one, and a writer that has lost the lock change
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,10 @@ import tomli_w
 
 from search import ledger, rows
 from search.errors import BadInput, RunFolderError
-from search.folder import RunFolder, keys_of
+from search.folder import RunFolder
+from search.keys import Keys, in_order
 from search.lock import NO_ROOM, Lock, told, why
+from search.merging import merge, parquet_bytes
 from search.placing import place
 from search.request import Request
 from trainable.source import Source
@@ -92,7 +97,8 @@ class Writer:
         self.folder, self._path = folder, folder.path
         self._lock = Lock.take(folder.path, say)
         self._parts: list[Path] = []
-        self._part_rows = self._merged_rows = 0
+        self._part_rows = 0
+        self._merged = Keys(folder.request.lanes, folder.request.replicates)
         try:
             self._recover()
         except BaseException:
@@ -111,20 +117,26 @@ class Writer:
         """
         self._lock.check()
 
-    def add(self, name: str, part: pa.Table) -> None:
-        """Write the rows of one pack.
+    def add(self, name: str, part: pa.Table, others: int = 0) -> None:
+        """Write the rows of one pack, or of a few.
+
+        Args:
+            name: of the pack, or of the first.
+            others: how many other packs the rows are of.
 
         Raises:
             RunFolderError: the disk does not take them, or there is another writer.
         """
+        content = parquet_bytes(part)
+        digest = hashlib.sha256(content).hexdigest()
+        file = self._path / "parts" / ledger.part_name(name, others, digest)
         with self._writing(self._path / "parts" / name):
-            staged = self._stage(name, part)
-            file = self._path / "parts" / ledger.part_name(name, ledger.digest_of(staged))
+            self._stage(name, lambda out: out.write(content))
             self._lock.place(name, file)
         self._parts.append(file)
         self._part_rows += len(part)
         if (
-            self._part_rows >= max(LEAST_MERGE, self._merged_rows // 2)
+            self._part_rows >= max(LEAST_MERGE, len(self._merged) // 2)
             or len(self._parts) >= MOST_PARTS
         ):
             self.merge()
@@ -133,13 +145,19 @@ class Writer:
         """Merge all parts into the two tables, sorted by trial and replicate."""
         if not self._parts:
             return
-        trials, curves = self.folder.tables()
-        self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
+        request = self.folder.request
+        parts = [self.folder.read_part(file) for file in self._parts]
+        trials, curves = rows.split(
+            request.space, in_order(pa.concat_tables(parts), request.replicates)
+        )
+        if len(trials):
+            self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
+            self._merged.add(self._path / "trials.parquet", trials)
         for file in self._parts:
             with self._writing(file):
                 file.unlink(missing_ok=True)
         self._parts.clear()
-        self._part_rows, self._merged_rows = 0, len(trials)
+        self._part_rows = 0
 
     def record(self, request: Request) -> None:
         """Replace ``search.toml``, since something holds from a later round on."""
@@ -162,7 +180,7 @@ class Writer:
                 f"{file} is damaged; remove it (it holds no rows) and run the same command again"
             )
         with self._writing(file):
-            self._stage(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
+            self._stage_text(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
             self._lock.place(file.name, file)
         return list(earlier)
 
@@ -182,45 +200,54 @@ class Writer:
                 )
             with self._writing(folder):
                 folder.mkdir(exist_ok=True)
-        known = keys_of(
-            self.folder.read("trials.parquet", rows.trials_schema(self.folder.request.space))
-        )
-        self._merged_rows = len(known)
+        for name in TABLES:
+            ledger.checked(self._path, name, ledger.hashed)
+        request = self.folder.request
+        file = self._path / "trials.parquet"
+        known = Keys(request.lanes, request.replicates)
+        for keys in (self._merged, known):
+            keys.add(
+                file, self.folder.read(file.name, rows.trials_schema(request.space), [*rows.KEY])
+            )
         for file in self.folder.part_files():
-            table = self.folder.read_part(file)
-            keys = keys_of(table)
-            if keys and known.issuperset(keys):
+            part = self.folder.read_part(file)
+            if known.add(file, part):
+                self._parts.append(file)
+                self._part_rows += len(part)
+            else:
                 with self._writing(file):
-                    file.unlink()
-                continue
-            known |= keys
-            self._parts.append(file)
-            self._part_rows += len(table)
+                    file.unlink(missing_ok=True)
 
     def _replace(self, contents: Mapping[str, pa.Table | str]) -> None:
-        """Replace files that the ledger knows, in this order."""
+        """Replace files that the ledger knows, in this order; a table gets more rows."""
         with self._writing(self._path / next(iter(contents))):
             digests = ledger.read(self._path)
             for name, content in contents.items():
                 before = ledger.checked(self._path, name, ledger.hashed)
-                now = ledger.digest_of(self._stage(name, content))
-                digests[name] = [now, before]
-            self._stage(ledger.NAME, json.dumps(digests) + "\n")
+                if isinstance(content, str):
+                    self._stage_text(name, content)
+                else:
+                    ledger.checked(self._path, name, partial(self._stage_merged, name, content))
+                digests[name] = [ledger.digest_of(self._lock.stage(name)), before]
+            self._stage_text(ledger.NAME, json.dumps(digests) + "\n")
             self._lock.place(ledger.NAME, self._path / ledger.NAME)
             for name in contents:
                 self._lock.place(name, self._path / name)
 
-    def _stage(self, name: str, content: pa.Table | str) -> Path:
+    def _stage_merged(self, name: str, more: pa.Table, before: BufferedReader) -> None:
+        replicates = self.folder.request.replicates
+        with self._writing(self._path / name):
+            self._stage(name, lambda out: merge(before, more, self._merged, replicates, out))
+
+    def _stage_text(self, name: str, text: str) -> None:
+        self._stage(name, lambda out: out.write(text.encode()))
+
+    def _stage(self, name: str, write: Callable[[BufferedWriter], object]) -> None:
         """Write a file whole beside its place."""
-        staged = self._lock.stage(name)
-        with open(staged, "wb") as handle:
-            if isinstance(content, str):
-                handle.write(content.encode())
-            else:
-                pq.write_table(content, handle)
+        with open(self._lock.stage(name), "wb") as handle:
+            write(handle)
             handle.flush()
             os.fsync(handle.fileno())
-        return staged
 
     @contextmanager
     def _writing(self, file: Path) -> Iterator[None]:

@@ -124,7 +124,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     command = [sys.executable, "-m", "search", *arguments]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     parts = tmp_path / "out" / "parts"
-    while process.poll() is None and len(list(parts.glob("r*"))) < 2:
+    while process.poll() is None and not list(parts.glob("r*")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
         r"shoal: interrupted(, \d packs? saved)?; shoal run --out out goes on\n", errors,
     )  # fmt: skip
     kept = len(search.load(tmp_path / "out").trials)
-    assert 16 <= kept < 96
+    assert 8 <= kept < 96
     done = shoal("run", "--out", "out", "--engine", "inline", "--json")
     assert json.loads(done.stdout)["fresh"] == 96 - kept
     assert not list((tmp_path / "out" / "packs").iterdir())
