@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.fx import GraphModule
 
 from trainable.errors import CompileError, one_line
 
@@ -64,7 +65,7 @@ def make_all(libraries: Sequence[Library], stop: Callable[[], bool]) -> bool:
 class Library:
     """A traced function, compiled for this processor."""
 
-    def __init__(self, graph: Any, arguments: Sequence[torch.Tensor]) -> None:
+    def __init__(self, graph: GraphModule, arguments: Sequence[torch.Tensor]) -> None:
         """Name it; `make_all` makes it.
 
         Args:

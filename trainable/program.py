@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.fx import GraphModule
 
 from trainable.errors import CompileError
 from trainable.lanes import Lanes
@@ -238,7 +239,7 @@ class Program:
         return leaves(self._like)
 
 
-def _interpreted(graph: Any) -> Run:
+def _interpreted(graph: GraphModule) -> Run:
     """A trace, run operation by operation."""
     return lambda arguments: graph(*arguments)
 
