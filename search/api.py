@@ -48,7 +48,7 @@ def run(
         trials: hyperparameter sets; 1024 if absent.
         steps: updates of each fit; 2000 if absent.
         seed: decides, with the other arguments, every number of the table.
-        sampler: ``tpe``, ``qmc`` or ``random``.
+        sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``.
         replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
         out: the run folder; a new one in ``runs/`` if absent.
         workers: packs at once; one per GPU, else one per core, if absent.

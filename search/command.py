@@ -77,7 +77,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
 @_setting("--steps", int, "Updates of each fit.  [2000]")
 @_setting("--seed", int, "Decides, with the other arguments, the whole table.  [0]")
-@_setting("--sampler", str, "tpe, qmc or random.  [tpe]")
+@_setting("--sampler", str, "tpe, optuna-tpe, qmc or random.  [tpe]")
 @_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
 @_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
 @_setting("--round", int, "Trials asked of the sampler at once.  [trials / 8]")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy
 import torch
+from numpy.typing import NDArray
 
 from search.request import Request
 from search.space import Value
 from trainable.lanes import Lanes
 from trainable.rules import RULES
+
+Shape = tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Pack:
     round: int
     index: int
     lanes: Lanes
-    columns: Mapping[str, list[Value]]
+    columns: Mapping[str, NDArray[Any]]
     attempt: int = 0
     deaths: int = 0
 
@@ -42,7 +47,7 @@ def cut(
     shape_names: tuple[str, ...],
     round_: int,
     first: int,
-    columns: Mapping[str, list[Value]],
+    columns: Mapping[str, NDArray[Any]],
 ) -> list[Pack]:
     """Return the packs of a round; a pack has one value of each shape hyperparameter.
 
@@ -51,18 +56,31 @@ def cut(
         first: number of the round's first trial.
         columns: the values of each hyperparameter, one for each trial of the round.
     """
-    groups: dict[tuple[tuple[str, Value], ...], list[tuple[int, int]]] = {}
-    for i in range(len(next(iter(columns.values())))):
-        shape = tuple((name, columns[name][i]) for name in shape_names)
-        groups.setdefault(shape, []).extend((i, r) for r in range(request.replicates))
+    count = len(next(iter(columns.values())))
+    groups = _groups({name: columns[name] for name in shape_names}, count)
     pieces = [
-        (shape, groups[shape][start : start + request.pack])
-        for shape in sorted(groups, key=str)
-        for start in range(0, len(groups[shape]), request.pack)
+        (shape, trials, slice(start, start + request.pack))
+        for shape, trials in sorted(groups, key=lambda group: str(group[0]))
+        for start in range(0, len(trials) * request.replicates, request.pack)
     ]
     return [
-        _pack(request, round_, index, first, columns, dict(shape), lanes)
-        for index, (shape, lanes) in enumerate(pieces)
+        _pack(request, round_, index, first, columns, dict(shape), trials, piece)
+        for index, (shape, trials, piece) in enumerate(pieces)
+    ]
+
+
+def _groups(shapes: Mapping[str, NDArray[Any]], count: int) -> list[tuple[Shape, NDArray[Any]]]:
+    """Return each combination of shape hyperparameters with the places of its trials, in order."""
+    code = numpy.zeros(count, dtype=numpy.int64)
+    for column in shapes.values():
+        _, own = numpy.unique(column, return_inverse=True)
+        # numbered anew each time, so that codes stay below the number of trials
+        _, code = numpy.unique(code * (own.max() + 1) + own, return_inverse=True)
+    order = numpy.argsort(code, kind="stable")
+    starts = numpy.flatnonzero(numpy.diff(code[order])) + 1
+    return [
+        (tuple((name, column[trials[0]].item()) for name, column in shapes.items()), trials)
+        for trials in numpy.split(order, starts)
     ]
 
 
@@ -71,22 +89,28 @@ def _pack(
     round_: int,
     index: int,
     first: int,
-    columns: Mapping[str, list[Value]],
+    columns: Mapping[str, NDArray[Any]],
     shape: dict[str, Value],
-    chosen: list[tuple[int, int]],
+    trials: NDArray[Any],
+    piece: slice,
 ) -> Pack:
-    """The pack of the lanes `chosen`: pairs of a trial's position in the round and a replicate."""
-    own = {name: [values[i] for i, _ in chosen] for name, values in columns.items()}
-    replicate = torch.tensor([r for _, r in chosen])
-    lanes = Lanes(
-        trial=torch.tensor([first + i for i, _ in chosen]),
-        replicate=replicate,
-        seed=request.seed + replicate,
-        values={
-            name: torch.tensor(values, dtype=torch.float64)
-            for name, values in own.items()
-            if name not in shape
-        },
-        shape={"rule": next(iter(RULES)), **shape},
+    """The pack of a piece of the lanes of `trials`, those of a trial one after the other."""
+    lanes = numpy.arange(piece.start, min(piece.stop, len(trials) * request.replicates))
+    chosen, replicate = trials[lanes // request.replicates], lanes % request.replicates
+    own = {name: column[chosen] for name, column in columns.items()}
+    return Pack(
+        round=round_,
+        index=index,
+        lanes=Lanes(
+            trial=torch.from_numpy(first + chosen),
+            replicate=torch.from_numpy(replicate),
+            seed=torch.from_numpy(request.seed + replicate),
+            values={
+                name: torch.from_numpy(values.astype(numpy.float64))
+                for name, values in own.items()
+                if name not in shape
+            },
+            shape={"rule": next(iter(RULES)), **shape},
+        ),
+        columns=own,
     )
-    return Pack(round=round_, index=index, lanes=lanes, columns=own)

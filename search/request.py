@@ -17,7 +17,7 @@ FORMAT = 3
 PROGRAMS = ("auto", "eager", "compiled")
 """How a step is run; ``auto`` is resolved before a search begins."""
 
-SAMPLERS = ("tpe", "qmc", "random")
+SAMPLERS = ("tpe", "optuna-tpe", "qmc", "random")
 
 MOST = 2**31 - 1
 """Of any whole number."""

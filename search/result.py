@@ -105,7 +105,7 @@ class Result:
         import pandas
         from optuna.trial import TrialState, create_trial
 
-        from search.sampler import study_of
+        from search.studies import study_of
 
         distributions = {name: d.distribution for name, d in self.space.items()}
         curves = self.curves.groupby(["trial", "step"])["loss"].mean()

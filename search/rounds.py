@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 import numpy
 import pyarrow as pa
@@ -19,8 +17,7 @@ import pyarrow.compute as pc
 from search.errors import RunFolderError
 from search.packs import Pack, cut
 from search.request import Request
-from search.sampler import RoundSampler
-from search.space import Value
+from search.sampler import Columns, Earlier, RoundSampler
 from trainable.lanes import Lanes
 
 STOP_SECONDS = 10.0
@@ -42,8 +39,7 @@ class Rounds:
         self._loss = numpy.full(size, numpy.nan)  # told values; NaN: not known
         self._known = numpy.zeros(size, dtype=bool)
         self._failed = numpy.zeros(size, dtype=bool)
-        self._params: dict[int, dict[str, list[Value]]] = {}  # columns of each asked round
-        self._told: deque[Any] = deque()
+        self._columns = self._sampler.empty(request.trials if self._sampler.learns else 0)
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0
@@ -51,7 +47,12 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self._finished = finished
-        self._tell(finished["trial"], finished["replicate"], finished["loss"], finished["state"])
+        # lanes not known yet of each round, and counters: all are asked for all the time
+        ends = numpy.arange(1, request.rounds + 1) * request.round
+        self._left = numpy.diff(numpy.minimum(ends, request.trials), prepend=0)
+        self._left *= request.replicates
+        self._done = self._failures = 0
+        self._tell(finished)
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -101,7 +102,7 @@ class Rounds:
         """Tell the rows of a pack that was taken."""
         with self._changed:
             self._out -= 1
-            self._tell(part["trial"], part["replicate"], part["loss"], part["state"])
+            self._tell(part)
             self._changed.notify_all()
 
     @property
@@ -112,7 +113,7 @@ class Rounds:
     @property
     def whole(self) -> bool:
         """Whether every lane is told."""
-        return bool(self._known.all())
+        return self._done == self._known.size
 
     @property
     def halted(self) -> bool:
@@ -128,8 +129,7 @@ class Rounds:
     def exhausted(self) -> bool:
         """Whether no pack is left to hand out, now or later, unless one comes back."""
         with self._changed:
-            known = int(self._known.sum())
-            return not self._ready and (known == self._known.size or self._all_asked)
+            return not self._ready and (self.whole or self._all_asked)
 
     @property
     def asking(self) -> bool:
@@ -139,12 +139,12 @@ class Rounds:
     @property
     def done(self) -> int:
         """Lanes told."""
-        return int(self._known.sum())
+        return self._done
 
     @property
     def failed(self) -> int:
         """Lanes told as failed."""
-        return int(self._failed.sum())
+        return self._failures
 
     def _ask_all(self) -> None:
         try:
@@ -168,7 +168,7 @@ class Rounds:
                 self._changed.notify_all()
 
     def _may_ask(self, round_: int) -> bool:
-        return round_ < 2 or bool(self._known[self._span(round_ - 2)].all())
+        return round_ < 2 or not self._left[round_ - 2]
 
     def _span(self, round_: int) -> slice:
         first = round_ * self._request.round
@@ -177,69 +177,76 @@ class Rounds:
     def _ask(self, round_: int) -> list[Pack]:
         span = self._span(round_)
         count = span.stop - span.start
-        if self._known[span].all():
-            self._params[round_] = self._columns_of(span)
-            packs = []
-        else:
-            earlier = self._earlier(round_) if self._sampler.learns else []
-            columns = self._sampler.ask(round_, span.start, count, earlier, self._stop)
-            if self._stop.is_set():
-                return []
-            self._params[round_] = columns
-            self._compare(span, columns)
-            cut_packs = cut(self._request, self._shape_names, round_, span.start, columns)
-            packs = [pack for pack in cut_packs if not self._is_known(pack.lanes)]
-        told = len(self._told) // self._request.round if self._sampler.learns else round_
-        for old in [k for k in self._params if k < min(told, round_)]:
-            del self._params[old]
-        return packs
-
-    def _earlier(self, round_: int) -> list[Any]:
-        """Rounds up to `round_` - 2 as told, `round_` - 1 as running."""
-        while len(self._told) < self._span(max(round_ - 1, 0)).start:
-            told = len(self._told) // self._request.round
-            params, span = self._params[told], self._span(told)
-            for i in range(span.stop - span.start):
-                failed = self._failed[span.start + i].any()
-                loss = None if failed else float(self._loss[span.start + i].mean())
-                self._told.append(self._sampler.told({k: v[i] for k, v in params.items()}, loss))
-        if round_ == 0:
+        if not self._left[round_]:
+            if self._sampler.learns:
+                rows = self._rows_of(span)
+                self._keep(span, self._read(rows.filter(pc.equal(rows["replicate"], 0))))
             return []
-        params = self._params[round_ - 1]
-        count = len(next(iter(params.values())))
-        running = [
-            self._sampler.running({k: v[i] for k, v in params.items()}) for i in range(count)
-        ]
-        return [*self._told, *running]
+        columns = self._sampler.ask(round_, span.start, count, self._earlier(round_), self._stop)
+        if self._stop.is_set():
+            return []
+        if self._sampler.learns:
+            self._keep(span, columns)
+        values = self._sampler.values(columns, count)
+        self._compare(span, values)
+        packs = cut(self._request, self._shape_names, round_, span.start, values)
+        return [pack for pack in packs if not self._is_known(pack.lanes)]
 
-    def _columns_of(self, span: slice) -> dict[str, list[Value]]:
-        """The hyperparameters of a round whose rows are all there."""
-        rows = self._rows_of(span)
-        first = rows.filter(pc.equal(rows["replicate"], 0)).sort_by("trial")
-        return {name: first[name].to_pylist() for name in self._request.space}
+    def _keep(self, span: slice, columns: Columns) -> None:
+        for name, column in columns.items():
+            self._columns[name][span] = column
+
+    def _earlier(self, round_: int) -> Earlier:
+        """Rounds up to `round_` - 2 as told, `round_` - 1 as running."""
+        if not self._sampler.learns:
+            return Earlier(columns={}, loss=numpy.empty(0))
+        first, told = self._span(round_).start, self._span(max(round_ - 1, 0)).start
+        failed = self._failed[:told].any(axis=1)
+        return Earlier(
+            columns={name: column[:first] for name, column in self._columns.items()},
+            loss=numpy.where(failed, numpy.nan, self._loss[:told].mean(axis=1)),
+        )
 
     def _rows_of(self, span: slice) -> pa.Table:
+        """The rows of a round that were there at first, by trial."""
         trial = self._finished["trial"]
         inside = pc.and_(pc.greater_equal(trial, span.start), pc.less(trial, span.stop))
-        return self._finished.filter(inside)
+        return self._finished.filter(inside).sort_by("trial")
 
-    def _compare(self, span: slice, columns: Mapping[str, list[Value]]) -> None:
+    def _read(self, rows: pa.Table) -> Columns:
+        try:
+            return self._sampler.read(rows)
+        except ValueError as error:
+            raise RunFolderError(f"the run folder is of another search: {error}") from error
+
+    def _compare(self, span: slice, values: Columns) -> None:
         """Check that rows of an unfinished round are of the lanes that are asked again."""
-        for row in self._rows_of(span).to_pylist():
-            for name, values in columns.items():
-                asked = values[row["trial"] - span.start]
-                if asked != row[name]:
-                    raise RunFolderError(
-                        f"trial {row['trial']} has {name}={row[name]!r} in the run folder and "
-                        f"{asked!r} when asked again: another version of Optuna made it; "
-                        "choose another --out"
-                    )
+        rows = self._rows_of(span)
+        place = rows["trial"].to_numpy() - span.start
+        for name, column in values.items():
+            held = rows[name].combine_chunks()
+            asked = pa.array(column[place]).cast(held.type)
+            same = pc.fill_null(pc.equal(held, asked), False).to_numpy(zero_copy_only=False)
+            if not same.all():
+                i = int(same.argmin())
+                raise RunFolderError(
+                    f"trial {rows['trial'][i]} has {name}={held[i].as_py()!r} in the run folder "
+                    f"and {asked[i].as_py()!r} when asked again: another version of shoal, or "
+                    "another kind of processor, made it; choose another --out"
+                )
 
     def _is_known(self, lanes: Lanes) -> bool:
         return bool(self._known[lanes.trial.numpy(), lanes.replicate.numpy()].all())
 
-    def _tell(self, trial: Any, replicate: Any, loss: Any, state: Any) -> None:
-        where = (trial.to_numpy(), replicate.to_numpy())
-        self._loss[where] = loss.to_numpy()
+    def _tell(self, part: pa.Table) -> None:
+        """Note rows; those that are known already take the place of the earlier ones."""
+        trial = part["trial"].to_numpy()
+        where = (trial, part["replicate"].to_numpy())
+        new = trial[~self._known[where]]
+        failed_before = int(self._failed[where].sum())
+        self._loss[where] = part["loss"].to_numpy()
         self._known[where] = True
-        self._failed[where] = pc.equal(state, "failed").to_numpy()
+        self._failed[where] = pc.equal(part["state"], "failed").to_numpy()
+        self._failures += int(self._failed[where].sum()) - failed_before
+        numpy.subtract.at(self._left, new // self._request.round, 1)
+        self._done += len(new)

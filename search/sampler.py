@@ -1,25 +1,43 @@
-"""Asking Optuna for a round of trials.
+"""Asking for a round of trials, all of them at once.
 
-Each round has a fresh sampler, seeded from (seed, round), and a study built from finished rows, so
-that a search that goes on is given the same lanes. Samplers: Optuna's own.
+Each round is drawn from the finished rows, the seed and the round's number alone, so that a search
+that goes on is given the same lanes. Columns of the searched hyperparameters are kept as numbers: a
+range's values, a choice's position.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+import numpy
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from search.space import Space, Value
+from search.axes import Axis, Floats, spread
+from search.sequence import sequence
+from search.space import Dimension, Space
+from search.tpe import draw
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+Column = NDArray[Any]
+Columns = dict[str, Column]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The trials of the rounds before.
+
+    Attributes:
+        columns: of all of them, the told ones first, in order.
+        loss: of the told ones; +inf: diverged, NaN: failed.
+    """
+
+    columns: Mapping[str, Column]
+    loss: Floats
 
 
 class RoundSampler:
@@ -27,94 +45,106 @@ class RoundSampler:
 
     def __init__(self, name: str, seed: int, space: Space) -> None:
         self._name, self._seed, self._space = name, seed, space
-        self._searched = {n: d.distribution for n, d in space.items() if not d.fixed}
-        self._fixed = {n: d.choices[0] for n, d in space.items() if d.fixed}
+        self._searched = {n: d for n, d in space.items() if not d.fixed}
+        self._axes = [_axis(dimension) for dimension in self._searched.values()]
 
     @property
     def learns(self) -> bool:
         """Whether finished trials change what is asked."""
-        return self._name == "tpe"
+        return self._name in ("tpe", "optuna-tpe")
 
-    def told(self, params: Mapping[str, Value], loss: float | None) -> FrozenTrial:
-        """Return a finished trial; `loss` is None where it failed, +inf where it diverged."""
-        return create_trial(
-            state=TrialState.FAIL if loss is None else TrialState.COMPLETE,
-            value=loss,
-            params={name: params[name] for name in self._searched},
-            distributions=self._searched,
-        )
-
-    def running(self, params: Mapping[str, Value]) -> FrozenTrial:
-        """Return a trial whose loss is not to be known yet."""
-        return create_trial(
-            state=TrialState.RUNNING,
-            params={name: params[name] for name in self._searched},
-            distributions=self._searched,
-        )
+    def empty(self, count: int) -> Columns:
+        """Return columns for `count` trials."""
+        return {n: numpy.empty(count, _dtype(d)) for n, d in self._searched.items()}
 
     def ask(
-        self,
-        round_: int,
-        first: int,
-        count: int,
-        earlier: Iterable[FrozenTrial],
-        stop: threading.Event,
-    ) -> dict[str, list[Value]]:
-        """Return `count` values of each hyperparameter, or fewer if `stop` is set meanwhile.
+        self, round_: int, first: int, count: int, earlier: Earlier, stop: threading.Event
+    ) -> Columns:
+        """Return `count` values of each searched hyperparameter, or fewer if `stop` is set.
 
         Args:
             first: number of the round's first trial.
-            earlier: told and running trials of the rounds before, in order.
+            earlier: what is not looked at unless the sampler learns.
         """
-        columns: dict[str, list[Value]] = {name: [] for name in self._space}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(sampler=self._sampler(round_, first))
-            study.add_trials(earlier)
-            for _ in range(count):
-                if stop.is_set():
-                    break
-                params = {**self._fixed, **study.ask(self._searched).params}
-                for name, values in columns.items():
-                    values.append(params[name])
-        return columns
-
-    def _sampler(self, round_: int, first: int) -> BaseSampler:
+        if not self._axes:
+            return {}
         seed = round_seed(self._seed, round_)
+        if self._name == "optuna-tpe":
+            from search.studies import ask_tpe
+
+            return ask_tpe(self._searched, earlier.columns, earlier.loss, seed, count, stop)
         if self._name == "random":
-            return RandomSampler(seed=seed)
-        if self._name == "qmc":
-            return _Sequence(self._searched, self._seed, first)
-        return TPESampler(seed=seed)
+            cube = numpy.random.default_rng(seed).random((count, len(self._axes)))
+            points = spread(self._axes, cube)
+        elif self._name == "qmc":
+            points = spread(self._axes, sequence(len(self._axes), first, count, self._seed))
+        else:
+            known = self._points(earlier.columns)
+            told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
+            works = ~numpy.isnan(earlier.loss)
+            points = draw(
+                self._axes, told[works], earlier.loss[works], running,
+                first=first, count=count, seed=self._seed, round_seed=seed,
+            )  # fmt: skip
+        return {
+            name: axis.values(points[:, j]).astype(_dtype(dimension))
+            for j, (axis, (name, dimension)) in enumerate(
+                zip(self._axes, self._searched.items(), strict=True)
+            )
+        }
+
+    def values(self, columns: Mapping[str, Column], count: int) -> Columns:
+        """Return the columns of a round as the results have them, the fixed ones with them."""
+        found: Columns = {}
+        for name, dimension in self._space.items():
+            if dimension.choices:
+                place = columns.get(name, numpy.zeros(count, numpy.intp))
+                found[name] = numpy.array(dimension.choices)[place]
+            else:
+                found[name] = columns[name]
+        return found
+
+    def read(self, rows: pa.Table) -> Columns:
+        """Return the columns of rows of the results.
+
+        Raises:
+            ValueError: a value is not of the space.
+        """
+        found: Columns = {}
+        for name, dimension in self._searched.items():
+            column = rows[name]
+            if dimension.choices:
+                choices = pa.array(dimension.choices).cast(column.type)
+                column = pc.index_in(column, value_set=choices)
+            if column.null_count:
+                raise ValueError(f"a value of {name} is none of {dimension.text}")
+            found[name] = column.to_numpy().astype(_dtype(dimension))
+        return found
+
+    def _points(self, columns: Mapping[str, Column]) -> Floats:
+        coordinates = [
+            axis.coordinates(columns[name])
+            for axis, name in zip(self._axes, self._searched, strict=True)
+        ]
+        return numpy.stack(coordinates, axis=1)
 
 
-def round_seed(seed: int, round_: int) -> int:
+def round_seed(seed: int, round_: int | str) -> int:
     """The seed of a round's sampler: 32 bits of sha256("seed:round")."""
     digest = hashlib.sha256(f"{seed}:{round_}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
 
-class _Sequence(QMCSampler):
-    """Optuna's QMC sampler, begun at a given point of its sequence.
-
-    Optuna counts in the study's storage, and draws the first trial at random, as it learns the
-    space from it; here both are known from the start.
-    """
-
-    def __init__(self, space: dict[str, BaseDistribution], seed: int, first: int) -> None:
-        super().__init__(scramble=True, seed=seed)
-        self._space, self._next = space, first
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
-        return self._space
-
-    def _find_sample_id(self, study: Any, search_space: Any) -> int:
-        self._next += 1
-        return self._next - 1
+def _axis(dimension: Dimension) -> Axis:
+    if dimension.choices:
+        return Axis(choices=len(dimension.choices))
+    return Axis(
+        low=dimension.low, high=dimension.high, log=dimension.log,
+        step=1.0 if dimension.integer else 0.0,
+    )  # fmt: skip
 
 
-def study_of(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """Return a study in memory that has `trials`."""
-    study = optuna.create_study(direction="minimize")
-    study.add_trials(trials)
-    return study
+def _dtype(dimension: Dimension) -> type[numpy.generic]:
+    if dimension.choices:
+        return numpy.int32
+    return numpy.int64 if dimension.integer else numpy.float64

@@ -1,0 +1,141 @@
+"""shoal's sampler against Optuna's: what is found, and what it costs.
+
+    python benchmarks/sampling.py --seeds 20 --jobs 2
+
+The best loss minus the floor after 64, 256 and 1,024 trials; quartiles over seeds. Searches differ
+in who draws the trials:
+
+    shoal       in rounds, as `shoal run` does: round k sees the losses of rounds up to k - 2
+    optuna      Optuna's TPE with its defaults, one trial at a time: it sees every loss
+    in rounds   Optuna's TPE asked in shoal's rounds (`--sampler optuna-tpe`)
+
+Then the CPU time of a round of shoal's sampler, in one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
+
+import numpy
+import optuna
+from objectives import OBJECTIVES, Objective
+
+from search.preparation import LEAST_ROUND, ROUNDS
+from search.sampler import Earlier, RoundSampler
+from search.space import Space, parse
+
+TRIALS = (64, 256, 1024)
+SEARCHES = ("shoal", "optuna", "in rounds")
+SIZES = ((1, 28_672, 4096), (3, 28_672, 4096), (6, 28_672, 4096), (1, 875_000, 125_000),
+         (3, 875_000, 125_000))  # fmt: skip
+"""Axes, trials told, lanes of the round."""
+
+
+def by_rounds(
+    objective: Objective, trials: int, seed: int, name: str, rounds: int, least: int
+) -> float:
+    """Search as `shoal run` does; return the best loss minus the floor."""
+    space = Space(parse(*item) for item in objective.space.items())
+    sampler = RoundSampler(name, seed, space)
+    size = max(least, -(-trials // rounds))
+    columns, losses = sampler.empty(trials), numpy.empty(trials)
+    for k, first in enumerate(range(0, trials, size)):
+        span = slice(first, min(first + size, trials))
+        earlier = Earlier(
+            columns={name: column[:first] for name, column in columns.items()},
+            loss=losses[: max(0, first - size)],
+        )
+        count = span.stop - first
+        asked = sampler.ask(k, first, count, earlier, threading.Event())
+        for column in asked:
+            columns[column][span] = asked[column]
+        losses[span] = objective.loss(sampler.values(asked, count))
+    return float(losses.min()) - objective.floor
+
+
+def one_by_one(objective: Objective, trials: Iterable[int], seed: int) -> list[float]:
+    """Ask and tell Optuna's TPE; return the best loss minus the floor after so many trials."""
+    distributions = {n: parse(n, text).distribution for n, text in objective.space.items()}
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    best, found = numpy.inf, []
+    for number in range(1, max(trials) + 1):
+        trial = study.ask(distributions)
+        columns = {n: numpy.array([value]) for n, value in trial.params.items()}
+        loss = float(objective.loss(columns)[0])
+        study.tell(trial, loss)
+        best = min(best, loss)
+        if number in trials:
+            found.append(best - objective.floor)
+    return found
+
+
+def run(
+    job: tuple[int, str, int], rounds: int = ROUNDS, least: int = LEAST_ROUND
+) -> dict[tuple[int, str, int], float]:
+    """Run one search of one objective for each number of trials, from one seed."""
+    which, search, seed = job
+    objective = OBJECTIVES[which]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings(), numpy.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if search == "optuna":
+            found = one_by_one(objective, TRIALS, seed)
+        else:
+            name = "tpe" if search == "shoal" else "optuna-tpe"
+            found = [by_rounds(objective, t, seed, name, rounds, least) for t in TRIALS]
+    return {(which, search, trials): loss for trials, loss in zip(TRIALS, found, strict=True)}
+
+
+def print_cost() -> None:
+    """Print the CPU time of rounds after many trials, a third of them diverged."""
+    print("\nCPU time of one round\naxes  told     lanes    seconds  ms a lane")
+    for axes, told, lanes in SIZES:
+        space = Space(parse(f"x{i}", "0:1") for i in range(axes))
+        rng = numpy.random.default_rng(0)
+        columns = {name: rng.random(told + lanes) for name in space}
+        loss = numpy.asarray(sum((x[:told] - 0.3) ** 2 for x in columns.values()))
+        loss[columns["x0"][:told] > 0.64] = numpy.inf
+        earlier = Earlier(columns=columns, loss=loss)
+        sampler = RoundSampler("tpe", 0, space)
+        began = time.process_time()
+        sampler.ask(9, told + lanes, lanes, earlier, threading.Event())
+        took = time.process_time() - began
+        print(f"{axes:4}  {told:7}  {lanes:7}  {took:7.3f}  {1000 * took / lanes:9.4f}")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--least-round", type=int, default=LEAST_ROUND)
+    given = parser.parse_args()
+    jobs = list(product(range(len(OBJECTIVES)), given.searches, range(given.seeds)))
+    found: dict[tuple[int, str, int], list[float]] = {}
+    work = partial(run, rounds=given.rounds, least=given.least_round)
+    with ProcessPoolExecutor(given.jobs) as pool:
+        for part in pool.map(work, jobs):
+            for key, loss in part.items():
+                found.setdefault(key, []).append(loss)
+    print(f"best loss minus the floor: quartiles over {given.seeds} seeds")
+    print(f"{'':14}{'trials':>7}" + "".join(f"{search:^32}" for search in given.searches))
+    for (which, objective), trials in product(enumerate(OBJECTIVES), TRIALS):
+        cells = []
+        for search in given.searches:
+            low, middle, high = numpy.quantile(found[which, search, trials], (0.25, 0.5, 0.75))
+            cells.append(f"{low:10.1e}{middle:10.1e}{high:10.1e}  ")
+        print(f"{objective.name:14}{trials:7}" + "".join(cells))
+    print_cost()
+
+
+if __name__ == "__main__":
+    main()
