@@ -168,11 +168,19 @@ class RunFolder:
 def _parquet(
     handle: BufferedReader, file: Path, schema: pa.Schema, columns: list[str] | None
 ) -> pa.Table:
-    """The table in an open file, or some columns of it."""
+    """The table in an open file, or some columns of it.
+
+    Without arrow's own threads: one of them may still hold a piece of what Python has read when the
+    interpreter ends, and aborts the process then.
+    """
     try:
-        there = pq.ParquetFile(handle)
+        there = pq.ParquetFile(handle, pre_buffer=False)
         named = there.schema_arrow.names == schema.names
-        table = there.read(columns).select(_only(schema, columns).names) if named else None
+        table = (
+            there.read(columns, use_threads=False).select(_only(schema, columns).names)
+            if named
+            else None
+        )
     except (OSError, pa.ArrowException) as error:
         raise RunFolderError(f"{file} cannot be read: {error}") from error
     if table is None:

@@ -34,12 +34,12 @@ def merge(
         more: at least one row, of lanes that `before` lacks.
         out: an open file.
     """
-    file = pq.ParquetFile(before)
+    file = pq.ParquetFile(before, pre_buffer=False)
     first = more["trial"][0].as_py()
     tail: list[pa.Table] = []
     with _writer(out, more.schema) as writer:
         for i in range(file.num_row_groups):
-            group = known.only(file.read_row_group(i)).cast(more.schema)
+            group = known.only(file.read_row_group(i, use_threads=False)).cast(more.schema)
             if not len(group):
                 continue
             if not tail and group["trial"][-1].as_py() < first:

@@ -35,7 +35,7 @@ KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 WRITTEN = ("format", "source", "unroll", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
-ROUNDS = 8
+ROUNDS = 16
 """Rounds of a search, where the number of trials allows it."""
 
 LEAST_ROUND = 16

@@ -37,6 +37,7 @@ def compile_library(graph: Any, arguments: list[torch.Tensor]) -> str:
         with config.patch(
             {
                 "cpp.threads": 1,
+                "cpp.vec_isa_ok": True,  # by the flags of the processor, without trial programs
                 "cpp.enable_floating_point_contract_flag": "fast",  # a b + c in one instruction
                 "aot_inductor.package": False,
             }
