@@ -13,10 +13,9 @@ from search.request import Request
 
 ENGINES = ("auto", "ray", "inline")
 
-INLINE_UPDATES = 256 * 2000
-"""Up to so many updates in all, `auto` runs packs in the driver's process: Ray takes six seconds to
-start, in which one core fits some 500 lanes of the default problem."""
-
+INLINE_SECONDS = 4.0
+"""Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes six seconds
+to start."""
 
 CHECKPOINT_SECONDS = 300.0
 
@@ -102,4 +101,4 @@ class Means:
             return self.engine
         if self.ray_address is not None or (self.workers or 1) > 1 or torch.cuda.is_available():
             return "ray"
-        return "inline" if request.lanes * request.steps <= INLINE_UPDATES else "ray"
+        return "inline" if request.lanes * request.lane_seconds <= INLINE_SECONDS else "ray"

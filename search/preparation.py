@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "unroll", "halved")
+WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 ROUNDS = 16
@@ -263,6 +263,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         program=running.program,
         block=running.block,
         unroll=running.unroll,
+        lane_seconds=running.lane_seconds,
         **sizes,
     )
     return Prepared(

@@ -44,6 +44,7 @@ class Request:
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
+        lane_seconds: about what a lane costs a usual core, by the count of its operations.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
@@ -62,6 +63,7 @@ class Request:
     block: int
     program: str
     unroll: int
+    lane_seconds: float
     diverge_factor: float
     halved: tuple[tuple[int, int], ...] = ()
 

@@ -43,12 +43,14 @@ class Running:
     Attributes:
         program: ``eager`` or ``compiled``.
         block: lanes in one tensor operation; unroll: updates in one call.
+        lane_seconds: about what a lane costs a usual core, by the count of its operations.
         notes: what the user should know.
     """
 
     program: str
     block: int
     unroll: int
+    lane_seconds: float
     notes: tuple[str, ...] = ()
 
 
@@ -85,13 +87,19 @@ def choose(
         )
         worth = False
     if program == "eager" or (program == "auto" and not worth):
-        return Running(program="eager", block=min(block or eager, pack), unroll=1, notes=notes)
+        return Running(
+            program="eager", block=min(block or eager, pack), unroll=1,
+            lane_seconds=steps * seconds, notes=notes,
+        )  # fmt: skip
     unroll = Plan(steps=steps, report=report, diverge_factor=2.0).unroll
     fitting = int(CHUNK_SECONDS * FUSED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
     fused = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
     if work.widest_dense:
         fused = min(fused, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
-    return Running(program="compiled", block=min(block or fused, pack), unroll=unroll)
+    return Running(
+        program="compiled", block=min(block or fused, pack), unroll=unroll,
+        lane_seconds=steps * work.moved / FUSED_BYTES_A_SECOND,
+    )  # fmt: skip
 
 
 def power_of_two(number: int) -> int:
