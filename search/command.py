@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import tomllib
@@ -17,6 +18,8 @@ from search.stopping import listen_early
 from slurm.errors import SlurmError
 
 BEGAN = time.monotonic()
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are for the workers
 
 
 class Command(click.Group):

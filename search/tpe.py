@@ -34,13 +34,13 @@ START = 4
 """Finite losses that are needed to learn anything."""
 
 EXPLORE = 0.1
-MODELLED, MOST_MODELLED = 0.7, 1024
+MODELLED, MOST_MODELLED = 0.7, 256
 """Share of the other lanes that goes to the Gaussian process, and how many at most in a round."""
 
 CANDIDATES = 8
 """Of a lane, for l / g."""
 
-REFINED = (8, 48, 6144)
+REFINED = (8, 48, 2048)
 """Candidates of a lane for each scale: least, most, and in all lanes together."""
 
 SCALES = (1.5, 0.5, 0.15)

@@ -11,6 +11,7 @@ a block that goes on as if nothing had been.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from trainable.program import Program, Values, never
 from trainable.rules import State
 
 NO_LANE = -1
+
+LARGEST = sys.float_info.max
+"""Any loss above it is not finite."""
 
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
@@ -81,6 +85,7 @@ class Block:
         self._ended = torch.full((n,), COMPLETE)
         self._steps = torch.zeros(n, dtype=torch.int64)
         self._curves: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._fresh = True  # whether a lane may be before its first update
         self._lane[: self._next] = torch.arange(self._next)
         seated = self._lane.clamp(min=0)  # padding copies lane 0
         self.params, self.state = program.initial(lanes, seated)
@@ -104,6 +109,8 @@ class Block:
         for name in _DEVICE:
             setattr(self, name, tuple(leaf.to(self._program.device) for leaf in kept[name]))
         self._curves = [tuple(kept["curves"])]
+        self._fresh = self._done == 0
+        self._limits()
 
     def occupied(self) -> bool:
         """Return whether any slot holds a lane."""
@@ -123,28 +130,21 @@ class Block:
         plan = self._plan
         held = self._lane != NO_LANE
         if self._done == 0:
-            self._left = torch.clamp(plan.steps - self._age, max=plan.report)
-            self._left[~held] = self._left[held].max()  # padding goes along and decides nothing
-        if not self._update(held, pause):
+            self._begin(held)
+        if not self._update(pause):
             return None
         self._age += self._left
         self._done = 0
         loss = _finite(self._reported)
-        steps, losses = self._age[held] - 1, loss[held]
-        self._curves.append((self._lane[held], steps, losses))
+        lane, steps, losses = self._lane.clone(), self._age - 1, loss
+        if not bool(held.all()):
+            lane, steps, losses = lane[held], steps[held], losses[held]
+        self._curves.append((lane, steps, losses))
 
-        diverged = held & self._over(loss)
-        complete = held & ~diverged & (self._age == plan.steps)
-        if bool(complete.any()):
-            final = _finite(self._program.loss(self.params, self.values))
-            diverged |= complete & self._over(final)
-            complete &= ~diverged
-            self._loss[self._lane[complete]] = final[complete]
-        ended = diverged | complete
+        diverged = self._over(loss).logical_and_(held)
+        ended = torch.logical_or(diverged, self._age == plan.steps).logical_and_(held)
         if bool(ended.any()):
-            self._ended[self._lane[diverged]] = DIVERGED
-            self._steps[self._lane[ended]] = self._age[ended]
-            self._refill(ended)
+            self._end(ended, diverged)
         return steps, losses
 
     def fitted(self) -> Fitted:
@@ -167,14 +167,22 @@ class Block:
         lane, step, loss = (torch.cat(column) for column in zip(*self._curves, strict=True))
         return lane, step, loss
 
-    def _update(self, held: torch.Tensor, pause: Callable[[], bool]) -> bool:
+    def _begin(self, held: torch.Tensor) -> None:
+        """Begin the updates to the next reporting step."""
+        plan = self._plan
+        self._left = torch.clamp(plan.steps - self._age, max=plan.report)
+        if self._fresh:
+            self._fresh = False
+            fresh = (self._age == 0) & held
+            first = self._program.loss(self.params, self.values).to("cpu", torch.float64)
+            self._first = torch.where(fresh, first, self._first)
+            self._limits()
+        if not bool(held.all()):  # padding goes along and decides nothing
+            self._left[~held] = self._left[held].max()
+
+    def _update(self, pause: Callable[[], bool]) -> bool:
         """Do each slot's updates to the reporting step; return False where paused before it."""
         program, values, left = self._program, self.values, self._left
-        if self._done == 0:
-            fresh = (self._age == 0) & held
-            if bool(fresh.any()):
-                first = program.loss(self.params, values).to("cpu", torch.float64)
-                self._first = torch.where(fresh, first, self._first)
         longest = int(left.max())
         while self._done < longest:
             moving = self._done < left
@@ -194,8 +202,25 @@ class Block:
 
     def _over(self, loss: torch.Tensor) -> torch.Tensor:
         """Where a lane has diverged: a loss not finite, or far over a first that was positive."""
-        limit = torch.where(self._first > 0, self._first * self._plan.diverge_factor, torch.inf)
-        return ~torch.isfinite(loss) | ~torch.isfinite(self._first) | (loss > limit)
+        return torch.logical_not(loss <= self._limit)  # also where one is not a number
+
+    def _limits(self) -> None:
+        """The largest loss of each slot that is not diverged; none, where its first was."""
+        factor = self._plan.diverge_factor
+        limit = torch.where(self._first > 0, self._first * factor, LARGEST).clamp(max=LARGEST)
+        self._limit = torch.where(torch.isfinite(self._first), limit, -torch.inf)
+
+    def _end(self, ended: torch.Tensor, diverged: torch.Tensor) -> None:
+        """Keep what came of the lanes that ended, and give their slots to the next."""
+        complete = ended & ~diverged
+        if bool(complete.any()):
+            final = _finite(self._program.loss(self.params, self.values))
+            diverged |= complete & self._over(final)
+            complete &= ~diverged
+            self._loss[self._lane[complete]] = final[complete]
+        self._ended[self._lane[diverged]] = DIVERGED
+        self._steps[self._lane[ended]] = self._age[ended]
+        self._refill(ended)
 
     def _refill(self, ended: torch.Tensor) -> None:
         free = torch.nonzero(ended).flatten()
@@ -205,6 +230,7 @@ class Block:
         self._age[ended] = 0
         if not len(coming):
             return
+        self._fresh = True
         slots = free[: len(coming)]
         self._lane[slots] = coming
         seats = slots.to(self._program.device)
@@ -217,7 +243,7 @@ class Block:
 def _finite(losses: torch.Tensor) -> torch.Tensor:
     """The losses on the CPU in float64, +inf where they are not finite."""
     losses = losses.to("cpu", torch.float64)
-    return torch.where(torch.isfinite(losses), losses, torch.inf)
+    return losses.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
 
 
 def _where(moving: torch.Tensor, new: Leaves, old: Leaves) -> Leaves:

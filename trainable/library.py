@@ -17,22 +17,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import pickle
 import platform
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.fx import GraphModule
 
+from trainable.building import Build
 from trainable.errors import CompileError, one_line
 
 VERSION = 1
@@ -40,24 +36,27 @@ VERSION = 1
 
 POLL_SECONDS = 0.05
 
-UNUSED_SECONDS = 90 * 86400.0
-"""How long a library is kept that nothing loads."""
-
 Run = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
 
 
 def make_all(libraries: Sequence[Library], stop: Callable[[], bool]) -> bool:
     """See to it that the libraries are there; return whether they are, or `stop` came first.
 
-    Where several processes want the same ones, each makes another.
+    Those that nobody makes yet are made at the same time, for those of others it waits.
 
     Raises:
         CompileError: one cannot be made.
     """
-    while missing := [library for library in libraries if not library.there]:
-        if stop():
-            return False
-        if all(library.make(stop) for library in missing):
+    with ExitStack() as builds:
+        mine: dict[Library, Build] = {}
+        while missing := [library for library in libraries if not library.there]:
+            if stop():
+                return False
+            for library in missing:
+                if library in mine:
+                    mine[library].check()
+                elif (build := library.build(builds)) is not None:
+                    mine[library] = build
             time.sleep(POLL_SECONDS)
     return True
 
@@ -83,17 +82,21 @@ class Library:
         """Whether it has been made."""
         return self._file.exists()
 
-    def make(self, stop: Callable[[], bool]) -> bool:
-        """Make it, unless it is there or another process makes it; return whether it did nothing.
+    def build(self, builds: ExitStack) -> Build | None:
+        """Begin to make it, in a process that ends with `builds`; None where another makes it.
 
         Raises:
-            CompileError: it cannot be made.
+            CompileError: there is no compiler.
         """
-        with open(self._file.with_suffix(".lock"), "ab") as lock:
+        with ExitStack() as held:
+            lock = held.enter_context(open(self._file.with_suffix(".lock"), "ab"))
             if not _taken(lock.fileno()) or self.there:
-                return True
-            self._build(stop)
-        return False
+                return None
+            if compiler() is None:
+                raise CompileError("there is no C++ compiler (looked for $CXX, then g++)")
+            build = held.enter_context(Build.begun(self._file, (self._graph, self._shapes)))
+            builds.push(held.pop_all())
+        return build
 
     def load(self) -> Run:
         """Return the function, which takes and gives lists of tensors.
@@ -122,55 +125,6 @@ class Library:
             digest.update(repr((name, tensor.shape, tensor.dtype)).encode())
             digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:32]
-
-    def _build(self, stop: Callable[[], bool]) -> None:
-        """Compile in a process of its own, until it ends or `stop` comes."""
-        if compiler() is None:
-            raise CompileError("there is no C++ compiler (looked for $CXX, then g++)")
-        for old in self._file.parent.glob(f".{self._file.stem}.*"):
-            shutil.rmtree(old, ignore_errors=True)  # of one that was killed
-        with tempfile.TemporaryDirectory(
-            prefix=f".{self._file.stem}.", dir=self._file.parent
-        ) as temp:
-            made, log = Path(temp, "made.so"), Path(temp, "log")
-            environment = {
-                **os.environ,
-                "TMPDIR": temp,
-                "TORCHINDUCTOR_CACHE_DIR": str(Path(temp, "inductor")),
-                "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes
-                "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",  # twice the time, for one use
-            }
-            task = pickle.dumps((self._graph, self._shapes, str(made)))
-            with open(log, "wb") as told, _process(environment, told) as process:
-                assert process.stdin is not None
-                process.stdin.write(len(task).to_bytes(8, "big") + task)
-                process.stdin.flush()
-                while process.poll() is None:
-                    if stop():
-                        return
-                    time.sleep(POLL_SECONDS)
-            if process.returncode != 0:
-                lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-                why = next((line for line in reversed(lines) if line.strip()), "")
-                raise CompileError(f"compiling failed ({why.strip()[:200]})")
-            made.replace(self._file)
-            _prune(self._file.parent)
-
-
-@contextmanager
-def _process(environment: dict[str, str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """The process that compiles; it ends when its standard input does."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "trainable.build"],
-        stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        process.wait()
 
 
 def compiler() -> str | None:
@@ -218,14 +172,6 @@ def _trust(path: Path) -> None:
             f"{path} is another user's, or others can write to it; set SHOAL_CACHE to a folder "
             "of your own"
         )
-
-
-def _prune(folder: Path) -> None:
-    """Remove what has not been used for long."""
-    for file in (*folder.glob("*.so"), *folder.glob("*.lock")):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > UNUSED_SECONDS:
-                file.unlink()
 
 
 def _taken(lock: int) -> bool:

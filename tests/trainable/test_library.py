@@ -16,7 +16,7 @@ from trainable import Fitted, Lanes, Plan, Program, find, fit
 from trainable.checkpoint import CheckpointKeeper, Saving, key
 from trainable.library import compiler
 
-PLAN = Plan(steps=120, report=20, diverge_factor=1000.0)
+PLAN = Plan(steps=120, report=15, diverge_factor=1000.0)
 N = 11
 PROGRAM = """
 import sys, torch
