@@ -60,7 +60,8 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         (beside / "environment.json").write_text("[]\n", encoding="utf-8")
         empty = {"trials.parquet": rows.trials_schema(request.space), "curves.parquet": rows.CURVES}
         for name, schema in empty.items():
-            pq.write_table(schema.empty_table(), beside / name)
+            with open(beside / name, "wb") as handle:  # which a failure leaves closed
+                pq.write_table(schema.empty_table(), handle)
         digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
         (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
         place(beside, path)

@@ -1,16 +1,17 @@
-"""Compiles one traced function: ``python -m trainable.build``, run by `trainable.library`.
+"""Compiles one traced function: ``python -m trainable.build``, run by `trainable.building`.
 
-Standard input: 8 bytes of length, then the function, the shapes and the file to make. When standard
-input ends, whoever asked has gone, and this process ends with all that it started.
+Standard input: a line of JSON with the function's code, the shapes of its arguments, the file of
+its constants and the file to make. When standard input ends, whoever asked has gone, and this
+process ends with all that it started.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
-import pickle
 import shutil
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -18,22 +19,39 @@ import torch
 import torch._dynamo  # before inductor, which leans on it
 from torch._inductor import aot_compile, config
 
+NAMES = {
+    "torch": torch, "device": torch.device, "inf": math.inf, "nan": math.nan,
+    "NoneType": type(None),
+}  # fmt: skip
+"""What the code of a traced function speaks of."""
+
 
 def main() -> None:
-    """Compile what standard input holds."""
-    source = sys.stdin.buffer
-    graph, shapes, target = pickle.loads(source.read(int.from_bytes(source.read(8), "big")))
-    threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
-    arguments = [torch.zeros(shape, dtype=getattr(torch, dtype)) for shape, dtype in shapes]
-    shutil.copyfile(compile_library(graph, arguments), target)
-    os.chmod(target, 0o500)
+    """Compile what standard input asks for."""
+    source = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115  # as long as the process
+    asked = json.loads(_line(source))
+    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    function = rebuilt(asked["code"], torch.load(asked["constants"], weights_only=True))
+    arguments = [torch.zeros(s, dtype=getattr(torch, dtype)) for s, dtype in asked["shapes"]]
+    shutil.copyfile(compile_library(function, arguments), asked["made"])
+    os.chmod(asked["made"], 0o500)
 
 
-def compile_library(graph: Any, arguments: list[torch.Tensor]) -> str:
+def rebuilt(code: str, constants: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Return the module of a traced function's code."""
+    names = dict(NAMES)
+    exec(code, names)  # written by `trainable.tracing` a moment ago
+    module: torch.nn.Module = type("Traced", (torch.nn.Module,), {"forward": names["forward"]})()
+    for name, tensor in constants.items():
+        module.register_buffer(name, tensor)
+    return module
+
+
+def compile_library(function: torch.nn.Module, arguments: list[torch.Tensor]) -> str:
     """Return the file of the compiled function, for one thread."""
     torch.set_num_threads(1)
     with torch.no_grad():
-        exported = torch.export.export(graph, tuple(arguments))
+        exported = torch.export.export(function, tuple(arguments))
         with config.patch(
             {
                 "cpp.threads": 1,
@@ -46,8 +64,18 @@ def compile_library(graph: Any, arguments: list[torch.Tensor]) -> str:
     return str(made)
 
 
-def _end_with(source: int) -> None:
-    while os.read(source, 1):
+def _line(source: Any) -> bytes:
+    parts: list[bytes] = []
+    while not parts or not parts[-1].endswith(b"\n"):
+        part = source.read(1 << 16)
+        if not part:
+            os._exit(1)  # whoever asked has gone
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _end_with(source: Any) -> None:
+    while source.read(1 << 16):
         pass
     os.killpg(0, signal.SIGKILL)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -12,9 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+
+import torch
+from torch.fx import GraphModule
 
 from trainable.errors import CompileError
+
+Shapes = list[tuple[tuple[int, ...], str]]
+"""Of tensors, each with the name of its dtype."""
 
 UNUSED_SECONDS = 90 * 86400.0
 """How long a library is kept that nothing loads."""
@@ -28,16 +33,23 @@ class Build:
 
     @classmethod
     @contextmanager
-    def begun(cls, file: Path, task: tuple[Any, Any]) -> Iterator[Build]:
-        """Begin to make `file`; what is not done when this ends is given up.
+    def begun(cls, file: Path, graph: GraphModule, shapes: Shapes) -> Iterator[Build]:
+        """Begin to make `file` of a traced function; what is not done when this ends is given up.
 
         Args:
-            task: a traced function, and the shapes and dtypes of its arguments.
+            shapes: of its arguments, each with its dtype.
         """
         for old in file.parent.glob(f".{file.stem}.*"):
             shutil.rmtree(old, ignore_errors=True)  # of one that was killed
         with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as temp:
-            made, log = Path(temp, "made.so"), Path(temp, "log")
+            made, log, constants = (Path(temp, name) for name in ("made.so", "log", "constants.pt"))
+            torch.save(dict(graph.named_buffers()), constants)
+            content = {
+                "code": graph.code,
+                "shapes": shapes,
+                "constants": str(constants),
+                "made": str(made),
+            }
             environment = {
                 **os.environ,
                 "TMPDIR": temp,
@@ -53,9 +65,8 @@ class Build:
             source = process.stdin
             assert source is not None
             try:
-                content = pickle.dumps((*task, str(made)))
                 with suppress(BrokenPipeError):  # the log says why
-                    source.write(len(content).to_bytes(8, "big") + content)
+                    source.write(json.dumps(content).encode() + b"\n")
                     source.flush()
                 yield cls(process, made, log, file)
             finally:

@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 from torch.fx import GraphModule
 
-from trainable.building import Build
+from trainable.building import Build, Shapes
 from trainable.errors import CompileError, one_line
 
 VERSION = 1
@@ -74,7 +74,9 @@ class Library:
             CompileError: there is no place for it.
         """
         self._graph = graph
-        self._shapes = [(tuple(a.shape), str(a.dtype).removeprefix("torch.")) for a in arguments]
+        self._shapes: Shapes = [
+            (tuple(a.shape), str(a.dtype).removeprefix("torch.")) for a in arguments
+        ]
         self._file = cache_folder() / f"{self._key()}.so"
 
     @property
@@ -94,7 +96,7 @@ class Library:
                 return None
             if compiler() is None:
                 raise CompileError("there is no C++ compiler (looked for $CXX, then g++)")
-            build = held.enter_context(Build.begun(self._file, (self._graph, self._shapes)))
+            build = held.enter_context(Build.begun(self._file, self._graph, self._shapes))
             builds.push(held.pop_all())
         return build
 

@@ -36,7 +36,7 @@ def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> No
     began = time.monotonic()
     done = shoal("run", "--trials", 40, "--steps", 20, "--out", "out", "--json", "--engine", "ray",
                  "--workers", 3, "--pack", 8, "--round", 8, **odd)  # fmt: skip
-    assert set(Path("/tmp").glob("shoal-*")) == before
+    assert set(Path("/tmp").glob("shoal-*")) <= before
     wall = time.monotonic() - began
     told = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
@@ -62,7 +62,8 @@ def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> No
     [
         (64, {}, "inline"),
         (256, {}, "inline"),
-        (1024, {}, "ray"),
+        (1024, {}, "inline"),
+        (16384, {}, "ray"),
         (64, {"workers": 2}, "ray"),
         (64, {"address": "127.0.0.1:6379"}, "ray"),
         (1024, {"engine": "inline"}, "inline"),

@@ -93,7 +93,7 @@ AGAIN = "run the same command again"
 DAMAGED = [
     # name, damage, line of `shoal results` (None: it works), line of `shoal run` (None: the same)
     ("seed edited", change("search.toml", "seed = 0", "seed = 1"), f"out/search.toml is damaged: {NOT_WRITTEN}", None),
-    ("torn toml", change("search.toml", "[space]", "[spa"), "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 16, column 5); put it back, or choose another --out", None),
+    ("torn toml", change("search.toml", "[space]", "[spa"), "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 18, column 5); put it back, or choose another --out", None),
     ("toml a folder", folder("search.toml"), "out/search.toml cannot be read: Is a directory", None),
     ("no ledger", remove("digests.json"), "out/digests.json is missing; put it back, or choose another --out", None),
     ("ledger of garbage", put("digests.json", "garbage"), "out/digests.json is damaged; put it back, or choose another --out", None),

@@ -126,7 +126,7 @@ def await_checkpoint(folder: Path) -> None:
 
 def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
     """By the end that the batch job tells; where nothing was gained the exit code says so."""
-    long = ("--engine", "inline", "--steps", "400000")
+    long = ("--engine", "inline", "--steps", "400000", "--program", "eager")
     process = begun(tmp_path, *long, SHOAL_END=str(time.time() + 45 + 12))
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors

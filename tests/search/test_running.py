@@ -1,0 +1,75 @@
+"""How packs are run: from the arguments, what a step does and the kind of device alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from search.errors import BadInput
+from search.running import Running, choose
+from trainable.tracing import Work
+
+COURSE = Work(operations=29, moved=96_552, widest=8000)
+"""A step of the default problem."""
+
+
+@pytest.fixture(autouse=True)
+def _cpu() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("the choice for a CPU")
+
+
+def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
+    """The choice for a search of 1,024 lanes, but for what is given."""
+    usual = {"programs": 1, "lanes": 1024, "steps": 2000, "report": 100, "pack": 64}
+    return choose(program, None, work, **{**usual, **given})
+
+
+def test_small_searches_never_compile_and_large_ones_do() -> None:
+    """By the work of one program: lanes, steps, what a step does, how many programs share it."""
+    assert chosen().program == "compiled"
+    assert chosen(lanes=64).program == "eager"
+    assert chosen(steps=100).program == "eager"
+    assert chosen(programs=16).program == "eager"
+    assert chosen(programs=float("inf")).program == "eager"
+    assert chosen(Work(operations=3, moved=24, widest=8)).program == "eager"
+    assert chosen(program="eager", lanes=10**6).program == "eager"
+    assert chosen(program="compiled", lanes=1).program == "compiled"
+
+
+@pytest.mark.parametrize(
+    ("steps", "report", "unroll"), [(2000, 100, 10), (2000, 7, 1), (96, 36, 6), (1, 1, 1)]
+)
+def test_calls_of_a_compiled_program_end_at_reporting_steps(
+    steps: int, report: int, unroll: int
+) -> None:
+    """Also at the last, which may come sooner."""
+    assert chosen(program="compiled", steps=steps, report=report).unroll == unroll
+    assert chosen(program="eager", steps=steps, report=report).unroll == 1
+
+
+def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_not() -> None:
+    """Powers of two, never above the pack."""
+    assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
+    assert chosen(pack=4096).block == 128
+    assert chosen(pack=48).block == 48
+    light = Work(operations=3, moved=24, widest=8)
+    assert chosen(light, "compiled", pack=4096).block == 1024
+    heavy = Work(operations=30, moved=10**8, widest=10**7)
+    assert chosen(heavy, "compiled", pack=4096).block == 16
+    product = Work(operations=30, moved=96_552, widest=8000, widest_dense=65_536)
+    assert chosen(product, pack=4096).block == 8
+
+
+def test_without_a_compiler_it_is_told_once_and_asking_for_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A small search has no need to hear of it."""
+    monkeypatch.setenv("CXX", "no-such-c++")
+    assert chosen().program == "eager"
+    assert "there is no C++ compiler" in chosen().notes[0]
+    assert chosen(lanes=64).notes == ()
+    with pytest.raises(BadInput, match="there is no C\\+\\+ compiler to compile with"):
+        chosen(program="compiled")
