@@ -85,8 +85,8 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
     script = "slurm/search.sbatch"
     wrong = cluster.sbatch("--nodes=1", script, "run", "--trials", "none", cwd=home)
     long = cluster.sbatch(
-        "--nodes=2", "--cpus-per-task=2", script, "run", "--trials", "100000", "--out", "runs/long",
-        cwd=home,
+        "--nodes=2", "--cpus-per-task=2", script, "run", "--trials", "100000",
+        "--program", "eager", "--out", "runs/long", cwd=home,
     )  # fmt: skip
     fields = cluster.wait(wrong)
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "2:0")
@@ -102,7 +102,7 @@ def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) 
     job = cluster.sbatch(
         "--nodes=3", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
         "run", "--trials", "1280", "--pack", "16", "--round", "256", "--quiet",
-        "--out", "runs/mended", cwd=home,
+        "--program", "eager", "--out", "runs/mended", cwd=home,
     )  # fmt: skip
     log = home / f"shoal-{job}.err"
     cluster.eventually(lambda: "cluster of 3 of 3 nodes up" in log.read_text())
@@ -132,7 +132,7 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     """Requeued within 60 s with one line of why; then it does what is left."""
     job = cluster.sbatch(
         "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "512", "--pack", "16", "--round", "128", "--quiet",
+        "run", "--trials", "512", "--program", "eager", "--pack", "16", "--round", "128", "--quiet",
         "--out", "runs/again", cwd=home,
     )  # fmt: skip
     log = home / f"shoal-{job}.err"
@@ -154,7 +154,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
     job = cluster.sbatch(
         "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
         "run", "--trials", "1024", "--pack", "16", "--round", "128", "--quiet",
-        "--out", "runs/cut", cwd=home,
+        "--program", "eager", "--out", "runs/cut", cwd=home,
     )  # fmt: skip
     folder = home / "runs/cut"
     cluster.eventually(lambda: len(nodes_so_far(folder)) == 2)

@@ -172,7 +172,7 @@ def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: P
     """The head is killed: FAILED within a minute, and the log says how to go on."""
     job = cluster.sbatch(
         "--no-requeue", "--cpus-per-task=1", "--mem=2500", SCRIPT, "run", "--trials", "100000",
-        "--sampler", "random", "--quiet", "--out", "runs/x", cwd=home,
+        "--program", "eager", "--sampler", "random", "--quiet", "--out", "runs/x", cwd=home,
     )  # fmt: skip
     errors = home / f"shoal-{job}.err"
     deadline = time.monotonic() + 60

@@ -36,7 +36,7 @@ def search_of(fault: str) -> tuple[str, ...]:
     steps = "40000" if fault == "time-limit" else "5000"
     return (
         "cubic-sine", "--trials", "480", "--steps", steps, "--pack", "16", "--round", "96",
-        "--report", "2000", "--seed", "3", "--sampler", "random",
+        "--program", "eager", "--report", "2000", "--seed", "3", "--sampler", "random",
     )  # fmt: skip
 
 
