@@ -73,9 +73,7 @@ def choose(
     eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest)))
     seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND
     worth = device == "cpu" and lanes * steps * seconds / programs >= WORTH_SECONDS
-    if program == "compiled" and device != "cpu":
-        raise BadInput("compiled programs are for CPUs; leave out --program compiled")
-    if program == "compiled" and compiler() is None:
+    if program == "compiled" and device == "cpu" and compiler() is None:
         raise BadInput(
             "there is no C++ compiler to compile with (looked for $CXX, then g++); "
             "install one, or leave out --program compiled"
@@ -94,6 +92,8 @@ def choose(
     unroll = Plan(steps=steps, report=report, diverge_factor=2.0).unroll
     fitting = int(CHUNK_SECONDS * FUSED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
     fused = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
+    if device == "cuda":  # a launch costs the same for any number of lanes
+        fused = MOST_BLOCK[device]
     if work.widest_dense:
         fused = min(fused, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
     return Running(

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
+from trainable.captured import Captured
 from trainable.errors import CompileError
 from trainable.lanes import Lanes
 from trainable.library import Library, Run, make_all
@@ -71,7 +72,7 @@ class Program:
         self._defaults = defaults
         self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
         self._started: dict[int, Leaves] = {}
-        self._compiled = compiled and self.device.type == "cpu"
+        self._compiled = compiled
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._work: Work | None = None
@@ -153,10 +154,13 @@ class Program:
         runs: list[Run] = [_interpreted(graph) for graph in graphs]
         if self._compiled:
             try:
-                libraries = [Library(g, a) for g, a in zip(graphs, arguments, strict=True)]
-                if not make_all(libraries, stop):
-                    return False
-                runs = [library.load() for library in libraries]
+                if self.device.type == "cuda":
+                    runs = [Captured(g, a) for g, a in zip(graphs, arguments, strict=True)]
+                else:
+                    libraries = [Library(g, a) for g, a in zip(graphs, arguments, strict=True)]
+                    if not make_all(libraries, stop):
+                        return False
+                    runs = [library.load() for library in libraries]
             except CompileError as error:
                 self._compiled = False
                 self._notes.append(f"{error}; it runs uncompiled, which is slower")

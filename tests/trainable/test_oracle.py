@@ -1,44 +1,15 @@
-"""The default problem against its closed form.
-
-The loss of the cubic is quadratic in its parameters, L(θ) = L* + ½ (θ - θ*)ᵀ H (θ - θ*) with
-H = 2 XᵀX = V diag(λ) Vᵀ, so that after T steps of gradient descent, with c = Vᵀ(θ₀ - θ*),
-
-    L_T(lr) = L* + ½ Σ λᵢ (1 - lr λᵢ)^(2T) cᵢ²
-"""
+"""The default problem against its closed form (conftest.py)."""
 
 from __future__ import annotations
 
-import numpy
+from typing import Any
+
 import pytest
 import torch
 
 from trainable import STATES, Lanes, Plan, Program, find, fit
 
 STEPS = 2000
-
-
-class Oracle:
-    """The closed form, in float64, from the normal equations."""
-
-    def __init__(self) -> None:
-        x = numpy.linspace(-numpy.pi, numpy.pi, 2000)
-        X = numpy.stack([x**k for k in range(4)], axis=1)
-        self.eigenvalues, self._basis = numpy.linalg.eigh(2 * X.T @ X)
-        self.optimum, (self.floor,), *_ = numpy.linalg.lstsq(X, numpy.sin(x), rcond=None)
-
-    def loss(self, lr: float, seed: int, steps: int) -> float:
-        """The loss after `steps` updates from the initial parameters of `seed`."""
-        torch.manual_seed(seed)
-        start = numpy.array([torch.randn(()).item() for _ in range(4)])
-        c = self._basis.T @ (start - self.optimum)
-        decay = (1 - lr * self.eigenvalues) ** (2 * steps)
-        return float(self.floor + 0.5 * (self.eigenvalues * decay * c**2).sum())
-
-
-@pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    """The closed form."""
-    return Oracle()
 
 
 def lanes(lr: torch.Tensor, seed: torch.Tensor) -> Lanes:
@@ -53,7 +24,7 @@ def program(block: int) -> Program:
     return Program(cls, rule="sgd", shape={}, defaults={}, block=block, device="cpu")
 
 
-def test_the_closed_form_has_the_known_constants(oracle: Oracle) -> None:
+def test_the_closed_form_has_the_known_constants(oracle: Any) -> None:
     """Eigenvalues, optimum and floor, as computed elsewhere from the normal equations."""
     known = [1727.50065, 2065.97519, 80355.75667, 562121.93637]
     assert oracle.eigenvalues == pytest.approx(known, rel=1e-6)
@@ -61,7 +32,7 @@ def test_the_closed_form_has_the_known_constants(oracle: Oracle) -> None:
     assert oracle.floor == pytest.approx(8.817165410, rel=1e-7)
 
 
-def test_every_lane_ends_as_the_closed_form_says(oracle: Oracle) -> None:
+def test_every_lane_ends_as_the_closed_form_says(oracle: Any) -> None:
     """192 learning rates over four decades and three seeds: each complete lane within 1e-3, each
     learning rate above 2/λmax diverged (the last 1 % below it may be either, and the first 0.1 %
     above it, where the growth of 2,000 steps is below the factor that counts)."""
