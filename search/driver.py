@@ -165,6 +165,9 @@ class Driver:
         self._progress.update(self._status())
         if self._unwritten.due:
             self._write()
+        if self.rounds.warning is not None:
+            self.say(self.rounds.warning)
+            self.rounds.warning = None
         if self._stop.asked():
             self.rounds.halt()
             self._tell_stop()

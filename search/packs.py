@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -40,6 +40,20 @@ class Pack:
     def name(self) -> str:
         """Names its part in the run folder."""
         return f"r{self.round:06d}-p{self.index:06d}"
+
+    def only(self, chosen: NDArray[numpy.bool_]) -> Pack:
+        """Return the pack without the lanes that are not `chosen`."""
+        if chosen.all():
+            return self
+        mask, lanes = torch.from_numpy(chosen), self.lanes
+        left = Lanes(
+            trial=lanes.trial[mask],
+            replicate=lanes.replicate[mask],
+            seed=lanes.seed[mask],
+            values={name: column[mask] for name, column in lanes.values.items()},
+            shape=lanes.shape,
+        )
+        return replace(self, lanes=left, columns={n: c[chosen] for n, c in self.columns.items()})
 
 
 def cut(

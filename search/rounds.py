@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from search.errors import RunFolderError
 from search.packs import Pack, cut
 from search.request import Request
-from search.sampler import Columns, Earlier, RoundSampler
+from search.sampler import Column, Columns, Earlier, RoundSampler
 from trainable.lanes import Lanes
 
 STOP_SECONDS = 10.0
@@ -46,6 +46,7 @@ class Rounds:
         self._asking = self._all_asked = self._halted = False
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
+        self.warning: str | None = None  # what the user should know
         self._finished = finished
         # lanes not known yet of each round, and counters: all are asked for all the time
         ends = numpy.arange(1, request.rounds + 1) * request.round
@@ -185,12 +186,13 @@ class Rounds:
         columns = self._sampler.ask(round_, span.start, count, self._earlier(round_), self._stop)
         if self._stop.is_set():
             return []
+        self._put_back(span, columns)
         if self._sampler.learns:
             self._keep(span, columns)
         values = self._sampler.values(columns, count)
-        self._compare(span, values)
         packs = cut(self._request, self._shape_names, round_, span.start, values)
-        return [pack for pack in packs if not self._is_known(pack.lanes)]
+        left = [pack.only(~self._known[_key(pack.lanes)]) for pack in packs]
+        return [pack for pack in left if len(pack.lanes)]
 
     def _keep(self, span: slice, columns: Columns) -> None:
         for name, column in columns.items():
@@ -219,24 +221,17 @@ class Rounds:
         except ValueError as error:
             raise RunFolderError(f"the run folder is of another search: {error}") from error
 
-    def _compare(self, span: slice, values: Columns) -> None:
-        """Check that rows of an unfinished round are of the lanes that are asked again."""
+    def _put_back(self, span: slice, columns: Columns) -> None:
+        """In the place of what is asked again, put the rows that an unfinished round has."""
         rows = self._rows_of(span)
-        place = rows["trial"].to_numpy() - span.start
-        for name, column in values.items():
-            held = rows[name].combine_chunks()
-            asked = pa.array(column[place]).cast(held.type)
-            same = pc.fill_null(pc.equal(held, asked), False).to_numpy(zero_copy_only=False)
-            if not same.all():
-                i = int(same.argmin())
-                raise RunFolderError(
-                    f"trial {rows['trial'][i]} has {name}={held[i].as_py()!r} in the run folder "
-                    f"and {asked[i].as_py()!r} when asked again: another version of shoal, or "
-                    "another kind of processor, made it; choose another --out"
+        place, held = rows["trial"].to_numpy() - span.start, self._read(rows)
+        for name, column in columns.items():
+            if not numpy.array_equal(column[place], held[name]):
+                self.warning = (
+                    "another version of shoal, or another kind of processor, began this search: "
+                    "what is left of it is not what it would have tried there"
                 )
-
-    def _is_known(self, lanes: Lanes) -> bool:
-        return bool(self._known[lanes.trial.numpy(), lanes.replicate.numpy()].all())
+            column[place] = held[name]
 
     def _tell(self, part: pa.Table) -> None:
         """Note rows; those that are known already take the place of the earlier ones."""
@@ -250,3 +245,7 @@ class Rounds:
         self._failures += int(self._failed[where].sum()) - failed_before
         numpy.subtract.at(self._left, new // self._request.round, 1)
         self._done += len(new)
+
+
+def _key(lanes: Lanes) -> tuple[Column, Column]:
+    return lanes.trial.numpy(), lanes.replicate.numpy()

@@ -1,0 +1,72 @@
+"""Rounds that are asked again: what is there stays, and only what is left is handed out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from search import rows
+from search.preparation import prepare
+from search.rounds import Rounds
+
+ASKED = {"trials": 32, "round": 16, "pack": 8, "steps": 1, "seed": 5, "sampler": "random"}
+SPACES = {
+    "one rule": {"lr": "1e-8:1e-6:log"},
+    "packs by rule": {"lr": "1e-8:1e-6:log", "rule": "sgd,momentum", "momentum": "0.1,0.5"},
+}
+
+
+def handed_out(asked: dict[str, Any], finished: list[dict[str, Any]]) -> tuple[Rounds, list[Any]]:
+    """Begin with these rows; return the first two rounds' trials as they are handed out."""
+    prepared = prepare(asked, None)
+    schema = rows.trials_schema(prepared.request.space)
+    table = pa.Table.from_pylist(
+        [{name: row.get(name) for name in schema.names} for row in finished], schema=schema
+    )
+    rounds = Rounds(prepared.request, prepared.shape_names, table)
+    rounds.start()
+    found = []
+    while len(found) + len(finished) < 32:
+        pack = rounds.take(timeout=10)
+        assert pack is not None
+        columns = {name: column.tolist() for name, column in pack.columns.items()}
+        found += [
+            {"trial": trial, **{name: column[i] for name, column in columns.items()}}
+            for i, trial in enumerate(pack.lanes.trial.tolist())
+        ]
+    assert rounds.take() is None
+    rounds.stop()
+    return rounds, found
+
+
+def row(lane: dict[str, Any], **other: Any) -> dict[str, Any]:
+    """The row of a lane that has ended."""
+    return {**lane, "replicate": 0, "loss": 1.0, "state": "complete", **other}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_what_is_left_of_a_round_is_asked_again_as_it_was(space: str) -> None:
+    """Any lanes may be there already, not only whole packs."""
+    asked = {**ASKED, "space": SPACES[space]}
+    _, whole = handed_out(asked, [])
+    assert sorted(lane["trial"] for lane in whole) == list(range(32))
+    there = [lane for lane in whole if lane["trial"] % 3 == 0]
+    rounds, left = handed_out(asked, [row(lane) for lane in there])
+    assert rounds.warning is None
+    assert left == [lane for lane in whole if lane["trial"] % 3]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_rows_that_would_not_be_asked_again_stay_and_it_is_told(space: str) -> None:
+    """Another kind of processor may draw others: the search goes on, each trial once."""
+    asked = {**ASKED, "space": SPACES[space]}
+    _, whole = handed_out(asked, [])
+    there = [row(lane, lr=2e-7) for lane in whole if lane["trial"] < 5]
+    if "rule" in SPACES[space]:
+        there = [row(lane, rule="sgd") for lane in there]
+    rounds, left = handed_out(asked, there)
+    assert rounds.warning is not None
+    assert "another kind of processor" in rounds.warning
+    assert sorted(lane["trial"] for lane in left) == list(range(5, 32))
