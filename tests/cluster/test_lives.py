@@ -120,8 +120,8 @@ def user_signal(cluster: Any) -> Iterator[None]:
 
 
 SEARCH = (
-    "run", "--trials", "128", "--steps", "5000", "--pack", "16", "--round", "64", "--sampler",
-    "random", "--checkpoint", "1s", "--quiet", "--out",
+    "run", "--trials", "128", "--steps", "12000", "--program", "eager", "--pack", "16", "--round",
+    "64", "--sampler", "random", "--checkpoint", "1s", "--quiet", "--out",
 )  # fmt: skip
 
 
