@@ -24,6 +24,7 @@ from trainable.lanes import Lanes
 from trainable.library import Library, Run, make_all
 from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
+from trainable.starts import Starts
 from trainable.tracing import Tensors, Work, traced, work_of
 from trainable.values import tensors
 
@@ -68,10 +69,12 @@ class Program:
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = problem(**shape)
         self._data = _to(self._problem.data(), self.device)
-        self._pattern: Params | None = None  # the structure of the parameters, once seen
         self._defaults = defaults
+        self._starts = Starts(
+            self._problem, self.rule, self.device,
+            own=tuple(self.declared.initial), defaults=defaults,
+        )  # fmt: skip
         self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
-        self._started: dict[int, Leaves] = {}
         self._compiled = compiled
         self._chunk: Run | None = None
         self._loss: Run | None = None
@@ -92,8 +95,8 @@ class Program:
 
     @property
     def _like(self) -> Params:
-        assert self._pattern is not None, "initial() comes first"
-        return self._pattern
+        assert self._starts.pattern is not None, "initial() comes first"
+        return self._starts.pattern
 
     def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
         """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
@@ -109,16 +112,7 @@ class Program:
 
     def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return the initial parameters and rule states of the lanes at `which` (int64)."""
-        if self.declared.initial:
-            rows = [self._initial(lanes, lane) for lane in which.tolist()]
-            seats = torch.arange(len(rows))
-        else:  # a search has few seeds: as many as replicates
-            seeds, seats = torch.unique(lanes.seed[which], return_inverse=True)
-            rows = [self._of_seed(seed) for seed in seeds.tolist()]
-        stacked = [torch.stack(column)[seats] for column in zip(*rows, strict=True)]
-        params = tuple(leaf.to(self.device) for leaf in stacked)
-        state = torch.vmap(self.rule.init)(params)
-        return params, tuple(leaf.contiguous() for leaf in state)
+        return self._starts.of(lanes, which)
 
     def prepare(
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
@@ -226,21 +220,6 @@ class Program:
             f"{name} = {leaf.tolist()}"
             for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
         )
-
-    def _of_seed(self, seed: int) -> Leaves:
-        if seed not in self._started:
-            self._pattern = self._problem.initial(seed)
-            self._started[seed] = leaves(self._like)
-        return self._started[seed]
-
-    def _initial(self, lanes: Lanes, lane: int) -> Leaves:
-        own = {}
-        for name in self.declared.initial:
-            column = lanes.values.get(name)
-            value = self._defaults[name] if column is None else float(column[lane])
-            own[name] = torch.tensor(value)
-        self._pattern = self._problem.initial(int(lanes.seed[lane]), **own)
-        return leaves(self._like)
 
 
 def _interpreted(graph: GraphModule) -> Run:
