@@ -114,26 +114,29 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--least-round", type=int, default=LEAST_ROUND)
     given = parser.parse_args()
-    jobs = list(product(range(len(OBJECTIVES)), given.searches, range(given.seeds)))
-    found: dict[tuple[int, str, int], list[float]] = {}
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     work = partial(run, rounds=given.rounds, least=given.least_round)
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for part in pool.map(work, jobs):
-            for key, loss in part.items():
-                found.setdefault(key, []).append(loss)
-    print(f"best loss minus the floor: quartiles over {given.seeds} seeds")
+    print(f"best loss minus the floor: quartiles over {given.seeds} seeds from {seeds.start}")
     print(f"{'':14}{'trials':>7}" + "".join(f"{search:^32}" for search in given.searches))
-    for (which, objective), trials in product(enumerate(OBJECTIVES), TRIALS):
-        cells = []
-        for search in given.searches:
-            low, middle, high = numpy.quantile(found[which, search, trials], (0.25, 0.5, 0.75))
-            cells.append(f"{low:10.1e}{middle:10.1e}{high:10.1e}  ")
-        print(f"{objective.name:14}{trials:7}" + "".join(cells))
+    with ProcessPoolExecutor(given.jobs) as pool:
+        for which, objective in enumerate(OBJECTIVES):
+            found: dict[tuple[int, str, int], list[float]] = {}
+            for part in pool.map(work, product([which], given.searches, seeds)):
+                for key, loss in part.items():
+                    found.setdefault(key, []).append(loss)
+            for trials in TRIALS:
+                cells = []
+                for search in given.searches:
+                    losses = found[which, search, trials]
+                    low, middle, high = numpy.quantile(losses, (0.25, 0.5, 0.75))
+                    cells.append(f"{low:10.1e}{middle:10.1e}{high:10.1e}  ")
+                print(f"{objective.name:14}{trials:7}" + "".join(cells), flush=True)
     print_cost()
 
 
