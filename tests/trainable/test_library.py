@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,9 @@ from trainable.library import compiler
 
 PLAN = Plan(steps=120, report=15, diverge_factor=1000.0)
 N = 11
-PROGRAM = """
-import sys, torch
-from trainable import Lanes, Plan, Program, fit
+OWN = """
+import torch
+
 
 class Own:
     space = {}
@@ -31,57 +33,113 @@ class Own:
         return {"X": torch.stack([x**0, x, x**2]), "y": torch.sin(x)}
 
     def initial(self, seed):
-        return (torch.ones(3),)
+        return (torch.ones(3) * (1 + seed % 3),)
 
     def loss_and_gradient(self, params, data, l2=0.0):
         (w,) = params
         X = data["X"] * self.scales[:, None]
         r = w @ X - data["y"]
         return (r * r).sum() + l2 * (w * w).sum(), (2 * (X @ r) + 2 * l2 * w,)
-
-one = torch.zeros(4, dtype=torch.int64)
-values = {"lr": torch.full((4,), 1e-3), "l2": torch.tensor([0.0, 0.1, 1.0, 2.0])}
-lanes = Lanes(trial=torch.arange(4), replicate=one, seed=one, shape={},
-              values={name: column.double() for name, column in values.items()})
-for compiled in (False, True):
-    program = Program(Own, rule="sgd", shape={}, defaults={}, block=4, device="cpu",
-                      compiled=compiled, unroll=2 if compiled else 1)
-    fitted = fit(program, lanes, Plan(steps=10, report=10, diverge_factor=1000.0))
-    print(program.told()[0], fitted.loss.sum().item())
 """
-"""A process that runs a program with data, constants and a product, first eager, then compiled; it
-prints notes and a loss of each."""
+"""A problem with data by name, a constant of its own, matrix products and a hyperparameter."""
+
+PROCESS = """
+import sys
+from test_library import PLAN, N, lanes, program
+from trainable import fit
+
+ready = program(sys.argv[1], compiled=True)
+fitted = fit(ready, lanes(list(range(N))), PLAN)
+print(ready.told()[0], fitted.loss.tolist())
+"""
+"""A process that fits all lanes, compiled; it prints notes and losses."""
 
 
 def lanes(order: list[int]) -> Lanes:
     """Lanes of unlike rates and seeds, two of which diverge, in this order."""
-    rates = torch.tensor([1e-3, 3e-2, 1e-2, 1e30, 1e-1, 2e-2, 1e-4, 1e30, 3e-3, 5e-3, 1e-2])
+    rates = torch.tensor([1e-3, 3e-4, 1e-3, 1e30, 2e-3, 2e-4, 1e-4, 1e30, 3e-3, 5e-4, 1e-3])
     at = torch.tensor(order)
-    return Lanes(trial=at, replicate=0 * at, seed=at, values={"lr": rates.double()[at]}, shape={})
+    values = {"lr": rates.double()[at], "l2": at / 10.0}
+    return Lanes(trial=at, replicate=0 * at, seed=at, values=values, shape={})
 
 
-def program(compiled: bool) -> Program:
-    """The course's fit by adam, in blocks of four."""
-    defaults = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+def program(problem: str | Path, compiled: bool) -> Program:
+    """The fit of a problem's file by momentum, in blocks of four."""
     return Program(
-        find("cubic-sine").load(), rule="adam", shape={}, defaults=defaults, block=4,
-        device="cpu", compiled=compiled, unroll=PLAN.unroll,
+        find(f"{problem}:Own").load(), rule="momentum", shape={}, defaults={"momentum": 0.9},
+        block=4, device="cpu", compiled=compiled, unroll=PLAN.unroll,
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Made:
+    """What two processes have compiled at the same time."""
+
+    problem: Path
+    cache: Path
+    printed: tuple[str, ...]
+    sources: list[str]
+
+
 @pytest.fixture(scope="module")
-def whole() -> Fitted:
-    """What the compiled program gives in one go."""
-    ready = program(compiled=True)
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two processes, which want the same libraries, with an empty cache."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "own.py").write_text(OWN)
+    script = _counting(folder, f'exec {compiler()} "$@"')
+    both = [_start(folder / "own.py", folder / "cache", script) for _ in range(2)]
+    printed = tuple(process.communicate(timeout=300)[0] for process in both)
+    words = (folder / "calls").read_text().split()
+    return Made(
+        problem=folder / "own.py",
+        cache=folder / "cache",
+        printed=printed,
+        sources=[word for word in words if word.endswith(".kernel.cpp")],
+    )
+
+
+@pytest.fixture
+def whole(made: Made, monkeypatch: pytest.MonkeyPatch) -> Fitted:
+    """What the compiled program gives in one go, from the libraries that are there."""
+    monkeypatch.setenv("SHOAL_CACHE", str(made.cache))
+    monkeypatch.setenv("CXX", "no-such-c++")
+    ready = program(made.problem, compiled=True)
     fitted = fit(ready, lanes(list(range(N))), PLAN)
     assert ready.told()[0] == []  # it was compiled
     assert fitted is not None
     return fitted
 
 
-def test_a_compiled_program_gives_what_an_eager_one_gives(whole: Fitted) -> None:
+def test_two_processes_compile_each_library_once(made: Made, whole: Fitted) -> None:
+    """Each by one of them, while the other waits; nothing else is left in the cache."""
+    assert set(made.printed) == {f"[] {whole.loss.tolist()}\n"}
+    assert len(list(made.cache.glob("*.so"))) == 2  # the updates, and the loss
+    assert len(made.sources) == len(set(made.sources)) == 2
+    assert [f for f in made.cache.iterdir() if f.suffix not in (".so", ".lock")] == []
+
+
+def test_a_damaged_library_is_told_and_removed(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fit runs eager then; the next search makes it anew."""
+    cache = tmp_path / "cache"
+    shutil.copytree(made.cache, cache)
+    cache.chmod(0o700)
+    library = sorted(cache.glob("*.so"))[0]
+    library.unlink()
+    library.write_bytes(b"\x7fELF and no more")
+    library.chmod(0o500)
+    monkeypatch.setenv("SHOAL_CACHE", str(cache))
+    ready = program(made.problem, compiled=True)
+    assert fit(ready, lanes([0, 1]), PLAN) is not None
+    (note,) = ready.told()[0]
+    assert "does not load" in note
+    assert not library.exists()
+
+
+def test_a_compiled_program_gives_what_an_eager_one_gives(made: Made, whole: Fitted) -> None:
     """Losses and curves up to rounding, states and steps exactly."""
-    eager = fit(program(compiled=False), lanes(list(range(N))), PLAN)
+    eager = fit(program(made.problem, compiled=False), lanes(list(range(N))), PLAN)
     assert eager is not None
     assert whole.state.tolist() == eager.state.tolist()
     assert whole.state.tolist().count(1) == 2
@@ -90,16 +148,16 @@ def test_a_compiled_program_gives_what_an_eager_one_gives(whole: Fitted) -> None
         assert torch.allclose(getattr(whole, column), getattr(eager, column), rtol=1e-4)
 
 
-def test_a_compiled_lane_does_not_depend_on_its_neighbours(whole: Fitted) -> None:
+def test_a_compiled_lane_does_not_depend_on_its_neighbours(made: Made, whole: Fitted) -> None:
     """Bit for bit the same in another order, so in other slots and beside others."""
     order = random.Random(0).sample(range(N), N)
-    other = fit(program(compiled=True), lanes(order), PLAN)
+    other = fit(program(made.problem, compiled=True), lanes(order), PLAN)
     assert other is not None
     assert torch.equal(other.loss, whole.loss[torch.tensor(order)])
 
 
 def test_a_compiled_pack_stopped_again_and_again_gives_the_same_bits(
-    whole: Fitted, tmp_path: Path
+    made: Made, whole: Fitted, tmp_path: Path
 ) -> None:
     """It is paused between two calls, and goes on from its checkpoint."""
     mine = lanes(list(range(N)))
@@ -111,7 +169,7 @@ def test_a_compiled_pack_stopped_again_and_again_gives_the_same_bits(
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0
         )  # fmt: skip
-        fitted = fit(program(compiled=True), mine, PLAN, keeper)
+        fitted = fit(program(made.problem, compiled=True), mine, PLAN, keeper)
         if fitted is not None:
             break
         assert keeper.notes == []
@@ -130,47 +188,22 @@ def _counting(folder: Path, then: str) -> Path:
     return script
 
 
-def _start(cache: Path, compiler: str | Path) -> subprocess.Popen[str]:
+def _start(problem: Path, cache: Path, compiler: str | Path) -> subprocess.Popen[str]:
+    here = str(Path(__file__).parent)
     environment = {**os.environ, "SHOAL_CACHE": str(cache), "CXX": str(compiler)}
+    environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=environment, text=True,
+        [sys.executable, "-c", PROCESS, str(problem)], env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-
-
-def test_two_processes_compile_once_and_a_damaged_library_is_made_anew(tmp_path: Path) -> None:
-    """Each library by one of them, while the other waits; what does not load runs eager, once."""
-    script = _counting(tmp_path, f'exec {compiler()} "$@"')
-    cache = tmp_path / "cache"
-    both = [_start(cache, script) for _ in range(2)]
-    printed = {process.communicate(timeout=300)[0] for process in both}
-    assert len(printed) == 1
-    (_, eager), (notes, compiled) = (line.split() for line in printed.pop().splitlines())
-    assert notes == "[]"
-    assert float(compiled) == pytest.approx(float(eager), rel=1e-6)
-    libraries = sorted(cache.glob("*.so"))
-    assert len(libraries) == 2  # the step, and the loss
-    sources = [
-        word
-        for line in (tmp_path / "calls").read_text().splitlines()
-        for word in line.split()
-        if word.endswith(".kernel.cpp")
-    ]
-    assert len(sources) == len(set(sources)) == 2
-    assert [f for f in cache.iterdir() if f.suffix not in (".so", ".lock")] == []
-
-    libraries[0].unlink()
-    libraries[0].write_bytes(b"\x7fELF and no more")
-    libraries[0].chmod(0o500)
-    told = _start(cache, script).communicate(timeout=100)[0]
-    assert "does not load" in told
-    assert not libraries[0].exists()
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
 def test_a_compiler_ends_with_the_process_that_waits_for_it(end: str, tmp_path: Path) -> None:
     """Killed outright or not, nothing goes on compiling, and the next one is not kept waiting."""
-    process = _start(tmp_path / "cache", _counting(tmp_path, "exec sleep 1000"))
+    (tmp_path / "own.py").write_text(OWN)
+    sleeping = _counting(tmp_path, "exec sleep 1000")
+    process = _start(tmp_path / "own.py", tmp_path / "cache", sleeping)
     calls = tmp_path / "calls"
     try:
         _until(calls.exists)
@@ -194,6 +227,7 @@ def test_where_it_cannot_be_compiled_it_runs_eager_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No compiler, one that fails, a cache that others can write to, and none that can be made."""
+    (tmp_path / "own.py").write_text(OWN)
     closed = tmp_path / "cache"
     closed.mkdir(mode=0o700)
     open_to_all = tmp_path / "open"
@@ -209,7 +243,7 @@ def test_where_it_cannot_be_compiled_it_runs_eager_and_says_so(
     for cache, cxx, why in cases:
         monkeypatch.setenv("SHOAL_CACHE", str(cache))
         monkeypatch.setenv("CXX", str(cxx))
-        ready = program(compiled=True)
+        ready = program(tmp_path / "own.py", compiled=True)
         fitted = fit(ready, lanes([0, 1]), Plan(steps=20, report=20, diverge_factor=10.0))
         notes, _ = ready.told()
         assert len(notes) == 1
@@ -223,10 +257,11 @@ def test_being_told_to_stop_while_compiling_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is fitted, nothing goes on running."""
+    (tmp_path / "own.py").write_text(OWN)
     monkeypatch.setenv("SHOAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", str(_counting(tmp_path, "exec sleep 1000")))
     calls = tmp_path / "calls"
     keeper = CheckpointKeeper(None, calls.exists, device="cpu", began=0.0)
-    assert fit(program(compiled=True), lanes([0, 1]), PLAN, keeper) is None
+    assert fit(program(tmp_path / "own.py", compiled=True), lanes([0, 1]), PLAN, keeper) is None
     compiling = int(calls.read_text().split()[0])
     _until(lambda: not Path(f"/proc/{compiling}/cmdline").exists())
