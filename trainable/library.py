@@ -153,7 +153,7 @@ def cache_folder() -> Path:
         CompileError: it cannot be made, or others can write to it.
     """
     given = os.environ.get("SHOAL_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(given) if given else Path(home, "shoal")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
