@@ -155,6 +155,8 @@ def cache_folder() -> Path:
     given = os.environ.get("SHOAL_CACHE")
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(given) if given else Path(home, "shoal")
+    if not given and home.startswith("~"):
+        raise CompileError("there is no home folder to keep libraries in; set SHOAL_CACHE")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
