@@ -34,6 +34,7 @@ def run(
     round: int | None = None,
     pack: int | None = None,
     block: int | None = None,
+    program: str | None = None,
     diverge_factor: float | None = None,
     checkpoint: str | float | None = CHECKPOINT_SECONDS,
     time_budget: str | float | None = None,
@@ -57,6 +58,7 @@ def run(
         report: updates between two points of the curves; a twentieth of `steps` if absent.
         round, pack, block: trials asked at once, lanes a device runs together, lanes in one tensor
             operation; from `trials` and the kind of device if absent.
+        program: ``eager``, ``compiled``, or ``auto``, which is what it is if absent.
         diverge_factor: a fit whose loss exceeds this many times its first has diverged.
         checkpoint: time between checkpoints of a pack, in seconds or as in ``"5m"``; None: none.
         time_budget: how long the search may take, likewise; None: until it is whole.
@@ -70,7 +72,7 @@ def run(
     given = {
         "problem": problem, "space": space, "trials": trials, "steps": steps, "seed": seed,
         "sampler": sampler, "replicates": replicates, "report": report, "round": round,
-        "pack": pack, "block": block, "diverge_factor": diverge_factor,
+        "pack": pack, "block": block, "program": program, "diverge_factor": diverge_factor,
     }  # fmt: skip
     asked = {name: value for name, value in given.items() if value is not None}
     shown: Progress = choose(quiet=False) if progress else Silent()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import trainable
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
@@ -245,7 +247,8 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     sizes = _sizes(asked)
     programs = math.prod(space[name].count for name in shape_names)
     running = choose(
-        asked["program"], asked.get("block"), checked.work, programs=programs,
+        asked["program"], asked.get("block"), checked.work,
+        device="cuda" if torch.cuda.is_available() else "cpu", programs=programs,
         lanes=asked["trials"] * asked["replicates"], steps=asked["steps"], report=report,
         pack=sizes["pack"],
     )  # fmt: skip

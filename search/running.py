@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from search.errors import BadInput
 from trainable.block import Plan
 from trainable.library import compiler
@@ -56,19 +54,19 @@ class Running:
 
 def choose(
     program: str, block: int | None, work: Work,
-    *, programs: float, lanes: int, steps: int, report: int, pack: int,
+    *, device: str, programs: float, lanes: int, steps: int, report: int, pack: int,
 ) -> Running:  # fmt: skip
     """Resolve what was asked.
 
     Args:
         program: ``auto``, ``eager`` or ``compiled``; block: None: choose.
         work: what one update of one lane does.
+        device: ``cpu`` or ``cuda``.
         programs: how many there may be: one for each combination of shape hyperparameters.
 
     Raises:
         BadInput: a compiled program is asked for that cannot be had.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     notes: tuple[str, ...] = ()
     eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest)))
     seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND

@@ -69,6 +69,7 @@ class Program:
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = problem(**shape)
         self._data = _to(self._problem.data(), self.device)
+        self._data_leaves = tensors(self._data)
         self._defaults = defaults
         self._starts = Starts(
             self._problem, self.rule, self.device,
@@ -138,7 +139,7 @@ class Program:
     def _prepare(
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
     ) -> bool:
-        data = tensors(self._data)
+        data = self._data_leaves
         parts = ((params, state, values, data), (params, values, data))
         arguments = [[tensor for part in each for tensor in part] for each in parts]
         self._counts = (len(params), len(state), len(values))
@@ -165,13 +166,13 @@ class Program:
         """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
         them make of params and state."""
         assert self._chunk is not None, "prepare() comes first"
-        loss, *moved = self._chunk([*params, *state, *values, *tensors(self._data)])
+        loss, *moved = self._chunk([*params, *state, *values, *self._data_leaves])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
     def loss(self, params: Leaves, values: Values) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
         assert self._loss is not None, "prepare() comes first"
-        return self._loss([*params, *values, *tensors(self._data)])[0]
+        return self._loss([*params, *values, *self._data_leaves])[0]
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
         p, s, v = self._counts

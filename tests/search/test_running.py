@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from search.errors import BadInput
 from search.running import Running, choose
@@ -15,15 +14,16 @@ COURSE = Work(operations=29, moved=96_552, widest=8000)
 """A step of the default problem."""
 
 
-@pytest.fixture(autouse=True)
-def _cpu() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("the choice for a CPU")
-
-
 def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
     """The choice for a search of 1,024 lanes, but for what is given."""
-    usual = {"programs": 1, "lanes": 1024, "steps": 2000, "report": 100, "pack": 64}
+    usual = {
+        "device": "cpu",
+        "programs": 1,
+        "lanes": 1024,
+        "steps": 2000,
+        "report": 100,
+        "pack": 64,
+    }
     return choose(program, None, work, **{**usual, **given})
 
 
@@ -61,6 +61,16 @@ def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_no
     assert chosen(heavy, "compiled", pack=4096).block == 16
     product = Work(operations=30, moved=96_552, widest=8000, widest_dense=65_536)
     assert chosen(product, pack=4096).block == 8
+
+
+def test_on_a_gpu_it_compiles_only_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In large blocks, and without a C++ compiler of one's own."""
+    monkeypatch.setenv("CXX", "no-such-c++")
+    assert chosen(device="cuda", lanes=10**6).program == "eager"
+    assert chosen(device="cuda", lanes=10**6).notes == ()
+    assert chosen(device="cuda", pack=10**6).block == 32768
+    compiled = chosen(program="compiled", device="cuda", pack=10**6)
+    assert (compiled.program, compiled.block, compiled.unroll) == ("compiled", 32768, 10)
 
 
 def test_without_a_compiler_it_is_told_once_and_asking_for_one_is_refused(
