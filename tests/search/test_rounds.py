@@ -70,3 +70,16 @@ def test_rows_that_would_not_be_asked_again_stay_and_it_is_told(space: str) -> N
     assert rounds.warning is not None
     assert "another kind of processor" in rounds.warning
     assert sorted(lane["trial"] for lane in left) == list(range(5, 32))
+
+
+def test_the_replicates_that_are_left_are_of_the_trial_that_is_there() -> None:
+    """Where the row of one replicate differs from what is asked again, the others follow it."""
+    space = {"lr": "1e-8:1e-6:log"}
+    asked = {**ASKED, "space": space, "trials": 16, "replicates": 2, "pack": 32}
+    _, whole = handed_out(asked, [])
+    there = [row({"trial": 3, "lr": 2e-7}), row({"trial": 4, "lr": 3e-7})]
+    _, left = handed_out(asked, there)
+    assert len(whole) == 32
+    assert [lane for lane in left if lane["trial"] in (3, 4)] == [
+        {"trial": 3, "lr": 2e-7}, {"trial": 4, "lr": 3e-7}
+    ]  # fmt: skip

@@ -245,3 +245,34 @@ def test_reports_are_told_as_they_come() -> None:
             heard += zip(*(column.tolist() for column in reported), strict=True)
     assert heard == list(zip(*curve(block.fitted(), 0), strict=True))
     assert [step for step, _ in heard] == [9, 19]
+
+
+class Hill:
+    """Loss w² of one parameter that starts where the lane says; above 100 it is not finite."""
+
+    space: dict[str, str] = {}
+
+    def data(self) -> torch.Tensor:
+        return torch.zeros(1)
+
+    def initial(self, seed: int, start: torch.Tensor) -> tuple[torch.Tensor]:
+        return (start,)
+
+    def loss_and_gradient(
+        self, params: tuple[torch.Tensor], data: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor]]:
+        (w,) = params
+        return torch.where(w > 100, torch.inf, w * w), (2 * w,)
+
+
+def test_a_first_loss_that_is_not_finite_counts_as_diverged_whatever_comes_after() -> None:
+    """There is nothing to measure later losses by."""
+    fitted = run(Hill, {"lr": [0.4] * 2, "start": [300.0, 3.0]}, steps=20, report=5)
+    assert fitted.state.tolist() == [DIVERGED, COMPLETE]
+
+
+def test_a_lane_is_measured_by_its_own_first_loss() -> None:
+    """Not by that of the lane whose slot it takes: the second stays where it starts."""
+    values = {"lr": [0.4, 1e-9, 1.2], "start": [0.01, 50.0, 0.01]}
+    fitted = run(Hill, values, block=1, steps=20, report=5, factor=10.0)
+    assert fitted.state.tolist() == [COMPLETE, COMPLETE, DIVERGED]
