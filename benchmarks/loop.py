@@ -58,7 +58,7 @@ def lanes_of(columns: Columns, seed: int) -> Lanes:
 
 def build(asked: dict[str, Any], plan: Plan, program: str) -> Program:
     """The search's program, or another one."""
-    more = {"compiled": True, "unroll": plan.unroll} if program == "compiled" else {}
+    more = {"compiled": True, "unroll": asked["unroll"]} if program == "compiled" else {}
     return Program(
         find(asked["problem"]).load(), rule="sgd", shape={}, defaults={"lr": 1e-6},
         block=asked["block"], device="cpu", **more,

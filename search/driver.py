@@ -57,6 +57,7 @@ class Driver:
                 steps=request.steps, report=request.report, diverge_factor=request.diverge_factor
             ),
             program=request.program,
+            unroll=request.unroll,
             defaults=prepared.defaults,
             gpu=self._gpus > 0,
         )

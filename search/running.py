@@ -5,30 +5,40 @@ All of it comes from the arguments, what a step does, and the kind of device; ne
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from search.errors import BadInput
-from trainable.block import Plan
-from trainable.library import compiler
+from trainable.compiler import compiler
 from trainable.tracing import Work
 
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs a usual core: a call for each operation, and writing what each makes."""
 
-WORTH_SECONDS = 8.0
-"""Eager work of one program from which on it is compiled, which takes some ten seconds of a core
-the first time on a machine."""
+WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
+"""Eager work of one program from which on it is compiled: some ten seconds of a core the first time
+on a machine by torch's compiler, half a second where it is fused into a kernel."""
 
-FUSED_BYTES_A_SECOND = 300e9
-"""The same bytes, where a compiler keeps them in registers."""
+COMPILED_BYTES_A_SECOND = 300e9
+"""The same bytes, where torch's compiler keeps them in registers."""
+
+FUSED_SECONDS = 7e-12
+"""What a number costs in a fused kernel."""
 
 CHUNK_SECONDS = 500e-6
 """What one call of a compiled program should take: twenty times the call itself, and short, since
 smaller blocks leave fewer slots empty at a pack's end."""
 
+FUSED_BLOCK, FUSED_CHUNK_SECONDS = 128, 4e-3
+"""A kernel's calls may do any number of updates, and its block lets go of slots that are empty."""
+
 BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Bytes of the largest tensor of a block that is written to memory: half of a core's second-level
 cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
+
+MOST_UNROLL = 10
+"""Updates that torch's compiler is given at once: more make compiling longer, and the loop no
+faster (5 to 20 measured)."""
 
 MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
 LEAST_COMPILED_BLOCK = 16
@@ -69,35 +79,52 @@ def choose(
     """
     notes: tuple[str, ...] = ()
     eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest)))
+    eager = min(block or eager, pack)
     seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND
-    worth = device == "cpu" and lanes * steps * seconds / programs >= WORTH_SECONDS
+    fused = device == "cpu" and not work.unfused
+    least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
+    worth = device == "cpu" and lanes * steps * seconds / programs >= least
     if program == "compiled" and device == "cpu" and compiler() is None:
         raise BadInput(
             "there is no C++ compiler to compile with (looked for $CXX, then g++); "
             "install one, or leave out --program compiled"
         )
     if program == "auto" and worth and compiler() is None:
-        notes = (
-            "there is no C++ compiler (looked for $CXX, then g++): it runs uncompiled, which can "
-            "be twenty times slower",
-        )
+        if lanes * steps * seconds >= WORTH_SECONDS:
+            notes = (
+                "there is no C++ compiler (looked for $CXX, then g++): it runs uncompiled, which "
+                "can be twenty times slower",
+            )
         worth = False
     if program == "eager" or (program == "auto" and not worth):
         return Running(
-            program="eager", block=min(block or eager, pack), unroll=1,
-            lane_seconds=steps * seconds, notes=notes,
+            program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes
+        )
+    if fused:
+        update = max(1, work.fused) * FUSED_SECONDS
+        size = min(block or FUSED_BLOCK, pack)
+        most = int(FUSED_CHUNK_SECONDS / (size * update))
+        return Running(
+            program="compiled", block=size, unroll=_updates(steps, report, most),
+            lane_seconds=steps * update,
         )  # fmt: skip
-    unroll = Plan(steps=steps, report=report, diverge_factor=2.0).unroll
-    fitting = int(CHUNK_SECONDS * FUSED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
-    fused = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
+    unroll = _updates(steps, report, MOST_UNROLL)
+    fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
+    size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
     if device == "cuda":  # a launch costs the same for any number of lanes
-        fused = MOST_BLOCK[device]
+        size = MOST_BLOCK[device]
     if work.widest_dense:
-        fused = min(fused, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
+        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
     return Running(
-        program="compiled", block=min(block or fused, pack), unroll=unroll,
-        lane_seconds=steps * work.moved / FUSED_BYTES_A_SECOND,
+        program="compiled", block=min(block or size, pack), unroll=unroll,
+        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND,
     )  # fmt: skip
+
+
+def _updates(steps: int, report: int, most: int) -> int:
+    """How many updates a call does, so that calls end at each reporting step; at most `most`."""
+    beat = math.gcd(report, steps)
+    return next(n for n in range(max(1, min(most, beat)), 0, -1) if beat % n == 0)
 
 
 def power_of_two(number: int) -> int:

@@ -1,8 +1,8 @@
 """The slots of a block while a pack passes through it.
 
 Lanes take the slots. At each reporting step the lanes that ended (all updates done, or diverged)
-leave their slots, and the pack's next lanes take them; slots without a lane are padding and go on
-computing, so that shapes never change.
+leave their slots, and the pack's next lanes take them. Slots without a lane are padding and go on
+computing, so that shapes never change; a program that takes any number of lanes lets go of them.
 
 Between any two updates the block can be paused, and its snapshot, tensors and numbers alone, makes
 a block that goes on as if nothing had been.
@@ -25,6 +25,9 @@ from trainable.rules import State
 
 NO_LANE = -1
 
+HANDFUL = 16
+"""Empty slots that are worth letting go of."""
+
 LARGEST = sys.float_info.max
 """Any loss above it is not finite."""
 
@@ -37,10 +40,6 @@ Reported = tuple[torch.Tensor, torch.Tensor]
 _SLOTS = ("lane", "age", "first", "left", "reported")
 _LANES = ("loss", "ended", "steps")
 _DEVICE = ("params", "state", "values")
-
-
-MOST_UNROLL = 10
-"""More makes compiling longer, and the loop no faster (5 to 20 measured)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +55,6 @@ class Plan:
     steps: int
     report: int
     diverge_factor: float
-
-    @property
-    def unroll(self) -> int:
-        """Updates that one call of a compiled program does: they end at each reporting step."""
-        beat = math.gcd(self.report, self.steps)
-        return next(n for n in range(min(MOST_UNROLL, beat), 0, -1) if beat % n == 0)
 
 
 class Block:
@@ -229,6 +222,8 @@ class Block:
         self._lane[ended] = NO_LANE
         self._age[ended] = 0
         if not len(coming):
+            if self._program.elastic:
+                self._shrink()
             return
         self._fresh = True
         slots = free[: len(coming)]
@@ -238,6 +233,18 @@ class Block:
         self.params = _put(self.params, seats, params)
         self.state = _put(self.state, seats, state)
         self.values = _put(self.values, seats, self._program.values(self._lanes, coming))
+
+
+    def _shrink(self) -> None:
+        """Let go of the empty slots, where they are many: no lane is to come."""
+        held = torch.nonzero(self._lane != NO_LANE).flatten()
+        if not len(held) or len(self._lane) - len(held) < HANDFUL:
+            return
+        for name in _SLOTS:
+            setattr(self, f"_{name}", getattr(self, f"_{name}")[held])
+        for name in _DEVICE:
+            setattr(self, name, tuple(leaf[held] for leaf in getattr(self, name)))
+        self._limit = self._limit[held]
 
 
 def _finite(losses: torch.Tensor) -> torch.Tensor:

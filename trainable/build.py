@@ -1,18 +1,16 @@
-"""Compiles one traced function: ``python -m trainable.build``, run by `trainable.building`.
+"""Compiles one traced function: ``python -m trainable.build FILE``, for `trainable.inductor`.
 
-Standard input: a line of JSON with the function's code, the shapes of its arguments, the file of
-its constants and the file to make. When standard input ends, whoever asked has gone, and this
-process ends with all that it started.
+The file is JSON: the function's code, the shapes of its arguments, the file of its constants and
+the file to make.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
-import signal
-import threading
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,14 +25,11 @@ NAMES = {
 
 
 def main() -> None:
-    """Compile what standard input asks for."""
-    source = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115  # as long as the process
-    asked = json.loads(_line(source))
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    """Compile what the file asks for."""
+    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     function = rebuilt(asked["code"], torch.load(asked["constants"], weights_only=True))
     arguments = [torch.zeros(s, dtype=getattr(torch, dtype)) for s, dtype in asked["shapes"]]
     shutil.copyfile(compile_library(function, arguments), asked["made"])
-    os.chmod(asked["made"], 0o500)
 
 
 def rebuilt(code: str, constants: dict[str, torch.Tensor]) -> torch.nn.Module:
@@ -62,22 +57,6 @@ def compile_library(function: torch.nn.Module, arguments: list[torch.Tensor]) ->
         ):
             made: Any = aot_compile(exported.module(), tuple(arguments))
     return str(made)
-
-
-def _line(source: Any) -> bytes:
-    parts: list[bytes] = []
-    while not parts or not parts[-1].endswith(b"\n"):
-        part = source.read(1 << 16)
-        if not part:
-            os._exit(1)  # whoever asked has gone
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _end_with(source: Any) -> None:
-    while source.read(1 << 16):
-        pass
-    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

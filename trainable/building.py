@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch.fx import GraphModule
 
 from trainable.errors import CompileError
 
-Shapes = list[tuple[tuple[int, ...], str]]
-"""Of tensors, each with the name of its dtype."""
+Run = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
+"""A compiled function: it takes and gives lists of tensors."""
 
 UNUSED_SECONDS = 90 * 86400.0
 """How long a library is kept that nothing loads."""
+
+WATCHED = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & exec "$@" 3<&- </dev/null'
+"""Runs a command in a group of processes that ends when standard input does."""
+
+
+class Code(Protocol):
+    """What a library is made of."""
+
+    def key(self) -> str:
+        """All that the library depends on, but for the processor."""
+
+    def command(self, folder: Path, made: Path) -> Sequence[str]:
+        """Return the command that compiles it to `made`; what it needs is put into `folder`."""
+
+    def environment(self, folder: Path) -> Mapping[str, str]:
+        """Return what that command needs in its environment besides."""
+
+    def load(self, file: Path) -> Run:
+        """Return the compiled function.
+
+        Raises:
+            OSError, RuntimeError: it does not load.
+        """
 
 
 class Build:
@@ -33,45 +54,24 @@ class Build:
 
     @classmethod
     @contextmanager
-    def begun(cls, file: Path, graph: GraphModule, shapes: Shapes) -> Iterator[Build]:
-        """Begin to make `file` of a traced function; what is not done when this ends is given up.
-
-        Args:
-            shapes: of its arguments, each with its dtype.
-        """
+    def begun(cls, file: Path, code: Code) -> Iterator[Build]:
+        """Begin to make `file`; what is not done when this ends is given up."""
         for old in file.parent.glob(f".{file.stem}.*"):
             shutil.rmtree(old, ignore_errors=True)  # of one that was killed
         with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as temp:
-            made, log, constants = (Path(temp, name) for name in ("made.so", "log", "constants.pt"))
-            torch.save(dict(graph.named_buffers()), constants)
-            content = {
-                "code": graph.code,
-                "shapes": shapes,
-                "constants": str(constants),
-                "made": str(made),
-            }
-            environment = {
-                **os.environ,
-                "TMPDIR": temp,
-                "TORCHINDUCTOR_CACHE_DIR": str(Path(temp, "inductor")),
-                "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes
-                "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",  # twice the time, for one use
-            }
+            folder = Path(temp)
+            made, log = folder / "made.so", folder / "log"
             with open(log, "wb") as told:
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "trainable.build"], stdin=subprocess.PIPE,
-                    stdout=told, stderr=told, env=environment, start_new_session=True,
+                    ["sh", "-c", WATCHED, "sh", *code.command(folder, made)],
+                    stdin=subprocess.PIPE, stdout=told, stderr=told, start_new_session=True,
+                    env={**os.environ, "TMPDIR": temp, **code.environment(folder)},
                 )  # fmt: skip
-            source = process.stdin
-            assert source is not None
+            assert process.stdin is not None
             try:
-                with suppress(BrokenPipeError):  # the log says why
-                    source.write(json.dumps(content).encode() + b"\n")
-                    source.flush()
                 yield cls(process, made, log, file)
             finally:
-                with suppress(BrokenPipeError):
-                    source.close()
+                process.stdin.close()
                 process.wait()
 
     def check(self) -> None:
@@ -86,6 +86,7 @@ class Build:
             lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
             why = next((line for line in reversed(lines) if line.strip()), "")
             raise CompileError(f"compiling failed ({why.strip()[:200]})")
+        self._made.chmod(0o500)
         self._made.replace(self._file)
         _prune(self._file.parent)
 

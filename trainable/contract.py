@@ -19,6 +19,7 @@ import torch
 
 from trainable.errors import ContractError, explained
 from trainable.lanes import Lanes
+from trainable.lowering import LANES
 from trainable.problem import Leaves, hyperparameters, leaves, like, names
 from trainable.program import Program
 from trainable.tracing import Work
@@ -26,9 +27,6 @@ from trainable.values import cast, describe, kind, same, structure, tensors
 
 GRADIENT_TOLERANCE = 1e-4
 """Largest relative error of a gradient by hand, in float64, over one parameter."""
-
-LANES = 3
-"""Lanes of the trial under vmap; more than one, and unlike the sizes that problems use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +265,7 @@ class _Trial:
                         self.alike("the loss", loss, many_losses[lane])
                         for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
                             self.alike(name, one, many[lane])
-        return program.work
+            return program.count(params, state, values)
 
     def alike(self, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
         """Compare what a lane gives alone and among others, up to rounding."""

@@ -1,15 +1,12 @@
-"""Compiled libraries: traced functions as machine code, made once a machine and kept.
+"""Compiled libraries: functions as machine code, made once a machine and kept.
 
-    <cache>/KEY.so      what torch's ahead-of-time compiler made of a function of fixed shapes
+    <cache>/KEY.so      what a compiler made of a function
     <cache>/KEY.lock    held by the process that makes it; all others wait for it
 
 The cache is ``$SHOAL_CACHE``, or ``shoal`` in ``$XDG_CACHE_HOME`` or ``~/.cache``. KEY is a hash of
-the operations, the shapes, torch's version and the processor, so that a shared home folder serves
-unlike nodes. A library is code that is run: it is taken from a folder alone that belongs to this
-user and that nobody else can write to.
-
-Making one takes ten to twenty seconds of a core, in a process of its own (`trainable.build`), which
-ends with the one that waits for it; loading one takes a millisecond, without any compiler.
+the function and the processor, so that a shared home folder serves unlike nodes. A library is code
+that is run: it is taken from a folder alone that belongs to this user and that nobody else can
+write to. It is made in a process of its own, which ends with the one that waits for it.
 """
 
 from __future__ import annotations
@@ -17,26 +14,16 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import platform
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
 from pathlib import Path
 
-import torch
-from torch.fx import GraphModule
-
-from trainable.building import Build, Shapes
+from trainable.building import Build, Code, Run
+from trainable.compiler import compiler, processor
 from trainable.errors import CompileError, one_line
 
-VERSION = 1
-"""Counts the ways in which `trainable.build` has compiled."""
-
-POLL_SECONDS = 0.05
-
-Run = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
+POLL_SECONDS = 0.01
 
 
 def make_all(libraries: Sequence[Library], stop: Callable[[], bool]) -> bool:
@@ -62,22 +49,18 @@ def make_all(libraries: Sequence[Library], stop: Callable[[], bool]) -> bool:
 
 
 class Library:
-    """A traced function, compiled for this processor."""
+    """A function, compiled for this processor."""
 
-    def __init__(self, graph: GraphModule, arguments: Sequence[torch.Tensor]) -> None:
+    def __init__(self, code: Code) -> None:
         """Name it; `make_all` makes it.
-
-        Args:
-            graph: what `trainable.tracing.traced` gave for tensors of the shapes of `arguments`.
 
         Raises:
             CompileError: there is no place for it.
         """
-        self._graph = graph
-        self._shapes: Shapes = [
-            (tuple(a.shape), str(a.dtype).removeprefix("torch.")) for a in arguments
-        ]
-        self._file = cache_folder() / f"{self._key()}.so"
+        self._code = code
+        text = f"{processor()}\n{code.key()}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        self._file = cache_folder() / f"{name}.so"
 
     @property
     def there(self) -> bool:
@@ -96,7 +79,7 @@ class Library:
                 return None
             if compiler() is None:
                 raise CompileError("there is no C++ compiler (looked for $CXX, then g++)")
-            build = held.enter_context(Build.begun(self._file, self._graph, self._shapes))
+            build = held.enter_context(Build.begun(self._file, self._code))
             builds.push(held.pop_all())
         return build
 
@@ -109,41 +92,11 @@ class Library:
         _trust(self._file)
         try:
             os.utime(self._file)
-            runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(self._file), 1)
+            return self._code.load(self._file)
         except (OSError, RuntimeError) as error:
             with suppress(OSError):
                 self._file.unlink()  # the next search makes it anew
             raise CompileError(f"{self._file} does not load ({one_line(error)})") from error
-        run: Run = runner.run
-        return run
-
-    def _key(self) -> str:
-        digest = hashlib.sha256(
-            repr(
-                (VERSION, self._graph.code, self._shapes, str(torch.__version__), processor())
-            ).encode()
-        )
-        for name, tensor in sorted(self._graph.named_buffers()):
-            digest.update(repr((name, tensor.shape, tensor.dtype)).encode())
-            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:32]
-
-
-def compiler() -> str | None:
-    """The C++ compiler that would be used, if there is one."""
-    return shutil.which(os.environ.get("CXX", "g++"))
-
-
-@cache
-def processor() -> str:
-    """What machine code depends on: the architecture, the model and its instructions."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    wanted = ("model name", "flags", "Features", "CPU part")
-    found = dict.fromkeys(line for line in lines if line.startswith(wanted))
-    return f"{platform.machine()} {' '.join(found)}"
 
 
 def cache_folder() -> Path:

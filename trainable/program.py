@@ -6,22 +6,30 @@
     values  the hyperparameters, each of shape (B,)
 
 ``torch.vmap`` stacks the step; a trace of it is run operation by operation (eager), or as machine
-code (compiled), which keeps a lane's residuals in registers instead of writing each to memory.
+code (compiled), which keeps a lane's residuals in registers instead of writing each to memory: as a
+fused kernel of our own where the trace can be lowered to one, else by torch's compiler.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.fx import GraphModule
 
+from trainable.building import Code, Run
 from trainable.captured import Captured
 from trainable.errors import CompileError
+from trainable.inductor import Inductor
+from trainable.kernel import Kernel
 from trainable.lanes import Lanes
-from trainable.library import Library, Run, make_all
+from trainable.library import Library, make_all
+from trainable.loops import Loops
+from trainable.lowering import LANES, lower
+from trainable.operators import NotLowered
 from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
 from trainable.starts import Starts
@@ -42,7 +50,10 @@ class Program:
 
     Attributes:
         unroll: updates that one call of `chunk` does.
+        elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
     """
+
+    elastic = False
 
     def __init__(
         self,
@@ -79,7 +90,6 @@ class Program:
         self._compiled = compiled
         self._chunk: Run | None = None
         self._loss: Run | None = None
-        self._work: Work | None = None
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
@@ -87,12 +97,6 @@ class Program:
     def dtype(self) -> torch.dtype:
         """The parameters' dtype, which hyperparameters take on too."""
         return leaves(self._like)[0].dtype
-
-    @property
-    def work(self) -> Work:
-        """What one chunk does for a lane; `prepare` must have run."""
-        assert self._work is not None, "prepare() comes first"
-        return self._work
 
     @property
     def _like(self) -> Params:
@@ -139,28 +143,61 @@ class Program:
     def _prepare(
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
     ) -> bool:
-        data = self._data_leaves
-        parts = ((params, state, values, data), (params, values, data))
-        arguments = [[tensor for part in each for tensor in part] for each in parts]
         self._counts = (len(params), len(state), len(values))
-        functions = (self._flat_chunk, self._flat_loss)
-        graphs = [traced(f, given) for f, given in zip(functions, arguments, strict=True)]
-        self._work = work_of(graphs[0], self.block)
-        runs: list[Run] = [_interpreted(graph) for graph in graphs]
+        chunk, loss = [*params, *state, *values], [*params, *values]
         if self._compiled:
             try:
                 if self.device.type == "cuda":
-                    runs = [Captured(g, a) for g, a in zip(graphs, arguments, strict=True)]
+                    self._chunk = Captured(*self._traced(self._flat_chunk, chunk))
+                    self._loss = Captured(*self._traced(self._flat_loss, loss))
                 else:
-                    libraries = [Library(g, a) for g, a in zip(graphs, arguments, strict=True)]
+                    codes = [self._chunk_code(chunk), self._loss_code(loss)]
+                    libraries = [Library(code) for code in codes]
                     if not make_all(libraries, stop):
                         return False
-                    runs = [library.load() for library in libraries]
+                    self.elastic = all(isinstance(code, Kernel) for code in codes)
+                    self._chunk, self._loss = (library.load() for library in libraries)
+                return True
             except CompileError as error:
                 self._compiled = False
                 self._notes.append(f"{error}; it runs uncompiled, which is slower")
-        self._chunk, self._loss = runs
+        self._chunk = _interpreted(self._traced(self._flat_chunk, chunk)[0])
+        self._loss = _interpreted(self._traced(self._flat_loss, loss)[0])
         return True
+
+    def _chunk_code(self, given: Sequence[torch.Tensor]) -> Code:
+        params, state, _ = self._counts
+        try:
+            return Kernel(self._lowered(self._flat_step, given), params + state, self.unroll)
+        except NotLowered:
+            return Inductor(*self._traced(self._flat_chunk, given))
+
+    def _loss_code(self, given: Sequence[torch.Tensor]) -> Code:
+        try:
+            return Kernel(self._lowered(self._flat_loss, given))
+        except NotLowered:
+            return Inductor(*self._traced(self._flat_loss, given))
+
+    def _traced(
+        self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
+    ) -> tuple[GraphModule, list[torch.Tensor]]:
+        """A function's trace, and the arguments that it was made with: `given` and the data."""
+        arguments = [*given, *self._data_leaves]
+        return traced(function, arguments), arguments
+
+    def _lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
+        few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
+        graph, _ = self._traced(function, few)
+        return lower(graph, len(few), self._data_leaves)
+
+    def count(self, params: Leaves, state: State, values: Values) -> Work:
+        """Return what one update of one lane does; `prepare` must have run."""
+        given = [*params, *state, *values]
+        work = work_of(self._traced(self._flat_step, given)[0], self.block)
+        try:
+            return replace(work, fused=self._lowered(self._flat_step, given).work)
+        except NotLowered:
+            return replace(work, unfused=1)
 
     def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
         """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
@@ -174,13 +211,16 @@ class Program:
         assert self._loss is not None, "prepare() comes first"
         return self._loss([*params, *values, *self._data_leaves])[0]
 
-    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
+    def _flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
         p, s, v = self._counts
         params, state, values = flat[:p], flat[p : p + s], flat[p + s : p + s + v]
         data = _rebuilt(self._data, flat[p + s + v :])
-        for _ in range(self.unroll):
+        for _ in range(updates):
             loss, params, state = self.stacked_step(params, state, values, data)
         return (loss, *params, *state)
+
+    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
+        return self._flat_step(*flat, updates=self.unroll)
 
     def _flat_loss(self, *flat: torch.Tensor) -> Tensors:
         p, _, v = self._counts

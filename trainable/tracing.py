@@ -33,12 +33,16 @@ class Work:
         widest: bytes of the largest of them.
         widest_dense: bytes of the largest that a matrix product makes or takes, which no compiler
             keeps in registers; 0 where there is none.
+        fused: numbers that a fused kernel computes.
+        unfused: 1 where there is no such kernel (`trainable.lowering`), else 0.
     """
 
     operations: int = 0
     moved: int = 0
     widest: int = 1
     widest_dense: int = 0
+    fused: int = 0
+    unfused: int = 0
 
     def most(self, other: Work) -> Work:
         """Return the larger of the two in each respect."""
@@ -110,6 +114,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _know(self, tensor: torch.Tensor, node: torch.fx.Node) -> None:
         node.meta["bytes"] = tensor.numel() * tensor.element_size()
+        node.meta["shape"], node.meta["dtype"] = tuple(tensor.shape), tensor.dtype
         self._nodes[tensor] = node
 
     def _node(self, value: Any) -> Any:

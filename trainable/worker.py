@@ -32,6 +32,7 @@ class Recipe:
 
     Attributes:
         program: how the step is run: ``eager`` or ``compiled``.
+        unroll: updates between two moments at which a pack can be paused.
         defaults: values of the hyperparameters that lanes do not bring.
         gpu: whether a pack has a GPU to itself.
     """
@@ -39,13 +40,9 @@ class Recipe:
     source: Source
     plan: Plan
     program: str
+    unroll: int
     defaults: dict[str, float]
     gpu: bool = False
-
-    @property
-    def unroll(self) -> int:
-        """Updates between two moments at which a pack can be paused."""
-        return self.plan.unroll if self.program == "compiled" else 1
 
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""

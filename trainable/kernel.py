@@ -1,0 +1,79 @@
+"""Kernels: fused updates of many fits, as machine code.
+
+A kernel is compiled in a third of a second by any C++ compiler, serves any number of fits and any
+number of updates, and lets other threads of Python run while it does them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from trainable.building import Run
+from trainable.compiler import compiler
+from trainable.emission import source
+from trainable.loops import Loops
+
+FLAGS = (
+    "-std=c++17", "-O3", "-march=native",
+    "-ffp-contract=fast",  # a b + c in one instruction
+    "-fno-math-errno", "-fno-trapping-math",  # neither changes a number
+    "-shared", "-fPIC",
+)  # fmt: skip
+
+
+class Kernel:
+    """One function, lowered: of each fit, some updates, or what can be told of it."""
+
+    def __init__(self, loops: Loops, carried: int = 0, updates: int = 1) -> None:
+        """Write its source.
+
+        Args:
+            carried: how many of its inputs change from update to update (`trainable.emission`).
+            updates: how many one call does.
+        """
+        self._loops, self._updates = loops, updates
+        self._source = source(loops, carried)
+        self._shapes = [
+            tuple(axis.size for axis in output.value.axes)  # type: ignore[union-attr]
+            for output in loops.outputs
+        ]
+        self._data = [tensor for _, tensor in loops.data]
+
+    def key(self) -> str:
+        """Its source, and what it is compiled with and for."""
+        return repr((self._source, FLAGS, platform.libc_ver()))
+
+    def command(self, folder: Path, made: Path) -> Sequence[str]:
+        """Return the command; the source is beside `made`."""
+        file = folder / "kernel.cpp"
+        file.write_text(self._source, encoding="utf-8")
+        return [compiler() or "g++", *FLAGS, "-o", str(made), str(file), "-lm"]
+
+    def environment(self, folder: Path) -> Mapping[str, str]:
+        """Return nothing: it needs none."""
+        return {}
+
+    def load(self, file: Path) -> Run:
+        """Return the function, of tensors with a row for each fit."""
+        run = ctypes.CDLL(str(file)).run
+        run.restype = None
+        inputs, updates = len(self._loops.inputs), ctypes.c_int64(self._updates)
+        data, dtype = _addresses(self._data), self._loops.dtype
+
+        def call(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+            rows = [tensor.contiguous() for tensor in arguments[:inputs]]
+            fits = len(rows[0])
+            made = [torch.empty((fits, *shape), dtype=dtype) for shape in self._shapes]
+            run(ctypes.c_int64(fits), updates, _addresses(rows), data, _addresses(made))
+            return made
+
+        return call
+
+
+def _addresses(tensors: Sequence[torch.Tensor]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))

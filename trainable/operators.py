@@ -1,0 +1,158 @@
+"""Operators: what torch's number-by-number operations are called in a fused kernel.
+
+An operator's text is C++ over operands ``{0}``, ``{1}``, …; `trainable/prelude.hpp` defines what it
+uses. As in torch, what is not a number stays so through all of them (a diverged lane must not look
+like a good one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+COSTLY = 20
+"""What a function such as an exponential costs, in additions."""
+
+
+class NotLowered(Exception):
+    """A function that cannot be said as loops over named axes."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operation, number by number.
+
+    Attributes:
+        text: C++ over its operands.
+        truth: whether it gives truth values; conditions: which operands are to be such.
+    """
+
+    text: str
+    truth: bool = False
+    conditions: tuple[int, ...] = ()
+    cost: int = 1
+
+
+COPY = Operator("real({0})")
+TRUTH = Operator("truth({0})", truth=True, conditions=(0,))
+
+Mapped = tuple[Operator, Sequence[Any]]
+
+
+def mapped(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Mapped:
+    """Return the operator of an operation of torch, and its operands.
+
+    Raises:
+        NotLowered: there is none.
+    """
+    if name in _PLAIN:
+        operator, operands = _PLAIN[name]
+        if len(args) != operands or any(value is not None for value in named.values()):
+            raise NotLowered(f"{name} with {len(args)} arguments and {', '.join(named)}")
+        return operator, args
+    if name in _SPECIAL:
+        return _SPECIAL[name](list(args), dict(named))
+    raise NotLowered(name)
+
+
+def _added(sign: str) -> Callable[[list[Any], dict[str, Any]], Mapped]:
+    def operator(args: list[Any], named: dict[str, Any]) -> Mapped:
+        alpha = named.get("alpha", args[2] if len(args) > 2 else 1)
+        if alpha == 1:
+            return Operator(f"{{0}} {sign} {{1}}"), args[:2]
+        return Operator(f"{{0}} {sign} {{2}} * {{1}}"), [*args[:2], alpha]
+
+    return operator
+
+
+def _subtracted_from(args: list[Any], named: dict[str, Any]) -> Mapped:
+    return _added("-")([args[1], args[0], *args[2:]], named)
+
+
+_POWERS = {
+    0.5: Operator("sqrt({0})", cost=4),
+    1: Operator("real({0})"),
+    2: Operator("{0} * {0}"),
+    3: Operator("{0} * {0} * {0}", cost=2),
+    4: Operator("({0} * {0}) * ({0} * {0})", cost=2),
+    -0.5: Operator("T(1) / sqrt({0})", cost=8),
+    -1: Operator("T(1) / {0}", cost=4),
+    -2: Operator("T(1) / ({0} * {0})", cost=4),
+}
+
+
+def _power(args: list[Any], named: dict[str, Any]) -> Mapped:
+    base, exponent = args
+    if isinstance(exponent, (int, float)) and exponent in _POWERS:
+        return _POWERS[exponent], [base]
+    return Operator("pow({0}, {1})", cost=2 * COSTLY), [base, exponent]
+
+
+def _clamped(args: list[Any], named: dict[str, Any]) -> Mapped:
+    low, high = ([*args[1:], None, None])[:2]
+    low, high = named.get("min", low), named.get("max", high)
+    if low is None:
+        return Operator("minimum({0}, {1})"), [args[0], high]
+    if high is None:
+        return Operator("maximum({0}, {1})"), [args[0], low]
+    return Operator("minimum(maximum({0}, {1}), {2})", cost=2), [args[0], low, high]
+
+
+def _divided(args: list[Any], named: dict[str, Any]) -> Mapped:
+    if named.get("rounding_mode") is not None:
+        raise NotLowered("a division that rounds")
+    return Operator("{0} / {1}", cost=4), args
+
+
+def _scaled_product(sign: str) -> Callable[[list[Any], dict[str, Any]], Mapped]:
+    def operator(args: list[Any], named: dict[str, Any]) -> Mapped:
+        text = f"{{0}} + {{3}} * ({{1}} {sign} {{2}})"
+        return Operator(text, cost=4), [*args[:3], named.get("value", 1)]
+
+    return operator
+
+
+def _copied(args: list[Any], named: dict[str, Any]) -> Mapped:
+    return COPY, args[:1]
+
+
+_INFIX = {"mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+_FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tan", "tanh", "atan", "erf")
+_LOGICAL = {"and": "&", "or": "|", "xor": "^"}
+
+_PLAIN: Mapping[str, tuple[Operator, int]] = {
+    **{name: (Operator(f"{{0}} {s} {{1}}", truth=s != "*"), 2) for name, s in _INFIX.items()},
+    **{name: (Operator(f"{name}({{0}})", cost=COSTLY), 1) for name in _FUNCTIONS},
+    **{
+        f"{kind}_{name}": (Operator(f"{{0}} {s} {{1}}", truth=True, conditions=(0, 1)), 2)
+        for kind in ("logical", "bitwise")
+        for name, s in _LOGICAL.items()
+    },
+    **{
+        f"{kind}_not": (Operator("~{0}", truth=True, conditions=(0,)), 1)
+        for kind in ("logical", "bitwise")
+    },
+    "neg": (Operator("-{0}"), 1),
+    "abs": (Operator("absolute({0})"), 1),
+    "relu": (Operator("maximum({0}, T(0))"), 1),
+    "sign": (Operator("sign({0})", cost=2), 1),
+    "sqrt": (Operator("sqrt({0})", cost=4), 1),
+    "rsqrt": (Operator("T(1) / sqrt({0})", cost=8), 1),
+    "reciprocal": (Operator("T(1) / {0}", cost=4), 1),
+    "sigmoid": (Operator("T(1) / (T(1) + exp(-{0}))", cost=COSTLY), 1),
+    "maximum": (Operator("maximum({0}, {1})"), 2),
+    "minimum": (Operator("minimum({0}, {1})"), 2),
+    "where": (Operator("where({0}, {1}, {2})", conditions=(0,)), 3),
+    "isnan": (Operator("{0} != {0}", truth=True), 1),
+    "isfinite": (Operator("{0} - {0} == T(0)", truth=True), 1),
+}
+
+_SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Mapped]] = {
+    "add": _added("+"), "sub": _added("-"), "rsub": _subtracted_from,
+    "pow": _power, "div": _divided,
+    "clamp": _clamped, "clamp_min": _clamped,
+    "clamp_max": lambda args, named: _clamped([args[0], None, *args[1:]], named),
+    "addcmul": _scaled_product("*"), "addcdiv": _scaled_product("/"),
+    "clone": _copied,
+}  # fmt: skip
