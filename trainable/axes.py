@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trainable.operators import NotLowered
@@ -15,8 +16,8 @@ class Axis:
     size: int
 
 
-Dim = Axis | None
-"""A dimension of a tensor; None where its size is 1."""
+Dim = tuple[Axis, ...]
+"""A dimension of a tensor: no axis where its size is 1, several where a view has joined them."""
 
 
 class Axes:
@@ -27,11 +28,11 @@ class Axes:
         self._count = 0
 
     def new(self, size: int) -> Dim:
-        """Return an axis that is no other; none of size 1."""
+        """Return a dimension that is no other."""
         if size == 1:
-            return None
+            return ()
         self._count += 1
-        return Axis(self._count, size)
+        return (Axis(self._count, size),)
 
     def find(self, axis: Axis) -> Axis:
         """Return the one that stands for all that are the same."""
@@ -40,16 +41,36 @@ class Axes:
         return axis
 
     def unify(self, a: Dim, b: Dim) -> Dim:
-        """Make two dimensions that line up one, and return it."""
-        if a is None or b is None:
+        """Make two dimensions that line up one, and return it.
+
+        Raises:
+            NotLowered: one has joined axes where the other has not.
+        """
+        if not a or not b:
             return a or b
-        a, b = self.find(a), self.find(b)
-        if a.size != b.size:
-            raise NotLowered("sizes that do not line up")
-        if a != b:
-            self._same[b] = a
+        if [axis.size for axis in a] != [axis.size for axis in b]:
+            raise NotLowered("axes that do not line up")
+        for one, other in zip(a, b, strict=True):
+            one, other = self.find(one), self.find(other)
+            if one != other:
+                self._same[other] = one
         return a
 
-    def are_one(self, a: Dim, b: Dim) -> bool:
+    def are_one(self, a: Axis | None, b: Axis | None) -> bool:
         """Whether they are known to be the same."""
         return a is not None and b is not None and self.find(a) == self.find(b)
+
+    def check(self, axes: Iterable[Axis]) -> None:
+        """See that no axis is there twice.
+
+        Raises:
+            NotLowered: one is.
+        """
+        found = [self.find(axis) for axis in axes]
+        if len(set(found)) < len(found):
+            raise NotLowered("an axis that a tensor has twice")
+
+
+def flat(dims: Iterable[Dim]) -> tuple[Axis, ...]:
+    """The axes of some dimensions, in order."""
+    return tuple(axis for dim in dims for axis in dim)

@@ -234,7 +234,6 @@ class Block:
         self.state = _put(self.state, seats, state)
         self.values = _put(self.values, seats, self._program.values(self._lanes, coming))
 
-
     def _shrink(self) -> None:
         """Let go of the empty slots, where they are many: no lane is to come."""
         held = torch.nonzero(self._lane != NO_LANE).flatten()

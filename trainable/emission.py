@@ -3,7 +3,7 @@
     for each handful of fits, side by side in registers
         for each update
             what needs no point of the data
-            for each point of the data (the long axis): residuals, and what is summed over them
+            for each point of the data (a long axis): residuals, and what is summed over them
             what needs these sums; then perhaps the points once more
 
 So a lane's numbers are in registers or the first cache from its first update in a call to the last,
@@ -39,7 +39,7 @@ from trainable.loops import (
 TILE = 64
 """Points that are summed before they join the whole sum: the error of long sums stays small."""
 
-MOST_UNROLLED = 64
+MOST_UNROLLED = 16
 """Numbers along small axes that are written out one by one; they stay in registers."""
 
 Places = Mapping[Axis, str | int]
@@ -95,8 +95,7 @@ class _Kernel:
             for i, value in enumerate(self._loops.inputs):
                 n = size(value.axes)
                 self._declare(value)
-                for e in range(n):
-                    self._say(f"{self._element(value, e)} = load(in[{i}], {n}, {e}, first, fits);")
+                self._each(value, f"{{0}} = load(in[{i}], {n}, {{e}}, first, fits);")
             if self._carried:
                 with self._block("for (int64_t update = 1; update < updates; update++)"):
                     self._carry()
@@ -104,22 +103,19 @@ class _Kernel:
             for i, output in enumerate(self._loops.outputs):
                 assert isinstance(output.value, Value)
                 n = size(output.value.axes)
-                for e in range(n):
-                    element = self._element(output.value, e)
-                    self._say(f"store({element}, out[{i}], {n}, {e}, first, fits);")
+                self._each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
 
     def _carry(self) -> None:
         """An update of which nothing is told."""
         outputs = self._loops.outputs[len(self._loops.outputs) - self._carried :]
         self._body(outputs)
         for value, output in zip(self._loops.inputs, outputs, strict=False):
-            for e in range(size(value.axes)):
-                self._say(f"{self._element(value, e)} = {self._element(output.value, e)};")
+            self._each(value, "{0} = {1};", output.value)
 
     # --- one update
 
     def _body(self, outputs: Sequence[Operand]) -> None:
-        """What gives some of the outputs: passes over the long axis, and what lies between."""
+        """What gives some of the outputs: passes over long axes, and what lies between."""
         operations = needed(self._loops.operations, {output.value for output in outputs})
         ready = self._ready(operations)
         for step in range(max(ready.values(), default=0) + 1):
@@ -127,12 +123,13 @@ class _Kernel:
             for operation in here:
                 if not self._inside(operation.result) and not self._crosses(operation):
                     self._compute(operation, {})
-            sums = [
-                o for o in operations
-                if isinstance(o, Reduction) and self._crosses(o) and ready[o.result] == step + 1
-            ]  # fmt: skip
-            if sums:
-                self._pass(sums, operations)
+            for long in self._loops.long:
+                sums = [
+                    o for o in operations
+                    if isinstance(o, Reduction) and long in o.over and ready[o.result] == step + 1
+                ]  # fmt: skip
+                if sums:
+                    self._pass(long, sums, operations)
 
     def _ready(self, operations: Sequence[Operation]) -> dict[Value, int]:
         """How many passes must be over before each result is there."""
@@ -144,17 +141,15 @@ class _Kernel:
         return ready
 
     def _inside(self, value: Value) -> bool:
-        """Whether there is one of it for each point of the long axis."""
-        return self._loops.long in value.axes
+        """Whether there is one of it for each point of a long axis."""
+        return any(axis in self._loops.long for axis in value.axes)
 
     def _crosses(self, operation: Operation) -> bool:
-        """Whether it needs all points of the long axis."""
-        return self._loops.long in over(operation)
+        """Whether it needs all points of a long axis."""
+        return any(axis in self._loops.long for axis in over(operation))
 
-    def _pass(self, sums: Sequence[Reduction], operations: Sequence[Operation]) -> None:
-        """Once over the long axis."""
-        long = self._loops.long
-        assert long is not None
+    def _pass(self, long: Axis, sums: Sequence[Reduction], operations: Sequence[Operation]) -> None:
+        """Once over a long axis."""
         for operation in sums:
             self._declare(operation.result, start=_START[operation.how])
         with self._block(f"for (int64_t tile = 0; tile < {long.size}; tile += {TILE})"):
@@ -164,24 +159,18 @@ class _Kernel:
             self._say(f"const int64_t end = {last};")
             with self._block("for (int64_t k = tile; k < end; k++)"):
                 wanted = {o.value for operation in sums for o in operands_of(operation)}
-                inside = [o for o in operations if self._inside(o.result)]
+                inside = [o for o in operations if long in o.result.axes]
                 for needs in needed(inside, wanted):
                     self._compute(needs, {long: "k"})
                 for operation in sums:
                     self._accumulate(operation, {long: "k"})
             for operation in sums:
-                for e in range(size(self._small(operation.result))):
-                    whole = self._element(operation.result, e)
-                    part = self._element(operation.result, e, prefix="t")
-                    self._say(f"{whole} = {_JOIN[operation.how].format(whole, part)};")
+                self._each(
+                    operation.result, f"{{0}} = {_JOIN[operation.how]};".replace("{1}", "t{0}")
+                )
         for operation in sums:
-            for e in range(size(self._small(operation.result))):
-                self._divide(self._element(operation.result, e), operation)
-
-    def _divide(self, sum_: str, operation: Reduction) -> None:
-        """Make a sum a mean, if it is to be one."""
-        if operation.divisor != 1:
-            self._say(f"{sum_} = {sum_} / T({operation.divisor});")
+            if operation.divisor != 1:
+                self._each(operation.result, f"{{0}} = {{0}} / T({operation.divisor});")
 
     def _accumulate(self, operation: Reduction, places: Places) -> None:
         """Add one point to its sums."""
@@ -218,7 +207,8 @@ class _Kernel:
                     self._say(f"{into} = {joined};")
 
                 self._sweep(reduction.over, places, add)
-                self._divide(into, reduction)
+                if reduction.divisor != 1:
+                    self._say(f"{into} = {into} / T({reduction.divisor});")
 
             self._sweep(axes, places, reduced)
         else:
@@ -265,9 +255,9 @@ class _Kernel:
             return _number(value)
         terms: list[str | int] = []
         stride = 1
-        whole = value.kind == "data"  # the others have no place along the long axis
+        whole = value.kind == "data"  # of the others there is one for the point at hand
         for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
-            if axis == self._loops.long and not whole:
+            if axis in self._loops.long and not whole:
                 continue
             at: str | int = index.offset
             if index.axis is not None:
@@ -291,7 +281,7 @@ class _Kernel:
     # --- text
 
     def _small(self, value: Value) -> tuple[Axis, ...]:
-        return tuple(axis for axis in value.axes if axis != self._loops.long)
+        return tuple(axis for axis in value.axes if axis not in self._loops.long)
 
     def _declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         n = size(self._small(value))
@@ -299,8 +289,23 @@ class _Kernel:
         name = f"{prefix}{self._names[value]}"
         self._say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
         if start is not None:
+            self._each(value, f"{prefix}{{0}} = lanes({start});")
+
+    def _each(self, value: Value | float, line: str, other: Value | float = 0.0) -> None:
+        """A line for each number of a lane: ``{0}``, which is number ``{e}``, and ``{1}``."""
+        assert isinstance(value, Value)
+
+        def say(e: str | int) -> None:
+            second = self._element(other, e) if isinstance(other, Value) else ""
+            self._say(line.format(self._element(value, e), second, e=e))
+
+        n = size(self._small(value))
+        if n > MOST_UNROLLED:
+            with self._block(f"for (int64_t e = 0; e < {n}; e++)"):
+                say("e")
+        else:
             for e in range(n):
-                self._say(f"{self._element(value, e, prefix)} = lanes({start});")
+                say(e)
 
     def _sweep(self, axes: Iterable[Axis], places: Places, do: Callable[[Places], None]) -> None:
         """Do something at each place along some axes: written out where they are few, or looped."""

@@ -38,10 +38,6 @@ class Kernel:
         """
         self._loops, self._updates = loops, updates
         self._source = source(loops, carried)
-        self._shapes = [
-            tuple(axis.size for axis in output.value.axes)  # type: ignore[union-attr]
-            for output in loops.outputs
-        ]
         self._data = [tensor for _, tensor in loops.data]
 
     def key(self) -> str:
@@ -63,12 +59,12 @@ class Kernel:
         run = ctypes.CDLL(str(file)).run
         run.restype = None
         inputs, updates = len(self._loops.inputs), ctypes.c_int64(self._updates)
-        data, dtype = _addresses(self._data), self._loops.dtype
+        data, dtype, shapes = _addresses(self._data), self._loops.dtype, self._loops.shapes
 
         def call(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
             rows = [tensor.contiguous() for tensor in arguments[:inputs]]
             fits = len(rows[0])
-            made = [torch.empty((fits, *shape), dtype=dtype) for shape in self._shapes]
+            made = [torch.empty((fits, *shape), dtype=dtype) for shape in shapes]
             run(ctypes.c_int64(fits), updates, _addresses(rows), data, _addresses(made))
             return made
 

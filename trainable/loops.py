@@ -87,8 +87,8 @@ class Loops:
         inputs: the values that come of each lane, in order.
         data: tensors that all lanes share, and the value that stands for each.
         operations: what is done, in order.
-        outputs: what is given back of each lane.
-        long: the long axis, if there is one.
+        outputs: what is given back of each lane; shapes: its shape.
+        long: the long axes, no two of which one value has.
         work: numbers computed for each lane, those of costly functions counted many times.
     """
 
@@ -97,7 +97,8 @@ class Loops:
     data: tuple[tuple[Value, torch.Tensor], ...]
     operations: tuple[Operation, ...]
     outputs: tuple[Operand, ...]
-    long: Axis | None
+    shapes: tuple[tuple[int, ...], ...]
+    long: tuple[Axis, ...]
     work: int
 
 

@@ -5,7 +5,7 @@ line up are one axis); so a transposed view, an added axis of size one or a broa
 another way to say which axes a value has, and takes no work at run time. Of the axes
 
     the lanes' axis   is left to whoever runs the loops: each value is one number for each lane
-    the long axis     is the largest that no parameter has (the points of the data)
+    long axes         are large and no parameter has them: the points of the data
     all others        are small: a value has its numbers along them side by side
 
 What does not depend on the lanes at all (the powers of the data, say) is computed here, once.
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from trainable.axes import Axes, Axis, Dim
+from trainable.axes import Axes, Axis, Dim, flat
 from trainable.loops import (
     Index,
     Joint,
@@ -35,26 +35,14 @@ from trainable.loops import (
     Reduction,
     Value,
     all_of,
-    needed,
-    operands_of,
-    over,
     size,
 )
 from trainable.operators import COPY, TRUTH, NotLowered, Operator, mapped
+from trainable.resolving import resolved
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
 than one, and unlike the sizes that problems use.)"""
-
-LEAST_LONG = 32
-"""An axis shorter than this is a small one."""
-
-MOST_NUMBERS = 512
-"""Numbers of a lane that one value may have along its small axes: more do not stay in a cache."""
-
-MOST_PRODUCT = 2048
-"""Multiplications of a matrix product for one point of the long axis; for more, libraries are
-better."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +85,7 @@ class _Lowering:
     seen: list[tuple[Dim, ...]] = field(default_factory=list)
 
     def loops(self) -> Loops:
-        made = self.axes.new(LANES)
-        assert made is not None
-        self.lane = made
+        (self.lane,) = self.axes.new(LANES)
         nodes = list(self.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.dtype: torch.dtype = placeholders[0].meta["dtype"]
@@ -113,7 +99,15 @@ class _Lowering:
             elif node.op == "call_function":
                 self.known[node] = self._call(node)
         (output,) = (node for node in nodes if node.op == "output")
-        return self._resolved([self._output(node) for node in output.args[0]])
+        outputs = [self._output(node) for node in output.args[0]]
+        for dims in self.seen:
+            self.axes.check(flat(dims))
+        tensors = [(value, tensor.to(self.dtype)) for value, tensor in self.tensors]
+        return resolved(
+            self.axes, self.lane, inputs=self.inputs, data=tensors, operations=self.operations,
+            outputs=outputs, shapes=[node.meta["shape"][1:] for node in output.args[0]],
+            dtype=self.dtype,
+        )  # fmt: skip
 
     # --- inputs, data and outputs
 
@@ -122,9 +116,9 @@ class _Lowering:
         if node.meta["dtype"] != self.dtype or not shape or shape[0] != LANES:
             raise NotLowered("an input of another kind")
         dims = tuple(self.axes.new(size) for size in shape[1:])
-        value = Value("lane", tuple(d for d in dims if d is not None), source=len(self.inputs))
+        value = Value("lane", flat(dims), source=len(self.inputs))
         self.inputs.append(value)
-        return View(all_of(value), (self.lane, *dims))
+        return View(all_of(value), ((self.lane,), *dims))
 
     def _given(self, i: int) -> torch.Tensor:
         return self.given[i - self.lane_inputs]
@@ -145,7 +139,7 @@ class _Lowering:
         if tensor.is_complex():
             raise NotLowered("complex numbers")
         dims = tuple(self.axes.new(size) for size in tensor.shape)
-        value = Value("data", tuple(d for d in dims if d is not None))
+        value = Value("data", flat(dims))
         self.tensors.append((value, tensor))  # which keeps its id its own
         return View(all_of(value), dims)
 
@@ -153,11 +147,11 @@ class _Lowering:
         view = self.known[node]
         if not isinstance(view, View) or not view.dims:
             raise NotLowered("an output that no lane decides")
-        if not self.axes.are_one(view.dims[0], self.lane) or node.meta["dtype"] != self.dtype:
+        first = [self.axes.find(axis) for axis in view.dims[0]]
+        if first != [self.axes.find(self.lane)] or node.meta["dtype"] != self.dtype:
             raise NotLowered("an output of another kind")
         # along its own dimensions, whichever of them the value has
-        dims = tuple(d for d in view.dims[1:] if d is not None)
-        result = Value("lane", dims)
+        result = Value("lane", flat(view.dims[1:]))
         self.operations.append(Map(result, COPY, (view.operand,)))
         return all_of(result)
 
@@ -199,8 +193,7 @@ class _Lowering:
         return argument
 
     def _map(self, operator: Operator, given: Sequence[Any]) -> View:
-        views = [self._view(operand) for operand in given]
-        dims = self._lined_up(views)
+        views, dims = self._lined_up([self._view(operand) for operand in given])
         result = Value("mask" if operator.truth else "lane", ())
         operands = tuple(view.operand for view in views)
         self.operations.append(Map(result, operator, operands))
@@ -215,20 +208,29 @@ class _Lowering:
         found.pop(self.axes.find(self.lane), None)
         return list(found)
 
-    def _lined_up(self, views: Sequence[View]) -> list[Dim]:
+    def _lined_up(self, views: Sequence[View]) -> tuple[list[View], list[Dim]]:
+        """The views with their dimensions in line, and what these are."""
         rank = max(len(view.dims) for view in views)
-        dims: list[Dim] = [None] * rank
+        where: dict[Axis, int] = {}
+        apart = []
         for view in views:
+            for i, dim in enumerate(view.dims, -len(view.dims)):
+                if any(where.setdefault(self.axes.find(axis), i) != i for axis in dim):
+                    view = self._renamed(view, i)
+            apart.append(view)
+        dims: list[Dim] = [()] * rank
+        for view in apart:
             for i, dim in enumerate(view.dims, rank - len(view.dims)):
                 dims[i] = self.axes.unify(dims[i], dim)
-        self._check(dims)
-        return dims
+        self.axes.check(flat(dims))
+        return apart, dims
 
-    def _check(self, dims: Sequence[Dim]) -> None:
-        """One tensor has no axis twice."""
-        found = [self.axes.find(dim) for dim in dims if dim is not None]
-        if len(set(found)) < len(found):
-            raise NotLowered("an axis that a tensor has twice")
+    def _renamed(self, view: View, i: int) -> View:
+        """The view, its dimension `i` no longer the same as others that walk the same axis."""
+        (axis,) = view.dims[i]
+        dims = list(view.dims)
+        dims[i] = self.axes.new(axis.size)
+        return View(self._moved(view.operand, axis, dims[i][0], 0), tuple(dims))
 
     # --- views
 
@@ -236,31 +238,35 @@ class _Lowering:
         return view
 
     def _reshape(self, view: View, shape: Sequence[int]) -> View:
-        held = [dim for dim in view.dims if dim is not None]
-        total = math.prod(dim.size for dim in held)
-        known = math.prod(size for size in shape if size != -1)
-        sizes = [total // known if size == -1 else size for size in shape]
-        if [size for size in sizes if size != 1] != [dim.size for dim in held]:
-            raise NotLowered("a view that splits or joins axes")
-        left = iter(held)
-        return View(view.operand, tuple(None if size == 1 else next(left) for size in sizes))
+        left = list(flat(view.dims))
+        known = math.prod(places for places in shape if places != -1)
+        whole = [size(left) // known if places == -1 else places for places in shape]
+        dims: list[Dim] = []
+        for places in whole:
+            taken: list[Axis] = []
+            while size(taken) < places:
+                taken.append(left.pop(0))
+            if size(taken) > places:
+                raise NotLowered("a view that splits axes")
+            dims.append(tuple(taken))
+        return View(view.operand, tuple(dims))
 
     def _unsqueeze(self, view: View, dim: int) -> View:
         dims = list(view.dims)
-        dims.insert(dim if dim >= 0 else dim + len(dims) + 1, None)
+        dims.insert(dim if dim >= 0 else dim + len(dims) + 1, ())
         return View(view.operand, tuple(dims))
 
     def _squeeze(self, view: View, dim: int | Sequence[int] | None = None) -> View:
         rank = len(view.dims)
         which = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
-        gone = {d % rank for d in which if view.dims[d] is None}
+        gone = {d % rank for d in which if not view.dims[d]}
         return View(view.operand, tuple(d for i, d in enumerate(view.dims) if i not in gone))
 
     def _expand(self, view: View, shape: Sequence[int], **named: Any) -> View:
         lead = len(shape) - len(view.dims)
-        dims: list[Dim] = [*[None] * lead, *view.dims]
+        dims: list[Dim] = [*[()] * lead, *view.dims]
         for i, places in enumerate(shape):
-            if dims[i] is None and places != -1:
+            if not dims[i] and places != -1:
                 dims[i] = self.axes.new(places)
         return View(view.operand, tuple(dims))
 
@@ -274,18 +280,17 @@ class _Lowering:
         return View(view.operand, tuple(dims))
 
     def _select(self, view: View, dim: int, index: int) -> View:
-        axis = view.dims[dim]
         dims = list(view.dims)
-        del dims[dim]
-        if axis is None:
+        if not dims.pop(dim):
             return View(view.operand, tuple(dims))
+        (axis,) = view.dims[dim]
         return View(self._moved(view.operand, axis, None, index % axis.size), tuple(dims))
 
     def _slice(
         self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
         step: int = 1,
     ) -> View:  # fmt: skip
-        axis = view.dims[dim]
+        (axis,) = view.dims[dim] or (None,)
         dims = list(view.dims)
         if axis is None or step != 1:
             raise NotLowered("a slice with steps")
@@ -295,9 +300,10 @@ class _Lowering:
         if last <= first:
             raise NotLowered("a slice of nothing")
         dims[dim] = self.axes.new(last - first)
-        return View(self._moved(view.operand, axis, dims[dim], first), tuple(dims))
+        (to,) = dims[dim] or (None,)
+        return View(self._moved(view.operand, axis, to, first), tuple(dims))
 
-    def _moved(self, operand: Operand, axis: Axis, to: Dim, offset: int) -> Operand:
+    def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
         """The operand with another place along an axis."""
         if self.axes.are_one(axis, self.lane):
             raise NotLowered("lanes that are picked")
@@ -308,8 +314,7 @@ class _Lowering:
         return Operand(operand.value, at)
 
     def _unbind(self, view: View, dim: int = 0) -> list[View]:
-        axis = view.dims[dim]
-        return [self._select(view, dim, i) for i in range(1 if axis is None else axis.size)]
+        return [self._select(view, dim, i) for i in range(size(view.dims[dim]))]
 
     def _converted(self, view: View, dtype: torch.dtype | None = None, **named: Any) -> View:
         return self._map(TRUTH if dtype == torch.bool else COPY, [view])
@@ -329,16 +334,16 @@ class _Lowering:
         self, how: str, views: Sequence[View], over: Sequence[Dim], dims: Sequence[Dim],
         mean: bool = False,
     ) -> View:  # fmt: skip
-        axes = [dim for dim in over if dim is not None]
+        axes = flat(over)
         if any(self.axes.are_one(axis, self.lane) for axis in axes):
             raise NotLowered("a reduction over lanes")
         operands = tuple(view.operand for view in views)
         if any(isinstance(o.value, Value) and o.value.kind == "mask" for o in operands):
             raise NotLowered("a reduction of truth values")
-        self._check([*dims, *axes])
+        self.axes.check([*flat(dims), *axes])
         result = Value("lane", ())
         divisor = math.prod(axis.size for axis in axes) if mean else 1
-        self.operations.append(Reduction(result, how, operands, tuple(axes), divisor))
+        self.operations.append(Reduction(result, how, operands, axes, divisor))
         gone = {self.axes.find(axis) for axis in axes}
         held = self._distinct([axis for operand in operands for axis in _axes_of(operand)])
         return self._made(result, [axis for axis in held if axis not in gone], dims)
@@ -351,7 +356,7 @@ class _Lowering:
         gone = {d % rank for d in which}
         dims = [d for i, d in enumerate(view.dims) if i not in gone]
         if keepdim:
-            dims = [None if i in gone else d for i, d in enumerate(view.dims)]
+            dims = [() if i in gone else d for i, d in enumerate(view.dims)]
         return self._reduce(how, [view], [view.dims[i] for i in sorted(gone)], dims, mean)
 
     def _sum(self, view: View, dim: Any = None, keepdim: bool = False, **named: Any) -> View:
@@ -369,6 +374,9 @@ class _Lowering:
     def _product(self, a: Any, b: Any) -> View:
         """A product of vectors or matrices, or of stacks of them."""
         left, right = self._view(a), self._view(b)
+        rows = {self.axes.find(axis) for axis in flat(left.dims[-2:-1])}
+        if len(right.dims) > 1 and any(self.axes.find(axis) in rows for axis in right.dims[-1]):
+            right = self._renamed(right, -1)
         x, y = list(left.dims), list(right.dims)
         k = self.axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
         dims: list[Dim] = [self.axes.unify(x[0], y[0])] if len(x) == 3 else []
@@ -386,118 +394,29 @@ class _Lowering:
         views = [self._view(part) for part in parts]
         rank = len(views[0].dims)
         dim %= rank
-        sizes = [1 if (d := view.dims[dim]) is None else d.size for view in views]
-        return self._joined(views, [view.dims[dim] for view in views], sizes, dim)
+        if any(len(view.dims[dim]) > 1 for view in views):
+            raise NotLowered("joined axes side by side")
+        return self._joined(views, [view.dims[dim] for view in views], dim)
 
     def _stack(self, parts: Sequence[Any], dim: int = 0) -> View:
         views = [self._view(part) for part in parts]
         dim %= len(views[0].dims) + 1
         views = [self._unsqueeze(view, dim) for view in views]
-        return self._joined(views, [None] * len(views), [1] * len(views), dim)
+        return self._joined(views, [()] * len(views), dim)
 
-    def _joined(
-        self, views: Sequence[View], own: Sequence[Dim], sizes: Sequence[int], dim: int
-    ) -> View:
-        along = self.axes.new(sum(sizes))
-        if along is None or any(self.axes.are_one(axis, self.lane) for axis in own):
+    def _joined(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
+        (along,) = self.axes.new(sum(size(axes) for axes in own))
+        if any(self.axes.are_one(axis, self.lane) for axis in flat(own)):
             raise NotLowered("lanes side by side")
-        others = [View(v.operand, (*v.dims[:dim], None, *v.dims[dim + 1 :])) for v in views]
-        dims = self._lined_up(others)
+        others = [View(v.operand, (*v.dims[:dim], (), *v.dims[dim + 1 :])) for v in views]
+        others, dims = self._lined_up(others)
         result, parts, place = Value("lane", ()), [], 0
-        for view, axis, places in zip(views, own, sizes, strict=True):
-            parts.append((view.operand, place, axis))
-            place += places
+        for view, axes in zip(others, own, strict=True):
+            parts.append((view.operand, place, axes[0] if axes else None))
+            place += size(axes)
         self.operations.append(Joint(result, tuple(parts), along))
-        dims[dim] = along
-        return self._made(result, [d for d in dims if d is not None], dims)
-
-    # --- the end
-
-    def _resolved(self, outputs: list[Operand]) -> Loops:
-        """All axes by one name each; which is the long one; checks."""
-        used = needed(self.operations, {output.value for output in outputs})
-        operations = [self._final(operation) for operation in used]
-        results = [operation.result for operation in operations]
-        for value in (*self.inputs, *(value for value, _ in self.tensors), *results):
-            value.axes = tuple(self.axes.find(axis) for axis in value.axes)
-            if len(set(value.axes)) < len(value.axes):
-                raise NotLowered("an axis that a value has twice")
-        for dims in self.seen:
-            self._check(dims)
-        lane = self.axes.find(self.lane)
-        if any(lane in value.axes for value, _ in self.tensors):
-            raise NotLowered("data with lanes")
-        long = self._long(operations, outputs)
-        for operation in operations:
-            self._check([*operation.result.axes, *over(operation)])
-            small = [a for a in (*operation.result.axes, *over(operation)) if a != long]
-            held = [axis for axis in operation.result.axes if axis != long]
-            if size(held) > MOST_NUMBERS or size(small) > MOST_PRODUCT:
-                raise NotLowered("values too large for a lane at a time")
-            self._check_places(operation, long)
-        if any(size(value.axes) > MOST_NUMBERS for value in self.inputs):
-            raise NotLowered("parameters too large for a lane at a time")
-        taken = {o.value for operation in operations for o in operands_of(operation)}
-        return Loops(
-            dtype=self.dtype,
-            inputs=tuple(self.inputs),
-            data=tuple((v, self._plain(t)) for v, t in self.tensors if v in taken),
-            operations=tuple(operations),
-            outputs=tuple(outputs),
-            long=long,
-            work=sum(size([*o.result.axes, *over(o)]) * _cost(o) for o in operations),
-        )
-
-    def _long(self, operations: Sequence[Operation], outputs: Sequence[Operand]) -> Axis | None:
-        """The largest axis that no parameter has, if it is long."""
-        values = [*self.inputs, *(output.value for output in outputs)]
-        kept = {axis for v in values if isinstance(v, Value) for axis in v.axes}
-        swept = dict.fromkeys(a for o in operations for a in (*o.result.axes, *over(o)))
-        return max(
-            (axis for axis in swept if axis not in kept and axis.size >= LEAST_LONG),
-            key=lambda axis: axis.size, default=None,
-        )  # fmt: skip
-
-    def _plain(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(self.dtype).contiguous()
-
-    def _final(self, operation: Operation) -> Operation:
-        """The operation with each axis by its one name."""
-
-        def at(operand: Operand) -> Operand:
-            places = tuple(
-                index if index.axis is None else Index(self.axes.find(index.axis), index.offset)
-                for index in operand.at
-            )
-            return Operand(operand.value, places)
-
-        if isinstance(operation, Map):
-            return Map(operation.result, operation.operator, tuple(map(at, operation.operands)))
-        if isinstance(operation, Reduction):
-            over = tuple(self.axes.find(axis) for axis in operation.over)
-            operands = tuple(map(at, operation.operands))
-            return Reduction(operation.result, operation.how, operands, over, operation.divisor)
-        parts = tuple(
-            (at(operand), place, None if own is None else self.axes.find(own))
-            for operand, place, own in operation.parts
-        )
-        return Joint(operation.result, parts, self.axes.find(operation.along))
-
-    def _check_places(self, operation: Operation, long: Axis | None) -> None:
-        """The long axis is walked from its beginning to its end, by all that have it."""
-        if long is None:
-            return
-        for operand in operands_of(operation):
-            if isinstance(operand.value, Value):
-                for axis, index in zip(operand.value.axes, operand.at, strict=True):
-                    if (axis == long) != (index.axis == long):
-                        raise NotLowered("points that are picked")
-        if isinstance(operation, Joint) and operation.along == long:
-            raise NotLowered("points side by side")
-
-
-def _cost(operation: Operation) -> int:
-    return operation.operator.cost if isinstance(operation, Map) else 1
+        dims[dim] = (along,)
+        return self._made(result, flat(dims), dims)
 
 
 def _axes_of(operand: Operand) -> list[Axis]:

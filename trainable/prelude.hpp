@@ -84,7 +84,7 @@ INLINE Lanes real(Lanes x) { return x; }
 INLINE Lanes real(T x) { return lanes(x); }
 INLINE Lanes real(Truth x) { return where(x, T(1), T(0)); }
 
-// What is not a number stays so, whichever operand it is.
+// What is not a number stays so, whichever operand it is (but for its sign, which is 0).
 INLINE Lanes maximum(Lanes x, Lanes y) { return where((x > y) | (x != x), x, y); }
 INLINE Lanes maximum(Lanes x, T y) { return maximum(x, lanes(y)); }
 INLINE Lanes maximum(T x, Lanes y) { return maximum(lanes(x), y); }
@@ -92,7 +92,7 @@ INLINE Lanes minimum(Lanes x, Lanes y) { return where((x < y) | (x != x), x, y);
 INLINE Lanes minimum(Lanes x, T y) { return minimum(x, lanes(y)); }
 INLINE Lanes minimum(T x, Lanes y) { return minimum(lanes(x), y); }
 INLINE Lanes absolute(Lanes x) { return where(x <= T(0), T(0) - x, x); }
-INLINE Lanes sign(Lanes x) { return where(x > T(0), T(1), where(x < T(0), T(-1), x)); }
+INLINE Lanes sign(Lanes x) { return where(x > T(0), T(1), where(x < T(0), T(-1), T(0))); }
 
 // The C library's own versions for registers, where it has them.
 #if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__ && !defined __clang__
@@ -125,13 +125,14 @@ AT_ONCE double pow(double, double) noexcept;
 #endif
 #endif
 
-#define FUNCTION(name)                                                      \
-  INLINE Lanes name(Lanes x) {                                              \
-    T in[LANES], out[LANES];                                                \
-    memcpy(in, &x, sizeof x);                                               \
-    for (int i = 0; i < LANES; i++) out[i] = std::name(in[i]);             \
-    memcpy(&x, out, sizeof x);                                              \
-    return x;                                                               \
+// Called, since a copy of each at every place where it is used would make compiling slow.
+#define FUNCTION(name)                                         \
+  static __attribute__((noinline)) Lanes name(Lanes x) {       \
+    T in[LANES], out[LANES];                                   \
+    memcpy(in, &x, sizeof x);                                  \
+    for (int i = 0; i < LANES; i++) out[i] = std::name(in[i]); \
+    memcpy(&x, out, sizeof x);                                 \
+    return x;                                                  \
   }
 FUNCTION(exp)
 FUNCTION(expm1)
@@ -144,9 +145,14 @@ FUNCTION(tan)
 FUNCTION(tanh)
 FUNCTION(atan)
 FUNCTION(erf)
-FUNCTION(sqrt)
 
-INLINE Lanes pow(Lanes x, Lanes y) {
+INLINE Register sqrt(Register x) {
+  for (int i = 0; i < EACH; i++) x[i] = std::sqrt(x[i]);
+  return x;
+}
+INLINE Lanes sqrt(Lanes x) { return {sqrt(x.a), sqrt(x.b)}; }
+
+static __attribute__((noinline)) Lanes pow(Lanes x, Lanes y) {
   T base[LANES], exponent[LANES], out[LANES];
   memcpy(base, &x, sizeof x);
   memcpy(exponent, &y, sizeof y);

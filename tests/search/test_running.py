@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from search.errors import BadInput
 from search.running import Running, choose
 from trainable.tracing import Work
 
-COURSE = Work(operations=29, moved=96_552, widest=8000)
+COURSE = Work(operations=29, moved=96_552, widest=8000, fused=34_013)
 """A step of the default problem."""
+
+UNFUSED = replace(COURSE, unfused=1)
+"""The same, if no kernel could say it."""
 
 
 def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
@@ -29,37 +33,43 @@ def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
 
 def test_small_searches_never_compile_and_large_ones_do() -> None:
     """By the work of one program: lanes, steps, what a step does, how many programs share it."""
-    assert chosen().program == "compiled"
-    assert chosen(lanes=64).program == "eager"
-    assert chosen(steps=100).program == "eager"
-    assert chosen(programs=16).program == "eager"
-    assert chosen(programs=float("inf")).program == "eager"
+    for work, least in ((COURSE, 64), (UNFUSED, 1024)):
+        assert chosen(work, lanes=least).program == "compiled"
+        assert chosen(work, lanes=least // 16).program == "eager"
+        assert chosen(work, lanes=least, steps=100).program == "eager"
+        assert chosen(work, lanes=least, programs=16).program == "eager"
+        assert chosen(work, lanes=least, programs=float("inf")).program == "eager"
     assert chosen(Work(operations=3, moved=24, widest=8)).program == "eager"
     assert chosen(program="eager", lanes=10**6).program == "eager"
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
 
 @pytest.mark.parametrize(
-    ("steps", "report", "unroll"), [(2000, 100, 10), (2000, 7, 1), (96, 36, 6), (1, 1, 1)]
-)
+    ("work", "steps", "report", "unroll"),
+    [
+        (COURSE, 2000, 100, 100), (COURSE, 2000, 2000, 250), (COURSE, 2000, 7, 1),
+        (replace(COURSE, fused=10**8), 2000, 100, 1),
+        (UNFUSED, 2000, 100, 10), (UNFUSED, 2000, 7, 1), (UNFUSED, 96, 36, 6), (UNFUSED, 1, 1, 1),
+    ],
+)  # fmt: skip
 def test_calls_of_a_compiled_program_end_at_reporting_steps(
-    steps: int, report: int, unroll: int
+    work: Work, steps: int, report: int, unroll: int
 ) -> None:
-    """Also at the last, which may come sooner."""
-    assert chosen(program="compiled", steps=steps, report=report).unroll == unroll
-    assert chosen(program="eager", steps=steps, report=report).unroll == 1
+    """Also at the last, which may come sooner; and they are short enough to be paused between."""
+    assert chosen(work, program="compiled", steps=steps, report=report).unroll == unroll
+    assert chosen(work, program="eager", steps=steps, report=report).unroll == 1
 
 
 def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_not() -> None:
     """Powers of two, never above the pack."""
     assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
-    assert chosen(pack=4096).block == 128
-    assert chosen(pack=48).block == 48
-    light = Work(operations=3, moved=24, widest=8)
+    assert chosen(pack=4096).block == chosen(UNFUSED, pack=4096).block == 128
+    assert chosen(pack=48).block == chosen(UNFUSED, pack=48).block == 48
+    light = Work(operations=3, moved=24, widest=8, unfused=1)
     assert chosen(light, "compiled", pack=4096).block == 1024
-    heavy = Work(operations=30, moved=10**8, widest=10**7)
+    heavy = Work(operations=30, moved=10**8, widest=10**7, unfused=1)
     assert chosen(heavy, "compiled", pack=4096).block == 16
-    product = Work(operations=30, moved=96_552, widest=8000, widest_dense=65_536)
+    product = replace(UNFUSED, widest_dense=65_536)
     assert chosen(product, pack=4096).block == 8
 
 

@@ -16,9 +16,10 @@ import torch
 
 from trainable import Fitted, Lanes, Plan, Program, find, fit
 from trainable.checkpoint import CheckpointKeeper, Saving, key
-from trainable.library import compiler
+from trainable.compiler import compiler
 
 PLAN = Plan(steps=120, report=15, diverge_factor=1000.0)
+UNROLL = 5
 N = 11
 OWN = """
 import torch
@@ -42,6 +43,9 @@ class Own:
         return (r * r).sum() + l2 * (w * w).sum(), (2 * (X @ r) + 2 * l2 * w,)
 """
 """A problem with data by name, a constant of its own, matrix products and a hyperparameter."""
+
+UNFUSED = OWN.replace("(w * w).sum()", "(w * w).cumsum(0)[2]")
+"""The same, in words that no kernel of ours can say: it takes torch's compiler."""
 
 PROCESS = """
 import sys
@@ -67,7 +71,7 @@ def program(problem: str | Path, compiled: bool) -> Program:
     """The fit of a problem's file by momentum, in blocks of four."""
     return Program(
         find(f"{problem}:Own").load(), rule="momentum", shape={}, defaults={"momentum": 0.9},
-        block=4, device="cpu", compiled=compiled, unroll=PLAN.unroll,
+        block=4, device="cpu", compiled=compiled, unroll=UNROLL if compiled else 1,
     )  # fmt: skip
 
 
@@ -76,25 +80,27 @@ class Made:
     """What two processes have compiled at the same time."""
 
     problem: Path
+    fused: bool
     cache: Path
     printed: tuple[str, ...]
     sources: list[str]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+@pytest.fixture(scope="module", params=["fused", "unfused"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Two processes, which want the same libraries, with an empty cache."""
     folder = tmp_path_factory.mktemp("made")
-    (folder / "own.py").write_text(OWN)
+    (folder / "own.py").write_text(OWN if request.param == "fused" else UNFUSED)
     script = _counting(folder, f'exec {compiler()} "$@"')
     both = [_start(folder / "own.py", folder / "cache", script) for _ in range(2)]
     printed = tuple(process.communicate(timeout=300)[0] for process in both)
     words = (folder / "calls").read_text().split()
     return Made(
         problem=folder / "own.py",
+        fused=request.param == "fused",
         cache=folder / "cache",
         printed=printed,
-        sources=[word for word in words if word.endswith(".kernel.cpp")],
+        sources=[word for word in words if word.endswith("kernel.cpp")],
     )
 
 
@@ -106,6 +112,7 @@ def whole(made: Made, monkeypatch: pytest.MonkeyPatch) -> Fitted:
     ready = program(made.problem, compiled=True)
     fitted = fit(ready, lanes(list(range(N))), PLAN)
     assert ready.told()[0] == []  # it was compiled
+    assert ready.elastic == made.fused
     assert fitted is not None
     return fitted
 

@@ -1,0 +1,233 @@
+"""Fused kernels: what they compute, bit for bit alike anywhere, and what is left to others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from trainable.kernel import Kernel
+from trainable.library import Library, make_all
+from trainable.lowering import LANES, lower
+from trainable.operators import NotLowered
+from trainable.program import never
+from trainable.tracing import traced
+
+Lane = Callable[..., Any]
+"""A function of the tensors of one lane, then of the data."""
+
+N = 83
+"""Lanes: several handfuls and a bit."""
+
+POINTS = 150
+"""More than two tiles of a sum, and a bit."""
+
+
+def kernel(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Kernel:
+    """The kernel of a function of one lane, which gives a tuple."""
+
+    def stacked(*given: torch.Tensor) -> Any:
+        own, shared = given[: len(lanes)], given[len(lanes) :]
+        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
+
+    few = [tensor[:LANES] for tensor in lanes]
+    return Kernel(lower(traced(stacked, [*few, *data]), len(lanes), data))
+
+
+def run(made: Kernel, lanes: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Compile it, and call it."""
+    library = Library(made)
+    assert make_all([library], never)
+    return library.load()(list(lanes))
+
+
+def numbers(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
+    """Standard normal draws."""
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def check(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> None:
+    """What the kernel gives is what torch gives, in the same shapes."""
+    expected = torch.vmap(lambda *lane: function(*lane, *data))(*lanes)
+    found = run(kernel(function, lanes, data), lanes)
+    assert len(found) == len(expected)
+    for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        close = {"rtol": 1e-9, "atol": 1e-11} if theirs.dtype == torch.float64 else {"rtol": 2e-4}
+        assert torch.allclose(ours, theirs, equal_nan=True, **close), f"output {i}"
+        assert ours.shape == theirs.shape
+
+
+def arithmetic(a: Any, w: Any, x: Any) -> Any:
+    """Operators, on one number of a lane (a), on some (w) and on the points (x)."""
+    u = a * x + w[1]
+    v = w[0] - 0.5 * u
+    return (
+        (u + v).sum(), (u - v).sum(), (2.0 - u).sum(), (-u).sum(), (u / (2.0 + v * v)).sum(),
+        (1.0 / (3.0 + u * u)).mean(), (u**2).sum(), (u**3).sum(), (u**4).sum(), (u**-2).amin(),
+        (u * u + 1.0).sqrt().sum(), (u * u + 1.0) ** -0.5, ((u * u + 1.0) ** 1.7).sum(),
+        torch.rsqrt(u * u + 2.0).sum(), (2.0 ** u).sum(), ((u * u + 1.0) ** v).sum(),
+        torch.add(u, v, alpha=3.0).sum(), torch.sub(u, v, alpha=-2.0).sum(),
+        torch.addcmul(u, v, x, value=0.3).sum(), torch.addcdiv(u, v, x * x + 1.0).sum(),
+        w.square().sum() + w.reciprocal().amax(), w * a, w.unsqueeze(1) * w.new_tensor([1.0, 2.0]),
+    )  # fmt: skip
+
+
+def functions(a: Any, w: Any, x: Any) -> Any:
+    """Functions, and what they do with what is no number."""
+    u = a * x + w[1]
+    odd = torch.where(u > 2.5, math.inf, torch.where(u < -2.5, math.nan, u))
+    return (
+        torch.exp(u).sum(), torch.expm1(u).sum(), torch.log(u * u + 0.1).sum(),
+        torch.log1p(u * u).sum(), torch.log2(u * u + 0.1).sum(), torch.sin(u).sum(),
+        torch.cos(u).sum(), torch.tan(0.1 * u).sum(), torch.tanh(u).sum(), torch.atan(u).sum(),
+        torch.erf(u).sum(), torch.sigmoid(u).sum(), torch.relu(u).sum(), u.abs().sum(),
+        torch.sign(u).sum(), u.clamp(-1.0, 0.5).sum(), u.clamp(min=-0.2).sum(),
+        u.clamp(max=0.2).sum(), torch.maximum(u, a).sum(), torch.minimum(u, a).sum(),
+        u.clamp_min(0.1).sum(), u.clamp_max(0.1).sum(),
+        odd.amax(), odd.amin(), odd.sum(), torch.relu(odd).sum(), torch.abs(odd).amax(),
+        torch.maximum(odd, a).amax(), torch.maximum(a, odd).amin(), torch.minimum(odd, a).sum(),
+        odd.clamp(-1.0, 1.0).sum(), torch.sign(odd).sum(), torch.exp(odd).sum(),
+    )  # fmt: skip
+
+
+def conditions(a: Any, w: Any, x: Any) -> Any:
+    """Truth values."""
+    u = a * x + w[1]
+    here, there = u > 0.3, x < 0.1
+    both = torch.logical_and(here, u <= 1.0)
+    return (
+        torch.where(here, u, -u).sum(), torch.where(there, u, 2.0).sum(),
+        torch.where(both | ~here, u, a).sum(), torch.where(here & there, 1.0, u).sum(),
+        (here.to(u.dtype) * u).sum(), (u * here).sum(), torch.where(here ^ both, a, w[0]).sum(),
+        torch.where(u == u, torch.ones_like(u), 0.0).sum(), torch.where(u != a, u, 0.0).sum(),
+        torch.where(torch.isnan(u), 0.0, u).sum(), torch.where(torch.isfinite(u), u, 0.0).sum(),
+        torch.where(u >= a, u, torch.zeros_like(u)).sum(), (a > 0).to(u.dtype),
+        torch.where(u < a, torch.ones_like(u), torch.full_like(u, 2.0)).sum(),
+    )  # fmt: skip
+
+
+def shapes(a: Any, w: Any, W: Any, x: Any, X: Any) -> Any:
+    """Axes added, dropped, turned, picked and put together; products of all kinds."""
+    r = w @ X - torch.sin(x)  # (3,) (3, POINTS)
+    h = torch.tanh(W @ X)  # (2, 3) (3, POINTS)
+    b, c, d = w
+    z = h - h.mean(1, keepdim=True)
+    likely = torch.exp(r - r.amax())
+    pairs = torch.stack([w, 2.0 * w]).T  # (3, 2)
+    return (
+        X @ r, h @ r, h @ X.T, (z * z).sum(1), (r * r).mean(), b * c - d, w[-1] + w[:2].sum(),
+        W[:, 1:].sum(0), W.T, W.reshape(2, 1, 3).squeeze(1), torch.cat([w, W[0], a.view(1)]),
+        pairs, pairs @ W, w[:, None] - w[None, :], torch.einsum("ij,j->i", W, w), w.dot(W[1]),
+        (likely / likely.sum()) @ x,
+        torch.outer(w, w[:2]), W.sum(), W.amax(1), W.mean(0, keepdim=True), w.expand(2, 3) * W,
+        torch.addmv(a.expand(2), W, w), (X.T @ w).square().sum(), (x[:, None] * X.T).sum(0) * a,
+        torch.stack([b, c]).unbind(0)[1], (W - a).sum((0, 1)), torch.broadcast_to(a, (4,)),
+        (h[0] * x).sum(), X.t()[5] @ w, W.permute(1, 0)[2],
+        (a * x[:7, None] - x[None, :]).square().mean(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("function", [arithmetic, functions, conditions])
+def test_numbers_are_those_of_torch(function: Lane, dtype: torch.dtype) -> None:
+    """Operator by operator, in both precisions."""
+    lanes = [numbers(N, dtype=dtype, seed=1), numbers(N, 2, dtype=dtype, seed=2)]
+    check(function, lanes, [torch.linspace(-1.5, 2.0, POINTS, dtype=dtype)])
+
+
+def test_shapes_are_those_of_torch() -> None:
+    """Whatever way a lane's tensors are turned and put together."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+    lanes = [numbers(N, seed=1), numbers(N, 3, seed=2), numbers(N, 2, 3, seed=3)]
+    check(shapes, lanes, [x, torch.stack([x**0, x, x**2])])
+
+
+def test_axes_too_large_to_be_written_out_are_looped_over() -> None:
+    """A layer of 40 units: values of 40 and 120 numbers of a lane."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+
+    def layer(W: Any, v: Any, X: Any) -> Any:
+        h = torch.tanh(W @ X)
+        r = v @ h
+        back = (v[:, None] * (1 - h * h)) * r
+        return (r * r).sum(), back @ X.T, h @ r, torch.cat([v, v[:7]]), W * v[:, None]
+
+    X = torch.stack([x**0, x, x**2])
+    check(layer, [numbers(N, 40, 3, seed=1), numbers(N, 40, seed=2)], [X])
+
+
+def test_each_set_of_points_has_a_loop_of_its_own() -> None:
+    """Two sets of unlike sizes; the second is weighed by what comes of the first."""
+    x, y = torch.linspace(-1.0, 2.0, POINTS), torch.linspace(0.0, 1.0, 4 * POINTS)
+
+    def two(a: Any, x: Any, y: Any) -> Any:
+        inner = (a * x - torch.sin(x)).square().mean()
+        return inner, (torch.exp(-inner * y) - a).square().sum(), (a * y - inner).amax()
+
+    check(two, [numbers(N)], [x.double(), y.double()])
+
+
+def test_without_a_long_axis_there_is_no_loop() -> None:
+    """A function of two parameters and no data."""
+
+    def rosenbrock(w: Any) -> Any:
+        x, y = w
+        inner = y - x * x
+        return ((1 - x) ** 2 + 100 * inner**2, torch.stack([2 * (x - 1) - 400 * x * inner, inner]))
+
+    check(rosenbrock, [numbers(N, 2)], [])
+
+
+def test_a_lane_has_the_same_bits_wherever_it_stands() -> None:
+    """In any place of a handful, beside any others, among few or many."""
+    x = torch.linspace(-1.0, 2.0, POINTS)
+    lanes = [numbers(N, dtype=torch.float32, seed=s) for s in range(4)]
+
+    def fit(a: Any, b: Any, c: Any, d: Any, x: Any) -> Any:
+        r = a + b * x + c * x**2 + d * torch.sin(x) - torch.exp(a * x)
+        return r.pow(2).sum(), (r * x).sum(), r.mean()
+
+    made = kernel(fit, lanes, [x])
+    whole = run(made, lanes)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    for ours, theirs in zip(run(made, [lane[order] for lane in lanes]), whole, strict=True):
+        assert torch.equal(ours, theirs[order])
+    for first, last in ((0, 1), (5, 22), (40, 83)):
+        for ours, theirs in zip(run(made, [p[first:last] for p in lanes]), whole, strict=True):
+            assert torch.equal(ours, theirs[first:last])
+
+
+def test_long_sums_keep_their_digits() -> None:
+    """A million numbers in single precision, of which one sum after the other would lose many."""
+    x = torch.rand(1_000_000, generator=torch.Generator().manual_seed(0))
+    made = kernel(lambda a, x: ((a * x).sum(),), [torch.ones(LANES)], [x])
+    (found,) = run(made, [torch.ones(5)])
+    exact = float(x.double().sum())
+    assert abs(float(found[0]) - exact) < 2e-5 * exact
+
+
+def test_what_no_kernel_can_say_is_left_to_others() -> None:
+    """Places picked by value, axes crossed with themselves, whole numbers, large products."""
+    x = torch.linspace(-1.0, 2.0, POINTS)
+    a, w, big = numbers(N).float(), numbers(N, 3).float(), numbers(N, 100, 100).float()
+    index = torch.tensor([2, 0, 1])
+    cases: list[tuple[Lane, list[torch.Tensor], list[torch.Tensor]]] = [
+        (lambda w: (w.sort().values,), [w], []),
+        (lambda w: (w.cumsum(0),), [w], []),
+        (lambda w, i: (w[i],), [w], [index]),
+        (lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,), [w], []),
+        (lambda a, x: ((a * x)[3],), [a], [x]),
+        (lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),), [a], [x]),
+        (lambda a, x: ((a * x).argmax().float(),), [a], [x]),
+        (lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),), [a], [x.repeat(20)]),
+        (lambda w: (w.view(3, 1).expand(3, 2).reshape(2, 3),), [w], []),
+        (lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
+        (lambda W: (W @ W[0],), [big], []),
+        (lambda a: (torch.zeros(()),), [a], []),
+    ]
+    for i, (function, lanes, data) in enumerate(cases):
+        with pytest.raises(NotLowered):
+            print(f"case {i}", kernel(function, lanes, data))

@@ -1,0 +1,141 @@
+"""The end of lowering: one name for each axis, which are long, and whether a kernel is any use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from trainable.axes import Axes, Axis
+from trainable.loops import (
+    Index,
+    Joint,
+    Loops,
+    Map,
+    Operand,
+    Operation,
+    Reduction,
+    Value,
+    needed,
+    operands_of,
+    over,
+    size,
+)
+from trainable.operators import NotLowered
+
+LEAST_LONG = 32
+"""An axis shorter than this is a small one."""
+
+MOST_NUMBERS = 512
+"""Numbers of a lane that one value may have along its small axes: more do not stay in a cache."""
+
+MOST_PRODUCT = 2048
+"""Multiplications of a matrix product for one point of the long axis; for more, libraries are
+better."""
+
+
+def resolved(
+    axes: Axes,
+    lane: Axis,
+    *,
+    inputs: Sequence[Value],
+    data: Sequence[tuple[Value, torch.Tensor]],
+    operations: Sequence[Operation],
+    outputs: Sequence[Operand],
+    shapes: Sequence[tuple[int, ...]],
+    dtype: torch.dtype,
+) -> Loops:
+    """Return the loops of what was lowered, without what no output needs.
+
+    Raises:
+        NotLowered: it cannot be said as loops, or a kernel would be slow.
+    """
+    used = needed(operations, {output.value for output in outputs})
+    final = [_final(operation, axes) for operation in used]
+    results = [operation.result for operation in final]
+    for value in (*inputs, *(value for value, _ in data), *results):
+        value.axes = tuple(axes.find(axis) for axis in value.axes)
+        axes.check(value.axes)
+    if any(axes.find(lane) in value.axes for value, _ in data):
+        raise NotLowered("data with lanes")
+    for operation in final:
+        axes.check(_swept(operation))
+    long = _long(final, [*inputs, *(output.value for output in outputs)])
+    for operation in final:
+        held = size(axis for axis in operation.result.axes if axis not in long)
+        product = size(axis for axis in _swept(operation) if axis not in long)
+        if held > MOST_NUMBERS or product > MOST_PRODUCT:
+            raise NotLowered("values too large for a lane at a time")
+        _check_places(operation, long)
+    if any(size(value.axes) > MOST_NUMBERS for value in inputs):
+        raise NotLowered("parameters too large for a lane at a time")
+    taken = {operand.value for operation in final for operand in operands_of(operation)}
+    return Loops(
+        dtype=dtype,
+        inputs=tuple(inputs),
+        data=tuple((value, tensor.contiguous()) for value, tensor in data if value in taken),
+        operations=tuple(final),
+        outputs=tuple(outputs),
+        shapes=tuple(shapes),
+        long=long,
+        work=sum(size(_swept(operation)) * _cost(operation) for operation in final),
+    )
+
+
+def _swept(operation: Operation) -> tuple[Axis, ...]:
+    """The axes that are walked for it."""
+    return (*operation.result.axes, *over(operation))
+
+
+def _cost(operation: Operation) -> int:
+    return operation.operator.cost if isinstance(operation, Map) else 1
+
+
+def _long(operations: Sequence[Operation], ends: Sequence[Value | float]) -> tuple[Axis, ...]:
+    """The largest axes that no input or output has, no two of which are walked together."""
+    kept = {axis for value in ends if isinstance(value, Value) for axis in value.axes}
+    walked = [_swept(operation) for operation in operations]
+    chosen: list[Axis] = []
+    for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
+        beside = {other for swept in walked if axis in swept for other in swept}
+        if axis.size >= LEAST_LONG and axis not in kept and beside.isdisjoint(chosen):
+            chosen.append(axis)
+    return tuple(chosen)
+
+
+def _largest_first(axis: Axis) -> tuple[int, int]:
+    return -axis.size, axis.number
+
+
+def _final(operation: Operation, axes: Axes) -> Operation:
+    """The operation with each axis by its one name."""
+
+    def at(operand: Operand) -> Operand:
+        places = tuple(
+            index if index.axis is None else Index(axes.find(index.axis), index.offset)
+            for index in operand.at
+        )
+        return Operand(operand.value, places)
+
+    if isinstance(operation, Map):
+        return Map(operation.result, operation.operator, tuple(map(at, operation.operands)))
+    if isinstance(operation, Reduction):
+        reduced = tuple(axes.find(axis) for axis in operation.over)
+        operands = tuple(map(at, operation.operands))
+        return Reduction(operation.result, operation.how, operands, reduced, operation.divisor)
+    parts = tuple(
+        (at(operand), place, None if own is None else axes.find(own))
+        for operand, place, own in operation.parts
+    )
+    return Joint(operation.result, parts, axes.find(operation.along))
+
+
+def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
+    """See that long axes are walked from beginning to end, by all that have them."""
+    for operand in operands_of(operation):
+        if isinstance(operand.value, Value):
+            for axis, index in zip(operand.value.axes, operand.at, strict=True):
+                if (axis in long or index.axis in long) and axis != index.axis:
+                    raise NotLowered("points that are picked")
+    if isinstance(operation, Joint) and operation.along in long:
+        raise NotLowered("points side by side")
