@@ -10,6 +10,7 @@ import ctypes
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,7 +39,6 @@ class Kernel:
         """
         self._loops, self._updates = loops, updates
         self._source = source(loops, carried)
-        self._data = [tensor for _, tensor in loops.data]
 
     def key(self) -> str:
         """Its source, and what it is compiled with and for."""
@@ -56,19 +56,26 @@ class Kernel:
 
     def load(self, file: Path) -> Run:
         """Return the function, of tensors with a row for each fit."""
-        run = ctypes.CDLL(str(file)).run
+        return _Function(ctypes.CDLL(str(file)).run, self._loops, self._updates)
+
+
+class _Function:
+    """A loaded kernel. It keeps the data that all fits share: the machine code knows addresses."""
+
+    def __init__(self, run: Any, loops: Loops, updates: int) -> None:
+        self._run, self._loops = run, loops
         run.restype = None
-        inputs, updates = len(self._loops.inputs), ctypes.c_int64(self._updates)
-        data, dtype, shapes = _addresses(self._data), self._loops.dtype, self._loops.shapes
+        self._updates = ctypes.c_int64(updates)
+        self._data = _addresses([tensor for _, tensor in loops.data])
 
-        def call(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-            rows = [tensor.contiguous() for tensor in arguments[:inputs]]
-            fits = len(rows[0])
-            made = [torch.empty((fits, *shape), dtype=dtype) for shape in shapes]
-            run(ctypes.c_int64(fits), updates, _addresses(rows), data, _addresses(made))
-            return made
-
-        return call
+    def __call__(self, arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        loops = self._loops
+        rows = [tensor.contiguous() for tensor in arguments[: len(loops.inputs)]]
+        fits = len(rows[0])
+        made = [torch.empty((fits, *shape), dtype=loops.dtype) for shape in loops.shapes]
+        inputs, outputs = _addresses(rows), _addresses(made)
+        self._run(ctypes.c_int64(fits), self._updates, inputs, self._data, outputs)
+        return made
 
 
 def _addresses(tensors: Sequence[torch.Tensor]) -> ctypes.Array[ctypes.c_void_p]:

@@ -89,7 +89,8 @@ def test_quiet_is_silent_on_standard_error(shoal: Shoal) -> None:
 def test_a_terminal_sees_a_live_line(tmp_path: Path) -> None:
     """On a terminal one line changes in place: trials, best loss, rate, time left."""
     reader, writer = pty.openpty()
-    command = [sys.executable, "-m", "search", "run", "--trials", "96", "--out", "out"]
+    command = [sys.executable, "-m", "search", "run", "--trials", "96", "--program", "eager",
+               "--out", "out"]  # fmt: skip
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=writer, env=environment
@@ -122,7 +123,8 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     """SIGINT in mid-search: one line, exit code 130, rows kept, no process left; then the table of
     a search that was never stopped."""
     arguments = ["run", "--trials", "96", "--steps", "1500", "--pack", "8", "--round", "16",
-                 "--sampler", "random", "--engine", engine, "--out", "out", "--quiet"]  # fmt: skip
+                 "--sampler", "random", "--engine", engine, "--program", "eager", "--out", "out",
+                 "--quiet"]  # fmt: skip
     command = [sys.executable, "-m", "search", *arguments]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     parts = tmp_path / "out" / "parts"
@@ -143,7 +145,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     assert not list((tmp_path / "out" / "packs").iterdir())
     search.run(
         trials=96, steps=1500, pack=8, round=16, sampler="random", out=tmp_path / "whole",
-        engine="inline",
+        engine="inline", program="eager",
     )  # fmt: skip
     same_table(tmp_path / "whole", tmp_path / "out")
 

@@ -24,8 +24,10 @@ Same = Callable[[Path, Path], None]
 
 SLOW: dict[str, Any] = {
     "trials": 12, "steps": 20000, "round": 12, "pack": 6, "sampler": "random", "report": 5000,
+    "program": "eager",
 }  # fmt: skip
-"""Two packs of several seconds, with chunks of steps that take long."""
+"""Two packs of several seconds, with chunks of steps that take long; compiled, they would be over
+before anything could befall them."""
 
 FLAGS = [word for name, value in SLOW.items() for word in (f"--{name}", str(value))]
 
@@ -126,7 +128,7 @@ def await_checkpoint(folder: Path) -> None:
 
 def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
     """By the end that the batch job tells; where nothing was gained the exit code says so."""
-    long = ("--engine", "inline", "--steps", "400000", "--program", "eager")
+    long = ("--engine", "inline", "--steps", "400000")
     process = begun(tmp_path, *long, SHOAL_END=str(time.time() + 45 + 12))
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
@@ -245,10 +247,11 @@ class Hungry:
 def test_memory_that_runs_out_halves_the_block_from_that_round_on(
     tmp_path: Path, same_table: Same
 ) -> None:
-    """Real refusals of the allocator; recorded in ``search.toml``, told, and no row is lost."""
+    """Real refusals of the allocator; recorded in ``search.toml``, told, and no row is lost. (Of a
+    single pack: how much memory the next one would find depends on more than its block.)"""
     (tmp_path / "hungry.py").write_text(HUNGRY)
-    words = ["hungry.py:Hungry", "--trials", "24", "--steps", "5", "--round", "8", "--pack", "8",
-             "--engine", "inline", "--sampler", "random"]  # fmt: skip
+    words = ["hungry.py:Hungry", "--trials", "8", "--steps", "5", "--round", "8", "--pack", "8",
+             "--engine", "inline", "--sampler", "random", "--program", "eager"]  # fmt: skip
     command = [sys.executable, "-m", "search", "run", *words, "--block", "8", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -49,7 +49,7 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     asked: dict[str, Any] = {
         "problem": f"{problem}:Watched", "trials": 80 * LANES, "steps": 1500, "seed": 5,
         "sampler": "random", "round": 8 * LANES, "pack": LANES, "block": LANES,
-        "engine": "ray", "workers": 2,
+        "engine": "ray", "workers": 2, "program": "eager",
     }  # fmt: skip
     killed: list[int] = []
 

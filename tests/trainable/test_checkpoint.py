@@ -181,7 +181,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_no_numbers(tmp_path: Path) -> Non
 def test_a_worker_told_to_stop_gives_the_pack_back_and_another_ends_it(tmp_path: Path) -> None:
     """Seconds add up, the beginning stays; afterwards all checkpoints of the pack can go."""
     source = find("cubic-sine")
-    recipe = Recipe(source=source, plan=PLAN, program="eager", defaults=DEFAULTS)
+    recipe = Recipe(source=source, plan=PLAN, program="eager", unroll=1, defaults=DEFAULTS)
     name = recipe.key(lanes("sgd"), 4)
     at = replace(saving(tmp_path), key=name)
     task = Task(lanes=lanes("sgd"), block=4, saving=at)

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,11 +68,11 @@ def lanes(order: list[int]) -> Lanes:
     return Lanes(trial=at, replicate=0 * at, seed=at, values=values, shape={})
 
 
-def program(problem: str | Path, compiled: bool) -> Program:
-    """The fit of a problem's file by momentum, in blocks of four."""
+def program(problem: str | Path, compiled: bool, block: int = 4) -> Program:
+    """The fit of a problem's file by momentum."""
     return Program(
         find(f"{problem}:Own").load(), rule="momentum", shape={}, defaults={"momentum": 0.9},
-        block=4, device="cpu", compiled=compiled, unroll=UNROLL if compiled else 1,
+        block=block, device="cpu", compiled=compiled, unroll=UNROLL if compiled else 1,
     )  # fmt: skip
 
 
@@ -185,6 +186,39 @@ def test_a_compiled_pack_stopped_again_and_again_gives_the_same_bits(
     assert fitted is not None
     assert torch.equal(fitted.loss, whole.loss)
     assert torch.equal(fitted.curve_loss, whole.curve_loss)
+
+
+def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
+    made: Made, whole: Fitted, tmp_path: Path
+) -> None:
+    """In one go and stopped after each reporting step. A kernel takes any number of lanes; what
+    torch's compiler makes keeps to its own."""
+    order = list(range(N)) * 6
+    mine, name = lanes(order), key(lanes(order), program="test", plan=PLAN, block=40, defaults={})
+    fitted, resume, attempt, widths = None, None, 0, set()
+    while fitted is None:
+        ready = program(made.problem, compiled=True, block=40)
+        once = ready.chunk
+
+        def chunk(params: Any, *given: Any, once: Any = once) -> Any:
+            widths.add(len(params[0]))
+            return once(params, *given)
+
+        ready.chunk = chunk  # type: ignore[method-assign]
+        saving = Saving(folder=str(tmp_path), key=name, attempt=attempt, resume=resume, period=1e9)
+        calls = iter([False] * 3)
+        keeper = CheckpointKeeper(
+            saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0
+        )  # fmt: skip
+        fitted, resume, attempt = fit(ready, mine, PLAN, keeper), saving.file.name, attempt + 1
+        assert keeper.notes == []
+    assert max(widths) == 40
+    assert (min(widths) < 24) == made.fused
+    assert torch.equal(fitted.loss, whole.loss[torch.tensor(order)])
+    uninterrupted = fit(program(made.problem, compiled=True, block=40), mine, PLAN)
+    assert uninterrupted is not None
+    for column in ("loss", "state", "steps", "curve_lane", "curve_step", "curve_loss"):
+        assert torch.equal(getattr(fitted, column), getattr(uninterrupted, column))
 
 
 def _counting(folder: Path, then: str) -> Path:
