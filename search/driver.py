@@ -86,7 +86,7 @@ class Driver:
             if not self.rounds.whole:
                 self.rounds.start()
                 with listening(self._stop) as self.listen:
-                    run_inline(self) if engine == "inline" else self._run_on_ray()
+                    self._run_inline() if engine == "inline" else self._run_on_ray()
         except BaseException:
             self.rounds.stop()
             with suppress(RunFolderError):  # what went wrong first is told
@@ -107,6 +107,12 @@ class Driver:
             reason=None if self.rounds.whole else self._stop.reason or self._stop.due,
             notes=self._notes,
         )
+
+    def _run_inline(self) -> None:
+        workers = self._means.threads(self._request)
+        if self._means.workers is not None:
+            self._warn_idle(workers)
+        run_inline(self, workers)
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected

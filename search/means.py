@@ -13,9 +13,9 @@ from search.request import Request
 
 ENGINES = ("auto", "ray", "inline")
 
-INLINE_SECONDS = 4.0
-"""Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes six seconds
-to start."""
+INLINE_SECONDS, COMPILED_INLINE_SECONDS = 4.0, 120.0
+"""Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes eight
+seconds to start. What is compiled can run on all cores there."""
 
 CHECKPOINT_SECONDS = 300.0
 
@@ -84,8 +84,6 @@ class Means:
             raise BadInput(f"workers must be at most {MOST_WORKERS}")
         if self.engine == "inline" and self.address is not None:
             raise BadInput("an address needs Ray; leave out --engine inline or --address")
-        if self.engine == "inline" and (workers or 1) > 1:
-            raise BadInput("the inline engine has one worker; use --engine ray for more")
 
     @property
     def ray_address(self) -> str | None:
@@ -99,6 +97,14 @@ class Means:
         """Return the engine: from the arguments, never from a clock."""
         if self.engine != "auto":
             return self.engine
-        if self.ray_address is not None or (self.workers or 1) > 1 or torch.cuda.is_available():
+        if self.ray_address is not None or torch.cuda.is_available():
             return "ray"
-        return "inline" if request.lanes * request.lane_seconds <= INLINE_SECONDS else "ray"
+        compiled = request.program == "compiled"
+        if not compiled and (self.workers or 1) > 1:
+            return "ray"
+        most = COMPILED_INLINE_SECONDS if compiled else INLINE_SECONDS
+        return "inline" if request.lanes * request.lane_seconds <= most else "ray"
+
+    def threads(self, request: Request) -> int:
+        """Return how many packs run at once in the driver's process."""
+        return self.workers or (cores() if request.program == "compiled" else 1)

@@ -126,7 +126,6 @@ class Worker:
             stop: asked after each update; where it says so, the pack is saved and given back.
         """
         device = "cuda" if self._recipe.gpu and torch.cuda.is_available() else "cpu"
-        threads = torch.get_num_threads()
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()
         fitted, error, details, memory = None, None, "", False
@@ -139,8 +138,6 @@ class Worker:
         except (Exception, SystemExit) as caught:  # the user's code may raise anything
             error, details = one_line(caught), traceback.format_exc()
             memory = is_out_of_memory(caught)
-        finally:
-            torch.set_num_threads(threads)
         seconds = time.perf_counter() - clock
         notes = keeper.notes
         if program is not None:
