@@ -53,8 +53,23 @@ _START = {"sum": "T(0)", "max": "T(-INFINITY)", "min": "T(INFINITY)"}
 _JOIN = {"sum": "{0} + {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})"}
 
 HEAD = """
-extern "C" void run(
-    int64_t fits, int64_t updates, const T *const *in, const T *const *data, T *const *out) {"""
+template <int N>
+static void some(int64_t first, int64_t fits, int64_t updates, const T *const *in,
+                 const T *const *data, T *const *out) {
+"""
+"""Of the fits from `first` on, a handful: N registers full."""
+
+TAIL = """
+}
+
+extern "C" void run(int64_t fits, int64_t updates, const T *const *in, const T *const *data,
+                    T *const *out) {
+  int64_t first = 0;
+  for (; fits - first > 2 * EACH; first += 4 * EACH) some<4>(first, fits, updates, in, data, out);
+  for (; first < fits; first += EACH) some<1>(first, fits, updates, in, data, out);
+}
+"""
+"""Four registers at a time take as long as three, one after the other."""
 
 
 def source(loops: Loops, carried: int) -> str:
@@ -85,25 +100,24 @@ class _Kernel:
         prelude = _PRELUDE.read_text(encoding="utf-8")
         self._kernel()
         head = f"#define REAL {kind}\n#define INTEGER {integer}\n"
-        return head + prelude + HEAD + "\n" + "\n".join(self._lines) + "\n}\n"
+        return head + prelude + HEAD + "\n".join(self._lines) + TAIL
 
     def _kernel(self) -> None:
         self._depth = 1
         for i in range(len(self._loops.data)):
             self._say(f"const T *__restrict d{i} = data[{i}];")
-        with self._block("for (int64_t first = 0; first < fits; first += LANES)"):
-            for i, value in enumerate(self._loops.inputs):
-                n = size(value.axes)
-                self._declare(value)
-                self._each(value, f"{{0}} = load(in[{i}], {n}, {{e}}, first, fits);")
-            if self._carried:
-                with self._block("for (int64_t update = 1; update < updates; update++)"):
-                    self._carry()
-            self._body(self._loops.outputs)
-            for i, output in enumerate(self._loops.outputs):
-                assert isinstance(output.value, Value)
-                n = size(output.value.axes)
-                self._each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
+        for i, value in enumerate(self._loops.inputs):
+            n = size(value.axes)
+            self._declare(value)
+            self._each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
+        if self._carried:
+            with self._block("for (int64_t update = 1; update < updates; update++)"):
+                self._carry()
+        self._body(self._loops.outputs)
+        for i, output in enumerate(self._loops.outputs):
+            assert isinstance(output.value, Value)
+            n = size(output.value.axes)
+            self._each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
 
     def _carry(self) -> None:
         """An update of which nothing is told."""
@@ -200,7 +214,7 @@ class _Kernel:
 
             def reduced(places: Places) -> None:
                 into = self._at(result, places)
-                self._say(f"{into} = lanes({_START[reduction.how]});")
+                self._say(f"{into} = {_START[reduction.how]};")
 
                 def add(places: Places) -> None:
                     joined = _JOIN[reduction.how].format(into, self._product(reduction, places))
@@ -226,7 +240,7 @@ class _Kernel:
                     for axis in result.axes
                 )  # fmt: skip
                 target = self._at(Operand(result, at), places)
-                self._say(f"{target} = real({self._at(operand, places)});")
+                self._say(f"{target} = real<N>({self._at(operand, places)});")
 
             self._sweep([*axes, *([own] if own else [])], places, put)
 
@@ -239,9 +253,9 @@ class _Kernel:
             text = self._at(operand, places)
             is_truth = isinstance(operand.value, Value) and operand.value.kind == "mask"
             if i in operator.conditions:
-                text = f"truth({text})"
+                text = f"truth<N>({text})"
             elif is_truth:
-                text = f"real({text})"
+                text = f"real<N>({text})"
             texts.append(text)
         return operator.text.format(*texts)
 
@@ -285,11 +299,11 @@ class _Kernel:
 
     def _declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         n = size(self._small(value))
-        kind = "Truth" if value.kind == "mask" else "Lanes"
+        kind = "Truth<N>" if value.kind == "mask" else "Lanes<N>"
         name = f"{prefix}{self._names[value]}"
         self._say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
         if start is not None:
-            self._each(value, f"{prefix}{{0}} = lanes({start});")
+            self._each(value, f"{prefix}{{0}} = {start};")
 
     def _each(self, value: Value | float, line: str, other: Value | float = 0.0) -> None:
         """A line for each number of a lane: ``{0}``, which is number ``{e}``, and ``{1}``."""

@@ -34,8 +34,8 @@ class Operator:
     cost: int = 1
 
 
-COPY = Operator("real({0})")
-TRUTH = Operator("truth({0})", truth=True, conditions=(0,))
+COPY = Operator("real<N>({0})")
+TRUTH = Operator("truth<N>({0})", truth=True, conditions=(0,))
 
 Mapped = tuple[Operator, Sequence[Any]]
 
@@ -72,7 +72,7 @@ def _subtracted_from(args: list[Any], named: dict[str, Any]) -> Mapped:
 
 _POWERS = {
     0.5: Operator("sqrt({0})", cost=4),
-    1: Operator("real({0})"),
+    1: Operator("real<N>({0})"),
     2: Operator("{0} * {0}"),
     3: Operator("{0} * {0} * {0}", cost=2),
     4: Operator("({0} * {0}) * ({0} * {0})", cost=2),

@@ -1,8 +1,8 @@
 // What fused kernels are written in (trainable/emission.py): lanes side by side in registers.
 //
-//   T      float or double
-//   Lanes  one number for each of LANES fits
-//   Truth  a truth value for each of them
+//   T         float or double
+//   Lanes<N>  one number for each of N * EACH fits: N registers
+//   Truth<N>  a truth value for each of them
 //
 // Each operation takes Lanes, or a number that they share. Nothing here reorders arithmetic or
 // assumes that numbers are finite.
@@ -21,36 +21,59 @@ enum { WIDTH = 32 };
 #else
 enum { WIDTH = 16 };
 #endif
+enum { EACH = WIDTH / sizeof(T) };
 
 typedef T Register __attribute__((vector_size(WIDTH)));
 typedef Int Mask __attribute__((vector_size(WIDTH)));
 
-// Two registers: a number of the data is fetched once for both, and each has the other's waiting
-// time to itself.
-struct Lanes { Register a, b; };
-struct Truth { Mask a, b; };
-
-enum { EACH = WIDTH / sizeof(T), LANES = 2 * EACH };
-
 #define INLINE static inline __attribute__((always_inline))
+#define EACH_PART _Pragma("GCC unroll 8") for (int i = 0; i < N; i++)
+#define OF_N template <int N> INLINE
 
-INLINE Lanes lanes(T x) { return {Register{} + x, Register{} + x}; }
-INLINE Lanes lanes(Lanes x) { return x; }
-INLINE Lanes operator-(Lanes x) { return {-x.a, -x.b}; }
+// Several registers: a number of the data is fetched once for all, and each has the others' waiting
+// time to itself.
+template <int N>
+struct Truth {
+  Mask part[N];
+};
+template <int N>
+struct Lanes {
+  Register part[N];
+  Lanes() = default;
+  __attribute__((always_inline)) Lanes(T x) { EACH_PART part[i] = Register{} + x; }
+};
 
-#define ARITHMETIC(op)                                                            \
-  INLINE Lanes operator op(Lanes x, Lanes y) { return {x.a op y.a, x.b op y.b}; } \
-  INLINE Lanes operator op(Lanes x, T y) { return {x.a op y, x.b op y}; }         \
-  INLINE Lanes operator op(T x, Lanes y) { return {x op y.a, x op y.b}; }
+OF_N Lanes<N> operator-(Lanes<N> x) {
+  EACH_PART x.part[i] = -x.part[i];
+  return x;
+}
+
+#define ARITHMETIC(op)                                     \
+  OF_N Lanes<N> operator op(Lanes<N> x, Lanes<N> y) {      \
+    EACH_PART x.part[i] = x.part[i] op y.part[i];          \
+    return x;                                              \
+  }                                                        \
+  OF_N Lanes<N> operator op(Lanes<N> x, T y) {             \
+    EACH_PART x.part[i] = x.part[i] op y;                  \
+    return x;                                              \
+  }                                                        \
+  OF_N Lanes<N> operator op(T x, Lanes<N> y) {             \
+    EACH_PART y.part[i] = x op y.part[i];                  \
+    return y;                                              \
+  }
 ARITHMETIC(+)
 ARITHMETIC(-)
 ARITHMETIC(*)
 ARITHMETIC(/)
 
-#define COMPARISON(op)                                                            \
-  INLINE Truth operator op(Lanes x, Lanes y) { return {x.a op y.a, x.b op y.b}; } \
-  INLINE Truth operator op(Lanes x, T y) { return x op lanes(y); }                \
-  INLINE Truth operator op(T x, Lanes y) { return lanes(x) op y; }
+#define COMPARISON(op)                                                    \
+  OF_N Truth<N> operator op(Lanes<N> x, Lanes<N> y) {                     \
+    Truth<N> z;                                                           \
+    EACH_PART z.part[i] = x.part[i] op y.part[i];                         \
+    return z;                                                             \
+  }                                                                       \
+  OF_N Truth<N> operator op(Lanes<N> x, T y) { return x op Lanes<N>(y); } \
+  OF_N Truth<N> operator op(T x, Lanes<N> y) { return Lanes<N>(x) op y; }
 COMPARISON(<)
 COMPARISON(<=)
 COMPARISON(>)
@@ -58,81 +81,86 @@ COMPARISON(>=)
 COMPARISON(==)
 COMPARISON(!=)
 
-#define LOGICAL(op) \
-  INLINE Truth operator op(Truth x, Truth y) { return {x.a op y.a, x.b op y.b}; }
+#define LOGICAL(op)                                   \
+  OF_N Truth<N> operator op(Truth<N> x, Truth<N> y) { \
+    EACH_PART x.part[i] = x.part[i] op y.part[i];     \
+    return x;                                         \
+  }
 LOGICAL(&)
 LOGICAL(|)
 LOGICAL(^)
-INLINE Truth operator~(Truth x) { return {~x.a, ~x.b}; }
+OF_N Truth<N> operator~(Truth<N> x) {
+  EACH_PART x.part[i] = ~x.part[i];
+  return x;
+}
 
-INLINE Truth truth(Truth x) { return x; }
-INLINE Truth truth(Lanes x) { return x != T(0); }
-INLINE Truth truth(T x) { return truth(lanes(x)); }
+OF_N Truth<N> truth(Truth<N> x) { return x; }
+OF_N Truth<N> truth(Lanes<N> x) { return x != T(0); }
+OF_N Truth<N> truth(T x) { return Lanes<N>(x) != T(0); }
 
 // Bits of y where x holds, of z elsewhere.
-INLINE Register chosen(Mask x, Register y, Register z) {
-  return (Register)((x & (Mask)y) | (~x & (Mask)z));
+OF_N Lanes<N> where(Truth<N> x, Lanes<N> y, Lanes<N> z) {
+  EACH_PART z.part[i] = (Register)((x.part[i] & (Mask)y.part[i]) | (~x.part[i] & (Mask)z.part[i]));
+  return z;
 }
-INLINE Lanes where(Truth x, Lanes y, Lanes z) {
-  return {chosen(x.a, y.a, z.a), chosen(x.b, y.b, z.b)};
-}
-INLINE Lanes where(Truth x, T y, Lanes z) { return where(x, lanes(y), z); }
-INLINE Lanes where(Truth x, Lanes y, T z) { return where(x, y, lanes(z)); }
-INLINE Lanes where(Truth x, T y, T z) { return where(x, lanes(y), lanes(z)); }
+OF_N Lanes<N> where(Truth<N> x, T y, Lanes<N> z) { return where(x, Lanes<N>(y), z); }
+OF_N Lanes<N> where(Truth<N> x, Lanes<N> y, T z) { return where(x, y, Lanes<N>(z)); }
+OF_N Lanes<N> where(Truth<N> x, T y, T z) { return where(x, Lanes<N>(y), Lanes<N>(z)); }
 
-INLINE Lanes real(Lanes x) { return x; }
-INLINE Lanes real(T x) { return lanes(x); }
-INLINE Lanes real(Truth x) { return where(x, T(1), T(0)); }
+OF_N Lanes<N> real(Lanes<N> x) { return x; }
+OF_N Lanes<N> real(T x) { return x; }
+OF_N Lanes<N> real(Truth<N> x) { return where(x, T(1), T(0)); }
 
 // What is not a number stays so, whichever operand it is (but for its sign, which is 0).
-INLINE Lanes maximum(Lanes x, Lanes y) { return where((x > y) | (x != x), x, y); }
-INLINE Lanes maximum(Lanes x, T y) { return maximum(x, lanes(y)); }
-INLINE Lanes maximum(T x, Lanes y) { return maximum(lanes(x), y); }
-INLINE Lanes minimum(Lanes x, Lanes y) { return where((x < y) | (x != x), x, y); }
-INLINE Lanes minimum(Lanes x, T y) { return minimum(x, lanes(y)); }
-INLINE Lanes minimum(T x, Lanes y) { return minimum(lanes(x), y); }
-INLINE Lanes absolute(Lanes x) { return where(x <= T(0), T(0) - x, x); }
-INLINE Lanes sign(Lanes x) { return where(x > T(0), T(1), where(x < T(0), T(-1), T(0))); }
+OF_N Lanes<N> maximum(Lanes<N> x, Lanes<N> y) { return where((x > y) | (x != x), x, y); }
+OF_N Lanes<N> maximum(Lanes<N> x, T y) { return maximum(x, Lanes<N>(y)); }
+OF_N Lanes<N> maximum(T x, Lanes<N> y) { return maximum(Lanes<N>(x), y); }
+OF_N Lanes<N> minimum(Lanes<N> x, Lanes<N> y) { return where((x < y) | (x != x), x, y); }
+OF_N Lanes<N> minimum(Lanes<N> x, T y) { return minimum(x, Lanes<N>(y)); }
+OF_N Lanes<N> minimum(T x, Lanes<N> y) { return minimum(Lanes<N>(x), y); }
+OF_N Lanes<N> absolute(Lanes<N> x) { return where(x <= T(0), T(0) - x, x); }
+OF_N Lanes<N> sign(Lanes<N> x) { return where(x > T(0), T(1), where(x < T(0), T(-1), T(0))); }
+
+OF_N Lanes<N> sqrt(Lanes<N> x) {
+  EACH_PART for (int j = 0; j < EACH; j++) x.part[i][j] = std::sqrt(x.part[i][j]);
+  return x;
+}
 
 // The C library's own versions for registers, where it has them.
 #if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__ && !defined __clang__
 #if __GLIBC_PREREQ(2, 35)
-#define AT_ONCE extern "C" __attribute__((simd("notinbranch")))
-AT_ONCE float expf(float) noexcept;
-AT_ONCE double exp(double) noexcept;
-AT_ONCE float expm1f(float) noexcept;
-AT_ONCE double expm1(double) noexcept;
-AT_ONCE float logf(float) noexcept;
-AT_ONCE double log(double) noexcept;
-AT_ONCE float log1pf(float) noexcept;
-AT_ONCE double log1p(double) noexcept;
-AT_ONCE float log2f(float) noexcept;
-AT_ONCE double log2(double) noexcept;
-AT_ONCE float sinf(float) noexcept;
-AT_ONCE double sin(double) noexcept;
-AT_ONCE float cosf(float) noexcept;
-AT_ONCE double cos(double) noexcept;
-AT_ONCE float tanf(float) noexcept;
-AT_ONCE double tan(double) noexcept;
-AT_ONCE float tanhf(float) noexcept;
-AT_ONCE double tanh(double) noexcept;
-AT_ONCE float atanf(float) noexcept;
-AT_ONCE double atan(double) noexcept;
-AT_ONCE float erff(float) noexcept;
-AT_ONCE double erf(double) noexcept;
-AT_ONCE float powf(float, float) noexcept;
-AT_ONCE double pow(double, double) noexcept;
+#define AT_ONCE(name)                                                           \
+  extern "C" __attribute__((simd("notinbranch"))) float name##f(float) noexcept; \
+  extern "C" __attribute__((simd("notinbranch"))) double name(double) noexcept;
+AT_ONCE(exp)
+AT_ONCE(expm1)
+AT_ONCE(log)
+AT_ONCE(log1p)
+AT_ONCE(log2)
+AT_ONCE(sin)
+AT_ONCE(cos)
+AT_ONCE(tan)
+AT_ONCE(tanh)
+AT_ONCE(atan)
+AT_ONCE(erf)
+extern "C" __attribute__((simd("notinbranch"))) float powf(float, float) noexcept;
+extern "C" __attribute__((simd("notinbranch"))) double pow(double, double) noexcept;
 #endif
 #endif
 
-// Called, since a copy of each at every place where it is used would make compiling slow.
-#define FUNCTION(name)                                         \
-  static __attribute__((noinline)) Lanes name(Lanes x) {       \
-    T in[LANES], out[LANES];                                   \
-    memcpy(in, &x, sizeof x);                                  \
-    for (int i = 0; i < LANES; i++) out[i] = std::name(in[i]); \
-    memcpy(&x, out, sizeof x);                                 \
-    return x;                                                  \
+// Called, since a copy of each at every place where it is used would make compiling slow; for a
+// register at a time, so that a lane's numbers are the same wherever it stands.
+#define FUNCTION(name)                                                    \
+  static __attribute__((noinline)) Register name##_register(Register x) { \
+    T in[EACH], out[EACH];                                                \
+    memcpy(in, &x, sizeof x);                                             \
+    for (int j = 0; j < EACH; j++) out[j] = std::name(in[j]);             \
+    memcpy(&x, out, sizeof x);                                            \
+    return x;                                                             \
+  }                                                                       \
+  OF_N Lanes<N> name(Lanes<N> x) {                                        \
+    EACH_PART x.part[i] = name##_register(x.part[i]);                     \
+    return x;                                                             \
   }
 FUNCTION(exp)
 FUNCTION(expm1)
@@ -146,37 +174,34 @@ FUNCTION(tanh)
 FUNCTION(atan)
 FUNCTION(erf)
 
-INLINE Register sqrt(Register x) {
-  for (int i = 0; i < EACH; i++) x[i] = std::sqrt(x[i]);
-  return x;
-}
-INLINE Lanes sqrt(Lanes x) { return {sqrt(x.a), sqrt(x.b)}; }
-
-static __attribute__((noinline)) Lanes pow(Lanes x, Lanes y) {
-  T base[LANES], exponent[LANES], out[LANES];
+static __attribute__((noinline)) Register pow_register(Register x, Register y) {
+  T base[EACH], exponent[EACH], out[EACH];
   memcpy(base, &x, sizeof x);
   memcpy(exponent, &y, sizeof y);
-  for (int i = 0; i < LANES; i++) out[i] = std::pow(base[i], exponent[i]);
+  for (int j = 0; j < EACH; j++) out[j] = std::pow(base[j], exponent[j]);
   memcpy(&x, out, sizeof x);
   return x;
 }
-INLINE Lanes pow(Lanes x, T y) { return pow(x, lanes(y)); }
-INLINE Lanes pow(T x, Lanes y) { return pow(lanes(x), y); }
-
-// Number `e` of `size` in the rows of LANES fits from `first` on, a row for each fit. Beyond the last
-// fit stand copies of it, which are computed and thrown away.
-INLINE Lanes load(const T *rows, int64_t size, int64_t e, int64_t first, int64_t fits) {
-  T at[LANES];
-  for (int64_t i = 0; i < LANES; i++) {
-    int64_t row = first + i < fits ? first + i : fits - 1;
-    at[i] = rows[row * size + e];
-  }
-  Lanes x;
-  memcpy(&x, at, sizeof x);
+OF_N Lanes<N> pow(Lanes<N> x, Lanes<N> y) {
+  EACH_PART x.part[i] = pow_register(x.part[i], y.part[i]);
   return x;
 }
-INLINE void store(Lanes x, T *rows, int64_t size, int64_t e, int64_t first, int64_t fits) {
-  T at[LANES];
-  memcpy(at, &x, sizeof x);
-  for (int64_t i = 0; i < LANES && first + i < fits; i++) rows[(first + i) * size + e] = at[i];
+OF_N Lanes<N> pow(Lanes<N> x, T y) { return pow(x, Lanes<N>(y)); }
+OF_N Lanes<N> pow(T x, Lanes<N> y) { return pow(Lanes<N>(x), y); }
+
+// Number `e` of `size` in the rows of N * EACH fits from `first` on, a row for each fit. Beyond the
+// last fit stand copies of it, which are computed and thrown away.
+OF_N void load(Lanes<N> &into, const T *rows, int64_t size, int64_t e, int64_t first,
+               int64_t fits) {
+  T at[N * EACH];
+  for (int64_t j = 0; j < N * EACH; j++) {
+    int64_t row = first + j < fits ? first + j : fits - 1;
+    at[j] = rows[row * size + e];
+  }
+  EACH_PART memcpy(&into.part[i], at + i * EACH, sizeof into.part[i]);
+}
+OF_N void store(Lanes<N> from, T *rows, int64_t size, int64_t e, int64_t first, int64_t fits) {
+  T at[N * EACH];
+  EACH_PART memcpy(at + i * EACH, &from.part[i], sizeof from.part[i]);
+  for (int64_t j = 0; j < N * EACH && first + j < fits; j++) rows[(first + j) * size + e] = at[j];
 }
