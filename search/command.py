@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -34,6 +35,7 @@ class Command(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         kwargs["standalone_mode"] = False
+        gc.disable()  # imports make a hundred thousand objects and hardly any garbage
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -48,6 +50,8 @@ class Command(click.Group):
         except BrokenPipeError:  # the reader of a pipe has gone
             sys.stderr.close()
             sys.exit(141)
+        finally:
+            gc.freeze()  # nothing is looked through again at the end
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -154,6 +158,8 @@ def run(
         budget_seconds=None if time_budget is None else seconds_of("--time-budget", time_budget),
     )
     prepared = prepare(asked, out)
+    gc.freeze()
+    gc.enable()
     place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text
