@@ -83,6 +83,7 @@ class Block:
         seated = self._lane.clamp(min=0)  # padding copies lane 0
         self.params, self.state = program.initial(lanes, seated)
         self.values = program.values(lanes, seated)
+        self._seated()
 
     def snapshot(self) -> Snapshot:
         """Return what `restore` needs, on the CPU."""
@@ -104,10 +105,12 @@ class Block:
         self._curves = [tuple(kept["curves"])]
         self._fresh = self._done == 0
         self._limits()
+        self._seated()
+        self._stretch = int(self._left.min()), int(self._left.max())
 
     def occupied(self) -> bool:
         """Return whether any slot holds a lane."""
-        return bool((self._lane != NO_LANE).any())
+        return self._held is None or bool(self._held.any())
 
     def prepare(self, stop: Callable[[], bool] = never) -> bool:
         """Make the program ready for this block; return False where `stop` came first."""
@@ -120,24 +123,26 @@ class Block:
             pause: asked after each chunk of updates; where it says so, `advance` returns None at
                 once, and the next call goes on.
         """
-        plan = self._plan
-        held = self._lane != NO_LANE
         if self._done == 0:
-            self._begin(held)
+            self._begin()
         if not self._update(pause):
             return None
-        self._age += self._left
+        self._age = self._age + self._left
+        self._to_go -= self._plan.report
         self._done = 0
         loss = _finite(self._reported)
-        lane, steps, losses = self._lane.clone(), self._age - 1, loss
-        if not bool(held.all()):
+        lane, steps, losses, held = self._lane, self._age - 1, loss, self._held
+        if held is not None:
             lane, steps, losses = lane[held], steps[held], losses[held]
         self._curves.append((lane, steps, losses))
 
-        diverged = self._over(loss).logical_and_(held)
-        ended = torch.logical_or(diverged, self._age == plan.steps).logical_and_(held)
-        if bool(ended.any()):
-            self._end(ended, diverged)
+        diverged = self._over(loss)
+        if self._to_go <= 0 or held is not None or bool(diverged.any()):
+            here = self._lane != NO_LANE
+            diverged &= here
+            ended = diverged | ((self._age == self._plan.steps) & here)
+            if bool(ended.any()):
+                self._end(ended, diverged)
         return steps, losses
 
     def fitted(self) -> Fitted:
@@ -160,27 +165,40 @@ class Block:
         lane, step, loss = (torch.cat(column) for column in zip(*self._curves, strict=True))
         return lane, step, loss
 
-    def _begin(self, held: torch.Tensor) -> None:
+    def _seated(self) -> None:
+        """Note what follows from which lanes are in the slots."""
+        held = self._lane != NO_LANE
+        self._held = None if bool(held.all()) else held
+        ages = self._age if self._held is None else self._age[held]
+        self._to_go = self._plan.steps - int(ages.max()) if len(ages) else 0  # of the oldest
+
+    def _begin(self) -> None:
         """Begin the updates to the next reporting step."""
-        plan = self._plan
-        self._left = torch.clamp(plan.steps - self._age, max=plan.report)
+        plan, held = self._plan, self._held
         if self._fresh:
             self._fresh = False
-            fresh = (self._age == 0) & held
+            fresh = (self._age == 0) & (self._lane != NO_LANE)
             first = self._program.loss(self.params, self.values).to("cpu", torch.float64)
             self._first = torch.where(fresh, first, self._first)
             self._limits()
-        if not bool(held.all()):  # padding goes along and decides nothing
+        if self._to_go >= plan.report:
+            self._left = torch.full_like(self._age, plan.report)
+            self._stretch = plan.report, plan.report
+            return
+        self._left = torch.clamp(plan.steps - self._age, max=plan.report)
+        if held is not None:  # padding goes along and decides nothing
             self._left[~held] = self._left[held].max()
+        self._stretch = int(self._left.min()), int(self._left.max())
 
     def _update(self, pause: Callable[[], bool]) -> bool:
         """Do each slot's updates to the reporting step; return False where paused before it."""
-        program, values, left = self._program, self.values, self._left
-        longest = int(left.max())
+        program, values, (shortest, longest) = self._program, self.values, self._stretch
         while self._done < longest:
-            moving = self._done < left
-            until = int(left[moving].min())
-            seats = None if bool(moving.all()) else moving.to(program.device)
+            until, seats = longest, None
+            if shortest < longest:
+                moving = self._done < self._left
+                until = int(self._left[moving].min())
+                seats = None if bool(moving.all()) else moving.to(program.device)
             while self._done < until:
                 loss, params, state = program.chunk(self.params, self.state, values)
                 if seats is not None:  # some lanes have done their last update: they stand still
@@ -219,14 +237,17 @@ class Block:
         free = torch.nonzero(ended).flatten()
         coming = torch.arange(self._next, min(self._next + len(free), len(self._lanes)))
         self._next += len(coming)
-        self._lane[ended] = NO_LANE
-        self._age[ended] = 0
-        if not len(coming):
-            if self._program.elastic:
-                self._shrink()
-            return
+        self._lane = self._lane.masked_fill(ended, NO_LANE)  # the curves have the old one
+        self._age = self._age.masked_fill(ended, 0)
+        if len(coming):
+            self._fill(free[: len(coming)], coming)
+        elif self._program.elastic:
+            self._shrink()
+        self._seated()
+
+    def _fill(self, slots: torch.Tensor, coming: torch.Tensor) -> None:
+        """Put lanes into slots."""
         self._fresh = True
-        slots = free[: len(coming)]
         self._lane[slots] = coming
         seats = slots.to(self._program.device)
         params, state = self._program.initial(self._lanes, coming)
