@@ -27,7 +27,7 @@ import numpy
 import optuna
 from objectives import OBJECTIVES, Objective
 
-from search.preparation import LEAST_ROUND, ROUNDS
+from search.preparation import LEAST_FUSED_ROUND, ROUNDS
 from search.sampler import Earlier, RoundSampler
 from search.space import Space, parse
 
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--least-round", type=int, default=LEAST_ROUND)
+    parser.add_argument("--least-round", type=int, default=LEAST_FUSED_ROUND)
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     work = partial(run, rounds=given.rounds, least=given.least_round)

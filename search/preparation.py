@@ -40,7 +40,10 @@ WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
 ROUNDS = 16
 """Rounds of a search, where the number of trials allows it."""
 
-LEAST_ROUND = 16
+LEAST_ROUND, LEAST_FUSED_ROUND = 16, 8
+"""Lanes of a round. A sampler does the better, the more rounds there are; but a step of few lanes
+takes as long as one of many, unless it is fused into a kernel."""
+
 LEAST_PACK, MOST_PACK = 64, 4096
 
 HUGE = sys.float_info.max
@@ -244,11 +247,12 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     ]
     checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
-    sizes = _sizes(asked)
+    cuda = torch.cuda.is_available()
+    sizes = _sizes(asked, LEAST_ROUND if cuda or checked.work.unfused else LEAST_FUSED_ROUND)
     programs = math.prod(space[name].count for name in shape_names)
     running = choose(
         asked["program"], asked.get("block"), checked.work,
-        device="cuda" if torch.cuda.is_available() else "cpu", programs=programs,
+        device="cuda" if cuda else "cpu", programs=programs,
         lanes=asked["trials"] * asked["replicates"], steps=asked["steps"], report=report,
         pack=sizes["pack"],
     )  # fmt: skip
@@ -279,10 +283,10 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     )
 
 
-def _sizes(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(asked: Mapping[str, Any], least: int) -> dict[str, Any]:
     """Round and pack, from the arguments alone."""
     trials, replicates = asked["trials"], asked["replicates"]
-    round_ = min(trials, asked.get("round", max(LEAST_ROUND, -(-trials // ROUNDS))))
+    round_ = min(trials, asked.get("round", max(least, -(-trials // ROUNDS))))
     pack = asked.get("pack")
     if pack is None:
         pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))

@@ -110,34 +110,37 @@ class Surrogate:
         base = numpy.maximum(x.std(axis=0), 1e-6)
         base[[bool(axis.choices) for axis in self._axes]] = 1.0
         warps = [_warp(loss, gap) for gap in _gaps(loss)]
-        tried = [
-            (self._evidence(squares, y, base * width, noise) + slope, width, noise, i)
-            for i, (y, slope) in enumerate(warps)
-            for width in WIDTHS
-            for noise in NOISES
-        ]
-        _, width, self._noise, i = max(tried)
-        y, length = warps[i][0], base * width
-        evidence = self._evidence(squares, y, length, self._noise)
+        every = numpy.stack([y for y, _ in warps], axis=1)
+        slopes = numpy.array([slope for _, slope in warps])
+        tried = []
+        for width in WIDTHS:
+            for noise in NOISES:
+                evidences = self._evidence(squares, every, base * width, noise) + slopes
+                i = int(evidences.argmax())
+                tried.append((float(evidences[i]), width, noise, i))
+        evidence, width, self._noise, i = max(tried)
+        y, length, evidence = warps[i][0], base * width, evidence - slopes[i]
         for j in [*range(len(base)), *range(len(base))]:
             for factor in (0.5, 2.0):
                 while RANGE[0] < length[j] * factor / base[j] < RANGE[1]:
                     other = length.copy()
                     other[j] *= factor
-                    better = self._evidence(squares, y, other, self._noise)
+                    (better,) = self._evidence(squares, y[:, None], other, self._noise)
                     if better <= evidence + 1e-6:
                         break
                     evidence, length = better, other
         self._length = length
         return y
 
-    def _evidence(self, squares: list[Floats], y: Floats, length: Floats, noise: float) -> float:
-        """log p(y), with the scale of y at its best, and a prior on the length scales."""
+    def _evidence(self, squares: list[Floats], y: Floats, length: Floats, noise: float) -> Floats:
+        """log p of each column of y, shape (N, k), with its scale at its best, and a prior on the
+        length scales."""
         root = _root(_scaled(squares, length), noise)
         z = numpy.linalg.solve(root, y)
         prior = -0.125 * float((numpy.log(length / 0.5) ** 2).sum())
-        scale = math.log(max(float(z @ z), 1e-300) / len(y))
-        return -0.5 * len(y) * scale - float(numpy.log(numpy.diag(root)).sum()) + prior
+        scale = numpy.log(numpy.maximum((z * z).sum(axis=0), 1e-300) / len(y))
+        evidence: Floats = -0.5 * len(y) * scale - numpy.log(numpy.diag(root)).sum() + prior
+        return evidence
 
     def _solve(self, x: Floats, y: Floats) -> Floats:
         """Return α, and keep L⁻¹."""
