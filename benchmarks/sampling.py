@@ -77,7 +77,7 @@ def one_by_one(objective: Objective, trials: Iterable[int], seed: int) -> list[f
 
 
 def run(
-    job: tuple[int, str, int], rounds: int = ROUNDS, least: int = LEAST_ROUND
+    job: tuple[int, str, int], rounds: int = ROUNDS, least: int = LEAST_FUSED_ROUND
 ) -> dict[tuple[int, str, int], float]:
     """Run one search of one objective for each number of trials, from one seed."""
     which, search, seed = job

@@ -296,7 +296,6 @@ CASES = [
     ("run --diverge-factor big", "Invalid value for '--diverge-factor': 'big' is not a valid float."),
     ("run --sampler best", "unknown sampler 'best'; known: tpe, optuna-tpe, qmc, random"),
     ("run --engine fast", "unknown engine 'fast'; known: auto, ray, inline"),
-    ("run --engine inline --workers 2", "the inline engine has one worker; use --engine ray for more"),
     ("run --engine inline --address 127.0.0.1:1", "an address needs Ray; leave out --engine inline or --address"),
     # durations
     ("run --checkpoint ''", "--checkpoint=: give a duration, as in 90s, 10m or 1h30m, or off"),

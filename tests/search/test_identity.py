@@ -69,6 +69,28 @@ def test_workers_and_engine_do_not_change_the_table(
     same_table(reference(sampler), out)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+def test_threads_do_not_change_the_table(
+    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str
+) -> None:
+    """Inline, three packs at once, on two cores or more."""
+    search.run(**arguments(sampler), out=tmp_path / "out", engine="inline", workers=3)
+    same_table(reference(sampler), tmp_path / "out")
+
+
+@pytest.mark.usefixtures("one_ray")
+def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_table: Same) -> None:
+    """By one thread, by three, and over two workers of Ray Tune; in blocks of any size."""
+    asked = {**arguments("tpe"), "program": "compiled"}
+    ways: list[dict[str, Any]] = [
+        {"engine": "inline", "workers": 1}, {"engine": "inline", "workers": 3},
+        {"engine": "ray", "workers": 2}, {"engine": "inline", "block": 7},
+    ]  # fmt: skip
+    for i, way in enumerate(ways):
+        search.run(**{**asked, **way}, out=tmp_path / str(i))
+        same_table(tmp_path / "0", tmp_path / str(i))
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
 def test_a_search_stopped_after_any_round_goes_on_to_the_same_table(
