@@ -46,6 +46,11 @@ class Operand:
     value: Value | float
     at: tuple[Index, ...] = ()
 
+    @property
+    def axes(self) -> list[Axis]:
+        """Those that a loop walks for it."""
+        return [index.axis for index in self.at if index.axis is not None]
+
 
 @dataclass(frozen=True)
 class Map:

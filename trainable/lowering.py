@@ -26,7 +26,6 @@ from torch.fx import GraphModule, Node
 
 from trainable.axes import Axes, Axis, Dim, flat
 from trainable.loops import (
-    Index,
     Joint,
     Loops,
     Map,
@@ -39,18 +38,11 @@ from trainable.loops import (
 )
 from trainable.operators import COPY, TRUTH, NotLowered, Operator, mapped
 from trainable.resolving import resolved
+from trainable.views import VIEWS, View, Views
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
 than one, and unlike the sizes that problems use.)"""
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor of the trace: an operand, and which axes its dimensions are."""
-
-    operand: Operand
-    dims: tuple[Dim, ...]
 
 
 def lower(graph: GraphModule, lane_inputs: int, data: Sequence[torch.Tensor]) -> Loops:
@@ -86,6 +78,7 @@ class _Lowering:
 
     def loops(self) -> Loops:
         (self.lane,) = self.axes.new(LANES)
+        self.views = Views(self.axes, self.lane)
         nodes = list(self.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.dtype: torch.dtype = placeholders[0].meta["dtype"]
@@ -162,23 +155,24 @@ class _Lowering:
         named = {name: self._seen(argument) for name, argument in node.kwargs.items()}
         if not _of_lanes([args, named]):
             return self._of_data(node.target, args, named)
-        name = _name(node)
+        name = _name(node.target)
         if node.meta.get("dtype", self.dtype) not in (self.dtype, torch.bool):
             raise NotLowered(f"{name} gives {node.meta['dtype']}")
         if name == "getitem":
             return args[0][args[1]]
-        method: Callable[..., Any] | None = _METHODS.get(name)
-        if method is None:
-            made = self._map(*mapped(name, args, named))
-        elif name in _OF_LISTS or isinstance(args[0], View):
-            made = method(self, *args, **named)
+        if name in VIEWS:
+            made = VIEWS[name](self.views, *args, **named)
+        elif name in _METHODS:
+            made = _METHODS[name](self, *args, **named)
         else:
-            made = method(self, self._view(args[0]), *args[1:], **named)
+            made = self._map(*mapped(name, args, named))
         self.seen += [view.dims for view in (made if isinstance(made, list) else [made])]
         return made
 
     def _of_data(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
         """What no lane takes part in, computed once; the same thing twice is one."""
+        if _name(target).endswith("_"):
+            raise NotLowered("data that change")
         key = repr((target, _identified(args), _identified(named)))
         if key not in self.computed:
             with torch.no_grad():
@@ -193,11 +187,13 @@ class _Lowering:
         return argument
 
     def _map(self, operator: Operator, given: Sequence[Any]) -> View:
-        views, dims = self._lined_up([self._view(operand) for operand in given])
+        views, dims = self.views.lined_up([self._view(operand) for operand in given])
         result = Value("mask" if operator.truth else "lane", ())
         operands = tuple(view.operand for view in views)
+        if not any(isinstance(o.value, Value) and o.value.kind != "data" for o in operands):
+            raise NotLowered("numbers that are the same for all lanes")
         self.operations.append(Map(result, operator, operands))
-        return self._made(result, [a for o in operands for a in _axes_of(o)], dims)
+        return self._made(result, [axis for o in operands for axis in o.axes], dims)
 
     def _made(self, result: Value, axes: Sequence[Axis], dims: Sequence[Dim]) -> View:
         result.axes = tuple(self._distinct(axes))
@@ -208,125 +204,8 @@ class _Lowering:
         found.pop(self.axes.find(self.lane), None)
         return list(found)
 
-    def _lined_up(self, views: Sequence[View]) -> tuple[list[View], list[Dim]]:
-        """The views with their dimensions in line, and what these are."""
-        rank = max(len(view.dims) for view in views)
-        where: dict[Axis, int] = {}
-        apart = []
-        for view in views:
-            for i, dim in enumerate(view.dims, -len(view.dims)):
-                if any(where.setdefault(self.axes.find(axis), i) != i for axis in dim):
-                    view = self._renamed(view, i)
-            apart.append(view)
-        dims: list[Dim] = [()] * rank
-        for view in apart:
-            for i, dim in enumerate(view.dims, rank - len(view.dims)):
-                dims[i] = self.axes.unify(dims[i], dim)
-        self.axes.check(flat(dims))
-        return apart, dims
-
-    def _renamed(self, view: View, i: int) -> View:
-        """The view, its dimension `i` no longer the same as others that walk the same axis."""
-        (axis,) = view.dims[i]
-        dims = list(view.dims)
-        dims[i] = self.axes.new(axis.size)
-        return View(self._moved(view.operand, axis, dims[i][0], 0), tuple(dims))
-
-    # --- views
-
-    def _same(self, view: View, *_: Any, **named: Any) -> View:
-        return view
-
-    def _reshape(self, view: View, shape: Sequence[int]) -> View:
-        left = list(flat(view.dims))
-        known = math.prod(places for places in shape if places != -1)
-        whole = [size(left) // known if places == -1 else places for places in shape]
-        dims: list[Dim] = []
-        for places in whole:
-            taken: list[Axis] = []
-            while size(taken) < places:
-                taken.append(left.pop(0))
-            if size(taken) > places:
-                raise NotLowered("a view that splits axes")
-            dims.append(tuple(taken))
-        return View(view.operand, tuple(dims))
-
-    def _unsqueeze(self, view: View, dim: int) -> View:
-        dims = list(view.dims)
-        dims.insert(dim if dim >= 0 else dim + len(dims) + 1, ())
-        return View(view.operand, tuple(dims))
-
-    def _squeeze(self, view: View, dim: int | Sequence[int] | None = None) -> View:
-        rank = len(view.dims)
-        which = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
-        gone = {d % rank for d in which if not view.dims[d]}
-        return View(view.operand, tuple(d for i, d in enumerate(view.dims) if i not in gone))
-
-    def _expand(self, view: View, shape: Sequence[int], **named: Any) -> View:
-        lead = len(shape) - len(view.dims)
-        dims: list[Dim] = [*[()] * lead, *view.dims]
-        for i, places in enumerate(shape):
-            if not dims[i] and places != -1:
-                dims[i] = self.axes.new(places)
-        return View(view.operand, tuple(dims))
-
-    def _permute(self, view: View, order: Sequence[int]) -> View:
-        return View(view.operand, tuple(view.dims[i] for i in order))
-
-    def _transpose(self, view: View, a: int = 0, b: int = 1) -> View:
-        dims = list(view.dims)
-        if len(dims) > 1:
-            dims[a], dims[b] = dims[b], dims[a]
-        return View(view.operand, tuple(dims))
-
-    def _select(self, view: View, dim: int, index: int) -> View:
-        dims = list(view.dims)
-        if not dims.pop(dim):
-            return View(view.operand, tuple(dims))
-        (axis,) = view.dims[dim]
-        return View(self._moved(view.operand, axis, None, index % axis.size), tuple(dims))
-
-    def _slice(
-        self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
-        step: int = 1,
-    ) -> View:  # fmt: skip
-        (axis,) = view.dims[dim] or (None,)
-        dims = list(view.dims)
-        if axis is None or step != 1:
-            raise NotLowered("a slice with steps")
-        first, last, _ = slice(start, end).indices(axis.size)
-        if last - first == axis.size:
-            return view
-        if last <= first:
-            raise NotLowered("a slice of nothing")
-        dims[dim] = self.axes.new(last - first)
-        (to,) = dims[dim] or (None,)
-        return View(self._moved(view.operand, axis, to, first), tuple(dims))
-
-    def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
-        """The operand with another place along an axis."""
-        if self.axes.are_one(axis, self.lane):
-            raise NotLowered("lanes that are picked")
-        at = tuple(
-            Index(to, index.offset + offset) if self.axes.are_one(index.axis, axis) else index
-            for index in operand.at
-        )
-        return Operand(operand.value, at)
-
-    def _unbind(self, view: View, dim: int = 0) -> list[View]:
-        return [self._select(view, dim, i) for i in range(size(view.dims[dim]))]
-
     def _converted(self, view: View, dtype: torch.dtype | None = None, **named: Any) -> View:
         return self._map(TRUTH if dtype == torch.bool else COPY, [view])
-
-    def _zeros(self, view: View, **named: Any) -> View:
-        return View(Operand(0.0), view.dims)
-
-    def _ones(self, view: View, **named: Any) -> View:
-        return View(Operand(1.0), view.dims)
-
-    def _full(self, view: View, number: float, **named: Any) -> View:
-        return View(Operand(float(number)), view.dims)
 
     # --- reductions
 
@@ -345,7 +224,7 @@ class _Lowering:
         divisor = math.prod(axis.size for axis in axes) if mean else 1
         self.operations.append(Reduction(result, how, operands, axes, divisor))
         gone = {self.axes.find(axis) for axis in axes}
-        held = self._distinct([axis for operand in operands for axis in _axes_of(operand)])
+        held = self._distinct([axis for operand in operands for axis in operand.axes])
         return self._made(result, [axis for axis in held if axis not in gone], dims)
 
     def _over_dims(
@@ -376,7 +255,7 @@ class _Lowering:
         left, right = self._view(a), self._view(b)
         rows = {self.axes.find(axis) for axis in flat(left.dims[-2:-1])}
         if len(right.dims) > 1 and any(self.axes.find(axis) in rows for axis in right.dims[-1]):
-            right = self._renamed(right, -1)
+            right = self.views.renamed(right, -1)
         x, y = list(left.dims), list(right.dims)
         k = self.axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
         dims: list[Dim] = [self.axes.unify(x[0], y[0])] if len(x) == 3 else []
@@ -401,7 +280,7 @@ class _Lowering:
     def _stack(self, parts: Sequence[Any], dim: int = 0) -> View:
         views = [self._view(part) for part in parts]
         dim %= len(views[0].dims) + 1
-        views = [self._unsqueeze(view, dim) for view in views]
+        views = [self.views.unsqueeze(view, dim) for view in views]
         return self._joined(views, [()] * len(views), dim)
 
     def _joined(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
@@ -409,7 +288,7 @@ class _Lowering:
         if any(self.axes.are_one(axis, self.lane) for axis in flat(own)):
             raise NotLowered("lanes side by side")
         others = [View(v.operand, (*v.dims[:dim], (), *v.dims[dim + 1 :])) for v in views]
-        others, dims = self._lined_up(others)
+        others, dims = self.views.lined_up(others)
         result, parts, place = Value("lane", ()), [], 0
         for view, axes in zip(others, own, strict=True):
             parts.append((view.operand, place, axes[0] if axes else None))
@@ -417,10 +296,6 @@ class _Lowering:
         self.operations.append(Joint(result, tuple(parts), along))
         dims[dim] = (along,)
         return self._made(result, flat(dims), dims)
-
-
-def _axes_of(operand: Operand) -> list[Axis]:
-    return [index.axis for index in operand.at if index.axis is not None]
 
 
 def _of_lanes(given: Any) -> bool:
@@ -441,27 +316,16 @@ def _identified(given: Any) -> Any:
     return ("tensor", id(given)) if isinstance(given, torch.Tensor) else given
 
 
-def _name(node: Node) -> str:
-    target: Any = node.target
+def _name(target: Any) -> str:
     return str(getattr(target, "overloadpacket", target).__name__)
 
 
-_OF_LISTS = ("mm", "mv", "bmm", "dot", "addmm", "addmv", "baddbmm", "cat", "stack")
-"""Those that take their operands as they come."""
-
-_METHODS: Mapping[str, Callable[..., Any]] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape"), _Lowering._reshape),
-    **dict.fromkeys(("squeeze", "squeeze_"), _Lowering._squeeze),
-    **dict.fromkeys(("alias", "detach", "contiguous"), _Lowering._same),
-    "unsqueeze": _Lowering._unsqueeze, "unsqueeze_": _Lowering._unsqueeze,
-    "expand": _Lowering._expand, "permute": _Lowering._permute,
-    "transpose": _Lowering._transpose, "t": _Lowering._transpose,
-    "select": _Lowering._select, "slice": _Lowering._slice, "unbind": _Lowering._unbind,
+_METHODS: Mapping[str, Callable[..., View]] = {
     "_to_copy": _Lowering._converted,
-    "zeros_like": _Lowering._zeros, "ones_like": _Lowering._ones, "full_like": _Lowering._full,
     "sum": _Lowering._sum, "mean": _Lowering._mean,
     "amax": _Lowering._amax, "amin": _Lowering._amin,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _Lowering._product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _Lowering._added_product),
     "cat": _Lowering._cat, "stack": _Lowering._stack,
 }  # fmt: skip
+"""Operations of torch, by name, that are neither views nor number by number."""

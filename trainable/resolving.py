@@ -26,8 +26,9 @@ from trainable.operators import NotLowered
 LEAST_LONG = 32
 """An axis shorter than this is a small one."""
 
-MOST_NUMBERS = 512
-"""Numbers of a lane that one value may have along its small axes: more do not stay in a cache."""
+MOST_NUMBERS, MOST_IN_ALL = 512, 4096
+"""Numbers of a lane that one value may have along its small axes, and all together: a kernel has
+them on its stack, 256 bytes for each, and more would not stay in a cache."""
 
 MOST_PRODUCT = 2048
 """Multiplications of a matrix product for one point of the long axis; for more, libraries are
@@ -62,13 +63,12 @@ def resolved(
         axes.check(_swept(operation))
     long = _long(final, [*inputs, *(output.value for output in outputs)])
     for operation in final:
-        held = size(axis for axis in operation.result.axes if axis not in long)
-        product = size(axis for axis in _swept(operation) if axis not in long)
-        if held > MOST_NUMBERS or product > MOST_PRODUCT:
-            raise NotLowered("values too large for a lane at a time")
+        if size(axis for axis in _swept(operation) if axis not in long) > MOST_PRODUCT:
+            raise NotLowered("a product that libraries are better at")
         _check_places(operation, long)
-    if any(size(value.axes) > MOST_NUMBERS for value in inputs):
-        raise NotLowered("parameters too large for a lane at a time")
+    small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
+    if max(map(size, small)) > MOST_NUMBERS or sum(map(size, small)) > MOST_IN_ALL:
+        raise NotLowered("values too large for a lane at a time")
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
         dtype=dtype,

@@ -67,7 +67,7 @@ def arithmetic(a: Any, w: Any, x: Any) -> Any:
     return (
         (u + v).sum(), (u - v).sum(), (2.0 - u).sum(), (-u).sum(), (u / (2.0 + v * v)).sum(),
         (1.0 / (3.0 + u * u)).mean(), (u**2).sum(), (u**3).sum(), (u**4).sum(), (u**-2).amin(),
-        (u * u + 1.0).sqrt().sum(), (u * u + 1.0) ** -0.5, ((u * u + 1.0) ** 1.7).sum(),
+        (u * u + 1.0).sqrt().sum(), ((u * u + 1.0) ** -0.5).sum(), ((u * u + 1.0) ** 1.7).sum(),
         torch.rsqrt(u * u + 2.0).sum(), (2.0 ** u).sum(), ((u * u + 1.0) ** v).sum(),
         torch.add(u, v, alpha=3.0).sum(), torch.sub(u, v, alpha=-2.0).sum(),
         torch.addcmul(u, v, x, value=0.3).sum(), torch.addcdiv(u, v, x * x + 1.0).sum(),
@@ -228,6 +228,8 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
         (lambda w: (w.view(3, 1).expand(3, 2).reshape(2, 3),), [w], []),
         (lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
         (lambda W: (W @ W[0],), [big], []),
+        (lambda a, x: tuple(a * x + k for k in range(30)), [a], [x]),
+        (lambda w: ((torch.zeros_like(w) + 1.0) * w.sum(),), [w], []),
         (lambda a: (torch.zeros(()),), [a], []),
     ]
     for i, (function, lanes, data) in enumerate(cases):

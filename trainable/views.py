@@ -1,0 +1,163 @@
+"""Views: tensors of a trace, by what they show of which value, and how views become others.
+
+None of it is work at run time: a view only says where an operation finds its operand's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainable.axes import Axes, Axis, Dim, flat
+from trainable.loops import Index, Operand, size
+from trainable.operators import NotLowered
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor of the trace: an operand, and which axes its dimensions are."""
+
+    operand: Operand
+    dims: tuple[Dim, ...]
+
+
+class Views:
+    """Makes views of views."""
+
+    def __init__(self, axes: Axes, lane: Axis) -> None:
+        self._axes, self._lane = axes, lane
+
+    def lined_up(self, views: Sequence[View]) -> tuple[list[View], list[Dim]]:
+        """Return the views with their dimensions in line, and what these are.
+
+        Raises:
+            NotLowered: they do not line up.
+        """
+        rank = max(len(view.dims) for view in views)
+        where: dict[Axis, int] = {}
+        apart = []
+        for view in views:
+            for i, dim in enumerate(view.dims, -len(view.dims)):
+                if any(where.setdefault(self._axes.find(axis), i) != i for axis in dim):
+                    view = self.renamed(view, i)
+            apart.append(view)
+        dims: list[Dim] = [()] * rank
+        for view in apart:
+            for i, dim in enumerate(view.dims, rank - len(view.dims)):
+                dims[i] = self._axes.unify(dims[i], dim)
+        self._axes.check(flat(dims))
+        return apart, dims
+
+    def renamed(self, view: View, i: int) -> View:
+        """Return the view, its dimension `i` no longer one with others that walk the same axis."""
+        (axis,) = view.dims[i]
+        dims = list(view.dims)
+        dims[i] = self._axes.new(axis.size)
+        return View(self._moved(view.operand, axis, dims[i][0], 0), tuple(dims))
+
+    def _same(self, view: View, *_: Any, **named: Any) -> View:
+        return view
+
+    def _reshape(self, view: View, shape: Sequence[int]) -> View:
+        left = list(flat(view.dims))
+        known = math.prod(places for places in shape if places != -1)
+        whole = [size(left) // known if places == -1 else places for places in shape]
+        dims: list[Dim] = []
+        for places in whole:
+            taken: list[Axis] = []
+            while size(taken) < places:
+                taken.append(left.pop(0))
+            if size(taken) > places:
+                raise NotLowered("a view that splits axes")
+            dims.append(tuple(taken))
+        return View(view.operand, tuple(dims))
+
+    def unsqueeze(self, view: View, dim: int) -> View:
+        """Return the view with a dimension of size 1 more."""
+        dims = list(view.dims)
+        dims.insert(dim if dim >= 0 else dim + len(dims) + 1, ())
+        return View(view.operand, tuple(dims))
+
+    def _squeeze(self, view: View, dim: int | Sequence[int] | None = None) -> View:
+        rank = len(view.dims)
+        which = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
+        gone = {d % rank for d in which if not view.dims[d]}
+        return View(view.operand, tuple(d for i, d in enumerate(view.dims) if i not in gone))
+
+    def _expand(self, view: View, shape: Sequence[int], **named: Any) -> View:
+        lead = len(shape) - len(view.dims)
+        dims: list[Dim] = [*[()] * lead, *view.dims]
+        for i, places in enumerate(shape):
+            if not dims[i] and places != -1:
+                dims[i] = self._axes.new(places)
+        return View(view.operand, tuple(dims))
+
+    def _permute(self, view: View, order: Sequence[int]) -> View:
+        return View(view.operand, tuple(view.dims[i] for i in order))
+
+    def _transpose(self, view: View, a: int = 0, b: int = 1) -> View:
+        dims = list(view.dims)
+        if len(dims) > 1:
+            dims[a], dims[b] = dims[b], dims[a]
+        return View(view.operand, tuple(dims))
+
+    def _select(self, view: View, dim: int, index: int) -> View:
+        dims = list(view.dims)
+        if not dims.pop(dim):
+            return View(view.operand, tuple(dims))
+        (axis,) = view.dims[dim]
+        return View(self._moved(view.operand, axis, None, index % axis.size), tuple(dims))
+
+    def _slice(
+        self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
+        step: int = 1,
+    ) -> View:  # fmt: skip
+        (axis,) = view.dims[dim] or (None,)
+        dims = list(view.dims)
+        if axis is None or step != 1:
+            raise NotLowered("a slice with steps")
+        first, last, _ = slice(start, end).indices(axis.size)
+        if last - first == axis.size:
+            return view
+        if last <= first:
+            raise NotLowered("a slice of nothing")
+        dims[dim] = self._axes.new(last - first)
+        (to,) = dims[dim] or (None,)
+        return View(self._moved(view.operand, axis, to, first), tuple(dims))
+
+    def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
+        """The operand with another place along an axis."""
+        if self._axes.are_one(axis, self._lane):
+            raise NotLowered("lanes that are picked")
+        at = tuple(
+            Index(to, index.offset + offset) if self._axes.are_one(index.axis, axis) else index
+            for index in operand.at
+        )
+        return Operand(operand.value, at)
+
+    def _unbind(self, view: View, dim: int = 0) -> list[View]:
+        return [self._select(view, dim, i) for i in range(size(view.dims[dim]))]
+
+    def _zeros(self, view: View, **named: Any) -> View:
+        return View(Operand(0.0), view.dims)
+
+    def _ones(self, view: View, **named: Any) -> View:
+        return View(Operand(1.0), view.dims)
+
+    def _full(self, view: View, number: float, **named: Any) -> View:
+        return View(Operand(float(number)), view.dims)
+
+
+VIEWS: Mapping[str, Callable[..., Any]] = {
+    **dict.fromkeys(("view", "_unsafe_view", "reshape"), Views._reshape),
+    **dict.fromkeys(("squeeze", "squeeze_"), Views._squeeze),
+    **dict.fromkeys(("unsqueeze", "unsqueeze_"), Views.unsqueeze),
+    **dict.fromkeys(("alias", "detach", "contiguous"), Views._same),
+    **dict.fromkeys(("transpose", "t"), Views._transpose),
+    "expand": Views._expand, "permute": Views._permute, "select": Views._select,
+    "slice": Views._slice, "unbind": Views._unbind,
+    "zeros_like": Views._zeros, "ones_like": Views._ones, "full_like": Views._full,
+}  # fmt: skip
+"""Operations of torch, by name: each takes a `Views`, a view, and torch's other arguments."""
