@@ -5,7 +5,8 @@
 
 Figures, start-up aside (from the first pack in a worker's hands to the merged tables):
 
-    lanes_per_second      in packs of 4,096 and of 512 lanes, two workers of Ray Tune
+    lanes_per_second      in packs of 4,096 and of 512 lanes, as `shoal run` does it by itself
+    by_ray_tune           the same on two workers of Ray Tune, which it takes for larger fits
     seconds_per_lane      of 10⁴, 10⁵ and 10⁶ lanes in packs of 4,096, and the growth over them
     driver_peak_mib       the most memory of the driver at the largest search
 """
@@ -44,13 +45,14 @@ GROWTH = (10_000, 100_000, 1_000_000)
 SMALL_SEARCH = 100_000
 
 
-def search(folder: Path, lanes: int, pack: int) -> dict[str, Any]:
+def search(folder: Path, lanes: int, pack: int, engine: str) -> dict[str, Any]:
     """Run a search of near-empty fits; return its seconds a lane and its driver's peak memory."""
     (folder / "empty.py").write_text(PROBLEM, encoding="utf-8")
     words = [
         "run", f"{folder / 'empty.py'}:Empty", "--steps", "1", "--sampler", "random", "--seed", "0",
-        "--trials", lanes, "--pack", pack, "--engine", "ray", "--workers", WORKERS, "--quiet",
-        "--json", "--out", folder / f"{lanes}-{pack}",
+        "--trials", lanes, "--pack", pack, "--engine", engine, "--quiet", "--json",
+        "--out", folder / f"{engine}-{lanes}-{pack}",
+        *(["--workers", WORKERS] if engine == "ray" else []),
     ]  # fmt: skip
     command = [sys.executable, "-m", "search", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -71,6 +73,11 @@ def search(folder: Path, lanes: int, pack: int) -> dict[str, Any]:
     }
 
 
+def rates(*runs: dict[str, Any]) -> dict[str, int]:
+    """Lanes a second, by the size of packs."""
+    return {str(run["pack"]): round(1 / run["seconds_per_lane"]) for run in runs}
+
+
 def main() -> None:
     """Run the searches and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -80,21 +87,22 @@ def main() -> None:
     sizes = [lanes for lanes in GROWTH if lanes < given.most] + [given.most]
     runs = []
     with tempfile.TemporaryDirectory() as folder:
-        for lanes, pack in [
-            (min(SMALL_SEARCH, given.most), SMALL_PACK),
-            *((n, PACK) for n in sizes),
+        for lanes, pack, engine in [
+            (min(SMALL_SEARCH, given.most), SMALL_PACK, "ray"),
+            (given.most, PACK, "ray"),
+            (min(SMALL_SEARCH, given.most), SMALL_PACK, "auto"),
+            *((n, PACK, "auto") for n in sizes),
         ]:
-            run = search(Path(folder), lanes, pack)
+            run = search(Path(folder), lanes, pack, engine)
             runs.append(run)
             if not given.json:
                 spent = ", ".join(f"{name} {s:.1f} s" for name, s in run["seconds"].items() if s)
-                print(f"{lanes:>9,} lanes in packs of {pack:,}: {spent}", flush=True)
-    small, *growing = runs
+                print(f"{lanes:>9,} lanes in packs of {pack:,}, {engine}: {spent}", flush=True)
+    small_by_ray, large_by_ray, small, *growing = runs
     largest = growing[-1]
     figures = {
-        "lanes_per_second": {
-            str(run["pack"]): round(1 / run["seconds_per_lane"]) for run in (largest, small)
-        },
+        "lanes_per_second": rates(largest, small),
+        "by_ray_tune": rates(large_by_ray, small_by_ray),
         "seconds_per_lane": {str(run["lanes"]): run["seconds_per_lane"] for run in growing},
         "growth": largest["seconds_per_lane"] / growing[0]["seconds_per_lane"],
         "driver_peak_mib": round(largest["driver_peak_mib"]),

@@ -155,6 +155,8 @@ def _driver(ceiling: dict[str, Any]) -> Iterator[Figure]:
     if "4096" in rates:
         text = f"{rates['4096']:,.0f} lanes/s"
         text += f" ({rates['512']:,.0f} with packs of 512)" if "512" in rates else ""
+        if by_ray := told.get("by_ray_tune"):
+            text += f"; by Ray Tune {by_ray['4096']:,.0f} ({by_ray['512']:,.0f})"
         yield _at_least(what, 200_000, rates["4096"], text, " lanes/s")
     else:
         yield _missing(what, "≥ 200,000 lanes/s", why)

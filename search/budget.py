@@ -10,16 +10,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PARTS = ("start-up", "sampling", "fitting", "Ray Tune", "run folder", "waiting")
-
 
 class Budget:
     """Adds up the wall time of a search by what the slots did."""
 
-    def __init__(self, began: float | None = None) -> None:
-        """Begin at `began` (of ``time.monotonic()``), or now."""
+    def __init__(self, began: float | None = None, *, engine: str) -> None:
+        """Begin at `began` (of ``time.monotonic()``), or now.
+
+        Args:
+            engine: what hands packs over, which takes a part of the time.
+        """
+        self._handing = {"ray": "Ray Tune", "inline": "threads"}[engine]
+        parts = ("start-up", "sampling", "fitting", self._handing, "run folder", "waiting")
         self._began = self._last = time.monotonic() if began is None else began
-        self._seconds = dict.fromkeys(PARTS, 0.0)
+        self._seconds = dict.fromkeys(parts, 0.0)
         self._slots, self._busy = 1, 0
         self._started = False
         self._writing = False
@@ -60,7 +64,7 @@ class Budget:
         self._busy -= 1
         over = min(max(0.0, held - fitted) / self._slots, self._seconds["fitting"])
         self._seconds["fitting"] -= over
-        self._seconds["start-up" if first else "Ray Tune"] += over
+        self._seconds["start-up" if first else self._handing] += over
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -48,7 +48,8 @@ class Driver:
     ) -> None:
         self._request, self._writer, self._means = prepared.request, writer, means
         self._progress = progress
-        self._budget = Budget(began)
+        self._engine = means.choose(prepared.request)
+        self._budget = Budget(began, engine=self._engine)
         request, folder = prepared.request, writer.folder
         self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
         self.recipe = Recipe(
@@ -81,12 +82,11 @@ class Driver:
 
     def run(self) -> Report:
         """Run until every lane is told, or told to stop; merge; say where the time went."""
-        engine = self._means.choose(self._request)
         try:
             if not self.rounds.whole:
                 self.rounds.start()
                 with listening(self._stop) as self.listen:
-                    self._run_inline() if engine == "inline" else self._run_on_ray()
+                    self._run_inline() if self._engine == "inline" else self._run_on_ray()
         except BaseException:
             self.rounds.stop()
             with suppress(RunFolderError):  # what went wrong first is told
@@ -100,7 +100,7 @@ class Driver:
         if self.rounds.whole:
             self._tasks.clear()
         return Report(
-            engine=engine,
+            engine=self._engine,
             seconds=self._budget.seconds(),
             fresh=self.rounds.done - self._begun,
             saved=self._saved,

@@ -48,8 +48,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 def test_the_default_search_finds_the_best_learning_rate(
     printed: tuple[Path, dict[str, str]],
 ) -> None:
-    """The first command: 1,024 trials, the floor, and where the time went. The second has two
-    workers, and so Ray Tune."""
+    """The first command: 1,024 trials, the floor, and where the time went. The second is one for
+    Ray Tune."""
     folder, said = printed
     text = said[COMMANDS[0]]
     trials = pandas.read_parquet(folder / "runs" / "first" / "trials.parquet")

@@ -12,14 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas
 import pytest
 
 import search
-from search.means import Means
-from search.preparation import prepare
 from search.single import fit_once
 
 Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -56,27 +53,6 @@ def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> No
     again = json.loads(shoal("run", "--out", "out", "--json").stdout)
     assert again["fresh"] == 0
     assert again["best"] == told["best"]
-
-
-@pytest.mark.parametrize(
-    ("trials", "means", "engine"),
-    [
-        (64, {}, "inline"),
-        (256, {}, "inline"),
-        (1024, {}, "inline"),
-        (16384, {}, "ray"),
-        (64, {"workers": 2}, "ray"),
-        (64, {"address": "127.0.0.1:6379"}, "ray"),
-        (1024, {"engine": "inline"}, "inline"),
-        (64, {"engine": "ray"}, "ray"),
-    ],
-)
-def test_auto_chooses_by_the_work_that_is_asked_for(
-    trials: int, means: dict[str, Any], engine: str
-) -> None:
-    """``--engine auto``: small searches without Ray, unless workers or an address ask for it."""
-    request = prepare({"trials": trials}, None).request
-    assert Means(**means).choose(request) == engine
 
 
 def test_quiet_is_silent_on_standard_error(shoal: Shoal) -> None:

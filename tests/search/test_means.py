@@ -45,6 +45,18 @@ def test_small_searches_need_no_ray(request_: Request, monkeypatch: pytest.Monke
     assert Means().choose(taking(request_, 1.0, "compiled")) == "ray"
 
 
+@pytest.mark.parametrize(
+    ("trials", "engine"), [(64, "inline"), (1024, "inline"), (32768, "inline"), (300_000, "ray")]
+)
+def test_what_the_default_problem_is_run_on(
+    trials: int, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the count of its operations: half a millisecond a trial."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Means().choose(prepare({"trials": trials}, None).request) == engine
+
+
 def test_a_device_is_for_ray(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker has a GPU of its own there."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
