@@ -41,7 +41,7 @@ WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
 RANGE = (0.05, 64.0)
 """Of a length scale, in the same."""
 
-MOST = 1e300
+MOST, LEAST_RISE = 1e300, 1e-300
 
 
 class Surrogate:
@@ -56,8 +56,8 @@ class Surrogate:
         """Fit it.
 
         Args:
-            told: shape (n, d); loss: shape (n,), two finite ones at least that differ, +inf: it
-                diverged. running: shape (m, d).
+            told: shape (n, d); loss: shape (n,), two finite ones at least that differ by more than
+                `LEAST_RISE`, +inf: it diverged. running: shape (m, d).
         """
         self._axes = axes
         order = numpy.argsort(loss, kind="stable")
@@ -72,6 +72,8 @@ class Surrogate:
         rest, lost = order[len(best) : finite], order[finite:]
         around = rest[nearest(axes, told[rest], focus, scale, AROUND)]
         chosen = numpy.concatenate([best, around])
+        if loss[chosen].max() - loss[best[0]] <= LEAST_RISE:  # many are equally good
+            chosen = numpy.append(chosen, order[finite - 1])
         self._finite, self._lost = len(chosen), near(told[lost], DIVERGED)
         x, y = told[chosen], self._fit(told[chosen], loss[chosen])
         margin = 0.1 * (x.max(axis=0) - x.min(axis=0))
@@ -187,7 +189,7 @@ def _gaps(loss: Floats) -> list[float]:
     """Gaps to try: those of a few good trials up to all, and one that leaves losses as they are."""
     rise = loss - loss.min()
     shares = [float(numpy.quantile(rise, q)) for q in (0.05, 0.2, 0.6)]
-    return [gap for gap in (*shares, 10 * float(rise.max())) if gap > 1e-300]
+    return [gap for gap in (*shares, 10 * float(rise.max())) if gap > LEAST_RISE]
 
 
 def _warp(loss: Floats, gap: float) -> tuple[Floats, float]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from search.axes import Axis, Floats, keys, settle, spread
 from search.kernels import Kernels
 from search.sequence import sequence
-from search.surrogate import Surrogate
+from search.surrogate import LEAST_RISE, Surrogate
 
 Ints = NDArray[numpy.int64]
 
@@ -111,7 +111,7 @@ def _exploit(
     modelled = rng.random(len(lanes)) < share
     finite = loss[numpy.isfinite(loss)]
     surrogate = None
-    if modelled.any() and finite.max() > finite.min():
+    if modelled.any() and finite.max() - finite.min() > LEAST_RISE:
         surrogate = Surrogate(axes, told, loss, running)
         points[lanes[modelled]] = _refine(axes, kernels, kernel[modelled], surrogate, rng)
         lanes, kernel = lanes[~modelled], kernel[~modelled]

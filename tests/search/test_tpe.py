@@ -182,6 +182,15 @@ def test_losses_may_be_of_any_size(scale: float) -> None:
     assert numpy.isfinite(numpy.concatenate([v["lr"] for v in rounds])).all()
 
 
+def test_many_trials_may_be_equally_good() -> None:
+    """More than the model takes in: a floor that is reached exactly."""
+    flat = search_by(
+        {"lr": "1e-8:1e-4:log"}, 600, 40,
+        loss=lambda c: numpy.maximum(numpy.abs(numpy.log10(c["lr"]) + 6) - 1, 0.0),
+    )  # fmt: skip
+    assert numpy.concatenate([c["lr"] for c in flat]).size == 600
+
+
 def test_thousands_of_lanes_cost_little(record_property: Callable[[str, object], None]) -> None:
     """A round of 20,000 after 100,000 trials in three dimensions is drawn whole."""
     texts = {"lr": "1e-7:1e-3:log", "momentum": "0:0.99", "rule": "sgd,adam"}
