@@ -27,7 +27,7 @@ import numpy
 import optuna
 from objectives import OBJECTIVES, Objective
 
-from search.preparation import LEAST_FUSED_ROUND, ROUNDS
+from search.rounding import lanes_of_a_round
 from search.sampler import Earlier, RoundSampler
 from search.space import Space, parse
 
@@ -38,13 +38,10 @@ SIZES = ((1, 28_672, 4096), (3, 28_672, 4096), (6, 28_672, 4096), (1, 875_000, 1
 """Axes, trials told, lanes of the round."""
 
 
-def by_rounds(
-    objective: Objective, trials: int, seed: int, name: str, rounds: int, least: int
-) -> float:
+def by_rounds(objective: Objective, trials: int, seed: int, name: str, size: int) -> float:
     """Search as `shoal run` does; return the best loss minus the floor."""
     space = Space(parse(*item) for item in objective.space.items())
     sampler = RoundSampler(name, seed, space)
-    size = max(least, -(-trials // rounds))
     columns, losses = sampler.empty(trials), numpy.empty(trials)
     for k, first in enumerate(range(0, trials, size)):
         span = slice(first, min(first + size, trials))
@@ -76,9 +73,7 @@ def one_by_one(objective: Objective, trials: Iterable[int], seed: int) -> list[f
     return found
 
 
-def run(
-    job: tuple[int, str, int], rounds: int = ROUNDS, least: int = LEAST_FUSED_ROUND
-) -> dict[tuple[int, str, int], float]:
+def run(job: tuple[int, str, int], fused: bool = True) -> dict[tuple[int, str, int], float]:
     """Run one search of one objective for each number of trials, from one seed."""
     which, search, seed = job
     objective = OBJECTIVES[which]
@@ -89,7 +84,10 @@ def run(
             found = one_by_one(objective, TRIALS, seed)
         else:
             name = "tpe" if search == "shoal" else "optuna-tpe"
-            found = [by_rounds(objective, t, seed, name, rounds, least) for t in TRIALS]
+            sizes = [lanes_of_a_round(trials, fused) for trials in TRIALS]
+            found = [
+                by_rounds(objective, t, seed, name, n) for t, n in zip(TRIALS, sizes, strict=True)
+            ]
     return {(which, search, trials): loss for trials, loss in zip(TRIALS, found, strict=True)}
 
 
@@ -117,11 +115,10 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--least-round", type=int, default=LEAST_FUSED_ROUND)
+    parser.add_argument("--unfused", action="store_true", help="the larger rounds of other fits")
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    work = partial(run, rounds=given.rounds, least=given.least_round)
+    work = partial(run, fused=not given.unfused)
     print(f"best loss minus the floor: quartiles over {given.seeds} seeds from {seeds.start}")
     print(f"{'':14}{'trials':>7}" + "".join(f"{search:^32}" for search in given.searches))
     with ProcessPoolExecutor(given.jobs) as pool:

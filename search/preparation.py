@@ -17,6 +17,7 @@ from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
 from search.placing import reserved
 from search.request import Request, check_numbers
+from search.rounding import lanes_of_a_round
 from search.running import choose, power_of_two
 from search.space import Dimension, Space, parse
 
@@ -36,13 +37,6 @@ KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 
 WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
-
-ROUNDS = 16
-"""Rounds of a search, where the number of trials allows it."""
-
-LEAST_ROUND, LEAST_FUSED_ROUND = 16, 8
-"""Lanes of a round. A sampler does the better, the more rounds there are; but a step of few lanes
-takes as long as one of many, unless it is fused into a kernel."""
 
 LEAST_PACK, MOST_PACK = 64, 4096
 
@@ -248,7 +242,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
     cuda = torch.cuda.is_available()
-    sizes = _sizes(asked, LEAST_ROUND if cuda or checked.work.unfused else LEAST_FUSED_ROUND)
+    sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
     programs = math.prod(space[name].count for name in shape_names)
     running = choose(
         asked["program"], asked.get("block"), checked.work,
@@ -283,10 +277,10 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     )
 
 
-def _sizes(asked: Mapping[str, Any], least: int) -> dict[str, Any]:
+def _sizes(asked: Mapping[str, Any], fused: bool) -> dict[str, Any]:
     """Round and pack, from the arguments alone."""
     trials, replicates = asked["trials"], asked["replicates"]
-    round_ = min(trials, asked.get("round", max(least, -(-trials // ROUNDS))))
+    round_ = min(trials, asked.get("round", lanes_of_a_round(trials, fused)))
     pack = asked.get("pack")
     if pack is None:
         pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))
