@@ -128,8 +128,11 @@ def _done(run: dict[str, dict[str, int]]) -> int:
 
 
 def _settings(record: Record) -> str:
-    lines = [f"- **{peer.label}**: {peer.settings}." for peer in BY_KEY.values()]
-    return "### Settings of the peers\n\n" + "\n".join(lines)
+    engines = {run["trials"]: run["told"]["engine"] for run in record.of("shoal") if "told" in run}
+    ways = ", ".join(f"{trials:,}: {engine}" for trials, engine in sorted(engines.items()))
+    lines = [f"- **shoal**: its defaults; the engine that it took, by trials: {ways}."]
+    lines += [f"- **{peer.label}**: {peer.settings}." for peer in BY_KEY.values()]
+    return "### Settings\n\n" + "\n".join(lines)
 
 
 def _excess(value: float | None) -> str:

@@ -37,7 +37,7 @@ def run_inline(desk: Desk, workers: int) -> None:
         return desk.stopped() or abandoned.is_set()
 
     def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
-        while idle and (pack := desk.rounds.take(patience)) is not None:
+        while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
             worker, task = idle.pop(), desk.task(pack)
             flight[pool.submit(worker.run, task, stop)] = pack, worker, time.monotonic()
 

@@ -17,6 +17,9 @@ INLINE_SECONDS, COMPILED_INLINE_SECONDS = 4.0, 120.0
 """Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes eight
 seconds to start. What is compiled can run on all cores there."""
 
+MOST_THREADS = 16
+"""More would wait for each other: a thirtieth of a kernel's time is Python's."""
+
 CHECKPOINT_SECONDS = 300.0
 
 MOST_WORKERS = 100_000
@@ -107,4 +110,4 @@ class Means:
 
     def threads(self, request: Request) -> int:
         """Return how many packs run at once in the driver's process."""
-        return self.workers or (cores() if request.program == "compiled" else 1)
+        return self.workers or (min(cores(), MOST_THREADS) if request.program == "compiled" else 1)

@@ -12,14 +12,13 @@ each point is fetched once for a handful of lanes, and no sum crosses lanes.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from trainable.axes import Axis
+from trainable.listing import Listing, Places
 from trainable.loops import (
     Index,
     Joint,
@@ -38,12 +37,6 @@ from trainable.loops import (
 
 TILE = 64
 """Points that are summed before they join the whole sum: the error of long sums stays small."""
-
-MOST_UNROLLED = 16
-"""Numbers along small axes that are written out one by one; they stay in registers."""
-
-Places = Mapping[Axis, str | int]
-"""Where a loop stands along each axis."""
 
 _PRELUDE = Path(__file__).with_name("prelude.hpp")
 
@@ -88,43 +81,37 @@ def source(loops: Loops, carried: int) -> str:
 class _Kernel:
     def __init__(self, loops: Loops, carried: int) -> None:
         self._loops, self._carried = loops, carried
-        self._names: dict[Value, str] = {v: f"p{i}" for i, v in enumerate(loops.inputs)}
-        self._names.update({v: f"d{i}" for i, (v, _) in enumerate(loops.data)})
-        results = (operation.result for operation in loops.operations)
-        self._names.update({v: f"v{i}" for i, v in enumerate(results)})
-        self._lines: list[str] = []
-        self._depth = 0
+        self._list = Listing(loops)
 
     def text(self) -> str:
         kind, integer = _KINDS[self._loops.dtype]
         prelude = _PRELUDE.read_text(encoding="utf-8")
         self._kernel()
         head = f"#define REAL {kind}\n#define INTEGER {integer}\n"
-        return head + prelude + HEAD + "\n".join(self._lines) + TAIL
+        return head + prelude + HEAD + "\n".join(self._list.lines) + TAIL
 
     def _kernel(self) -> None:
-        self._depth = 1
         for i in range(len(self._loops.data)):
-            self._say(f"const T *__restrict d{i} = data[{i}];")
+            self._list.say(f"const T *__restrict d{i} = data[{i}];")
         for i, value in enumerate(self._loops.inputs):
             n = size(value.axes)
-            self._declare(value)
-            self._each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
+            self._list.declare(value)
+            self._list.each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
         if self._carried:
-            with self._block("for (int64_t update = 1; update < updates; update++)"):
+            with self._list.block("for (int64_t update = 1; update < updates; update++)"):
                 self._carry()
         self._body(self._loops.outputs)
         for i, output in enumerate(self._loops.outputs):
             assert isinstance(output.value, Value)
             n = size(output.value.axes)
-            self._each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
+            self._list.each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
 
     def _carry(self) -> None:
         """An update of which nothing is told."""
         outputs = self._loops.outputs[len(self._loops.outputs) - self._carried :]
         self._body(outputs)
         for value, output in zip(self._loops.inputs, outputs, strict=False):
-            self._each(value, "{0} = {1};", output.value)
+            self._list.each(value, "{0} = {1};", output.value)
 
     # --- one update
 
@@ -165,13 +152,13 @@ class _Kernel:
     def _pass(self, long: Axis, sums: Sequence[Reduction], operations: Sequence[Operation]) -> None:
         """Once over a long axis."""
         for operation in sums:
-            self._declare(operation.result, start=_START[operation.how])
-        with self._block(f"for (int64_t tile = 0; tile < {long.size}; tile += {TILE})"):
+            self._list.declare(operation.result, start=_START[operation.how])
+        with self._list.block(f"for (int64_t tile = 0; tile < {long.size}; tile += {TILE})"):
             for operation in sums:
-                self._declare(operation.result, start=_START[operation.how], prefix="t")
+                self._list.declare(operation.result, start=_START[operation.how], prefix="t")
             last = f"tile + {TILE} < {long.size} ? tile + {TILE} : {long.size}"
-            self._say(f"const int64_t end = {last};")
-            with self._block("for (int64_t k = tile; k < end; k++)"):
+            self._list.say(f"const int64_t end = {last};")
+            with self._list.block("for (int64_t k = tile; k < end; k++)"):
                 wanted = {o.value for operation in sums for o in operands_of(operation)}
                 inside = [o for o in operations if long in o.result.axes]
                 for needs in needed(inside, wanted):
@@ -179,52 +166,58 @@ class _Kernel:
                 for operation in sums:
                     self._accumulate(operation, {long: "k"})
             for operation in sums:
-                self._each(
+                self._list.each(
                     operation.result, f"{{0}} = {_JOIN[operation.how]};".replace("{1}", "t{0}")
                 )
         for operation in sums:
             if operation.divisor != 1:
-                self._each(operation.result, f"{{0}} = {{0}} / T({operation.divisor});")
+                self._list.each(operation.result, f"{{0}} = {{0}} / T({operation.divisor});")
 
     def _accumulate(self, operation: Reduction, places: Places) -> None:
         """Add one point to its sums."""
         axes = [axis for axis in (*operation.result.axes, *operation.over) if axis not in places]
 
         def add(places: Places) -> None:
-            into = self._at(all_of(operation.result), places, prefix="t")
-            joined = _JOIN[operation.how].format(into, self._product(operation, places))
-            self._say(f"{into} = {joined};")
+            into = self._list.at(all_of(operation.result), places, prefix="t")
+            joined = _JOIN[operation.how].format(
+                into, self._list.product(operation.operands, places)
+            )
+            self._list.say(f"{into} = {joined};")
 
-        self._sweep(axes, places, add)
+        self._list.sweep(axes, places, add)
 
     def _compute(self, operation: Operation, places: Places) -> None:
         """One result, along its small axes."""
-        self._declare(operation.result)
+        self._list.declare(operation.result)
         result = all_of(operation.result)
         axes = [axis for axis in operation.result.axes if axis not in places]
         if isinstance(operation, Map):
             mapped: Map = operation
 
             def one(places: Places) -> None:
-                self._say(f"{self._at(result, places)} = {self._mapped(mapped, places)};")
+                self._list.say(
+                    f"{self._list.at(result, places)} = {self._list.mapped(mapped, places)};"
+                )
 
-            self._sweep(axes, places, one)
+            self._list.sweep(axes, places, one)
         elif isinstance(operation, Reduction):
             reduction: Reduction = operation
 
             def reduced(places: Places) -> None:
-                into = self._at(result, places)
-                self._say(f"{into} = {_START[reduction.how]};")
+                into = self._list.at(result, places)
+                self._list.say(f"{into} = {_START[reduction.how]};")
 
                 def add(places: Places) -> None:
-                    joined = _JOIN[reduction.how].format(into, self._product(reduction, places))
-                    self._say(f"{into} = {joined};")
+                    joined = _JOIN[reduction.how].format(
+                        into, self._list.product(reduction.operands, places)
+                    )
+                    self._list.say(f"{into} = {joined};")
 
-                self._sweep(reduction.over, places, add)
+                self._list.sweep(reduction.over, places, add)
                 if reduction.divisor != 1:
-                    self._say(f"{into} = {into} / T({reduction.divisor});")
+                    self._list.say(f"{into} = {into} / T({reduction.divisor});")
 
-            self._sweep(axes, places, reduced)
+            self._list.sweep(axes, places, reduced)
         else:
             self._join(operation, [axis for axis in axes if axis != operation.along], places)
 
@@ -239,128 +232,7 @@ class _Kernel:
                     if axis == operation.along else Index(axis)
                     for axis in result.axes
                 )  # fmt: skip
-                target = self._at(Operand(result, at), places)
-                self._say(f"{target} = real<N>({self._at(operand, places)});")
+                target = self._list.at(Operand(result, at), places)
+                self._list.say(f"{target} = real<N>({self._list.at(operand, places)});")
 
-            self._sweep([*axes, *([own] if own else [])], places, put)
-
-    # --- expressions
-
-    def _mapped(self, operation: Map, places: Places) -> str:
-        operator = operation.operator
-        texts = []
-        for i, operand in enumerate(operation.operands):
-            text = self._at(operand, places)
-            is_truth = isinstance(operand.value, Value) and operand.value.kind == "mask"
-            if i in operator.conditions:
-                text = f"truth<N>({text})"
-            elif is_truth:
-                text = f"real<N>({text})"
-            texts.append(text)
-        return operator.text.format(*texts)
-
-    def _product(self, operation: Reduction, places: Places) -> str:
-        return " * ".join(self._at(operand, places) for operand in operation.operands)
-
-    def _at(self, operand: Operand, places: Places, prefix: str = "") -> str:
-        """An operand at a place, or a number."""
-        value = operand.value
-        if not isinstance(value, Value):
-            return _number(value)
-        terms: list[str | int] = []
-        stride = 1
-        whole = value.kind == "data"  # of the others there is one for the point at hand
-        for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
-            if axis in self._loops.long and not whole:
-                continue
-            at: str | int = index.offset
-            if index.axis is not None:
-                place = places[index.axis]
-                at = (
-                    place + index.offset
-                    if isinstance(place, int)
-                    else (f"({place} + {index.offset})" if index.offset else place)
-                )
-            terms.append(at * stride if isinstance(at, int) else _times(at, stride))
-            stride *= axis.size
-        return self._element(value, _total(terms), prefix)
-
-    def _element(self, value: Value | float, place: str | int, prefix: str = "") -> str:
-        assert isinstance(value, Value)
-        name = f"{prefix}{self._names[value]}"
-        if value.kind == "data" or size(self._small(value)) > 1:
-            return f"{name}[{place}]"
-        return name
-
-    # --- text
-
-    def _small(self, value: Value) -> tuple[Axis, ...]:
-        return tuple(axis for axis in value.axes if axis not in self._loops.long)
-
-    def _declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
-        n = size(self._small(value))
-        kind = "Truth<N>" if value.kind == "mask" else "Lanes<N>"
-        name = f"{prefix}{self._names[value]}"
-        self._say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
-        if start is not None:
-            self._each(value, f"{prefix}{{0}} = {start};")
-
-    def _each(self, value: Value | float, line: str, other: Value | float = 0.0) -> None:
-        """A line for each number of a lane: ``{0}``, which is number ``{e}``, and ``{1}``."""
-        assert isinstance(value, Value)
-
-        def say(e: str | int) -> None:
-            second = self._element(other, e) if isinstance(other, Value) else ""
-            self._say(line.format(self._element(value, e), second, e=e))
-
-        n = size(self._small(value))
-        if n > MOST_UNROLLED:
-            with self._block(f"for (int64_t e = 0; e < {n}; e++)"):
-                say("e")
-        else:
-            for e in range(n):
-                say(e)
-
-    def _sweep(self, axes: Iterable[Axis], places: Places, do: Callable[[Places], None]) -> None:
-        """Do something at each place along some axes: written out where they are few, or looped."""
-        axes = list(axes)
-        if not axes:
-            do(places)
-        elif size(axes) <= MOST_UNROLLED:
-            for i in range(axes[0].size):
-                self._sweep(axes[1:], {**places, axes[0]: i}, do)
-        else:
-            name = f"i{axes[0].number}"
-            with self._block(f"for (int64_t {name} = 0; {name} < {axes[0].size}; {name}++)"):
-                self._sweep(axes[1:], {**places, axes[0]: name}, do)
-
-    @contextmanager
-    def _block(self, head: str) -> Iterator[None]:
-        self._say(head + " {")
-        self._depth += 1
-        yield
-        self._depth -= 1
-        self._say("}")
-
-    def _say(self, line: str) -> None:
-        self._lines.append("  " * self._depth + line)
-
-
-def _total(terms: Sequence[str | int]) -> str | int:
-    constant = sum(term for term in terms if isinstance(term, int))
-    texts = [term for term in terms if isinstance(term, str)]
-    if not texts:
-        return constant
-    return " + ".join([*texts, *([str(constant)] if constant else [])])
-
-
-def _times(place: str, stride: int) -> str:
-    return place if stride == 1 else f"{place} * {stride}"
-
-
-def _number(number: float) -> str:
-    if math.isnan(number):
-        return "T(NAN)"
-    if math.isinf(number):
-        return "T(INFINITY)" if number > 0 else "T(-INFINITY)"
-    return f"T({number.hex()})"
+            self._list.sweep([*axes, *([own] if own else [])], places, put)

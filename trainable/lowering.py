@@ -38,6 +38,7 @@ from trainable.loops import (
 )
 from trainable.operators import COPY, TRUTH, NotLowered, Operator, mapped
 from trainable.resolving import resolved
+from trainable.shared import Shared, name_of
 from trainable.views import VIEWS, View, Views
 
 LANES = 3
@@ -69,16 +70,13 @@ class _Lowering:
     given: Sequence[torch.Tensor]
     axes: Axes = field(default_factory=Axes)
     known: dict[Node, Any] = field(default_factory=dict)  # View, or what does not depend on lanes
-    shared: dict[int, View] = field(default_factory=dict)
-    tensors: list[tuple[Value, torch.Tensor]] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     inputs: list[Value] = field(default_factory=list)
-    computed: dict[str, Any] = field(default_factory=dict)  # which keeps ids of tensors their own
     seen: list[tuple[Dim, ...]] = field(default_factory=list)
 
     def loops(self) -> Loops:
         (self.lane,) = self.axes.new(LANES)
-        self.views = Views(self.axes, self.lane)
+        self.views, self.shared = Views(self.axes, self.lane), Shared(self.axes)
         nodes = list(self.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.dtype: torch.dtype = placeholders[0].meta["dtype"]
@@ -95,7 +93,7 @@ class _Lowering:
         outputs = [self._output(node) for node in output.args[0]]
         for dims in self.seen:
             self.axes.check(flat(dims))
-        tensors = [(value, tensor.to(self.dtype)) for value, tensor in self.tensors]
+        tensors = [(value, tensor.to(self.dtype)) for value, tensor in self.shared.tensors]
         return resolved(
             self.axes, self.lane, inputs=self.inputs, data=tensors, operations=self.operations,
             outputs=outputs, shapes=[node.meta["shape"][1:] for node in output.args[0]],
@@ -121,20 +119,10 @@ class _Lowering:
         if isinstance(given, View):
             return given
         if isinstance(given, torch.Tensor):
-            if id(given) not in self.shared:
-                self.shared[id(given)] = self._share(given)
-            return self.shared[id(given)]
+            return self.shared.view(given)
         if isinstance(given, (bool, int, float)):
             return View(Operand(float(given)), ())
         raise NotLowered(f"an operand that is {type(given).__name__}")
-
-    def _share(self, tensor: torch.Tensor) -> View:
-        if tensor.is_complex():
-            raise NotLowered("complex numbers")
-        dims = tuple(self.axes.new(size) for size in tensor.shape)
-        value = Value("data", flat(dims))
-        self.tensors.append((value, tensor))  # which keeps its id its own
-        return View(all_of(value), dims)
 
     def _output(self, node: Node) -> Operand:
         view = self.known[node]
@@ -154,8 +142,8 @@ class _Lowering:
         args = [self._seen(argument) for argument in node.args]
         named = {name: self._seen(argument) for name, argument in node.kwargs.items()}
         if not _of_lanes([args, named]):
-            return self._of_data(node.target, args, named)
-        name = _name(node.target)
+            return self.shared.computed(node.target, args, named)
+        name = name_of(node.target)
         if node.meta.get("dtype", self.dtype) not in (self.dtype, torch.bool):
             raise NotLowered(f"{name} gives {node.meta['dtype']}")
         if name == "getitem":
@@ -168,16 +156,6 @@ class _Lowering:
             made = self._map(*mapped(name, args, named))
         self.seen += [view.dims for view in (made if isinstance(made, list) else [made])]
         return made
-
-    def _of_data(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
-        """What no lane takes part in, computed once; the same thing twice is one."""
-        if _name(target).endswith("_"):
-            raise NotLowered("data that change")
-        key = repr((target, _identified(args), _identified(named)))
-        if key not in self.computed:
-            with torch.no_grad():
-                self.computed[key] = target(*args, **named)
-        return self.computed[key]
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
@@ -305,19 +283,6 @@ def _of_lanes(given: Any) -> bool:
     if isinstance(given, dict):
         return any(_of_lanes(item) for item in given.values())
     return isinstance(given, View)
-
-
-def _identified(given: Any) -> Any:
-    """Arguments as a text can tell them apart: tensors by which they are."""
-    if isinstance(given, (list, tuple)):
-        return [_identified(item) for item in given]
-    if isinstance(given, dict):
-        return {name: _identified(item) for name, item in given.items()}
-    return ("tensor", id(given)) if isinstance(given, torch.Tensor) else given
-
-
-def _name(target: Any) -> str:
-    return str(getattr(target, "overloadpacket", target).__name__)
 
 
 _METHODS: Mapping[str, Callable[..., View]] = {

@@ -19,7 +19,19 @@ import search
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SEARCH = ["--trials", "192", "--steps", "2000", "--pack", "8", "--round", "96", "--quiet"]
+SEARCH = [
+    "--trials",
+    "192",
+    "--steps",
+    "2000",
+    "--pack",
+    "8",
+    "--round",
+    "96",
+    "--quiet",
+    "--program",
+    "eager",
+]
 
 
 def test_a_new_user_goes_by_the_readme(

@@ -1,0 +1,69 @@
+"""What all lanes share: the data, and what is computed of them alone, once and not at each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from trainable.axes import Axes, flat
+from trainable.loops import Value, all_of
+from trainable.operators import NotLowered
+from trainable.views import View
+
+
+class Shared:
+    """Tensors without lanes.
+
+    Attributes:
+        tensors: those that operations of lanes take, each with the value that stands for it.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        self._views: dict[int, View] = {}
+        self._computed: dict[str, Any] = {}  # which keeps ids of tensors their own
+        self.tensors: list[tuple[Value, torch.Tensor]] = []
+
+    def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
+        """Return what an operation gives; of the same twice there is one.
+
+        Raises:
+            NotLowered: it changes what it is given.
+        """
+        if name_of(target).endswith("_"):
+            raise NotLowered("data that change")
+        key = repr((target, _identified(args), _identified(named)))
+        if key not in self._computed:
+            with torch.no_grad():
+                self._computed[key] = target(*args, **named)
+        return self._computed[key]
+
+    def view(self, tensor: torch.Tensor) -> View:
+        """Return the view of a tensor.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        if id(tensor) not in self._views:
+            if tensor.is_complex():
+                raise NotLowered("complex numbers")
+            dims = tuple(self._axes.new(size) for size in tensor.shape)
+            value = Value("data", flat(dims))
+            self.tensors.append((value, tensor))  # which keeps its id its own
+            self._views[id(tensor)] = View(all_of(value), dims)
+        return self._views[id(tensor)]
+
+
+def name_of(target: Any) -> str:
+    """Return the name of an operation of torch, whichever of its overloads it is."""
+    return str(getattr(target, "overloadpacket", target).__name__)
+
+
+def _identified(given: Any) -> Any:
+    """Arguments as a text can tell them apart: tensors by which they are."""
+    if isinstance(given, (list, tuple)):
+        return [_identified(item) for item in given]
+    if isinstance(given, dict):
+        return {name: _identified(item) for name, item in given.items()}
+    return ("tensor", id(given)) if isinstance(given, torch.Tensor) else given
