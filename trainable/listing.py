@@ -46,7 +46,7 @@ class Listing:
             self.each(value, f"{prefix}{{0}} = {start};")
 
     def each(self, value: Value | float, line: str, other: Value | float = 0.0) -> None:
-        """Write a line for each number of a lane: ``{0}``, number ``{e}`` of `value`, and ``{1}``."""
+        """Write a line for each number of a lane: ``{0}``, number ``{e}`` of value, and ``{1}``."""
         assert isinstance(value, Value)
 
         def say(e: str | int) -> None:

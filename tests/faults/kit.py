@@ -31,8 +31,8 @@ PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""
 
 SEARCH = (
-    "cubic-sine", "--trials", "240", "--steps", "3000", "--program", "eager", "--pack", "12", "--round", "48",
-    "--replicates", "1", "--report", "500", "--seed", "3",
+    "cubic-sine", "--trials", "240", "--steps", "3000", "--program", "eager", "--pack", "12",
+    "--round", "48", "--replicates", "1", "--report", "500", "--seed", "3",
 )  # fmt: skip
 """What is searched: 20 packs in five rounds of TPE, with lanes that diverge."""
 
