@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from trainable.axes import Axis
 from trainable.loops import Loops, Map, Operand, Value, size
 
-MOST_UNROLLED = 16
-"""Numbers along small axes that are written out one by one; they stay in registers."""
+MOST_UNROLLED = 9
+"""Numbers along small axes that are written out one by one, and stay in registers; twelve do not."""
 
 Places = Mapping[Axis, str | int]
 """Where a loop stands along each axis."""
