@@ -10,7 +10,7 @@ from trainable.axes import Axis
 from trainable.loops import Loops, Map, Operand, Value, size
 
 MOST_UNROLLED = 9
-"""Numbers along small axes that are written out one by one, and stay in registers; twelve do not."""
+"""Numbers along small axes that are written out one by one and stay in registers; 12 do not."""
 
 Places = Mapping[Axis, str | int]
 """Where a loop stands along each axis."""
