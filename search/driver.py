@@ -19,6 +19,7 @@ from search.packs import Pack
 from search.preparation import Prepared
 from search.progress import Best, Progress, Status
 from search.report import Report
+from search.rounding import in_flight
 from search.rounds import Rounds
 from search.stopping import Reason, Stop, listening
 from search.tasks import Tasks
@@ -77,7 +78,7 @@ class Driver:
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
         self._notes: list[str] = []
-        self._without_cuda: set[str] = set()
+        self._said: set[str] = set()
         self._told_stop = False
 
     def run(self) -> Report:
@@ -130,9 +131,7 @@ class Driver:
             run_on_ray(self, cluster, workers=limit)
 
     def _warn_idle(self, workers: int) -> None:
-        request = self._request
-        lanes = min(2 * request.round * request.replicates, request.lanes)
-        packs = -(-lanes // request.pack)
+        request, packs = self._request, in_flight(self._request)
         if workers > packs:
             flight = "1 pack is" if packs == 1 else f"{packs} packs are"
             self.say(
@@ -141,12 +140,11 @@ class Driver:
                 f"or a larger --round than {request.round} helps"
             )
 
-    def _warn_without_cuda(self, outcome: Outcome) -> None:
-        if self.recipe.gpu and outcome.on_cpu and outcome.node not in self._without_cuda:
-            self._without_cuda.add(outcome.node)
-            self.say(
-                f"{outcome.node} counts GPUs but torch finds no CUDA there: it fits on the CPU"
-            )
+    def _say_once(self, about: str, message: str) -> None:
+        """Tell what many packs may have to tell."""
+        if about not in self._said:
+            self.say(message)
+        self._said.add(about)
 
     def say(self, message: str) -> None:
         """Tell the user something that matters."""
@@ -197,9 +195,11 @@ class Driver:
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
         self._budget.give(outcome.seconds, held, outcome.first)
-        self._warn_without_cuda(outcome)
+        if self.recipe.gpu and outcome.on_cpu:
+            what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
+            self._say_once(outcome.node, f"{outcome.node} {what}")
         for note in outcome.notes:
-            self.say(f"pack {pack.name}: {note}")
+            self._say_once(note, f"pack {pack.name}: {note}")
         if outcome.stopped:
             self._saved += outcome.saved
             self.rounds.give_back(pack)

@@ -1,6 +1,8 @@
-"""How many trials a round has, where nobody says it: from the number of trials alone."""
+"""How many trials a round has, where nobody says it; and what rounds mean for workers."""
 
 from __future__ import annotations
+
+from search.request import Request
 
 ROUNDS, FINE_ROUNDS = 16, 32
 """Rounds of a search, where the number of trials allows it. A sampler does the better, the more
@@ -24,3 +26,9 @@ def lanes_of_a_round(trials: int, fused: bool) -> int:
         return max(LEAST, usual)
     fine = -(-trials // FINE_ROUNDS)
     return max(FINE_LEAST, fine if fine <= FINE_MOST else usual)
+
+
+def in_flight(request: Request) -> int:
+    """Return how many packs two rounds have: no more run at once."""
+    lanes = min(2 * request.round * request.replicates, request.lanes)
+    return -(-lanes // request.pack)
