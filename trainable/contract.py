@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from trainable.errors import ContractError, explained
+from trainable.fused.lowering import LANES
 from trainable.lanes import Lanes
-from trainable.lowering import LANES
 from trainable.problem import Leaves, hyperparameters, leaves, like, names
 from trainable.program import Program
 from trainable.tracing import Work

@@ -23,13 +23,13 @@ from torch.fx import GraphModule
 from trainable.building import Code, Run
 from trainable.captured import Captured
 from trainable.errors import CompileError
+from trainable.fused.kernel import Kernel
+from trainable.fused.loops import Loops
+from trainable.fused.lowering import LANES, lower
+from trainable.fused.operators import NotLowered
 from trainable.inductor import Inductor
-from trainable.kernel import Kernel
 from trainable.lanes import Lanes
 from trainable.library import Library, make_all
-from trainable.loops import Loops
-from trainable.lowering import LANES, lower
-from trainable.operators import NotLowered
 from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
 from trainable.rules import RULES, Rule, State
 from trainable.starts import Starts

@@ -34,7 +34,7 @@ class Work:
         widest_dense: bytes of the largest that a matrix product makes or takes, which no compiler
             keeps in registers; 0 where there is none.
         fused: numbers that a fused kernel computes.
-        unfused: 1 where there is no such kernel (`trainable.lowering`), else 0.
+        unfused: 1 where there is no such kernel (`trainable.fused.lowering`), else 0.
     """
 
     operations: int = 0

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from trainable.kernel import Kernel
+from trainable.fused.kernel import Kernel
+from trainable.fused.lowering import LANES, lower
+from trainable.fused.operators import NotLowered
 from trainable.library import Library, make_all
-from trainable.lowering import LANES, lower
-from trainable.operators import NotLowered
 from trainable.program import never
 from trainable.tracing import traced
 

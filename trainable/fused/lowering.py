@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from trainable.axes import Axes, Axis, Dim, flat
-from trainable.loops import (
+from trainable.fused.axes import Axes, Axis, Dim, flat
+from trainable.fused.loops import (
     Joint,
     Loops,
     Map,
@@ -36,10 +36,10 @@ from trainable.loops import (
     all_of,
     size,
 )
-from trainable.operators import COPY, TRUTH, NotLowered, Operator, mapped
-from trainable.resolving import resolved
-from trainable.shared import Shared, name_of
-from trainable.views import VIEWS, View, Views
+from trainable.fused.operators import COPY, TRUTH, NotLowered, Operator, mapped
+from trainable.fused.resolving import resolved
+from trainable.fused.shared import Shared, name_of
+from trainable.fused.views import VIEWS, View, Views
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More

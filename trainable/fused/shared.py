@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from trainable.axes import Axes, flat
-from trainable.loops import Value, all_of
-from trainable.operators import NotLowered
-from trainable.views import View
+from trainable.fused.axes import Axes, flat
+from trainable.fused.loops import Value, all_of
+from trainable.fused.operators import NotLowered
+from trainable.fused.views import View
 
 
 class Shared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainable.operators import NotLowered
+from trainable.fused.operators import NotLowered
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import torch
 
 from trainable.building import Run
 from trainable.compiler import compiler
-from trainable.emission import source
-from trainable.loops import Loops
+from trainable.fused.emission import source
+from trainable.fused.loops import Loops
 
 FLAGS = (
     "-std=c++17", "-O3", "-march=native",
@@ -34,7 +34,7 @@ class Kernel:
         """Write its source.
 
         Args:
-            carried: how many of its inputs change from update to update (`trainable.emission`).
+            carried: how many of its inputs change from update to update (`emission.source`).
             updates: how many one call does.
         """
         self._loops, self._updates = loops, updates

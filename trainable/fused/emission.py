@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from trainable.axes import Axis
-from trainable.listing import Listing, Places
-from trainable.loops import (
+from trainable.fused.axes import Axis
+from trainable.fused.listing import Listing, Places
+from trainable.fused.loops import (
     Index,
     Joint,
     Loops,

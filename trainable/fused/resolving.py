@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from trainable.axes import Axes, Axis
-from trainable.loops import (
+from trainable.fused.axes import Axes, Axis
+from trainable.fused.loops import (
     Index,
     Joint,
     Loops,
@@ -21,7 +21,7 @@ from trainable.loops import (
     over,
     size,
 )
-from trainable.operators import NotLowered
+from trainable.fused.operators import NotLowered
 
 LEAST_LONG = 32
 """An axis shorter than this is a small one."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from trainable.axes import Axis
-from trainable.loops import Loops, Map, Operand, Value, size
+from trainable.fused.axes import Axis
+from trainable.fused.loops import Loops, Map, Operand, Value, size
 
 MOST_UNROLLED = 9
 """Numbers along small axes that are written out one by one and stay in registers; 12 do not."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainable.axes import Axes, Axis, Dim, flat
-from trainable.loops import Index, Operand, size
-from trainable.operators import NotLowered
+from trainable.fused.axes import Axes, Axis, Dim, flat
+from trainable.fused.loops import Index, Operand, size
+from trainable.fused.operators import NotLowered
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainable.axes import Axis
-from trainable.operators import Operator
+from trainable.fused.axes import Axis
+from trainable.fused.operators import Operator
 
 
 @dataclass(frozen=True)
