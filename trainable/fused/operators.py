@@ -1,7 +1,7 @@
 """Operators: what torch's number-by-number operations are called in a fused kernel.
 
-An operator's text is C++ over operands ``{0}``, ``{1}``, …; ``prelude.hpp`` defines what it uses. What
-becomes of what is no number is as in torch: a diverged lane must not look like a good one.
+An operator's text is C++ over operands ``{0}``, ``{1}``, …; ``prelude.hpp`` defines what it uses.
+What becomes of what is no number is as in torch: a diverged lane must not look like a good one.
 """
 
 from __future__ import annotations
