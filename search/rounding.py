@@ -8,7 +8,7 @@ ROUNDS, FINE_ROUNDS = 16, 32
 """Rounds of a search, where the number of trials allows it. A sampler does the better, the more
 there are."""
 
-LEAST, FINE_LEAST = 16, 8
+LEAST, FINE_LEAST = 16, 4
 """Lanes of a round. A step of few lanes takes as long as one of many, unless it is fused."""
 
 FINE_MOST = 64

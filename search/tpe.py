@@ -30,7 +30,7 @@ from search.surrogate import LEAST_RISE, Surrogate
 
 Ints = NDArray[numpy.int64]
 
-START = 4
+START = 3
 """Finite losses that are needed to learn anything."""
 
 EXPLORE = 0.1
