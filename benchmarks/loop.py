@@ -80,7 +80,7 @@ def work(asked: dict[str, Any], columns: Columns, program: str, start: Any, told
     seconds = time.perf_counter() - began
     assert fitted is not None
     diverged = int((~torch.isfinite(fitted.loss)).sum())
-    told.put((int(fitted.steps.sum()), seconds, diverged, getattr(ready, "notes", [])))
+    told.put((int(fitted.steps.sum()), seconds, diverged, ready.told()[0]))
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,7 +36,6 @@ class Command(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         kwargs["standalone_mode"] = False
-        gc.disable()  # imports make a hundred thousand objects and hardly any garbage
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -53,6 +53,17 @@ class Command(click.Group):
         finally:
             gc.freeze()  # nothing is looked through again at the end
         sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile: imports make a hundred thousand objects and hardly any."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -128,38 +139,39 @@ def run(
 
     PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
     """
-    from search.space import parse_assignments
+    with _without_collecting():
+        from search.space import parse_assignments
 
-    asked = _read_config(config) if config is not None else {}
-    asked.update({name: value for name, value in settings.items() if value is not None})
-    if problem is not None:
-        asked["problem"] = problem
-    if space:
-        before = asked.get("space", {})
-        if not isinstance(before, dict):
-            raise BadInput(f"{config}: space must be a table")
-        asked["space"] = {**before, **parse_assignments(space)}
+        asked = _read_config(config) if config is not None else {}
+        asked.update({name: value for name, value in settings.items() if value is not None})
+        if problem is not None:
+            asked["problem"] = problem
+        if space:
+            before = asked.get("space", {})
+            if not isinstance(before, dict):
+                raise BadInput(f"{config}: space must be a table")
+            asked["space"] = {**before, **parse_assignments(space)}
 
-    from search.api import new_folder
-    from search.execution import run_prepared
-    from search.means import Means, seconds_of
-    from search.preparation import prepare
-    from search.progress import choose
-    from search.result import Result
-    from search.summary import summary_json, summary_text
+        from search.api import new_folder
+        from search.execution import run_prepared
+        from search.means import Means, seconds_of
+        from search.preparation import prepare
+        from search.progress import choose
+        from search.result import Result
+        from search.summary import summary_json, summary_text
 
-    means = Means(
-        engine=engine,
-        workers=workers,
-        address=address,
-        checkpoint_seconds=(
-            None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint, "off")
-        ),
-        budget_seconds=None if time_budget is None else seconds_of("--time-budget", time_budget),
-    )
-    prepared = prepare(asked, out)
-    gc.freeze()
-    gc.enable()
+        means = Means(
+            engine=engine,
+            workers=workers,
+            address=address,
+            checkpoint_seconds=(
+                None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint, "off")
+            ),
+            budget_seconds=None
+            if time_budget is None
+            else seconds_of("--time-budget", time_budget),
+        )
+        prepared = prepare(asked, out)
     place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text

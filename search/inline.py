@@ -6,6 +6,7 @@ processes do, without the seconds that these take to start.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -41,10 +42,13 @@ def run_inline(desk: Desk, workers: int) -> None:
             worker, task = idle.pop(), desk.task(pack)
             flight[pool.submit(worker.run, task, stop)] = pack, worker, time.monotonic()
 
-    with _torch_alone(), ThreadPoolExecutor(workers, "pack") as pool:
+    with _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
+        ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
-                desk.tick(workers)
+                if time.monotonic() - ticked >= WAIT_SECONDS or not flight:
+                    desk.tick(workers)  # which looks at files: not as often as for idle workers
+                    ticked = time.monotonic()
                 give_out(pool, patience=0.0 if flight else WAIT_SECONDS)
                 done, _ = wait(flight, IDLE_SECONDS if idle else WAIT_SECONDS, FIRST_COMPLETED)
                 ended = [(future.result(), *flight.pop(future)) for future in done]
@@ -58,8 +62,8 @@ def run_inline(desk: Desk, workers: int) -> None:
 
 
 @contextmanager
-def _torch_alone() -> Iterator[None]:
-    """Give torch back its threads at the end: workers take them all."""
+def _torch_threads_kept() -> Iterator[None]:
+    """Leave torch at the end as many threads as it had: each worker leaves it one."""
     threads = torch.get_num_threads()
     try:
         yield

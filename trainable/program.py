@@ -191,11 +191,12 @@ class Program:
         return lower(graph, len(few), self._data_leaves)
 
     def count(self, params: Leaves, state: State, values: Values) -> Work:
-        """Return what one update of one lane does; `prepare` must have run."""
+        """Return what one update of one lane does; `prepare` must have run, with `LANES` lanes."""
         given = [*params, *state, *values]
-        work = work_of(self._traced(self._flat_step, given)[0], self.block)
+        graph, _ = self._traced(self._flat_step, given)
+        work = work_of(graph, self.block)
         try:
-            return replace(work, fused=self._lowered(self._flat_step, given).work)
+            return replace(work, fused=lower(graph, len(given), self._data_leaves).work)
         except NotLowered:
             return replace(work, unfused=1)
 

@@ -101,23 +101,22 @@ class _Kernel:
             with self._list.block("for (int64_t update = 1; update < updates; update++)"):
                 self._carry()
         self._body(self._loops.outputs)
-        for i, output in enumerate(self._loops.outputs):
-            assert isinstance(output.value, Value)
-            n = size(output.value.axes)
-            self._list.each(output.value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
+        for i, value in enumerate(self._loops.outputs):
+            n = size(value.axes)
+            self._list.each(value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
 
     def _carry(self) -> None:
         """An update of which nothing is told."""
         outputs = self._loops.outputs[len(self._loops.outputs) - self._carried :]
         self._body(outputs)
         for value, output in zip(self._loops.inputs, outputs, strict=False):
-            self._list.each(value, "{0} = {1};", output.value)
+            self._list.each(value, "{0} = {1};", output)
 
     # --- one update
 
-    def _body(self, outputs: Sequence[Operand]) -> None:
+    def _body(self, outputs: Sequence[Value]) -> None:
         """What gives some of the outputs: passes over long axes, and what lies between."""
-        operations = needed(self._loops.operations, {output.value for output in outputs})
+        operations = needed(self._loops.operations, outputs)
         ready = self._ready(operations)
         for step in range(max(ready.values(), default=0) + 1):
             here = [o for o in operations if ready[o.result] == step]
@@ -166,9 +165,8 @@ class _Kernel:
                 for operation in sums:
                     self._accumulate(operation, {long: "k"})
             for operation in sums:
-                self._list.each(
-                    operation.result, f"{{0}} = {_JOIN[operation.how]};".replace("{1}", "t{0}")
-                )
+                joined = _JOIN[operation.how].format("{0}", "t{0}")
+                self._list.each(operation.result, f"{{0}} = {joined};")
         for operation in sums:
             if operation.divisor != 1:
                 self._list.each(operation.result, f"{{0}} = {{0}} / T({operation.divisor});")
@@ -178,13 +176,14 @@ class _Kernel:
         axes = [axis for axis in (*operation.result.axes, *operation.over) if axis not in places]
 
         def add(places: Places) -> None:
-            into = self._list.at(all_of(operation.result), places, prefix="t")
-            joined = _JOIN[operation.how].format(
-                into, self._list.product(operation.operands, places)
-            )
-            self._list.say(f"{into} = {joined};")
+            self._add(operation, self._list.at(all_of(operation.result), places, "t"), places)
 
         self._list.sweep(axes, places, add)
+
+    def _add(self, operation: Reduction, into: str, places: Places) -> None:
+        """Add what stands at a place."""
+        one = self._list.product(operation.operands, places)
+        self._list.say(f"{into} = {_JOIN[operation.how].format(into, one)};")
 
     def _compute(self, operation: Operation, places: Places) -> None:
         """One result, along its small axes."""
@@ -207,13 +206,9 @@ class _Kernel:
                 into = self._list.at(result, places)
                 self._list.say(f"{into} = {_START[reduction.how]};")
 
-                def add(places: Places) -> None:
-                    joined = _JOIN[reduction.how].format(
-                        into, self._list.product(reduction.operands, places)
-                    )
-                    self._list.say(f"{into} = {joined};")
-
-                self._list.sweep(reduction.over, places, add)
+                self._list.sweep(
+                    reduction.over, places, lambda places: self._add(reduction, into, places)
+                )
                 if reduction.divisor != 1:
                     self._list.say(f"{into} = {into} / T({reduction.divisor});")
 

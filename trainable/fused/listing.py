@@ -45,12 +45,11 @@ class Listing:
         if start is not None:
             self.each(value, f"{prefix}{{0}} = {start};")
 
-    def each(self, value: Value | float, line: str, other: Value | float = 0.0) -> None:
+    def each(self, value: Value, line: str, other: Value | None = None) -> None:
         """Write a line for each number of a lane: ``{0}``, number ``{e}`` of value, and ``{1}``."""
-        assert isinstance(value, Value)
 
         def say(e: str | int) -> None:
-            second = self._element(other, e) if isinstance(other, Value) else ""
+            second = "" if other is None else self._element(other, e)
             self.say(line.format(self._element(value, e), second, e=e))
 
         n = size(self._small(value))
@@ -128,8 +127,7 @@ class Listing:
             stride *= axis.size
         return self._element(value, _total(terms), prefix)
 
-    def _element(self, value: Value | float, place: str | int, prefix: str = "") -> str:
-        assert isinstance(value, Value)
+    def _element(self, value: Value, place: str | int, prefix: str = "") -> str:
         name = f"{prefix}{self._names[value]}"
         if value.kind == "data" or size(self._small(value)) > 1:
             return f"{name}[{place}]"

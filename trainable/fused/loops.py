@@ -27,12 +27,10 @@ class Value:
     Attributes:
         kind: ``lane`` (numbers of each lane), ``mask`` (truth values of each lane) or ``data``.
         axes: all but the lanes'; row by row.
-        source: position of the input that it is, if it is one.
     """
 
     kind: str
     axes: tuple[Axis, ...]
-    source: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Loops:
     inputs: tuple[Value, ...]
     data: tuple[tuple[Value, torch.Tensor], ...]
     operations: tuple[Operation, ...]
-    outputs: tuple[Operand, ...]
+    outputs: tuple[Value, ...]
     shapes: tuple[tuple[int, ...], ...]
     long: tuple[Axis, ...]
     work: int

@@ -107,7 +107,7 @@ class _Lowering:
         if node.meta["dtype"] != self.dtype or not shape or shape[0] != LANES:
             raise NotLowered("an input of another kind")
         dims = tuple(self.axes.new(size) for size in shape[1:])
-        value = Value("lane", flat(dims), source=len(self.inputs))
+        value = Value("lane", flat(dims))
         self.inputs.append(value)
         return View(all_of(value), ((self.lane,), *dims))
 
@@ -124,7 +124,7 @@ class _Lowering:
             return View(Operand(float(given)), ())
         raise NotLowered(f"an operand that is {type(given).__name__}")
 
-    def _output(self, node: Node) -> Operand:
+    def _output(self, node: Node) -> Value:
         view = self.known[node]
         if not isinstance(view, View) or not view.dims:
             raise NotLowered("an output that no lane decides")
@@ -134,7 +134,7 @@ class _Lowering:
         # along its own dimensions, whichever of them the value has
         result = Value("lane", flat(view.dims[1:]))
         self.operations.append(Map(result, COPY, (view.operand,)))
-        return all_of(result)
+        return result
 
     # --- operations
 

@@ -42,7 +42,7 @@ def resolved(
     inputs: Sequence[Value],
     data: Sequence[tuple[Value, torch.Tensor]],
     operations: Sequence[Operation],
-    outputs: Sequence[Operand],
+    outputs: Sequence[Value],
     shapes: Sequence[tuple[int, ...]],
     dtype: torch.dtype,
 ) -> Loops:
@@ -51,7 +51,7 @@ def resolved(
     Raises:
         NotLowered: it cannot be said as loops, or a kernel would be slow.
     """
-    used = needed(operations, {output.value for output in outputs})
+    used = needed(operations, outputs)
     final = [_final(operation, axes) for operation in used]
     results = [operation.result for operation in final]
     for value in (*inputs, *(value for value, _ in data), *results):
@@ -61,7 +61,7 @@ def resolved(
         raise NotLowered("data with lanes")
     for operation in final:
         axes.check(_swept(operation))
-    long = _long(final, [*inputs, *(output.value for output in outputs)])
+    long = _long(final, [*inputs, *outputs])
     for operation in final:
         if size(axis for axis in _swept(operation) if axis not in long) > MOST_PRODUCT:
             raise NotLowered("a product that libraries are better at")
@@ -91,9 +91,9 @@ def _cost(operation: Operation) -> int:
     return operation.operator.cost if isinstance(operation, Map) else 1
 
 
-def _long(operations: Sequence[Operation], ends: Sequence[Value | float]) -> tuple[Axis, ...]:
+def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis, ...]:
     """The largest axes that no input or output has, no two of which are walked together."""
-    kept = {axis for value in ends if isinstance(value, Value) for axis in value.axes}
+    kept = {axis for value in ends for axis in value.axes}
     walked = [_swept(operation) for operation in operations]
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
