@@ -167,9 +167,9 @@ def run(
             checkpoint_seconds=(
                 None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint, "off")
             ),
-            budget_seconds=None
-            if time_budget is None
-            else seconds_of("--time-budget", time_budget),
+            budget_seconds=(
+                None if time_budget is None else seconds_of("--time-budget", time_budget)
+            ),
         )
         prepared = prepare(asked, out)
     place = new_folder(prepared.request.problem) if out is None else out

@@ -63,7 +63,8 @@ def resolved(
         axes.check(_swept(operation))
     long = _long(final, [*inputs, *outputs])
     for operation in final:
-        if size(axis for axis in _swept(operation) if axis not in long) > MOST_PRODUCT:
+        walked = size(axis for axis in _swept(operation) if axis not in long)
+        if over(operation) and walked > MOST_PRODUCT:
             raise NotLowered("a product that libraries are better at")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
