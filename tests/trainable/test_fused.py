@@ -250,8 +250,23 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
             "numbers that are the same for all lanes",
             lambda w: ((torch.zeros_like(w) + 1.0) * w.sum(),), [w], [],
         ),
+        (
+            "data that change",
+            lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),), [a], [x],
+        ),
         ("an output that no lane decides", lambda a: (torch.zeros(()),), [a], []),
     ]  # fmt: skip
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
+
+
+def test_numbers_that_belong_to_places_of_lanes_are_refused() -> None:
+    """A function that is not one lane's, stacked, would give a lane what its place has."""
+    places = torch.arange(float(LANES))
+    for function in (lambda a: (a + places,), lambda a: (a * places.sum() + places,)):
+        with pytest.raises(NotLowered, match="data with lanes"):
+            lower(traced(function, [torch.ones(LANES)]), 1, [])
+    for function in (lambda a: (a - a.mean(),), lambda a: (a - a[0],)):
+        with pytest.raises(NotLowered, match=r"over lanes|lanes that are picked"):
+            lower(traced(function, [torch.ones(LANES)]), 1, [])

@@ -72,7 +72,6 @@ class _Lowering:
     known: dict[Node, Any] = field(default_factory=dict)  # View, or what does not depend on lanes
     operations: list[Operation] = field(default_factory=list)
     inputs: list[Value] = field(default_factory=list)
-    seen: list[tuple[Dim, ...]] = field(default_factory=list)
 
     def loops(self) -> Loops:
         (self.lane,) = self.axes.new(LANES)
@@ -91,8 +90,6 @@ class _Lowering:
                 self.known[node] = self._call(node)
         (output,) = (node for node in nodes if node.op == "output")
         outputs = [self._output(node) for node in output.args[0]]
-        for dims in self.seen:
-            self.axes.check(flat(dims))
         tensors = [(value, tensor.to(self.dtype)) for value, tensor in self.shared.tensors]
         return resolved(
             self.axes, self.lane, inputs=self.inputs, data=tensors, operations=self.operations,
@@ -149,13 +146,10 @@ class _Lowering:
         if name == "getitem":
             return args[0][args[1]]
         if name in VIEWS:
-            made = VIEWS[name](self.views, *args, **named)
-        elif name in _METHODS:
-            made = _METHODS[name](self, *args, **named)
-        else:
-            made = self._map(*mapped(name, args, named))
-        self.seen += [view.dims for view in (made if isinstance(made, list) else [made])]
-        return made
+            return VIEWS[name](self.views, *args, **named)
+        if name in _METHODS:
+            return _METHODS[name](self, *args, **named)
+        return self._map(*mapped(name, args, named))
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
