@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +28,26 @@ N = 83
 
 POINTS = 150
 """More than two tiles of a sum, and a bit."""
+
+
+EDGE = """
+import ctypes, mmap
+import torch
+from test_fused import POINTS, kernel, run
+
+pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
+made = kernel(lambda a, x: ((a * x).sum(),), [torch.ones(3)], [torch.linspace(0.0, 1.0, POINTS)])
+for lanes in (1, 7, 40, 70):
+    size = 4 * lanes
+    at_the_end = torch.frombuffer(
+        pages, dtype=torch.float32, count=lanes, offset=mmap.PAGESIZE - size
+    )
+    run(made, [at_the_end])
+print("read", flush=True)
+"""
+"""Kernels of lanes that end where a page does."""
 
 
 def kernel(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Kernel:
@@ -270,3 +294,15 @@ def test_numbers_that_belong_to_places_of_lanes_are_refused() -> None:
     for function in (lambda a: (a - a.mean(),), lambda a: (a - a[0],)):
         with pytest.raises(NotLowered, match=r"over lanes|lanes that are picked"):
             lower(traced(function, [torch.ones(LANES)]), 1, [])
+
+
+def test_nothing_beyond_the_last_lane_is_read(tmp_path: Path) -> None:
+    """Its numbers stand at the end of a page, and the next may not be touched."""
+    script = tmp_path / "edge.py"
+    script.write_text(EDGE)
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": here}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr
