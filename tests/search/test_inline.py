@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import search
+import search.inline
+from search.inline import run_inline
 
 SCRIPT = """
 import gc, sys
@@ -23,12 +28,14 @@ except SystemExit as end:
 
 
 def test_the_process_has_its_threads_back(tmp_path: Path) -> None:
-    """Workers leave torch one thread each; whoever called goes on with as many as before."""
+    """Workers leave torch one thread, also to threads that begin later; whoever called goes on with
+    as many as before, here and in those."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         search.run(trials=16, steps=20, out=tmp_path / "out", engine="inline", workers=2)
-        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
 
@@ -56,3 +63,55 @@ def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -
     assert done.stderr.splitlines()[-1] == "0 True"
     parts = set(json.loads(done.stdout)["seconds"])
     assert parts == {"start-up", "sampling", "fitting", "threads", "run folder", "waiting"}
+
+
+class Desk:
+    """A desk with one pack for one worker, which is over once it has come back."""
+
+    recipe: Any = None
+
+    def __init__(self) -> None:
+        self.rounds: Any = self
+        self.over, self.ticks, self.left = False, 0, ["pack"]
+        self.seen = threading.Event()
+
+    def take(self, timeout: float) -> Any:
+        """The pack, the first time."""
+        return self.left.pop() if self.left else None
+
+    def task(self, pack: Any) -> Any:
+        """No more than its name."""
+        return pack
+
+    def tick(self, slots: int) -> None:
+        """Three ticks, and the pack may end."""
+        self.ticks += 1
+        if self.ticks == 3:
+            self.seen.set()
+
+    def stopped(self) -> bool:
+        """Never."""
+        return False
+
+    def given(self, pack: Any, outcome: Any, held: float) -> None:
+        """The end."""
+        self.over = True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For time limits and the live line, also where a worker is idle; but not each time that it
+    looks for a pack for that one, since it reads a file."""
+    desk = Desk()
+
+    class Waiting:
+        def __init__(self, recipe: Any) -> None:
+            pass
+
+        def run(self, task: Any, stop: Any) -> Any:
+            return desk.seen.wait(timeout=30)
+
+    monkeypatch.setattr(search.inline, "Worker", Waiting)
+    run_inline(desk, workers)  # type: ignore[arg-type]
+    assert desk.seen.is_set()
+    assert desk.ticks < 8
