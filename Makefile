@@ -3,6 +3,7 @@
 # make check    format, lint and types
 # make benchmark  shoal against its peers and against the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
+# make fuzz     random problems for half an hour: kernels against torch, and with sanitizers
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
 # make clean    remove what these made (runs/ stays)
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test check benchmark soak cluster clean
+.PHONY: search test check benchmark soak fuzz cluster clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -29,6 +30,9 @@ benchmark: $(VENV)/installed
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python tests/faults/campaign.py all --minutes 30
+
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python tests/fuzzing/campaign.py --minutes 30
 
 cluster: $(VENV)/installed-dev
 	$(BIN)/python tests/cluster/three_hosts.py

@@ -254,7 +254,7 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
             "points that are picked",
             lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),), [a], [x],
         ),
-        ("argmax gives torch.int64", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
+        ("^argmax$", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
         (
             "a product that libraries are better at",
             lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),), [a], [x.repeat(20)],
@@ -263,16 +263,12 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
             "a view that splits axes",
             lambda w: ((w.expand(4, 3) + w).reshape(2, 6),), [w], [],
         ),
-        ("gives torch.float64", lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
+        ("gives float64", lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
         ("a product that libraries are better at", lambda W: (W @ W[0],), [big], []),
         ("values too large for a lane at a time", lambda W: (W * 2.0,), [big], []),
         (
             "values too large for a lane at a time",
             lambda a, x: tuple(a * x + k for k in range(30)), [a], [x],
-        ),
-        (
-            "numbers that are the same for all lanes",
-            lambda w: ((torch.zeros_like(w) + 1.0) * w.sum(),), [w], [],
         ),
         (
             "data that change",

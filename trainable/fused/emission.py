@@ -12,7 +12,7 @@ each point is fetched once for a handful of lanes, and no sum crosses lanes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -37,6 +37,9 @@ from trainable.fused.loops import (
 
 TILE = 64
 """Points that are summed before they join the whole sum: the error of long sums stays small."""
+
+MOST_IN_TURN = 16
+"""Numbers along small axes that are summed one after the other."""
 
 _PRELUDE = Path(__file__).with_name("prelude.hpp")
 
@@ -149,36 +152,96 @@ class _Kernel:
         return any(axis in self._loops.long for axis in over(operation))
 
     def _pass(self, long: Axis, sums: Sequence[Reduction], operations: Sequence[Operation]) -> None:
-        """Once over a long axis."""
-        for operation in sums:
-            self._list.declare(operation.result, start=_START[operation.how])
-        with self._list.block(f"for (int64_t tile = 0; tile < {long.size}; tile += {TILE})"):
-            for operation in sums:
-                self._list.declare(operation.result, start=_START[operation.how], prefix="t")
-            last = f"tile + {TILE} < {long.size} ? tile + {TILE} : {long.size}"
-            self._list.say(f"const int64_t end = {last};")
-            with self._list.block("for (int64_t k = tile; k < end; k++)"):
-                wanted = {o.value for operation in sums for o in operands_of(operation)}
-                inside = [o for o in operations if long in o.result.axes]
-                for needs in needed(inside, wanted):
-                    self._compute(needs, {long: "k"})
+        """Once over a long axis, tile by tile; where there are many, by tiles of tiles."""
+        wanted = {o.value for operation in sums for o in operands_of(operation)}
+        inside = [o for o in operations if long in o.result.axes]
+        needs = needed(inside, wanted)
+
+        def points(first: str, last: str) -> None:
+            with self._list.block(f"for (int64_t k = {first}; k < {last}; k++)"):
+                for operation in needs:
+                    self._compute(operation, {long: "k"})
                 for operation in sums:
                     self._accumulate(operation, {long: "k"})
-            for operation in sums:
-                joined = _JOIN[operation.how].format("{0}", "t{0}")
-                self._list.each(operation.result, f"{{0}} = {joined};")
+
+        def tiles(first: str, last: str, into: str) -> None:
+            self._parts(sums, ("t", into), TILE, "tile", (first, last), points)
+
+        def stretch(first: str, last: str) -> None:
+            tiles(first, last, "s")
+
+        for operation in sums:
+            self._list.declare(operation.result, start=_START[operation.how])
+        whole = str(long.size)
+        if long.size > TILE * TILE:
+            self._parts(sums, ("s", ""), TILE * TILE, "stretch", ("0", whole), stretch)
+        else:
+            tiles("0", whole, "")
         for operation in sums:
             if operation.divisor != 1:
                 self._list.each(operation.result, f"{{0}} = {{0}} / T({operation.divisor});")
 
+    def _parts(
+        self,
+        sums: Sequence[Reduction],
+        prefixes: tuple[str, str],
+        count: int,
+        name: str,
+        ends: tuple[str, str],
+        within: Callable[[str, str], None],
+    ) -> None:
+        """Sum parts of an axis by themselves, `count` points each, and then these sums.
+
+        Args:
+            prefixes: of the parts' sums, and of what they are added to.
+            name: of the loop; ends: where it begins and ends.
+            within: writes what sums from one place to another.
+        """
+        (part, into), (first, last) = prefixes, ends
+        with self._list.block(
+            f"for (int64_t {name} = {first}; {name} < {last}; {name} += {count})"
+        ):
+            for operation in sums:
+                self._list.declare(operation.result, start=_START[operation.how], prefix=part)
+            end = f"{name} + {count} < {last} ? {name} + {count} : {last}"
+            self._list.say(f"const int64_t {name}_end = {end};")
+            within(name, f"{name}_end")
+            for operation in sums:
+                joined = _JOIN[operation.how].format(f"{into}{{0}}", f"{part}{{0}}")
+                self._list.each(operation.result, f"{into}{{0}} = {joined};")
+
     def _accumulate(self, operation: Reduction, places: Places) -> None:
         """Add one point to its sums."""
-        axes = [axis for axis in (*operation.result.axes, *operation.over) if axis not in places]
+        axes = [axis for axis in operation.result.axes if axis not in places]
+        over = [axis for axis in operation.over if axis not in places]
 
         def add(places: Places) -> None:
-            self._add(operation, self._list.at(all_of(operation.result), places, "t"), places)
+            into = self._list.at(all_of(operation.result), places, "t")
+            self._gather(operation, over, into, places)
 
         self._list.sweep(axes, places, add)
+
+    def _gather(
+        self, operation: Reduction, axes: Sequence[Axis], into: str, places: Places
+    ) -> None:
+        """Add what stands along some axes; many numbers by sums of a few."""
+        if size(axes) <= MOST_IN_TURN:
+            self._list.sweep(axes, places, lambda at: self._add(operation, into, at))
+            return
+        axis, *rest = axes
+        name, part = f"i{axis.number}", f"part{axis.number}"
+        each = max(1, MOST_IN_TURN // size(rest))
+        with self._list.block(
+            f"for (int64_t {name}_0 = 0; {name}_0 < {axis.size}; {name}_0 += {each})"
+        ):
+            self._list.say(f"Lanes<N> {part} = {_START[operation.how]};")
+            end = f"{name}_0 + {each} < {axis.size} ? {name}_0 + {each} : {axis.size}"
+            self._list.say(f"const int64_t {name}_end = {end};")
+            with self._list.block(
+                f"for (int64_t {name} = {name}_0; {name} < {name}_end; {name}++)"
+            ):
+                self._gather(operation, rest, part, {**places, axis: name})
+            self._list.say(f"{into} = {_JOIN[operation.how].format(into, part)};")
 
     def _add(self, operation: Reduction, into: str, places: Places) -> None:
         """Add what stands at a place."""
@@ -206,9 +269,7 @@ class _Kernel:
                 into = self._list.at(result, places)
                 self._list.say(f"{into} = {_START[reduction.how]};")
 
-                self._list.sweep(
-                    reduction.over, places, lambda places: self._add(reduction, into, places)
-                )
+                self._gather(reduction, reduction.over, into, places)
                 if reduction.divisor != 1:
                     self._list.say(f"{into} = {into} / T({reduction.divisor});")
 

@@ -28,7 +28,13 @@ FLAGS = (
 
 
 class Kernel:
-    """One function, lowered: of each fit, some updates, or what can be told of it."""
+    """One function, lowered: of each fit, some updates, or what can be told of it.
+
+    Attributes:
+        source: its text in C++.
+    """
+
+    flags: Sequence[str] = FLAGS
 
     def __init__(self, loops: Loops, carried: int = 0, updates: int = 1) -> None:
         """Write its source.
@@ -38,17 +44,17 @@ class Kernel:
             updates: how many one call does.
         """
         self._loops, self._updates = loops, updates
-        self._source = source(loops, carried)
+        self.source = source(loops, carried)
 
     def key(self) -> str:
         """Its source, and what it is compiled with and for."""
-        return repr((self._source, FLAGS, platform.libc_ver()))
+        return repr((self.source, self.flags, platform.libc_ver()))
 
     def command(self, folder: Path, made: Path) -> Sequence[str]:
         """Return the command; the source is beside `made`."""
         file = folder / "kernel.cpp"
-        file.write_text(self._source, encoding="utf-8")
-        return [compiler() or "g++", *FLAGS, "-o", str(made), str(file), "-lm"]
+        file.write_text(self.source, encoding="utf-8")
+        return [compiler() or "g++", *self.flags, "-o", str(made), str(file), "-lm"]
 
     def environment(self, folder: Path) -> Mapping[str, str]:
         """Return nothing: it needs none."""

@@ -39,7 +39,7 @@ class Listing:
     def declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         """Write a value's declaration, and what it is at first."""
         n = size(self._small(value))
-        kind = "Truth<N>" if value.kind == "mask" else "Lanes<N>"
+        kind = "Truth<N>" if value.truth else "Lanes<N>"
         name = f"{prefix}{self._names[value]}"
         self.say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
         if start is not None:
@@ -89,20 +89,23 @@ class Listing:
     def mapped(self, operation: Map, places: Places) -> str:
         """Return the right side of an operation at a place."""
         operator = operation.operator
-        texts = []
-        for i, operand in enumerate(operation.operands):
-            text = self.at(operand, places)
-            is_truth = isinstance(operand.value, Value) and operand.value.kind == "mask"
-            if i in operator.conditions:
-                text = f"truth<N>({text})"
-            elif is_truth:
-                text = f"real<N>({text})"
-            texts.append(text)
+        texts = [
+            f"truth<N>({self.at(operand, places)})"
+            if i in operator.conditions
+            else self._real(operand, places)
+            for i, operand in enumerate(operation.operands)
+        ]
         return operator.text.format(*texts)
 
     def product(self, operands: Sequence[Operand], places: Places) -> str:
         """Return the product of operands at a place."""
-        return " * ".join(self.at(operand, places) for operand in operands)
+        return " * ".join(self._real(operand, places) for operand in operands)
+
+    def _real(self, operand: Operand, places: Places) -> str:
+        """An operand at a place as real numbers."""
+        text = self.at(operand, places)
+        is_truth = isinstance(operand.value, Value) and operand.value.truth
+        return f"real<N>({text})" if is_truth else text
 
     def at(self, operand: Operand, places: Places, prefix: str = "") -> str:
         """Return an operand at a place, or a number."""
@@ -111,7 +114,7 @@ class Listing:
             return _number(value)
         terms: list[str | int] = []
         stride = 1
-        whole = value.kind == "data"  # of the others there is one for the point at hand
+        whole = value.shared  # of the others there is one for the point at hand
         for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
             if axis in self._long and not whole:
                 continue
@@ -129,7 +132,7 @@ class Listing:
 
     def _element(self, value: Value, place: str | int, prefix: str = "") -> str:
         name = f"{prefix}{self._names[value]}"
-        if value.kind == "data" or size(self._small(value)) > 1:
+        if value.shared or size(self._small(value)) > 1:
             return f"{name}[{place}]"
         return name
 

@@ -25,12 +25,19 @@ class Value:
     """Numbers of each lane, or of the data.
 
     Attributes:
-        kind: ``lane`` (numbers of each lane), ``mask`` (truth values of each lane) or ``data``.
+        dtype: the loops' own or bool; of the data, what it is in torch.
         axes: all but the lanes'; row by row.
+        shared: whether it is of the data: the same for all lanes, and kept in the loops' own dtype.
     """
 
-    kind: str
+    dtype: torch.dtype
     axes: tuple[Axis, ...]
+    shared: bool = False
+
+    @property
+    def truth(self) -> bool:
+        """Whether it is truth values of each lane."""
+        return self.dtype == torch.bool and not self.shared
 
 
 @dataclass(frozen=True)

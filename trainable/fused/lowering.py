@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -36,10 +36,18 @@ from trainable.fused.loops import (
     all_of,
     size,
 )
-from trainable.fused.operators import COPY, TRUTH, NotLowered, Operator, mapped
+from trainable.fused.operators import (
+    COPY,
+    TRUTH,
+    NotLowered,
+    Operator,
+    mapped,
+    on_truth_values,
+)
 from trainable.fused.resolving import resolved
 from trainable.fused.shared import Shared, name_of
-from trainable.fused.views import VIEWS, View, Views
+from trainable.fused.types import floating, of_number, promoted
+from trainable.fused.views import VIEWS, View, Views, as_number
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
@@ -104,9 +112,9 @@ class _Lowering:
         if node.meta["dtype"] != self.dtype or not shape or shape[0] != LANES:
             raise NotLowered("an input of another kind")
         dims = tuple(self.axes.new(size) for size in shape[1:])
-        value = Value("lane", flat(dims))
+        value = Value(self.dtype, flat(dims))
         self.inputs.append(value)
-        return View(all_of(value), ((self.lane,), *dims))
+        return View(all_of(value), ((self.lane,), *dims), self.dtype)
 
     def _given(self, i: int) -> torch.Tensor:
         return self.given[i - self.lane_inputs]
@@ -118,7 +126,7 @@ class _Lowering:
         if isinstance(given, torch.Tensor):
             return self.shared.view(given)
         if isinstance(given, (bool, int, float)):
-            return View(Operand(float(given)), ())
+            return View(Operand(float(given)), (), of_number(given), number=True)
         raise NotLowered(f"an operand that is {type(given).__name__}")
 
     def _output(self, node: Node) -> Value:
@@ -129,7 +137,7 @@ class _Lowering:
         if first != [self.axes.find(self.lane)] or node.meta["dtype"] != self.dtype:
             raise NotLowered("an output of another kind")
         # along its own dimensions, whichever of them the value has
-        result = Value("lane", flat(view.dims[1:]))
+        result = Value(self.dtype, flat(view.dims[1:]))
         self.operations.append(Map(result, COPY, (view.operand,)))
         return result
 
@@ -141,15 +149,34 @@ class _Lowering:
         if not _of_lanes([args, named]):
             return self.shared.computed(node.target, args, named)
         name = name_of(node.target)
-        if node.meta.get("dtype", self.dtype) not in (self.dtype, torch.bool):
-            raise NotLowered(f"{name} gives {node.meta['dtype']}")
+        if node.meta.get("dtype", self.dtype) not in (self.dtype, torch.bool, torch.int64):
+            raise NotLowered(f"{name} gives {_named(node.meta['dtype'])}")
+        changed = None
+        if name.endswith("_") and name not in VIEWS:
+            name = name.removesuffix("_")
+            changed = _alone(name, node.args[0])
         if name == "getitem":
-            return args[0][args[1]]
-        if name in VIEWS:
-            return VIEWS[name](self.views, *args, **named)
-        if name in _METHODS:
-            return _METHODS[name](self, *args, **named)
-        return self._map(*mapped(name, args, named))
+            made = args[0][args[1]]
+        elif name in VIEWS:
+            made = VIEWS[name](self.views, *args, **named)
+        elif name in _METHODS:
+            made = _METHODS[name](self, *args, **named)
+        else:
+            made = self._mapped(node.target, name, args, named)
+        if isinstance(made, View):
+            self._check(name, made, node)
+        if changed is not None:
+            self.known[changed] = made
+        return made
+
+    def _check(self, name: str, made: View, node: Node) -> None:
+        """See that what was made of a node is what torch makes of it, in dtype and shape."""
+        found, wanted = (made.dtype, made.shape), (node.meta["dtype"], node.meta["shape"])
+        if found != wanted:
+            raise NotLowered(
+                f"{name} gives {_named(wanted[0])} of shape {wanted[1]} in torch, "
+                f"{_named(found[0])} of shape {found[1]} here"
+            )
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
@@ -158,18 +185,47 @@ class _Lowering:
             return [self._seen(item) for item in argument]
         return argument
 
-    def _map(self, operator: Operator, given: Sequence[Any]) -> View:
-        views, dims = self.views.lined_up([self._view(operand) for operand in given])
-        result = Value("mask" if operator.truth else "lane", ())
+    def _mapped(
+        self, target: Any, name: str, args: Sequence[Any], named: Mapping[str, Any]
+    ) -> View:
+        """An operation of torch, number by number."""
+        operator, given = mapped(name, args, named)
+        views = [self._view(operand) for operand in given]
+        if not operator.any_dtype:
+            which = operator.selected or range(len(views))
+            dtype = promoted([views[i].kind for i in which])
+            dtype = floating(dtype) if operator.floating else dtype
+            if dtype == torch.bool:
+                operator = on_truth_values(name, operator)
+            elif dtype != self.dtype:
+                raise NotLowered(f"{name} is computed in {_named(dtype)}")
+            elif any(views[i].dtype != torch.bool for i in operator.conditions):
+                raise NotLowered(f"{name} with a condition that is not bool")
+        views, dims = self.views.lined_up(views)
+        if all(not isinstance(view.operand.value, Value) for view in views):
+            return self._folded(target, args, named, dims)
+        return self._map(operator, views, dims)
+
+    def _folded(
+        self, target: Any, args: Sequence[Any], named: Mapping[str, Any], dims: Sequence[Dim]
+    ) -> View:
+        """An operation whose result is one number for all lanes and places."""
+        made = target(*(_plain(argument) for argument in args), **named)
+        return View(Operand(float(made)), tuple(dims), made.dtype)
+
+    def _map(self, operator: Operator, views: Sequence[View], dims: Sequence[Dim]) -> View:
+        """The operator, on views whose dimensions are in line."""
         operands = tuple(view.operand for view in views)
-        if not any(isinstance(o.value, Value) and o.value.kind != "data" for o in operands):
-            raise NotLowered("numbers that are the same for all lanes")
+        values = [operand.value for operand in operands if isinstance(operand.value, Value)]
+        if all(value.shared for value in values):
+            operator = operator.of_shared()
+        result = Value(torch.bool if operator.truth else self.dtype, ())
         self.operations.append(Map(result, operator, operands))
         return self._made(result, [axis for o in operands for axis in o.axes], dims)
 
     def _made(self, result: Value, axes: Sequence[Axis], dims: Sequence[Dim]) -> View:
         result.axes = tuple(self._distinct(axes))
-        return View(all_of(result), tuple(dims))
+        return View(all_of(result), tuple(dims), result.dtype)
 
     def _distinct(self, axes: Sequence[Axis]) -> list[Axis]:
         found = dict.fromkeys(self.axes.find(axis) for axis in axes)
@@ -177,7 +233,10 @@ class _Lowering:
         return list(found)
 
     def _converted(self, view: View, dtype: torch.dtype | None = None, **named: Any) -> View:
-        return self._map(TRUTH if dtype == torch.bool else COPY, [view])
+        dtype = dtype or view.dtype
+        if not isinstance(view.operand.value, Value):
+            return replace(view, operand=Operand(as_number(view.operand.value, dtype)), dtype=dtype)
+        return self._map(TRUTH if dtype == torch.bool else COPY, [view], view.dims)
 
     # --- reductions
 
@@ -189,10 +248,16 @@ class _Lowering:
         if any(self.axes.are_one(axis, self.lane) for axis in axes):
             raise NotLowered("a reduction over lanes")
         operands = tuple(view.operand for view in views)
-        if any(isinstance(o.value, Value) and o.value.kind == "mask" for o in operands):
-            raise NotLowered("a reduction of truth values")
+        dtype = self.dtype
+        if how == "sum" and not mean and [view.dtype for view in views] == [torch.bool]:
+            dtype = torch.int64  # a count, kept in the loops' own dtype
+            if size(axes) * torch.finfo(self.dtype).eps > 1:
+                raise NotLowered("a count of very many")
+        elif any(view.dtype != self.dtype for view in views):
+            found = next(view.dtype for view in views if view.dtype != self.dtype)
+            raise NotLowered(f"a reduction of {_named(found)}")
         self.axes.check([*flat(dims), *axes])
-        result = Value("lane", ())
+        result = Value(dtype, ())
         divisor = math.prod(axis.size for axis in axes) if mean else 1
         self.operations.append(Reduction(result, how, operands, axes, divisor))
         gone = {self.axes.find(axis) for axis in axes}
@@ -236,8 +301,9 @@ class _Lowering:
 
     def _added_product(self, c: Any, a: Any, b: Any, beta: float = 1, alpha: float = 1) -> View:
         product = self._product(a, b)
-        scaled = self._map(*mapped("mul", [self._view(c), beta], {}))
-        return self._map(*mapped("add", [scaled, product], {"alpha": alpha}))
+        aten = torch.ops.aten
+        scaled = self._mapped(aten.mul, "mul", [self._view(c), beta], {})
+        return self._mapped(aten.add, "add", [scaled, product], {"alpha": alpha})
 
     # --- values side by side
 
@@ -255,19 +321,80 @@ class _Lowering:
         views = [self.views.unsqueeze(view, dim) for view in views]
         return self._joined(views, [()] * len(views), dim)
 
+    # --- what selecting and slicing hand back to a gradient
+
+    def _selected_back(self, view: View, shape: Sequence[int], dim: int, index: int) -> View:
+        dim %= len(shape)
+        return self._beside_zeros(self.views.unsqueeze(view, dim), shape[dim], dim, index)
+
+    def _sliced_back(
+        self, view: View, shape: Sequence[int], dim: int, start: int, end: int, step: int
+    ) -> View:
+        if step != 1:
+            raise NotLowered("a slice with steps")
+        first, _, _ = slice(start, end).indices(shape[dim])
+        return self._beside_zeros(view, shape[dim], dim, first)
+
+    def _beside_zeros(self, view: View, places: int, dim: int, first: int) -> View:
+        """The view with zeros before and after it along a dimension."""
+        dim %= len(view.dims)
+        if len(view.dims[dim]) > 1:
+            raise NotLowered("joined axes side by side")
+        after = places - first - size(view.dims[dim])
+        if not first and not after:
+            return view
+        zeros = [
+            replace(view, operand=Operand(0.0)).having(
+                [*view.dims[:dim], self.axes.new(count), *view.dims[dim + 1 :]]
+            )
+            for count in (first, after)
+        ]
+        parts = [zeros[0]] * bool(first) + [view] + [zeros[1]] * bool(after)
+        return self._joined(parts, [part.dims[dim] for part in parts], dim)
+
     def _joined(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
+        if len(views) == 1:
+            return views[0]
         (along,) = self.axes.new(sum(size(axes) for axes in own))
         if any(self.axes.are_one(axis, self.lane) for axis in flat(own)):
             raise NotLowered("lanes side by side")
-        others = [View(v.operand, (*v.dims[:dim], (), *v.dims[dim + 1 :])) for v in views]
+        others = [v.having([*v.dims[:dim], (), *v.dims[dim + 1 :]]) for v in views]
         others, dims = self.views.lined_up(others)
-        result, parts, place = Value("lane", ()), [], 0
+        dtype = promoted([view.kind for view in views])
+        if dtype != self.dtype:
+            raise NotLowered(f"values side by side in {_named(dtype)}")
+        result, parts, place = Value(self.dtype, ()), [], 0
         for view, axes in zip(others, own, strict=True):
             parts.append((view.operand, place, axes[0] if axes else None))
             place += size(axes)
         self.operations.append(Joint(result, tuple(parts), along))
         dims[dim] = (along,)
         return self._made(result, flat(dims), dims)
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _alone(name: str, changed: Any) -> Node:
+    """What an operation changes in place: the result of one operation, of which there is no view.
+
+    Raises:
+        NotLowered: it is something else.
+    """
+    if isinstance(changed, Node) and changed.op == "call_function":
+        users = [user for user in changed.users if user.op == "call_function"]
+        if not any(name_of(n.target) in (*VIEWS, "getitem") for n in (changed, *users)):
+            return changed
+    raise NotLowered(f"{name} in place")
+
+
+def _plain(argument: Any) -> Any:
+    """An argument whose tensors have one number, as torch takes it."""
+    if not isinstance(argument, View):
+        return argument
+    assert not isinstance(argument.operand.value, Value)  # only numbers are folded
+    return torch.full((1,), argument.operand.value, dtype=argument.dtype)
 
 
 def _of_lanes(given: Any) -> bool:
@@ -286,5 +413,6 @@ _METHODS: Mapping[str, Callable[..., View]] = {
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _Lowering._product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _Lowering._added_product),
     "cat": _Lowering._cat, "stack": _Lowering._stack,
+    "select_backward": _Lowering._selected_back, "slice_backward": _Lowering._sliced_back,
 }  # fmt: skip
 """Operations of torch, by name, that are neither views nor number by number."""

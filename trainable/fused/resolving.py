@@ -52,15 +52,18 @@ def resolved(
         NotLowered: it cannot be said as loops, or a kernel would be slow.
     """
     used = needed(operations, outputs)
-    final = [_final(operation, axes) for operation in used]
+    final = [_final(operation, axes, axes.find(lane)) for operation in used]
     results = [operation.result for operation in final]
+    data = [(value, _without_lanes(value, tensor, axes, lane)) for value, tensor in data]
     for value in (*inputs, *(value for value, _ in data), *results):
         value.axes = tuple(axes.find(axis) for axis in value.axes)
         axes.check(value.axes)
-    if any(axes.find(lane) in value.axes for value, _ in data):
-        raise NotLowered("data with lanes")
     for operation in final:
         axes.check(_swept(operation))
+        if isinstance(operation, Joint):
+            kept = [axis for axis in operation.result.axes if axis != operation.along]
+            for _, _, own in operation.parts:
+                axes.check([*kept, *([own] if own else [])])
     long = _long(final, [*inputs, *outputs])
     for operation in final:
         walked = size(axis for axis in _swept(operation) if axis not in long)
@@ -88,13 +91,23 @@ def _swept(operation: Operation) -> tuple[Axis, ...]:
     return (*operation.result.axes, *over(operation))
 
 
+def _joined(operation: Operation) -> list[Axis]:
+    """The axes along which an operation puts values side by side."""
+    if not isinstance(operation, Joint):
+        return []
+    own = [axis for _, _, axis in operation.parts if axis is not None]
+    return [operation.along, *own]
+
+
 def _cost(operation: Operation) -> int:
     return operation.operator.cost if isinstance(operation, Map) else 1
 
 
 def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis, ...]:
-    """The largest axes that no input or output has, no two of which are walked together."""
+    """The largest axes that no input or output has and along which nothing is put side by side, no
+    two of which are walked together."""
     kept = {axis for value in ends for axis in value.axes}
+    kept |= {axis for operation in operations for axis in _joined(operation)}
     walked = [_swept(operation) for operation in operations]
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
@@ -108,14 +121,34 @@ def _largest_first(axis: Axis) -> tuple[int, int]:
     return -axis.size, axis.number
 
 
-def _final(operation: Operation, axes: Axes) -> Operation:
-    """The operation with each axis by its one name."""
+def _without_lanes(value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis) -> torch.Tensor:
+    """The data of one lane, where torch has made as many of them as there are lanes.
+
+    Raises:
+        NotLowered: they are not the same for all lanes.
+    """
+    for i, axis in enumerate(value.axes):
+        if axes.are_one(axis, lane):
+            whole = tensor.reshape([axis.size for axis in value.axes])
+            one = whole.narrow(i, 0, 1)
+            if not torch.equal(one.expand_as(whole), whole):
+                raise NotLowered("data with lanes")
+            value.axes = (*value.axes[:i], *value.axes[i + 1 :])
+            return _without_lanes(value, one.squeeze(i), axes, lane)
+    return tensor
+
+
+def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
+    """The operation with each axis by its one name, and data without lanes."""
 
     def at(operand: Operand) -> Operand:
         places = tuple(
             index if index.axis is None else Index(axes.find(index.axis), index.offset)
             for index in operand.at
         )
+        if isinstance(operand.value, Value) and operand.value.shared:
+            held = operand.value.axes
+            places = tuple(p for a, p in zip(held, places, strict=True) if axes.find(a) != lane)
         return Operand(operand.value, places)
 
     if isinstance(operation, Map):

@@ -49,9 +49,9 @@ class Shared:
             if tensor.is_complex():
                 raise NotLowered("complex numbers")
             dims = tuple(self._axes.new(size) for size in tensor.shape)
-            value = Value("data", flat(dims))
+            value = Value(tensor.dtype, flat(dims), shared=True)
             self.tensors.append((value, tensor))  # which keeps its id its own
-            self._views[id(tensor)] = View(all_of(value), dims)
+            self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]
 
 

@@ -7,20 +7,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from trainable.fused.axes import Axes, Axis, Dim, flat
 from trainable.fused.loops import Index, Operand, size
 from trainable.fused.operators import NotLowered
+from trainable.fused.types import Kind
 
 
 @dataclass(frozen=True)
 class View:
-    """A tensor of the trace: an operand, and which axes its dimensions are."""
+    """A tensor of the trace: an operand, and which axes its dimensions are.
+
+    Attributes:
+        dtype: the tensor's own.
+        number: whether it is no tensor but a Python number.
+    """
 
     operand: Operand
     dims: tuple[Dim, ...]
+    dtype: torch.dtype
+    number: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What promotion looks at."""
+        return Kind(self.dtype, 0 if self.number else min(2, 1 + len(self.dims)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape."""
+        return tuple(size(dim) for dim in self.dims)
+
+    def having(self, dims: Sequence[Dim]) -> View:
+        """Return the view with other dimensions."""
+        return replace(self, dims=tuple(dims))
 
 
 class Views:
@@ -55,7 +79,9 @@ class Views:
         (axis,) = view.dims[i]
         dims = list(view.dims)
         dims[i] = self._axes.new(axis.size)
-        return View(self._moved(view.operand, axis, dims[i][0], 0), tuple(dims))
+        return replace(
+            view, operand=self._moved(view.operand, axis, dims[i][0], 0), dims=tuple(dims)
+        )
 
     def _same(self, view: View, *_: Any, **named: Any) -> View:
         return view
@@ -72,19 +98,19 @@ class Views:
             if size(taken) > places:
                 raise NotLowered("a view that splits axes")
             dims.append(tuple(taken))
-        return View(view.operand, tuple(dims))
+        return view.having(dims)
 
     def unsqueeze(self, view: View, dim: int) -> View:
         """Return the view with a dimension of size 1 more."""
         dims = list(view.dims)
         dims.insert(dim if dim >= 0 else dim + len(dims) + 1, ())
-        return View(view.operand, tuple(dims))
+        return view.having(dims)
 
     def _squeeze(self, view: View, dim: int | Sequence[int] | None = None) -> View:
         rank = len(view.dims)
         which = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
         gone = {d % rank for d in which if not view.dims[d]}
-        return View(view.operand, tuple(d for i, d in enumerate(view.dims) if i not in gone))
+        return view.having([d for i, d in enumerate(view.dims) if i not in gone])
 
     def _expand(self, view: View, shape: Sequence[int], **named: Any) -> View:
         lead = len(shape) - len(view.dims)
@@ -92,23 +118,24 @@ class Views:
         for i, places in enumerate(shape):
             if not dims[i] and places != -1:
                 dims[i] = self._axes.new(places)
-        return View(view.operand, tuple(dims))
+        return view.having(dims)
 
     def _permute(self, view: View, order: Sequence[int]) -> View:
-        return View(view.operand, tuple(view.dims[i] for i in order))
+        return view.having([view.dims[i] for i in order])
 
     def _transpose(self, view: View, a: int = 0, b: int = 1) -> View:
         dims = list(view.dims)
         if len(dims) > 1:
             dims[a], dims[b] = dims[b], dims[a]
-        return View(view.operand, tuple(dims))
+        return view.having(dims)
 
     def _select(self, view: View, dim: int, index: int) -> View:
         dims = list(view.dims)
         if not dims.pop(dim):
-            return View(view.operand, tuple(dims))
+            return view.having(dims)
         (axis,) = view.dims[dim]
-        return View(self._moved(view.operand, axis, None, index % axis.size), tuple(dims))
+        at = self._moved(view.operand, axis, None, index % axis.size)
+        return replace(view, operand=at, dims=tuple(dims))
 
     def _slice(
         self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
@@ -125,7 +152,8 @@ class Views:
             raise NotLowered("a slice of nothing")
         dims[dim] = self._axes.new(last - first)
         (to,) = dims[dim] or (None,)
-        return View(self._moved(view.operand, axis, to, first), tuple(dims))
+        at = self._moved(view.operand, axis, to, first)
+        return replace(view, operand=at, dims=tuple(dims))
 
     def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
         """The operand with another place along an axis."""
@@ -141,13 +169,28 @@ class Views:
         return [self._select(view, dim, i) for i in range(size(view.dims[dim]))]
 
     def _zeros(self, view: View, **named: Any) -> View:
-        return View(Operand(0.0), view.dims)
+        return self._full(view, 0.0, **named)
 
     def _ones(self, view: View, **named: Any) -> View:
-        return View(Operand(1.0), view.dims)
+        return self._full(view, 1.0, **named)
 
-    def _full(self, view: View, number: float, **named: Any) -> View:
-        return View(Operand(float(number)), view.dims)
+    def _full(
+        self, view: View, number: float, dtype: torch.dtype | None = None, **named: Any
+    ) -> View:
+        dtype = dtype or view.dtype
+        return View(Operand(as_number(number, dtype)), view.dims, dtype)
+
+
+def as_number(number: float, dtype: torch.dtype) -> float:
+    """Return the number that `number` is in a dtype, as a kernel writes it.
+
+    Raises:
+        NotLowered: it is none.
+    """
+    held = torch.tensor(number, dtype=dtype)
+    if held.is_complex():
+        raise NotLowered("complex numbers")
+    return float(held)
 
 
 VIEWS: Mapping[str, Callable[..., Any]] = {

@@ -1,0 +1,52 @@
+"""The fuzzer, in short: random problems give torch's numbers, and planted faults are found."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from fuzzing.faults import OPERATORS, Fault, kind
+from fuzzing.grammar import Problem, problem
+from fuzzing.trial import Trial, tried
+
+from trainable.fused.operators import NotLowered
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+"""Torch warns of what the grammar writes, such as the transpose of a number."""
+
+SEEDS = range(1000, 1060)
+
+MOST_TRIED = 24
+"""Problems that use an operator, of which one has to tell its fault."""
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[tuple[Problem, str]]:
+    """Problems, each with the source of its kernel."""
+    found = []
+    for seed in range(160):
+        try:
+            found.append((problem(seed), Trial(problem(seed)).kernel().source))
+        except NotLowered:
+            continue
+    return found
+
+
+def test_random_problems_give_the_numbers_of_torch() -> None:
+    """Sixty problems, most of them fused; `make fuzz` tries thousands."""
+    results = [tried(problem(seed)) for seed in SEEDS]
+    assert [line for result in results for line in result.wrong] == []
+    refused = Counter(result.refused for result in results if result.refused is not None)
+    assert refused.total() <= 0.2 * len(SEEDS), refused
+    unsettled = sum(result.unsettled for result in results)
+    assert unsettled < 0.01 * sum(result.compared for result in results)
+
+
+@pytest.mark.parametrize("fault", OPERATORS, ids=lambda fault: fault.name)
+def test_a_planted_operator_fault_is_found(
+    fault: Fault, sources: list[tuple[Problem, str]]
+) -> None:
+    """By one of the first problems that use the operator."""
+    used = [given for given, source in sources if fault.planted(source) != source]
+    assert used
+    assert any(tried(given, kind(fault)).wrong for given in used[:MOST_TRIED])

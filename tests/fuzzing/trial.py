@@ -1,0 +1,165 @@
+"""One random problem: fused, as torch runs it stacked, and in a plain loop, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from fuzzing.grammar import Problem
+
+from trainable.agreement import verdicts
+from trainable.fused.kernel import Kernel
+from trainable.fused.lowering import LANES, lower
+from trainable.fused.operators import NotLowered
+from trainable.library import Library, make_all
+from trainable.program import never
+from trainable.rules import RULES
+from trainable.tracing import traced
+
+FITS = 41
+"""More than two registers of single precision, so that both widths of a kernel are used."""
+
+PLAIN = slice(0, FITS, 8)
+"""The fits that are also run in a plain loop."""
+
+UPDATES = 3
+
+H = {"lr": 1e-2, "momentum": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+
+
+@dataclass
+class Result:
+    """What came of a problem.
+
+    Attributes:
+        refused: why it is not fused, or None.
+        wrong: what differs, one line each.
+        compared, unsettled: numbers that were compared, and those that tell nothing.
+    """
+
+    seed: int
+    refused: str | None = None
+    wrong: list[str] = field(default_factory=list)
+    compared: int = 0
+    unsettled: int = 0
+
+
+Step = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
+
+
+class Trial:
+    """A problem with the fits that it is tried on."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._function = problem.function("loss" if problem.gradient else "values")
+        self._rule = RULES[problem.rule]
+        generator = torch.Generator().manual_seed(problem.seed + 1)
+        self._params = [
+            torch.randn((FITS, *shape), generator=generator, dtype=problem.dtype)
+            * torch.tensor([1.0, 1.0, 1e-2, 10.0])[torch.arange(FITS) % 4]
+            .to(problem.dtype).view(-1, *[1] * len(shape))
+            for shape in problem.params.values()
+        ]  # fmt: skip
+        self.own = torch.randn(FITS, generator=generator, dtype=problem.dtype) * 2
+        state = torch.vmap(self._rule.init)(tuple(self._params)) if problem.gradient else ()
+        self._state = [tensor.contiguous() for tensor in state]
+        self.data = list(problem.data.values())
+
+    @property
+    def given(self) -> list[torch.Tensor]:
+        """What changes from update to update, and what stays."""
+        return [*self._params, *self._state, self.own, *self.data]
+
+    @property
+    def lane_inputs(self) -> int:
+        """How many of `given` have fits."""
+        return len(self._params) + len(self._state) + 1
+
+    @property
+    def carried(self) -> int:
+        """How many of `given` change."""
+        return len(self._params) + len(self._state) if self.problem.gradient else 0
+
+    @property
+    def updates(self) -> int:
+        """How many updates are done."""
+        return UPDATES if self.problem.gradient else 1
+
+    def one(self, *flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """One update, or the values, of one fit."""
+        n, s = len(self._params), len(self._state)
+        leaves, state, own = flat[:n], flat[n : n + s], flat[n + s]
+        data = dict(zip(self.problem.data, flat[n + s + 1 :], strict=True))
+
+        def of(leaves: Any) -> Any:
+            return self._function(dict(zip(self.problem.params, leaves, strict=True)), data, own)
+
+        if not self.problem.gradient:
+            return tuple(of(leaves))
+        gradient, loss = torch.func.grad_and_value(of)(leaves)
+        values = {name: torch.tensor(value, dtype=own.dtype) for name, value in H.items()}
+        values["lr"] = own * own * 1e-3
+        moved, state = self._rule.update(leaves, gradient, state, values)
+        return (loss, *moved, *state)
+
+    def stacked(self, *flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The same of many fits."""
+        own, data = flat[: self.lane_inputs], flat[self.lane_inputs :]
+        step = torch.vmap(lambda *lane: self.one(*lane, *data))
+        made: tuple[torch.Tensor, ...] = step(*own)
+        return made
+
+    def loop(self, held: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The same in a plain loop over the fits."""
+        own, data = held[: self.lane_inputs], held[self.lane_inputs :]
+        rows = [self.one(*(tensor[i] for tensor in own), *data) for i in range(len(own[0]))]
+        return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+    def kernel(self, kind: type[Kernel] = Kernel) -> Kernel:
+        """Return its kernel.
+
+        Raises:
+            NotLowered: there is none.
+        """
+        with torch.no_grad():
+            return self._kernel(kind)
+
+    def _kernel(self, kind: type[Kernel]) -> Kernel:
+        few = [tensor[:LANES] for tensor in self.given[: self.lane_inputs]]
+        graph = traced(self.stacked, [*few, *self.data])
+        return kind(lower(graph, len(few), self.data), self.carried, self.updates)
+
+
+def tried(problem: Problem, kind: type[Kernel] = Kernel) -> Result:
+    """Run a problem in every way, and compare."""
+    with torch.no_grad():
+        return _tried(Trial(problem), kind)
+
+
+def _tried(trial: Trial, kind: type[Kernel]) -> Result:
+    result = Result(trial.problem.seed)
+    try:
+        kernel = trial.kernel(kind)
+    except NotLowered as error:
+        result.refused = str(error)
+        return result
+    library = Library(kernel)
+    make_all([library], never)
+    found = library.load()(trial.given[: trial.lane_inputs])
+    graph = traced(trial.stacked, trial.given)
+    exact = trial.problem.dtype != torch.float64
+    every = verdicts(
+        found, graph, trial.loop if exact else None, trial.given,
+        carried=trial.carried, updates=trial.updates,
+    )  # fmt: skip
+    for i, verdict in enumerate(every):
+        result.compared += verdict.wrong.numel()
+        result.unsettled += int(verdict.unsettled.sum())
+        if bool(verdict.wrong.any()):
+            place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
+            number = float(found[i][place])
+            result.wrong.append(f"output {i} at {place}: {number!r} by the kernel")
+    return result
