@@ -12,6 +12,14 @@ from trainable.errors import ContractError, explained, one_line
 LOSS = "loss_and_gradient"
 
 
+def where(cls: type, method: str) -> str:
+    """``file.py:LINE: Class.method`` of a method; without the line where it has none."""
+    function = inspect.unwrap(getattr(cls, method))
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+    return f"{place}{cls.__name__}.{method}"
+
+
 class Calls:
     """Calls the methods of the class `cls`, and complains about them."""
 
@@ -36,10 +44,7 @@ class Calls:
 
     def where(self, method: str) -> str:
         """``file.py:LINE: Class.method`` of a method's definition."""
-        function = inspect.unwrap(getattr(self.cls, method))
-        code = getattr(function, "__code__", None)
-        place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
-        return f"{place}{self.cls.__name__}.{method}"
+        return where(self.cls, method)
 
     def guard(self, method: str, call: Callable[[], Any]) -> Any:
         """Call, and return what comes of it.

@@ -1,9 +1,9 @@
 """The slope of a function along a line, from its values alone.
 
-Central differences D(h) = (f(h) - f(-h)) / 2h at steps h that shrink fourfold, extrapolated to h = 0
-(Richardson; C. Ridders, Advances in Engineering Software 4 (1982) 75). The error is the change from
-one extrapolation to the next, plus what rounding of f makes of D. Where f has a kink at 0, its slopes
-to the two sides differ by as much at every step; where it is smooth, the difference shrinks with h.
+Central differences D(h) = (f(h) - f(-h)) / 2h at steps h that shrink fourfold, extrapolated to
+h = 0 (Richardson; C. Ridders, Advances in Engineering Software 4 (1982) 75). The error is the
+change from one extrapolation to the next, plus what rounding of f makes of D. Where f has a kink,
+its slopes to the two sides differ by as much at every step; where it is smooth, by less and less.
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ def slope(f: Callable[[float], float], *, epsilon: float) -> Slope | None:
                 kinked=gap > 4 * rounding and gap > 0.5 * gap_before,
             )
         row, gap_before = new, abs(right - left)
-        if best is not None and (
-            rounding >= best.error or best.error <= ENOUGH * abs(best.value)
-        ):
+        if best is not None and (rounding >= best.error or best.error <= ENOUGH * abs(best.value)):
             break
         step /= SHRINK
     return best

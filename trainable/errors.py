@@ -50,11 +50,11 @@ _HINTS = (
     ),
     (
         r"random operation|randomness error mode",
-        "it draws random numbers; take all rows in each step, and draw in initial(seed) what is random",
+        "it draws random numbers; take all rows in each step, and draw in initial(seed)",
     ),
     (
         r"dynamic shape|boolean mask|nonzero",
-        "a shape that depends on values (a boolean mask?); multiply by the mask, or use torch.where",
+        "a shape that depends on values (a boolean mask?); multiply by it, or use torch.where",
     ),
     (
         r"inplace|in-place",
@@ -66,7 +66,7 @@ _HINTS = (
     ),
     (
         r"\.backward\(\)|does not require grad",
-        "it calls .backward() or torch.autograd; write the gradient by hand, or use torch.func.grad",
+        "it calls .backward() or torch.autograd; write the gradient by hand, or by torch.func.grad",
     ),
     (
         r"could not infer output dtype|[Cc]an only calculate the mean",

@@ -65,7 +65,7 @@ def _way_out(value: Any) -> str:
     if value is None:
         return "end data() with a return of tensors"
     if module == "numpy":
-        return "write torch.as_tensor(x, dtype=torch.float32) for an array x (torch.from_numpy keeps float64)"
+        return "write torch.as_tensor(x, dtype=torch.float32), or torch.from_numpy(x).float()"
     if module in ("pandas", "polars", "pyarrow"):
         return "write torch.tensor(x.to_numpy(), dtype=torch.float32) for a column or table x"
     if isinstance(value, (bool, int, float, complex)):

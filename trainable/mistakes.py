@@ -15,7 +15,7 @@ import torch
 
 from trainable.problem import Leaves
 
-ALIKE = 1e-4
+ALIKE, EXACTLY = 1e-4, 1e-6
 """Largest relative difference of what counts as the same."""
 
 MIN_PLACES = 3
@@ -42,6 +42,11 @@ def named(samples: Sequence[Sample], names: Sequence[str], wrong: int) -> str | 
     """
     if len(samples) < MIN_PLACES:
         return None
+    if not any(bool(leaf.any()) for sample in samples for leaf in sample.truth):
+        return (
+            "the loss is constant piece by piece (sign, round, comparisons), and its derivative 0; "
+            "for a straight-through estimator write x + (round(x) - x).detach() in the loss"
+        )
     every = tuple(range(len(names)))
     for chosen in dict.fromkeys((every, (wrong,))):
         told = _likeness(*_vectors(samples, chosen))
@@ -73,10 +78,10 @@ def _likeness(G: Vectors, T: Vectors, X: Vectors) -> str | None:
     return next((told for told in tried if told is not None), None)
 
 
-def _same(A: Vectors, B: Vectors) -> bool:
+def _same(A: Vectors, B: Vectors, within: float = EXACTLY) -> bool:
     """Whether two are the same at each place, up to a small part of the place's largest."""
     return all(
-        bool((a - b).abs().max() <= ALIKE * torch.maximum(a.abs().max(), b.abs().max()))
+        bool((a - b).abs().max() <= within * torch.maximum(a.abs().max(), b.abs().max()))
         for a, b in zip(A, B, strict=True)
         if a.numel()
     )
@@ -114,7 +119,9 @@ def _rounded(number: float) -> float:
 def _signs(G: Vectors, T: Vectors) -> str | None:
     if not _same(G, [t.sign() for t in T]):
         return None
-    return "is the sign of the derivative: return the derivative itself; rule=adam takes steps as even"
+    return (
+        "is the sign of the derivative: return the derivative itself; rule=adam takes steps as even"
+    )
 
 
 def _clipped(G: Vectors, T: Vectors) -> str | None:
@@ -147,7 +154,7 @@ def _shortened(G: Vectors, T: Vectors) -> str | None:
     g, t = (torch.stack([v.norm() for v in V]) for V in (G, T))
     if any(not bool(n > 0) for n in t):
         return None
-    if not _same(G, [a * v for a, v in zip(g / t, T, strict=True)]):
+    if not _same(G, [a * v for a, v in zip(g / t, T, strict=True)], ALIKE):
         return None
     changed = (g - t).abs() > ALIKE * t
     bound = g[changed]

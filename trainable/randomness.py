@@ -60,11 +60,11 @@ def source(call: Callable[[], Any], file: str | None) -> str | None:
     return None
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the first operation that draws random numbers from no generator of the caller's."""
 
     def __init__(self, file: str | None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._file = file
         self.found: str | None = None
 

@@ -51,7 +51,8 @@ def kind(value: Any) -> str:
     """What a value is, for a message."""
     if isinstance(value, torch.Tensor):
         return describe(value.shape, value.dtype)
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' or name == 'ndarray' else 'a'} {name}"
 
 
 def describe(shape: Sequence[int], dtype: torch.dtype) -> str:
