@@ -24,6 +24,9 @@ _IN_A_STEP = (
 _PURE = "compute it from params, data and hyperparameters alone"
 
 
+MORE_CALLS = 100
+"""Calls of a function that changes something on self: what it counts may do harm seldom."""
+
 Step = Callable[[Params], tuple[torch.Tensor, Params]]
 """Loss and gradient of parameters."""
 
@@ -175,6 +178,9 @@ class Trial(Calls):
         after = randomness.fingerprint(self.problem)
         moved = [name for name in after if before.get(name) != after[name]]
         if moved:
+            for _ in range(MORE_CALLS):
+                if not same(result, step(self.problem, first.params)):
+                    self.fail(LOSS, f"does not give the same each time: it counts on self; {_PURE}")
             self.notes.append(
                 f"{self.where(LOSS)}: self.{moved[0]} changes with each call; a search traces the "
                 "function and calls it a few times only, so nothing may depend on that"
