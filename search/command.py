@@ -9,6 +9,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -228,7 +229,8 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
         raise BadInput(f"one problem at a time, not {' and '.join(named)}")
     values = [word for word in words if "=" in word]
     problem = named[0] if named else "cubic-sine"
-    for line in fit_once(problem, values, steps=steps, seed=seed, report=report):
+    say = partial(click.echo, err=True)
+    for line in fit_once(problem, values, steps=steps, seed=seed, report=report, say=say):
         click.echo(line)
 
 

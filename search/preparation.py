@@ -38,6 +38,12 @@ KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
+RESERVED = {
+    "step": "the number of the update is not available, and each step is the same function",
+    "seed": "what is random comes from initial(seed), whose first argument it is",
+}
+"""What the loss and the initial parameters cannot take as a hyperparameter, and why."""
+
 LEAST_PACK, MOST_PACK = 64, 4096
 
 HUGE = sys.float_info.max
@@ -131,11 +137,19 @@ def check_names(
         BadInput: one is unknown, or the problem calls one as a rule or a column is called.
     """
     of_rules = [name for rule in rules for name in trainable.RULES[rule].hyperparameters]
-    both = [name for name in (*declared.shape, *declared.own) if name in (*of_rules, "rule")]
-    if both:
-        raise BadInput(
-            f"the problem calls a hyperparameter {both[0]}, which is the rule's name for its own"
-        )
+    for name in (*declared.shape, *declared.own):
+        where = "__init__" if name in declared.shape else "loss_and_gradient"
+        where = "initial" if name in declared.initial else where
+        if name in (*of_rules, "rule"):
+            raise BadInput(
+                f"the problem calls a hyperparameter {name}, which is the rule's name for its own: "
+                f"the rule alone needs it; leave it out of {where}, or call it otherwise, as scale"
+            )
+        if name in RESERVED and name in declared.own:
+            raise BadInput(
+                f"the problem's {where} takes {name}: {RESERVED[name]}; leave it out, or call a "
+                f"hyperparameter otherwise, as {name}_"
+            )
     known = list(dict.fromkeys(["rule", *of_rules, *declared.shape, *declared.own]))
     for name in names:
         if name not in known:
@@ -273,7 +287,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         defaults=defaults,
         shape_names=shape_names,
         folder=None,
-        notes=running.notes,
+        notes=(*checked.notes, *running.notes),
     )
 
 

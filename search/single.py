@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
@@ -19,9 +19,18 @@ from trainable.program import Program
 
 
 def fit_once(
-    problem: str, assignments: Iterable[str], *, steps: int, seed: int, report: int
+    problem: str,
+    assignments: Iterable[str],
+    *,
+    steps: int,
+    seed: int,
+    report: int,
+    say: Callable[[str], None] = lambda note: None,
 ) -> Iterator[str]:
     """Fit one lane; yield ``STEP LOSS`` at each reporting step, and last the result.
+
+    Args:
+        say: is told what the user should know of the problem.
 
     Raises:
         BadInput: the problem or a hyperparameter is wrong.
@@ -49,7 +58,9 @@ def fit_once(
             name = sorted(words)[0]
             raise BadInput(f"{name}={given[name].text}: {name} takes a number")
         defaults = default_values(declared, (rule,), given)
-        check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
+        checked = check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
+        for note in checked.notes:
+            say(note)
         program = Program(
             cls,
             rule=rule,

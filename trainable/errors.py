@@ -40,18 +40,52 @@ def one_line(error: BaseException) -> str:
 
 
 _HINTS = (
-    (r"\.item\(\)", "it calls .item(), float() or int() on a tensor; keep it a tensor"),
-    (r"data-dependent control|Boolean value", "`if` or `while` on a tensor; use torch.where"),
-    (r"random", "it draws random numbers; what is random comes from initial(seed)"),
-    (r"dynamic shape|boolean mask|nonzero", "a shape that depends on values (a boolean mask?)"),
-    (r"inplace|in-place", "it writes in place; make a new tensor"),
-    (r"numpy|NumPy|data pointer", "it calls numpy; use torch"),
-    (r"\.backward\(\)|does not require grad", "it calls .backward(); write the gradient by hand"),
-)  # fmt: skip
+    (
+        r"\.item\(\)",
+        "it calls .item(), float() or int() on a tensor; keep it a tensor",
+    ),
+    (
+        r"data-dependent control|Boolean value",
+        "`if` or `while` on a tensor; use torch.where(condition, a, b)",
+    ),
+    (
+        r"random operation|randomness error mode",
+        "it draws random numbers; take all rows in each step, and draw in initial(seed)",
+    ),
+    (
+        r"dynamic shape|boolean mask|nonzero",
+        "a shape that depends on values (a boolean mask?); multiply by it, or use torch.where",
+    ),
+    (
+        r"inplace|in-place",
+        "it writes in place; make a new tensor, as by x = x + 1 for x += 1, or torch.stack",
+    ),
+    (
+        r"numpy\(\)|__array__|__array_wrap__|np\.|numpy\.|NumPy|data pointer",
+        "it calls numpy, which takes no stacked tensors; use torch's function of that name",
+    ),
+    (
+        r"\.backward\(\)|does not require grad",
+        "it calls .backward() or torch.autograd; write the gradient by hand, or by torch.func.grad",
+    ),
+    (
+        r"could not infer output dtype|[Cc]an only calculate the mean",
+        "it takes the mean of whole numbers or truth values; make them floating-point, by .float()",
+    ),
+    (
+        r"same dtype|expected scalar type|must have the same data ?type",
+        "it multiplies tensors of different dtypes; make those of data(), of self and those made "
+        "here follow the parameters, as by x.to(w.dtype) or dtype=w.dtype",
+    ),
+    (
+        r"same device|on different device",
+        "it mixes devices; make tensors on the parameters' device, as by device=w.device",
+    ),
+)
 """What torch says of code that cannot be stacked or traced, and what to do about it."""
 
 
 def explained(error: BaseException) -> str:
-    """What an error of a user's problem means, in one line."""
+    """What an error that torch raised inside ``loss_and_gradient`` means, in one line."""
     text = str(error)
     return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), one_line(error))

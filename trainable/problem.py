@@ -37,6 +37,7 @@ from typing import Any, Protocol
 
 import torch
 
+from trainable.calls import where
 from trainable.errors import ContractError
 
 Params = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
@@ -96,6 +97,14 @@ class Hyperparameters:
         return {**self.initial, **self.loss}
 
 
+_WRITTEN = {
+    "data": "data(self)",
+    "initial": "initial(self, seed)",
+    "loss_and_gradient": "loss_and_gradient(self, params, data)",
+}
+"""Each method as it is written."""
+
+
 def hyperparameters(problem: type) -> Hyperparameters:
     """Read the hyperparameters of the class `problem` from its signatures.
 
@@ -112,11 +121,14 @@ def hyperparameters(problem: type) -> Hyperparameters:
             )
         given = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
         if not given:
-            raise ContractError(f"{problem.__name__}.{method} takes no self; make it a method")
-        if len(given) < least:
             raise ContractError(
-                f"{problem.__name__}.{method} takes {len(given) - 1} arguments besides self, "
-                f"not {least - 1}"
+                f"{where(problem, method)} takes no self; make it a method, def {_WRITTEN[method]}"
+            )
+        if len(given) < least:
+            count = f"{len(given) - 1} argument{'s' if len(given) != 2 else ''}"
+            raise ContractError(
+                f"{where(problem, method)} takes {count} besides self, "
+                f"not {least - 1}: write def {_WRITTEN[method]}"
             )
     found = Hyperparameters(
         shape=_defaults(problem, "__init__", skip=1),
@@ -147,7 +159,8 @@ def _defaults(problem: type, method: str, skip: int) -> dict[str, Any]:
     for parameter in _parameters(function)[skip:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ContractError(
-                f"{problem.__name__}.{method} takes {parameter}; name each hyperparameter instead"
+                f"{where(problem, method)} takes {parameter}; "
+                "name each hyperparameter instead, as l2=0.0"
             )
         empty = parameter.default is parameter.empty
         found[parameter.name] = None if empty else parameter.default

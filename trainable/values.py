@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,11 @@ def tensors(data: Any) -> list[torch.Tensor]:
 
 
 def cast(data: Any, dtype: torch.dtype) -> Any:
-    """The data with its floating-point tensors in another dtype."""
+    """The data with its floating-point tensors in another dtype, complex ones alike."""
 
     def cast(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            return tensor.to(dtype.to_complex())
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     if isinstance(data, torch.Tensor):
@@ -35,7 +38,8 @@ def cast(data: Any, dtype: torch.dtype) -> Any:
 def same(a: Any, b: Any) -> bool:
     """Whether two values of a problem are equal, tensor for tensor."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+        alike = a.shape == b.shape and a.dtype == b.dtype and a.device == b.device
+        return alike and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
@@ -47,7 +51,8 @@ def kind(value: Any) -> str:
     """What a value is, for a message."""
     if isinstance(value, torch.Tensor):
         return describe(value.shape, value.dtype)
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' or name == 'ndarray' else 'a'} {name}"
 
 
 def describe(shape: Sequence[int], dtype: torch.dtype) -> str:
@@ -62,3 +67,21 @@ def structure(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return kind(value)
+
+
+def doubled(instance: Any) -> Any:
+    """A copy of a problem whose own floating-point tensors are float64; the tensors are copies."""
+    other = copy.copy(instance)
+    for name, value in getattr(instance, "__dict__", {}).items():
+        other.__dict__[name] = _doubled(value)
+    return other
+
+
+def _doubled(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter):
+        return cast(value, torch.float64)
+    if type(value) in (list, tuple):
+        return type(value)(map(_doubled, value))
+    if type(value) is dict:
+        return {key: _doubled(item) for key, item in value.items()}
+    return value

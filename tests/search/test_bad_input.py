@@ -107,6 +107,14 @@ class Exits(Good):
 class ExitsLater(Good):
     def loss_and_gradient(self, params, data):
         raise SystemExit(0)
+
+class Counts(Good):
+    def loss_and_gradient(self, params, data, step=0):
+        return super().loss_and_gradient(params, data)
+
+class Seeded(Good):
+    def loss_and_gradient(self, params, data, seed=0):
+        return super().loss_and_gradient(params, data)
 """
 
 FILES = {
@@ -205,7 +213,7 @@ CASES = [
     ("run a:b:c", "unknown problem 'a:b:c'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
     ("run missing.py:A", "cannot read PLACE/missing.py: No such file or directory"),
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
-    ("run good.py:Missing", "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddRule, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater"),
+    ("run good.py:Missing", "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddRule, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded"),
     ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
     ("run no_such_module:A", "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
     ("run sys:A", "sys is not a module with a file"),
@@ -214,17 +222,20 @@ CASES = [
     ("run raises.py:A", "PLACE/raises.py:3: ValueError: no"),
     ("run syntax.py:A", "PLACE/syntax.py:2: SyntaxError: invalid syntax (syntax.py, line 2)"),
     ("run exits.py:A", "PLACE/exits.py:2: SystemExit: 0"),
-    ("run good.py:Wrong", "PLACE/good.py:38: Wrong.loss_and_gradient: the gradient of parameter 0 is off: -1.48148 by hand, -2.96296 by autograd"),
-    ("run good.py:Clash", "the problem calls a hyperparameter lr, which is the rule's name for its own"),
+    ("run good.py:Wrong", "PLACE/good.py:38: Wrong.loss_and_gradient: the gradient of parameter 0 is off: -1.48148 by hand, -2.96296 by autograd and by central differences; the gradient is 0.5 times the derivative: multiply it by 2, or the loss by 0.5"),
+    ("run good.py:Clash", "the problem calls a hyperparameter lr, which is the rule's name for its own: the rule alone needs it; leave it out of loss_and_gradient, or call it otherwise, as scale"),
+    ("run good.py:Counts", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
+    ("fit good.py:Counts lr=1e-3", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
+    ("run good.py:Seeded", "the problem's loss_and_gradient takes seed: what is random comes from initial(seed), whose first argument it is; leave it out, or call a hyperparameter otherwise, as seed_"),
     ("run good.py:BadSpace", "lr=1.0:0.0: the low end must be below the high end"),
     ("run good.py:OddSpace", "OddSpace.space must be a dict of names and values"),
     ("run good.py:OddRule", "unknown rule 'newton'; known: sgd, momentum, adam"),
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
     ("run good.py:NoMethods", "NoMethods has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)"),
-    ("run good.py:NoSelf", "NoSelf.data takes no self; make it a method"),
-    ("run good.py:NoSeed", "NoSeed.initial takes 0 arguments besides self, not 1"),
+    ("run good.py:NoSelf", "PLACE/good.py:51: NoSelf.data takes no self; make it a method, def data(self)"),
+    ("run good.py:NoSeed", "PLACE/good.py:55: NoSeed.initial takes 0 arguments besides self, not 1: write def initial(self, seed)"),
     ("run good.py:NeedsMore", "PLACE/good.py:59: NeedsMore.data: TypeError: NeedsMore.data() missing 1 required positional argument: 'rows'"),
-    ("run good.py:AnyName", "AnyName.loss_and_gradient takes **own; name each hyperparameter instead"),
+    ("run good.py:AnyName", "PLACE/good.py:63: AnyName.loss_and_gradient takes **own; name each hyperparameter instead, as l2=0.0"),
     ("run good.py:TwoMeanings", "TwoMeanings: width cannot be a parameter both of __init__ (a shape hyperparameter) and of loss_and_gradient or initial"),
     ("run good.py:Builtin", "<class 'dict'> has no signature; write the method in Python"),
     ("run good.py:WordDefault", "the default of l2 is 'small', not a number"),
