@@ -154,6 +154,74 @@ def shapes(a: Any, w: Any, W: Any, x: Any, X: Any) -> Any:
     )  # fmt: skip
 
 
+def truths(a: Any, w: Any, x: Any, m: Any, k: Any) -> Any:
+    """Truth values of lanes (p, q) and of the data (m), and whole numbers of the data (k)."""
+    u = a * x + w[1]
+    p, q = u > 0.3, u < 0.9
+    both = (
+        p + q, p * q, p & q, p | q, p ^ q, ~p, p < q, p <= q, p > q, p >= q, p == q, p != q,
+        torch.maximum(p, q), torch.minimum(p, q), torch.where(p, q, m), p + m, m * q, p == m, m < p,
+        p + True, p * False, p.clone(), p.masked_fill(m, True), torch.logical_and(u, p),
+        torch.logical_or(x, p), torch.logical_not(u), torch.logical_xor(p, k), u.bool(),
+    )  # fmt: skip
+    real = (
+        (p + q).to(u.dtype) * u, p * u, u + p, u / (p + u * u + 1), u * k, u + (k + k), u > k,
+        torch.maximum(u, k), torch.where(k > 0, u, -u), u.masked_fill(p, 2.0), u**k, (u > 0.1) * m,
+        u * (m + m), torch.where(m, u, k), u / p.sum(), (u * p).sum() / p.sum(),
+        torch.lt(u, True), torch.cat([u[None], p[None]]).sum(0),
+    )  # fmt: skip
+    counted = [torch.where(truth, u, a).sum() for truth in both]
+    return (*counted, *((number * x).sum() for number in real), p.sum() * a)
+
+
+def rows(a: Any, w: Any, x: Any, X: Any) -> Any:
+    """Values for each row beside parameters and data."""
+    u = a * x[:40]
+    return (
+        torch.cat([u, w]), torch.cat([w, x[:40]]), torch.stack([w[0], a, x[3]]),
+        torch.cat([u, u * 2, w]).sum(), torch.stack([u, x[:40]]).amax(0).sum(),
+        torch.stack([X[0, :3], X[1, :3] * a]), torch.cat([X[:, 0] + w, w[:1]]),
+    )  # fmt: skip
+
+
+def test_truth_values_and_whole_numbers_mean_what_torch_means() -> None:
+    """The sum of two truth values is "or", their product "and"; a condition counts as 0 or 1."""
+    x = torch.linspace(-1.5, 2.0, POINTS, dtype=torch.float64)
+    lanes = [numbers(N, seed=1), numbers(N, 2, seed=2)]
+    check(truths, lanes, [x, torch.arange(POINTS) % 3 == 0, torch.arange(POINTS) % 5 - 2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_values_of_rows_stand_beside_parameters(dtype: torch.dtype) -> None:
+    """``torch.cat`` and ``torch.stack`` of what each row has, of parameters and of the data."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=dtype)
+    lanes = [numbers(N, dtype=dtype, seed=1), numbers(N, 2, dtype=dtype, seed=2)]
+    check(rows, lanes, [x, torch.stack([x, x * x])])
+
+
+def test_what_torch_computes_in_another_dtype_is_refused() -> None:
+    """With its reason: it is not computed in the parameters' dtype, as if that were the same."""
+    x = torch.linspace(-1.0, 2.0, POINTS)
+    a, w = numbers(N).float(), numbers(N, 3).float()
+    cases: list[tuple[str, Lane, list[torch.Tensor], list[torch.Tensor]]] = [
+        ("gt is computed in float64", lambda a, x: ((a > x).float().sum(),), [a], [x.double()]),
+        ("eq is computed in float64", lambda w, d: ((w == d).float(),), [w], [x[:3].double()]),
+        ("_to_copy gives float64", lambda a, x: ((a * x).sum().float(),), [a], [x.double()]),
+        ("gt is computed in int64", lambda a, k: (((a > 0) > k).float(),), [a], [torch.arange(3)]),
+        ("lt is computed in int64", lambda w: (((w > 0).sum() < 2).float(),), [w], []),
+        ("mul gives int32", lambda a, k: (((a > 0) * k).float(),), [a], [torch.arange(3).int()]),
+        ("a reduction of int64", lambda w: ((w > 0).sum(0, True).sum().float(),), [w], []),
+        ("a reduction of bool", lambda w: ((w > 0).amax().float(),), [w], []),
+        ("sign of truth values", lambda w: (torch.sign(w > 0).float(),), [w], []),
+        ("_to_copy gives float64", lambda w: (w.double().float(),), [w], []),
+    ]  # fmt: skip
+    for why, function, lanes, data in cases:
+        with pytest.raises(NotLowered, match=why):
+            kernel(function, lanes, data)
+    d = torch.tensor(0.1, dtype=torch.float64)  # a tensor without dimensions gives way
+    check(lambda a, d: ((a > d).float(), a * d), [a], [d])
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("function", [arithmetic, functions, conditions])
 def test_numbers_are_those_of_torch(function: Lane, dtype: torch.dtype) -> None:

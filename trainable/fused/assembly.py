@@ -1,0 +1,143 @@
+"""Assembly: the operations of a function as they are lowered, and the views of their results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from trainable.fused.axes import Axes, Axis, Dim, flat
+from trainable.fused.loops import (
+    Joint,
+    Map,
+    Operand,
+    Operation,
+    Reduction,
+    Value,
+    all_of,
+    size,
+)
+from trainable.fused.operators import NotLowered, Operator
+from trainable.fused.shared import Shared
+from trainable.fused.types import of_number, promoted
+from trainable.fused.views import View, Views
+
+
+def named(dtype: torch.dtype) -> str:
+    """A dtype as it is written in a message."""
+    return str(dtype).removeprefix("torch.")
+
+
+@dataclass
+class Assembly:
+    """The operations so far.
+
+    Attributes:
+        dtype: what real numbers of the lanes are.
+        lane: the lanes' axis.
+    """
+
+    dtype: torch.dtype
+    axes: Axes
+    lane: Axis
+    operations: list[Operation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.views, self.shared = Views(self.axes, self.lane), Shared(self.axes)
+
+    def view(self, given: Any) -> View:
+        """Return what an operation takes, as a view.
+
+        Raises:
+            NotLowered: it is neither a tensor nor a number.
+        """
+        if isinstance(given, View):
+            return given
+        if isinstance(given, torch.Tensor):
+            return self.shared.view(given)
+        if isinstance(given, (bool, int, float)):
+            return View(Operand(float(given)), (), of_number(given), number=True)
+        raise NotLowered(f"an operand that is {type(given).__name__}")
+
+    def map(self, operator: Operator, views: Sequence[View], dims: Sequence[Dim]) -> View:
+        """Add an operator, on views whose dimensions are in line."""
+        operands = tuple(view.operand for view in views)
+        values = [operand.value for operand in operands if isinstance(operand.value, Value)]
+        if all(value.shared for value in values):
+            operator = operator.of_shared()
+        result = Value(torch.bool if operator.truth else self.dtype, ())
+        self.operations.append(Map(result, operator, operands))
+        return self._made(result, [axis for o in operands for axis in o.axes], dims)
+
+    def reduce(
+        self,
+        how: str,
+        views: Sequence[View],
+        over: Sequence[Dim],
+        dims: Sequence[Dim],
+        mean: bool = False,
+    ) -> View:
+        """Add a reduction of the product of views.
+
+        Args:
+            how: ``sum``, ``max`` or ``min``; mean: whether to divide by how many there are.
+            over: the dimensions that go; dims: those that stay.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        axes = flat(over)
+        if any(self.axes.are_one(axis, self.lane) for axis in axes):
+            raise NotLowered("a reduction over lanes")
+        dtype = self.dtype
+        if how == "sum" and not mean and [view.dtype for view in views] == [torch.bool]:
+            dtype = torch.int64  # a count, kept in the loops' own dtype
+            if size(axes) * torch.finfo(self.dtype).eps > 1:
+                raise NotLowered("a count of very many")
+        elif any(view.dtype != self.dtype for view in views):
+            found = next(view.dtype for view in views if view.dtype != self.dtype)
+            raise NotLowered(f"a reduction of {named(found)}")
+        self.axes.check([*flat(dims), *axes])
+        result = Value(dtype, ())
+        operands = tuple(view.operand for view in views)
+        divisor = math.prod(axis.size for axis in axes) if mean else 1
+        self.operations.append(Reduction(result, how, operands, axes, divisor))
+        gone = {self.axes.find(axis) for axis in axes}
+        held = self._distinct([axis for operand in operands for axis in operand.axes])
+        return self._made(result, [axis for axis in held if axis not in gone], dims)
+
+    def join(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
+        """Put views side by side along dimension `dim`, which in each is the one of `own`.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        if len(views) == 1:
+            return views[0]
+        (along,) = self.axes.new(sum(size(axes) for axes in own))
+        if any(self.axes.are_one(axis, self.lane) for axis in flat(own)):
+            raise NotLowered("lanes side by side")
+        others = [v.having([*v.dims[:dim], (), *v.dims[dim + 1 :]]) for v in views]
+        others, dims = self.views.lined_up(others)
+        dtype = promoted([view.kind for view in views])
+        if dtype != self.dtype:
+            raise NotLowered(f"values side by side in {named(dtype)}")
+        result, parts, place = Value(self.dtype, ()), [], 0
+        for view, axes in zip(others, own, strict=True):
+            parts.append((view.operand, place, axes[0] if axes else None))
+            place += size(axes)
+        self.operations.append(Joint(result, tuple(parts), along))
+        dims[dim] = (along,)
+        return self._made(result, flat(dims), dims)
+
+    def _made(self, result: Value, axes: Sequence[Axis], dims: Sequence[Dim]) -> View:
+        result.axes = tuple(self._distinct(axes))
+        return View(all_of(result), tuple(dims), result.dtype)
+
+    def _distinct(self, axes: Sequence[Axis]) -> list[Axis]:
+        found = dict.fromkeys(self.axes.find(axis) for axis in axes)
+        found.pop(self.axes.find(self.lane), None)
+        return list(found)

@@ -1,0 +1,71 @@
+"""Number-by-number operations of torch, lowered by the dtype that torch computes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from trainable.fused.assembly import Assembly, named
+from trainable.fused.axes import Dim
+from trainable.fused.loops import Operand, Value
+from trainable.fused.operators import COPY, TRUTH, NotLowered, mapped, on_truth_values
+from trainable.fused.types import floating, promoted
+from trainable.fused.views import View, as_number
+
+
+def elementwise(
+    assembly: Assembly, target: Any, name: str, args: Sequence[Any], keywords: Mapping[str, Any]
+) -> View:
+    """Add an operation of torch; return the view of what it gives.
+
+    Args:
+        target: the operation itself, and its name.
+
+    Raises:
+        NotLowered: there is no operator for it, or not in the dtype that torch computes it in.
+    """
+    operator, given = mapped(name, args, keywords)
+    views = [assembly.view(operand) for operand in given]
+    if not operator.any_dtype:
+        which = operator.selected or range(len(views))
+        dtype = promoted([views[i].kind for i in which])
+        dtype = floating(dtype) if operator.floating else dtype
+        if dtype == torch.bool:
+            operator = on_truth_values(name, operator)
+        elif dtype != assembly.dtype:
+            raise NotLowered(f"{name} is computed in {named(dtype)}")
+        if any(views[i].dtype != torch.bool for i in operator.conditions):
+            raise NotLowered(f"{name} with a condition that is not bool")
+    views, dims = assembly.views.lined_up(views)
+    if all(not isinstance(view.operand.value, Value) for view in views):
+        return _folded(target, args, keywords, dims)
+    return assembly.map(operator, views, dims)
+
+
+def converted(
+    assembly: Assembly, view: View, dtype: torch.dtype | None = None, **keywords: Any
+) -> View:
+    """Add a conversion to another dtype."""
+    dtype = dtype or view.dtype
+    if not isinstance(view.operand.value, Value):
+        return replace(view, operand=Operand(as_number(view.operand.value, dtype)), dtype=dtype)
+    return assembly.map(TRUTH if dtype == torch.bool else COPY, [view], view.dims)
+
+
+def _folded(
+    target: Any, args: Sequence[Any], keywords: Mapping[str, Any], dims: Sequence[Dim]
+) -> View:
+    """An operation whose result is one number for all lanes and places."""
+    made = target(*map(_plain, args), **keywords)
+    return View(Operand(float(made)), tuple(dims), made.dtype)
+
+
+def _plain(argument: Any) -> Any:
+    """An argument whose tensors have one number, as torch takes it."""
+    if not isinstance(argument, View):
+        return argument
+    assert not isinstance(argument.operand.value, Value)  # only numbers are folded
+    return torch.full((1,), argument.operand.value, dtype=argument.dtype)

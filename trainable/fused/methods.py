@@ -1,0 +1,125 @@
+"""Operations of torch that are neither views nor number by number.
+
+Reductions, products, values side by side, and what selecting and slicing hand back to a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from trainable.fused.assembly import Assembly
+from trainable.fused.axes import Dim, flat
+from trainable.fused.elementwise import converted, elementwise
+from trainable.fused.loops import Operand, size
+from trainable.fused.operators import NotLowered
+from trainable.fused.views import View
+
+Method = Callable[..., View]
+
+
+def _reduced(how: str, mean: bool = False) -> Method:
+    def method(
+        assembly: Assembly, view: View, dim: Any = None, keepdim: bool = False, **keywords: Any
+    ) -> View:
+        rank = len(view.dims)
+        which = range(rank) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
+        gone = {d % rank for d in which}
+        dims = [d for i, d in enumerate(view.dims) if i not in gone]
+        if keepdim:
+            dims = [() if i in gone else d for i, d in enumerate(view.dims)]
+        return assembly.reduce(how, [view], [view.dims[i] for i in sorted(gone)], dims, mean)
+
+    return method
+
+
+def _product(assembly: Assembly, a: Any, b: Any) -> View:
+    """A product of vectors or matrices, or of stacks of them."""
+    axes = assembly.axes
+    left, right = assembly.view(a), assembly.view(b)
+    rows = {axes.find(axis) for axis in flat(left.dims[-2:-1])}
+    if len(right.dims) > 1 and any(axes.find(axis) in rows for axis in right.dims[-1]):
+        right = assembly.views.renamed(right, -1)
+    x, y = list(left.dims), list(right.dims)
+    k = axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
+    dims: list[Dim] = [axes.unify(x[0], y[0])] if len(x) == 3 else []
+    dims += [*x[-2:-1], *(y[-1:] if len(y) > 1 else [])]
+    return assembly.reduce("sum", [left, right], [k], dims)
+
+
+def _added_product(
+    assembly: Assembly, c: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1
+) -> View:
+    aten = torch.ops.aten
+    product = _product(assembly, a, b)
+    scaled = elementwise(assembly, aten.mul, "mul", [assembly.view(c), beta], {})
+    return elementwise(assembly, aten.add, "add", [scaled, product], {"alpha": alpha})
+
+
+def _cat(assembly: Assembly, parts: Sequence[Any], dim: int = 0) -> View:
+    views = [assembly.view(part) for part in parts]
+    dim %= len(views[0].dims)
+    if any(len(view.dims[dim]) > 1 for view in views):
+        raise NotLowered("joined axes side by side")
+    return assembly.join(views, [view.dims[dim] for view in views], dim)
+
+
+def _stack(assembly: Assembly, parts: Sequence[Any], dim: int = 0) -> View:
+    views = [assembly.view(part) for part in parts]
+    dim %= len(views[0].dims) + 1
+    views = [assembly.views.unsqueeze(view, dim) for view in views]
+    return assembly.join(views, [()] * len(views), dim)
+
+
+def _selected_back(
+    assembly: Assembly, view: View, shape: Sequence[int], dim: int, index: int
+) -> View:
+    dim %= len(shape)
+    whole = assembly.views.unsqueeze(view, dim)
+    return _beside_zeros(assembly, whole, shape[dim], dim, index % shape[dim])
+
+
+def _sliced_back(
+    assembly: Assembly, view: View, shape: Sequence[int], dim: int, start: int, end: int, step: int
+) -> View:
+    if step != 1:
+        raise NotLowered("a slice with steps")
+    dim %= len(shape)
+    first, _, _ = slice(start, end).indices(shape[dim])
+    return _beside_zeros(assembly, view, shape[dim], dim, first)
+
+
+def _beside_zeros(assembly: Assembly, view: View, places: int, dim: int, first: int) -> View:
+    """The view with zeros before and after it along a dimension."""
+    if len(view.dims[dim]) > 1:
+        raise NotLowered("joined axes side by side")
+    before, after = [
+        replace(
+            view,
+            operand=Operand(0.0),
+            dims=(*view.dims[:dim], assembly.axes.new(count), *view.dims[dim + 1 :]),
+        )
+        for count in (first, places - first - size(view.dims[dim]))
+    ]
+    left = places - first - size(view.dims[dim])
+    parts = [*([before] if first else []), view, *([after] if left else [])]
+    return assembly.join(parts, [part.dims[dim] for part in parts], dim)
+
+
+METHODS: Mapping[str, Method] = {
+    "_to_copy": converted,
+    "sum": _reduced("sum"),
+    "mean": _reduced("sum", mean=True),
+    "amax": _reduced("max"),
+    "amin": _reduced("min"),
+    **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),
+    **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added_product),
+    "cat": _cat,
+    "stack": _stack,
+    "select_backward": _selected_back,
+    "slice_backward": _sliced_back,
+}
+"""By name: each takes an `Assembly`, and torch's arguments."""
