@@ -209,7 +209,7 @@ def test_what_torch_computes_in_another_dtype_is_refused() -> None:
         ("_to_copy gives float64", lambda a, x: ((a * x).sum().float(),), [a], [x.double()]),
         ("gt is computed in int64", lambda a, k: (((a > 0) > k).float(),), [a], [torch.arange(3)]),
         ("lt is computed in int64", lambda w: (((w > 0).sum() < 2).float(),), [w], []),
-        ("mul gives int32", lambda a, k: (((a > 0) * k).float(),), [a], [torch.arange(3).int()]),
+        ("mul gives int32", lambda w, k: (((w > 0) * k).float(),), [w], [torch.arange(3).int()]),
         ("a reduction of int64", lambda w: ((w > 0).sum(0, True).sum().float(),), [w], []),
         ("a reduction of bool", lambda w: ((w > 0).amax().float(),), [w], []),
         ("sign of truth values", lambda w: (torch.sign(w > 0).float(),), [w], []),
