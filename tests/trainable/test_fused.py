@@ -219,7 +219,7 @@ def test_what_torch_computes_in_another_dtype_is_refused() -> None:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
     d = torch.tensor(0.1, dtype=torch.float64)  # a tensor without dimensions gives way
-    check(lambda a, d: ((a > d).float(), a * d), [a], [d])
+    check(lambda w, d: ((w > d).float(), w * d), [w], [d])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
