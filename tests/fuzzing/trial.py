@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from fuzzing.grammar import Problem
 
-from trainable.agreement import verdicts
+from trainable.accuracy import verdicts
 from trainable.fused.kernel import Kernel
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
