@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from fuzzing.grammar import Problem
 
-from trainable.accuracy import verdicts
+from trainable.accuracy import iterated, verdicts
 from trainable.fused.kernel import Kernel
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
@@ -66,7 +66,7 @@ class Trial:
         self.own = torch.randn(FITS, generator=generator, dtype=problem.dtype) * 2
         state = torch.vmap(self._rule.init)(tuple(self._params)) if problem.gradient else ()
         self._state = [tensor.contiguous() for tensor in state]
-        self.data = list(problem.data.values())
+        self.data = [tensor.contiguous() for tensor in problem.data.values()]
 
     @property
     def given(self) -> list[torch.Tensor]:
@@ -148,11 +148,26 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
         return result
     library = Library(kernel)
     make_all([library], never)
-    found = library.load()(trial.given[: trial.lane_inputs])
-    graph = traced(trial.stacked, trial.given)
-    exact = trial.problem.dtype != torch.float64
+    given, own = trial.given, trial.lane_inputs
+    _judge(result, trial, "kernel", library.load()(given[:own]), given)
+    few = [*(tensor[PLAIN] for tensor in given[:own]), *given[own:]]
+    raw = [*few[:own], *trial.problem.data.values()]
+    plain = iterated(trial.loop, raw, trial.carried, trial.updates)
+    _judge(result, trial, "plain loop", plain, few)
+    return result
+
+
+def _judge(
+    result: Result,
+    trial: Trial,
+    way: str,
+    found: Sequence[torch.Tensor],
+    given: list[torch.Tensor],
+) -> None:
+    """Compare what came of one way with the stacked function as torch runs it."""
+    exact = trial.loop if trial.problem.dtype != torch.float64 else None
     every = verdicts(
-        found, graph, trial.loop if exact else None, trial.given,
+        found, traced(trial.stacked, given), exact, given,
         carried=trial.carried, updates=trial.updates,
     )  # fmt: skip
     for i, verdict in enumerate(every):
@@ -160,6 +175,4 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
         result.unsettled += int(verdict.unsettled.sum())
         if bool(verdict.wrong.any()):
             place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
-            number = float(found[i][place])
-            result.wrong.append(f"output {i} at {place}: {number!r} by the kernel")
-    return result
+            result.wrong.append(f"output {i} at {place}: {float(found[i][place])!r} by the {way}")

@@ -76,7 +76,7 @@ class Views:
 
     def renamed(self, view: View, i: int) -> View:
         """Return the view, its dimension `i` no longer one with others that walk the same axis."""
-        (axis,) = view.dims[i]
+        axis = _only(view.dims[i])
         dims = list(view.dims)
         dims[i] = self._axes.new(axis.size)
         return replace(
@@ -133,7 +133,7 @@ class Views:
         dims = list(view.dims)
         if not dims.pop(dim):
             return view.having(dims)
-        (axis,) = view.dims[dim]
+        axis = _only(view.dims[dim])
         at = self._moved(view.operand, axis, None, index % axis.size)
         return replace(view, operand=at, dims=tuple(dims))
 
@@ -141,15 +141,15 @@ class Views:
         self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
         step: int = 1,
     ) -> View:  # fmt: skip
-        (axis,) = view.dims[dim] or (None,)
         dims = list(view.dims)
-        if axis is None or step != 1:
+        first, last, _ = slice(start, end).indices(size(dims[dim]))
+        if step != 1:
             raise NotLowered("a slice with steps")
-        first, last, _ = slice(start, end).indices(axis.size)
-        if last - first == axis.size:
+        if last - first == size(dims[dim]):
             return view
         if last <= first:
             raise NotLowered("a slice of nothing")
+        axis = _only(dims[dim])
         dims[dim] = self._axes.new(last - first)
         (to,) = dims[dim] or (None,)
         at = self._moved(view.operand, axis, to, first)
@@ -179,6 +179,17 @@ class Views:
     ) -> View:
         dtype = dtype or view.dtype
         return View(Operand(as_number(number, dtype)), view.dims, dtype)
+
+
+def _only(dim: Dim) -> Axis:
+    """The axis of a dimension.
+
+    Raises:
+        NotLowered: a view has joined several.
+    """
+    if len(dim) != 1:
+        raise NotLowered("joined axes that are picked")
+    return dim[0]
 
 
 def as_number(number: float, dtype: torch.dtype) -> float:
