@@ -62,3 +62,17 @@ def structure(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return kind(value)
+
+
+def rebuilt(data: Any, parts: Sequence[torch.Tensor]) -> Any:
+    """`parts` in the structure of `data`."""
+    if isinstance(data, torch.Tensor):
+        return parts[0]
+    if isinstance(data, dict):
+        return dict(zip(data, parts, strict=True))
+    return tuple(parts)
+
+
+def to_device(data: Any, device: torch.device) -> Any:
+    """Data with its tensors on `device`."""
+    return rebuilt(data, [tensor.to(device) for tensor in tensors(data)])
