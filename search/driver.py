@@ -173,13 +173,10 @@ class Driver:
         if self._stop.asked():
             self.rounds.halt()
             self._tell_stop()
-        elif not (self._tasks.saved or self._stop.fits(self._usual)):
+            return
+        usual = statistics.median(self._held) if self._held else 0.0
+        if not (self._tasks.saved or self._stop.fits(usual)):
             self.rounds.halt()  # another pack would end too late, and could not be saved
-
-    @property
-    def _usual(self) -> float:
-        """Seconds that a pack takes, as far as is known."""
-        return statistics.median(self._held) if self._held else 0.0
 
     def _tell_stop(self) -> None:
         reason = self._stop.reason

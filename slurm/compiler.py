@@ -1,4 +1,4 @@
-"""The C++ compiler of a node, by the rule of `trainable.compiler`, which needs torch to be there."""
+"""The C++ compiler of a node, found as `trainable.compiler` finds it, without torch."""
 
 from __future__ import annotations
 

@@ -26,6 +26,11 @@ UNUSED_SECONDS = 90 * 86400.0
 WATCHED = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & exec "$@" 3<&- </dev/null'
 """Runs a command in a group of processes that ends when standard input does."""
 
+ELSEWHERE = "make room there, or set SHOAL_CACHE to another folder of your own"
+
+LEAST_BYTES = 1 << 20
+"""A disk with less room than this is full: so much a compiler may need."""
+
 TOLD_BYTES = 1 << 16
 """How much of a compiler's last words is looked at."""
 
@@ -108,6 +113,8 @@ class Build:
             if time.monotonic() > self._until:
                 raise CompilerHangs(f"the compiler did not end in {self._seconds:.0f} s")
             return False
+        if code != 0 and _full(self._made.parent):
+            raise CompileError(f"{self._stem.parent} is full; {ELSEWHERE}")
         if code < 0:
             raise CompileError(f"the compiler was killed by signal {-code}")
         if code != 0:
@@ -118,8 +125,7 @@ class Build:
             raise CompileError("the compiler ended well and made nothing") from error
         except OSError as error:
             raise CompileError(
-                f"cannot write to {self._stem.parent} ({error.strerror}); make room there, or set "
-                "SHOAL_CACHE to another folder of your own"
+                f"cannot write to {self._stem.parent} ({error.strerror}); {ELSEWHERE}"
             ) from error
         return True
 
@@ -133,6 +139,15 @@ class Build:
             why = next(iter([*reversed(errors), *reversed(full)]), "").strip()
             return "".join(c for c in why if c.isprintable())[:200]
         return ""
+
+
+def _full(folder: Path) -> bool:
+    """Whether there is no room for what a compiler writes."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < LEAST_BYTES or (room.f_files > 0 and not room.f_favail)
 
 
 def published(made: Path, stem: Path) -> Path:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from trainable.building import Build, Code, Run
+from trainable.building import ELSEWHERE, Build, Code, Run
 from trainable.compiler import identity, processor
 from trainable.errors import CompileError, CompilerHangs
 from trainable.loading import Library
@@ -93,8 +93,7 @@ class Place:
                 builds.push(held.pop_all())
         except OSError as error:
             raise CompileError(
-                f"cannot write to {self.folder} ({error.strerror}); make room there, or set "
-                "SHOAL_CACHE to another folder of your own"
+                f"cannot write to {self.folder} ({error.strerror}); {ELSEWHERE}"
             ) from error
         return build
 
