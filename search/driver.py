@@ -61,7 +61,7 @@ class Driver:
         )
         finished = folder.trials()
         self.rounds = Rounds(request, prepared.shape_names, finished)
-        self._hosts = Hosts()
+        self.hosts = Hosts()
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0
@@ -121,7 +121,7 @@ class Driver:
             if means.ray_address is not None:
                 gpu = cluster.slots(gpu=True) > 0
                 self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
-                self._hosts = Hosts(lambda: cluster.hosts(gpu))
+                self.hosts = Hosts(lambda: cluster.hosts(gpu))
             limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
             run_on_ray(self, cluster, workers=limit)
@@ -156,7 +156,7 @@ class Driver:
         if self._first_pack is None:
             self._first_pack = time.monotonic()
         self._budget.take()
-        self._hosts.takes(pack.name)
+        self.hosts.takes(pack.name)
         return self._tasks.of(pack)
 
     def tick(self, slots: int) -> None:
@@ -189,11 +189,11 @@ class Driver:
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
         self._budget.give(outcome.seconds, held, outcome.first)
-        self._hosts.gives(pack.name)
+        self.hosts.gives(pack.name)
         if outcome.fault is not None:
             self._at_fault(pack, outcome.node, outcome.fault)
             return
-        self._hosts.works(outcome.node)
+        self.hosts.works(outcome.node)
         if self.recipe.gpu and outcome.on_cpu:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
@@ -220,7 +220,7 @@ class Driver:
             ProgramLost: none can.
         """
         self.rounds.give_back(pack)
-        if self._hosts.fails(node, why) and not self._stop.asked():
+        if self.hosts.fails(node, why) and not self._stop.asked():
             raise lost(self._request.settled, pack.lanes.shape, why)
         self._say_once(f"{node} {why}", f"{node} gives its packs to others: {why}")
 
@@ -230,7 +230,7 @@ class Driver:
         The pack is to blame only for deaths on living nodes that have brought it no further.
         """
         self._budget.give(0.0, held, first=False)
-        self._hosts.gives(pack.name)
+        self.hosts.gives(pack.name)
         what = "its node was lost" if node else "its worker died"
         blameless = node or self._tasks.gained(pack)
         again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
