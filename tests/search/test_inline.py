@@ -40,19 +40,6 @@ def test_the_process_has_its_threads_back(tmp_path: Path) -> None:
         torch.set_num_threads(before)
 
 
-def test_what_each_worker_would_tell_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """There is no place to keep a compiled program: it runs uncompiled, in all three threads."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("SHOAL_CACHE", str(tmp_path / "file" / "cache"))
-    search.run(
-        trials=48, steps=20, round=24, pack=4, out=tmp_path / "out", engine="inline", workers=3,
-        program="compiled", progress=True,
-    )  # fmt: skip
-    assert capsys.readouterr().err.count("it runs uncompiled, which is slower") == 1
-
-
 def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -> None:
     """Without Ray no time is Ray Tune's; start-up alone goes without collecting."""
     words = ["run", "--trials", "16", "--steps", "20", "--json", "--engine", "inline"]
