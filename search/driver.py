@@ -194,7 +194,7 @@ class Driver:
             self._at_fault(pack, outcome.node, outcome.fault)
             return
         self.hosts.works(outcome.node)
-        if self.recipe.gpu and outcome.on_cpu:
+        if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
         for note in outcome.notes:

@@ -12,6 +12,7 @@ pack back.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +135,8 @@ class _Settling:
             left = left[:MOST_TORCH]
         together = min(cores(), MOST_TOGETHER)
         for first in range(0, len(left), together):
+            if first:
+                gc.collect()  # the data of those before, also where nobody else collects
             trials = list(self._begun(left[first : first + together], kind))
             places = {
                 key(shape): [Place(code, folder, compiler) for code in codes]

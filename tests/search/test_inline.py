@@ -16,6 +16,7 @@ import torch
 import search
 import search.inline
 from search.inline import run_inline
+from trainable.worker import Outcome
 
 SCRIPT = """
 import gc, sys
@@ -96,7 +97,8 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
             pass
 
         def run(self, task: Any, stop: Any) -> Any:
-            return desk.seen.wait(timeout=30)
+            desk.seen.wait(timeout=30)
+            return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(search.inline, "Worker", Waiting)
     run_inline(desk, workers)  # type: ignore[arg-type]

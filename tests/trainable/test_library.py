@@ -182,6 +182,8 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
     order = list(range(N)) * 6
     mine, name = lanes(order), key(lanes(order), program="test", plan=PLAN, block=40, defaults={})
     fitted, resume, attempt, widths = None, None, 0, set()
+    uninterrupted = fit(program(made.problem, compiled=True, block=40), mine, PLAN)
+    assert uninterrupted is not None
     while fitted is None:
         ready = program(made.problem, compiled=True, block=40)
         once = ready.chunk
@@ -202,8 +204,6 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
     assert (min(widths) < 24) == made.fused
     if made.fused:  # else numbers depend on the block
         assert torch.equal(fitted.loss, whole.loss[torch.tensor(order)])
-    uninterrupted = fit(program(made.problem, compiled=True, block=40), mine, PLAN)
-    assert uninterrupted is not None
     for column in ("loss", "state", "steps", "curve_lane", "curve_step", "curve_loss"):
         assert torch.equal(getattr(fitted, column), getattr(uninterrupted, column))
 
