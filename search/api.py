@@ -88,7 +88,7 @@ def run(
         else seconds_of("time_budget", time_budget, "None"),
     )
     given_place = None if out is None else _path("out", out)
-    prepared = prepare(asked, given_place)
+    prepared = prepare(asked, given_place, means.meanwhile(began, told=progress))
     place = given_place or new_folder(prepared.request.problem)
     folder, _ = run_prepared(prepared, place, means, shown, began)
     return Result(folder)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from search.errors import BadInput, EngineError
 
@@ -61,6 +62,18 @@ class Cluster:
 
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return int(resources.get("GPU" if gpu else "CPU", 0))
+
+    def hosts(self, gpu: bool) -> set[str]:
+        """Return the names of the hosts that have slots, now."""
+        import ray
+
+        kind = "GPU" if gpu else "CPU"
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        return {
+            str(node["NodeManagerHostname"])
+            for node in nodes
+            if node["Alive"] and node["Resources"].get(kind, 0) > 0
+        }
 
     def free(self, gpu: bool) -> str:
         """Return how many of its slots are free, in words."""

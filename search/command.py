@@ -172,7 +172,7 @@ def run(
                 None if time_budget is None else seconds_of("--time-budget", time_budget)
             ),
         )
-        prepared = prepare(asked, out)
+        prepared = prepare(asked, out, means.meanwhile(BEGAN, told=not (quiet or as_json)))
     place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text

@@ -13,6 +13,7 @@ import torch
 from search import rows
 from search.budget import Budget
 from search.errors import RunFolderError, SearchFailed
+from search.hosts import FAULT_SECONDS, Hosts, lost
 from search.inline import run_inline
 from search.means import Means, cores
 from search.packs import Pack
@@ -22,11 +23,10 @@ from search.report import Report
 from search.rounding import in_flight
 from search.rounds import Rounds
 from search.stopping import Reason, Stop, listening
-from search.tasks import Tasks
+from search.tasks import Tasks, dead, recipe_of
 from search.unwritten import Unwritten
 from search.writer import Writer
-from trainable.block import Plan
-from trainable.worker import Outcome, Recipe, Task
+from trainable.worker import Outcome, Task
 
 ATTEMPTS = 2
 """How often a pack is tried that ends with an error of its problem."""
@@ -53,21 +53,15 @@ class Driver:
         self._budget = Budget(began, engine=self._engine)
         request, folder = prepared.request, writer.folder
         self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
-        self.recipe = Recipe(
-            source=folder.source() or prepared.source,
-            plan=Plan(
-                steps=request.steps, report=request.report, diverge_factor=request.diverge_factor
-            ),
-            program=request.program,
-            unroll=request.unroll,
-            defaults=prepared.defaults,
-            gpu=self._gpus > 0,
+        self.recipe = recipe_of(
+            request, folder.source() or prepared.source, prepared.defaults, gpu=self._gpus > 0
         )
         self._tasks = Tasks(
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
         finished = folder.trials()
         self.rounds = Rounds(request, prepared.shape_names, finished)
+        self.hosts = Hosts()
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0
@@ -125,7 +119,9 @@ class Driver:
             from search.tuning import run_on_ray
 
             if means.ray_address is not None:
-                self.recipe = replace(self.recipe, gpu=cluster.slots(gpu=True) > 0)
+                gpu = cluster.slots(gpu=True) > 0
+                self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
+                self.hosts = Hosts(lambda: cluster.hosts(gpu))
             limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
             run_on_ray(self, cluster, workers=limit)
@@ -160,6 +156,7 @@ class Driver:
         if self._first_pack is None:
             self._first_pack = time.monotonic()
         self._budget.take()
+        self.hosts.takes(pack.name)
         return self._tasks.of(pack)
 
     def tick(self, slots: int) -> None:
@@ -176,13 +173,10 @@ class Driver:
         if self._stop.asked():
             self.rounds.halt()
             self._tell_stop()
-        elif not (self._tasks.saved or self._stop.fits(self._usual)):
+            return
+        usual = statistics.median(self._held) if self._held else 0.0
+        if not (self._tasks.saved or self._stop.fits(usual)):
             self.rounds.halt()  # another pack would end too late, and could not be saved
-
-    @property
-    def _usual(self) -> float:
-        """Seconds that a pack takes, as far as is known."""
-        return statistics.median(self._held) if self._held else 0.0
 
     def _tell_stop(self) -> None:
         reason = self._stop.reason
@@ -195,7 +189,12 @@ class Driver:
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
         self._budget.give(outcome.seconds, held, outcome.first)
-        if self.recipe.gpu and outcome.on_cpu:
+        self.hosts.gives(pack.name)
+        if outcome.fault is not None:
+            self._at_fault(pack, outcome.node, outcome.fault)
+            return
+        self.hosts.works(outcome.node)
+        if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
         for note in outcome.notes:
@@ -214,12 +213,24 @@ class Driver:
         self._held.append(held)
         self._finish(pack, outcome)
 
+    def _at_fault(self, pack: Pack, node: str, why: str) -> None:
+        """A host cannot run a pack's program: others may.
+
+        Raises:
+            ProgramLost: none can.
+        """
+        self.rounds.give_back(pack)
+        if self.hosts.fails(node, why) and not self._stop.asked():
+            raise lost(self._request.settled, pack.lanes.shape, why)
+        self._say_once(f"{node} {why}", f"{node} gives its packs to others: {why}")
+
     def died(self, pack: Pack, held: float, node: bool) -> None:
         """The worker of a pack died, of its own or with its node.
 
         The pack is to blame only for deaths on living nodes that have brought it no further.
         """
         self._budget.give(0.0, held, first=False)
+        self.hosts.gives(pack.name)
         what = "its node was lost" if node else "its worker died"
         blameless = node or self._tasks.gained(pack)
         again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
@@ -227,7 +238,7 @@ class Driver:
             self.say(f"pack {pack.name}: {what}; it runs again")
             self.rounds.give_back(again)
             return
-        self._finish(pack, _died())
+        self._finish(pack, dead(DEATHS))
 
     def _halve(self, pack: Pack) -> None:
         """Memory ran out: from this pack's round on, the block is half as large."""
@@ -286,14 +297,3 @@ class Driver:
 def _load_tune() -> None:
     """Import Ray Tune, which takes most of a second."""
     import search.tuning  # noqa: F401  # for what it imports
-
-
-def _died() -> Outcome:
-    return Outcome(
-        fitted=None,
-        node="",
-        device="",
-        started=time.time(),
-        seconds=0.0,
-        error=f"{DEATHS} workers died over it (out of memory, or killed)",
-    )

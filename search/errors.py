@@ -4,6 +4,7 @@
     ├── BadInput         what was asked cannot be done; nothing was made or changed (exit code 2)
     ├── RunFolderError   the run folder cannot be read or written (exit code 1)
     ├── SearchFailed     nothing works: every lane so far has failed (exit code 1)
+    ├── ProgramLost      no host can run the programs that were settled (exit code 1)
     ├── EngineError      Ray went away or never came (exit code 1)
     ├── Interrupted      Ctrl-C (exit code 130), or told to end (143)
     └── Suspended        told to save and to be started again (exit code 75, or 76: nothing gained)
@@ -38,6 +39,10 @@ class RunFolderError(SearchError):
 
 class SearchFailed(SearchError):
     """Every lane so far has failed with an error."""
+
+
+class ProgramLost(SearchError):
+    """No host can run the programs that were settled for this search; what is done stays."""
 
 
 class EngineError(SearchError):

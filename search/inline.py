@@ -55,10 +55,15 @@ def run_inline(desk: Desk, workers: int) -> None:
                 now = time.monotonic()
                 idle += [worker for _, _, worker, _ in ended]
                 give_out(pool, patience=0.0)  # before what may take a moment
-                for outcome, pack, _, since in ended:
+                for outcome, pack, _, since in sorted(ended, key=_at_fault):  # rows first
                     desk.given(pack, outcome, now - since)
         finally:
             abandoned.set()
+
+
+def _at_fault(ended: tuple[Outcome, Pack, Worker, float]) -> bool:
+    """Whether a pack came back since it cannot be run, which may end the search."""
+    return ended[0].fault is not None
 
 
 @contextmanager

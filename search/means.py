@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import sys
 from dataclasses import dataclass
 
 import torch
 
 from search.errors import BadInput
+from search.meanwhile import Meanwhile
 from search.request import Request
 
 ENGINES = ("auto", "ray", "inline")
@@ -58,6 +61,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def _to_standard_error(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Means:
     """What a search runs on; none of it changes the table.
@@ -95,6 +102,15 @@ class Means:
             return None
         address = self.address or os.environ.get("RAY_ADDRESS")
         return None if address == "local" else address
+
+    def meanwhile(self, began: float, told: bool) -> Meanwhile:
+        """Return what is seen to while programs are compiled.
+
+        Args:
+            began: when the search began, of ``time.monotonic()``; told: whether it is shown.
+        """
+        until = math.inf if self.budget_seconds is None else began + self.budget_seconds
+        return Meanwhile(say=_to_standard_error, until=until) if told else Meanwhile(until=until)
 
     def choose(self, request: Request) -> str:
         """Return the engine: from the arguments, never from a clock."""

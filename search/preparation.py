@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ import torch
 import trainable
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
+from search.meanwhile import Meanwhile
 from search.placing import reserved
+from search.programs import Programs, programs_of
 from search.request import Request, check_numbers
 from search.rounding import lanes_of_a_round
-from search.running import choose, power_of_two
+from search.running import power_of_two
 from search.space import Dimension, Space, parse
 
 DEFAULTS: Mapping[str, Any] = {
@@ -35,7 +36,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
+WRITTEN = ("format", "source", "unroll", "lane_seconds", "settled", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 RESERVED = {
@@ -70,11 +71,17 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
-def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
+def prepare(
+    asked: Mapping[str, Any], out: Path | None, meanwhile: Meanwhile | None = None
+) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
+
+    The programs of a new one are compiled where that is worth while, so that the request says how
+    each is run.
 
     Args:
         asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
+        meanwhile: what is seen to while that takes long.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
@@ -90,7 +97,7 @@ def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out))
     try:
-        return _begin({**DEFAULTS, **asked}, space)
+        return _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
 
@@ -215,7 +222,7 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
     )
 
 
-def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
+def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
     """A new search."""
     source = load_source(asked["problem"])
     problem = source.load()
@@ -257,12 +264,13 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
     cuda = torch.cuda.is_available()
     sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
-    programs = math.prod(space[name].count for name in shape_names)
-    running = choose(
-        asked["program"], asked.get("block"), checked.work,
-        device="cuda" if cuda else "cpu", programs=programs,
-        lanes=asked["trials"] * asked["replicates"], steps=asked["steps"], report=report,
-        pack=sizes["pack"],
+    running, settled = programs_of(
+        asked, checked.work,
+        Programs(
+            problem=problem, space=space, names=shape_names, defaults=defaults, points=points[:8],
+            report=report, pack=sizes["pack"], device="cuda" if cuda else "cpu",
+        ),
+        meanwhile,
     )  # fmt: skip
     request = Request(
         problem=asked["problem"],
@@ -279,6 +287,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         block=running.block,
         unroll=running.unroll,
         lane_seconds=running.lane_seconds,
+        settled=settled,
         **sizes,
     )
     return Prepared(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from search.errors import BadInput
 from search.space import Space, parse
+from trainable.settled import Settled
 
-FORMAT = 3
+FORMAT = 4
 """Version of the run folder's form; a folder of another one is refused."""
 
 PROGRAMS = ("auto", "eager", "compiled")
@@ -44,6 +45,7 @@ class Request:
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
+        settled: how each shape is run, where it is compiled.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
@@ -65,10 +67,11 @@ class Request:
     unroll: int
     lane_seconds: float
     diverge_factor: float
+    settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
+        check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
         if self.lanes > MOST_LANES:
             raise BadInput(
                 f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
@@ -103,11 +106,15 @@ class Request:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them; the space last."""
         plain = {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name != "space"
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in ("space", "settled")
         }
         plain["halved"] = [list(pair) for pair in self.halved]
         if not self.halved:
             del plain["halved"]
+        if self.settled.programs:
+            plain["settled"] = self.settled.as_dict()
         return {"format": FORMAT, **plain, "space": self.space.texts()}
 
     @classmethod
@@ -116,6 +123,7 @@ class Request:
         known = dict(plain)
         known.pop("format", None)
         known["halved"] = tuple(tuple(pair) for pair in known.get("halved", ()))
+        known["settled"] = Settled.from_dict(known["settled"]) if "settled" in known else Settled()
         space = Space(parse(name, text) for name, text in known.pop("space").items())
         return cls(space=space, **known)
 

@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 from search.errors import BadInput
-from trainable.compiler import compiler
+from trainable.compiler import NONE, compiler
+from trainable.settled import MOST_UNROLL
 from trainable.tracing import Work
 
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
@@ -36,10 +37,6 @@ BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Bytes of the largest tensor of a block that is written to memory: half of a core's second-level
 cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
 
-MOST_UNROLL = 10
-"""Updates that torch's compiler is given at once: more make compiling longer, and the loop no
-faster (5 to 20 measured)."""
-
 MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
 LEAST_COMPILED_BLOCK = 16
 
@@ -52,6 +49,7 @@ class Running:
         program: ``eager`` or ``compiled``.
         block: lanes in one tensor operation; unroll: updates in one call.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
+        by_torch: whether torch's compiler is worth its time, where there is no kernel.
         notes: what the user should know.
     """
 
@@ -59,6 +57,7 @@ class Running:
     block: int
     unroll: int
     lane_seconds: float
+    by_torch: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -83,18 +82,13 @@ def choose(
     seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND
     fused = device == "cpu" and not work.unfused
     least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
+    by_torch = lanes * steps * seconds / programs >= WORTH_SECONDS
     worth = device == "cpu" and lanes * steps * seconds / programs >= least
     if program == "compiled" and device == "cpu" and compiler() is None:
-        raise BadInput(
-            "there is no C++ compiler to compile with (looked for $CXX, then g++); "
-            "install one, or leave out --program compiled"
-        )
+        raise BadInput(f"{NONE}; install one, or leave out --program compiled")
     if program == "auto" and worth and compiler() is None:
         if lanes * steps * seconds >= WORTH_SECONDS:
-            notes = (
-                "there is no C++ compiler (looked for $CXX, then g++): it runs uncompiled, which "
-                "can be twenty times slower",
-            )
+            notes = (f"{NONE}: it runs uncompiled, which can be twenty times slower",)
         worth = False
     if program == "eager" or (program == "auto" and not worth):
         return Running(
@@ -106,7 +100,7 @@ def choose(
         most = int(FUSED_CHUNK_SECONDS / (size * update))
         return Running(
             program="compiled", block=size, unroll=_updates(steps, report, most),
-            lane_seconds=steps * update,
+            lane_seconds=steps * update, by_torch=by_torch,
         )  # fmt: skip
     unroll = _updates(steps, report, MOST_UNROLL)
     fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
@@ -117,7 +111,7 @@ def choose(
         size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
     return Running(
         program="compiled", block=min(block or size, pack), unroll=unroll,
-        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND,
+        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND, by_torch=by_torch,
     )  # fmt: skip
 
 

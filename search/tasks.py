@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from search.packs import Pack
+from search.request import Request
 from trainable import checkpoint
+from trainable.block import Plan
 from trainable.checkpoint import Saving
-from trainable.worker import Recipe, Task
+from trainable.source import Source
+from trainable.worker import Outcome, Recipe, Task
+
+
+def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu: bool) -> Recipe:
+    """Return what all packs of a search have in common.
+
+    Args:
+        defaults: values of the hyperparameters that are not in the space.
+        gpu: whether a pack has a GPU to itself.
+    """
+    plan = Plan(steps=request.steps, report=request.report, diverge_factor=request.diverge_factor)
+    return Recipe(
+        source=source, plan=plan, program=request.program, unroll=request.unroll,
+        defaults=defaults, settled=request.settled, gpu=gpu,
+    )  # fmt: skip
+
+
+def dead(deaths: int) -> Outcome:
+    """Return the outcome of a pack that no worker has come back with."""
+    why = f"{deaths} workers died over it (out of memory, or killed)"
+    return Outcome(
+        fitted=None, node="", device="", started=time.time(), seconds=0.0, error=why
+    )  # fmt: skip
 
 
 class Tasks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from slurm.addresses import answers, own_address
 from slurm.allocation import Share
+from slurm.compiler import compiler
 from slurm.errors import SlurmError
 from slurm.marker import Marker
 from slurm.temp import LONGEST_TEMP
@@ -281,8 +283,8 @@ def _open_files(bed: Bed) -> Finding:
 
 
 def _compiler(bed: Bed) -> Finding:
-    for tool in ("c++", "g++", "clang++"):
-        if shutil.which(tool) is not None:
-            return _found("compiler", GOOD, f"{shutil.which(tool)}, for torch.compile")
-    return _found("compiler", WARNING, "no C++ compiler for torch.compile: fits run uncompiled; "
-                  "load a module that has one (module load GCC)")  # fmt: skip
+    words = compiler()
+    if words:
+        return _found("compiler", GOOD, f"{shlex.join(words)}, for fits as machine code")
+    return _found("compiler", WARNING, "no C++ compiler ($CXX, else g++, c++ or clang++): fits run "
+                  "uncompiled; load a module that has one (module load GCC)")  # fmt: skip

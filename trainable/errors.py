@@ -5,6 +5,7 @@ TrainableError
 ├── ContractError    it was loaded, and breaks the contract of `trainable.problem`
 ├── CheckpointError  a checkpoint of a pack cannot be read or written
 └── CompileError     there is no compiler, or it does not take the program
+    └── CompilerHangs    it does not end
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class CheckpointError(TrainableError):
 
 class CompileError(TrainableError):
     """There is no compiler, no place for what it makes, or it does not take the program."""
+
+
+class CompilerHangs(CompileError):
+    """The compiler does not end; in another folder it would not either."""
 
 
 def one_line(error: BaseException) -> str:

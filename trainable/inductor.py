@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,13 +17,17 @@ import torch
 from torch.fx import GraphModule
 
 from trainable.building import Run
+from trainable.compiler import command, identity, is_gnu
+from trainable.errors import CompileError
 
-VERSION = 2
+VERSION = 3
 """Counts the ways in which `trainable.build` has compiled."""
 
 
 class Inductor:
     """A traced function of tensors of fixed shapes."""
+
+    seconds = 900.0
 
     def __init__(self, graph: GraphModule, arguments: Sequence[torch.Tensor]) -> None:
         """Take what `trainable.tracing.traced` gave for tensors of the shapes of `arguments`."""
@@ -51,17 +56,31 @@ class Inductor:
         return [sys.executable, "-P", "-m", "trainable.build", str(folder / "asked.json")]
 
     def environment(self, folder: Path) -> Mapping[str, str]:
-        """Return its settings."""
+        """Return its settings, and the compiler as torch takes one: a single word, whose name says
+        of which make it is."""
         return {
+            "CXX": str(_one_word(folder)),
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes
             "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",  # twice the time, for one use
         }
 
-    def load(self, file: Path) -> Run:
+    def load(self, file: str) -> Run:
         """Return the compiled function."""
-        run: Run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(file), 1).run
+        run: Run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
         return run
+
+
+def _one_word(folder: Path) -> Path:
+    """A script that calls the compiler with its options."""
+    try:
+        name = "g++" if is_gnu(identity()) else "clang++"
+    except CompileError:  # which is told where the library is looked for
+        name = "c++"
+    script = folder / name
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n', encoding="utf-8")
+    script.chmod(0o700)
+    return script
 
 
 def _digest(tensor: torch.Tensor) -> str:

@@ -7,7 +7,8 @@
 
 ``torch.vmap`` stacks the step; a trace of it is run operation by operation (eager), or as machine
 code (compiled), which keeps a lane's residuals in registers instead of writing each to memory: as a
-fused kernel of our own where the trace can be lowered to one, else by torch's compiler.
+fused kernel of our own where the trace can be lowered to one, else by torch's compiler. A program
+runs as it is told to or not at all, since their numbers differ in the last digits.
 """
 
 from __future__ import annotations
@@ -29,12 +30,21 @@ from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
 from trainable.inductor import Inductor
 from trainable.lanes import Lanes
-from trainable.library import Library, make_all
-from trainable.problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like
+from trainable.library import functions
+from trainable.problem import (
+    Hyperparameters,
+    Leaves,
+    Params,
+    hyperparameters,
+    leaves,
+    like,
+    names,
+)
 from trainable.rules import RULES, Rule, State
+from trainable.settled import CAPTURED, EAGER, INDUCTOR, KERNEL
 from trainable.starts import Starts
 from trainable.tracing import Tensors, Work, traced, work_of
-from trainable.values import tensors
+from trainable.values import rebuilt, tensors, to_device
 
 Values = tuple[torch.Tensor, ...]
 Stepped = tuple[torch.Tensor, Leaves, State]
@@ -50,6 +60,7 @@ class Program:
 
     Attributes:
         unroll: updates that one call of `chunk` does.
+        kind: how it is run (`trainable.settled`).
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
     """
 
@@ -65,6 +76,9 @@ class Program:
         block: int,
         device: str,
         compiled: bool = False,
+        kind: str | None = None,
+        compiler: str | None = None,
+        private: bool = False,
         unroll: int = 1,
     ) -> None:
         """Build the program.
@@ -72,14 +86,17 @@ class Program:
         Args:
             shape: the constructor's arguments (the shape hyperparameters but for the rule).
             defaults: values of the hyperparameters that lanes do not bring.
-            compiled: run it as machine code, where it can be had; else operation by operation.
+            compiled: run it as machine code, as it can be; else operation by operation.
+            kind: how it is run, whatever `compiled` says.
+            compiler: the identity of the compiler that has made it elsewhere; None: the one here.
+            private: whether it may be made in a temporary folder, if the cache does not serve.
         """
         self.block, self.unroll = block, unroll
         self.device = torch.device(device)
         self.rule: Rule = RULES[rule]
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = problem(**shape)
-        self._data = _to(self._problem.data(), self.device)
+        self._data = to_device(self._problem.data(), self.device)
         self._data_leaves = tensors(self._data)
         self._defaults = defaults
         self._starts = Starts(
@@ -87,7 +104,9 @@ class Program:
             own=tuple(self.declared.initial), defaults=defaults,
         )  # fmt: skip
         self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
-        self._compiled = compiled
+        usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
+        self.kind = kind or (usual if compiled else EAGER)
+        self._compiler, self._private = compiler, private
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._notes: list[str] = []
@@ -124,8 +143,10 @@ class Program:
     ) -> bool:
         """Trace it, and compile it where that is wanted; return False where `stop` came first.
 
-        It is done once; the tensors given stand for all others of their shapes. A program that
-        cannot be compiled runs as it is, and `told` says why.
+        It is done once; the tensors given stand for all others of their shapes.
+
+        Raises:
+            CompileError: it cannot be run as it is to be.
         """
         if self._chunk is not None:
             return True
@@ -143,40 +164,58 @@ class Program:
     def _prepare(
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
     ) -> bool:
-        self._counts = (len(params), len(state), len(values))
-        chunk, loss = [*params, *state, *values], [*params, *values]
-        if self._compiled:
-            try:
-                if self.device.type == "cuda":
-                    self._chunk = Captured(*self._traced(self._flat_chunk, chunk))
-                    self._loss = Captured(*self._traced(self._flat_loss, loss))
-                else:
-                    codes = [self._chunk_code(chunk), self._loss_code(loss)]
-                    libraries = [Library(code) for code in codes]
-                    if not make_all(libraries, stop):
-                        return False
-                    self.elastic = all(isinstance(code, Kernel) for code in codes)
-                    self._chunk, self._loss = (library.load() for library in libraries)
-                return True
-            except CompileError as error:
-                self._compiled = False
-                self._notes.append(f"{error}; it runs uncompiled, which is slower")
-        self._chunk = _interpreted(self._traced(self._flat_chunk, chunk)[0])
-        self._loss = _interpreted(self._traced(self._flat_loss, loss)[0])
+        if self.kind == EAGER or self.kind == CAPTURED:
+            self._count(params, state, values)
+            chunk = self._traced(self._flat_chunk, [*params, *state, *values])
+            loss = self._traced(self._flat_loss, [*params, *values])
+            if self.kind == CAPTURED:
+                self._chunk, self._loss = Captured(*chunk), Captured(*loss)
+            else:
+                self._chunk, self._loss = _interpreted(chunk[0]), _interpreted(loss[0])
+            return True
+        codes = self.codes(params, state, values)
+        made = functions(codes, self._compiler, stop, self._private)
+        if made is None:
+            return False
+        runs, notes = made
+        self._notes += notes
+        self.take(runs)
         return True
 
-    def _chunk_code(self, given: Sequence[torch.Tensor]) -> Code:
-        params, state, _ = self._counts
-        try:
-            return Kernel(self._lowered(self._flat_step, given), params + state, self.unroll)
-        except NotLowered:
-            return Inductor(*self._traced(self._flat_chunk, given))
+    def codes(self, params: Leaves, state: State, values: Values) -> list[Code]:
+        """Return what is to be compiled for `take`: the updates, and the loss.
 
-    def _loss_code(self, given: Sequence[torch.Tensor]) -> Code:
-        try:
-            return Kernel(self._lowered(self._flat_loss, given))
-        except NotLowered:
-            return Inductor(*self._traced(self._flat_loss, given))
+        Raises:
+            CompileError: it cannot be of the kind that it is to be.
+        """
+        self._count(params, state, values)
+        chunk, loss = [*params, *state, *values], [*params, *values]
+        if self.kind != INDUCTOR:
+            try:
+                step = self._lowered(self._flat_step, chunk)
+                kernels: list[Code] = [
+                    Kernel(step, len(params) + len(state), self.unroll),
+                    Kernel(self._lowered(self._flat_loss, loss)),
+                ]
+            except NotLowered as error:
+                if self.kind == KERNEL:
+                    raise CompileError(f"no kernel can say it: {error}") from error
+            else:
+                self.kind = KERNEL
+                return kernels
+        self.kind = INDUCTOR
+        return [
+            Inductor(*self._traced(self._flat_chunk, chunk)),
+            Inductor(*self._traced(self._flat_loss, loss)),
+        ]
+
+    def take(self, runs: Sequence[Run]) -> None:
+        """Run as what was compiled of `codes`."""
+        self._chunk, self._loss = runs
+        self.elastic = self.kind == KERNEL
+
+    def _count(self, params: Leaves, state: State, values: Values) -> None:
+        self._counts = (len(params), len(state), len(values))
 
     def _traced(
         self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
@@ -215,7 +254,7 @@ class Program:
     def _flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
         p, s, v = self._counts
         params, state, values = flat[:p], flat[p : p + s], flat[p + s : p + s + v]
-        data = _rebuilt(self._data, flat[p + s + v :])
+        data = rebuilt(self._data, flat[p + s + v :])
         for _ in range(updates):
             loss, params, state = self.stacked_step(params, state, values, data)
         return (loss, *params, *state)
@@ -225,7 +264,7 @@ class Program:
 
     def _flat_loss(self, *flat: torch.Tensor) -> Tensors:
         p, _, v = self._counts
-        data = _rebuilt(self._data, flat[p + v :])
+        data = rebuilt(self._data, flat[p + v :])
         stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
         return (stacked(flat[:p], flat[p : p + v], data),)
 
@@ -267,16 +306,3 @@ class Program:
 def _interpreted(graph: GraphModule) -> Run:
     """A trace, run operation by operation."""
     return lambda arguments: graph(*arguments)
-
-
-def _rebuilt(data: Any, parts: Sequence[torch.Tensor]) -> Any:
-    """`parts` in the structure of `data`."""
-    if isinstance(data, torch.Tensor):
-        return parts[0]
-    if isinstance(data, dict):
-        return dict(zip(data, parts, strict=True))
-    return tuple(parts)
-
-
-def _to(data: Any, device: torch.device) -> Any:
-    return _rebuilt(data, [tensor.to(device) for tensor in tensors(data)])

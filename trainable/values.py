@@ -85,3 +85,17 @@ def _doubled(value: Any) -> Any:
     if type(value) is dict:
         return {key: _doubled(item) for key, item in value.items()}
     return value
+
+
+def rebuilt(data: Any, parts: Sequence[torch.Tensor]) -> Any:
+    """`parts` in the structure of `data`."""
+    if isinstance(data, torch.Tensor):
+        return parts[0]
+    if isinstance(data, dict):
+        return dict(zip(data, parts, strict=True))
+    return tuple(parts)
+
+
+def to_device(data: Any, device: torch.device) -> Any:
+    """Data with its tensors on `device`, each in order in memory: what is traced fits no other."""
+    return rebuilt(data, [tensor.contiguous().to(device) for tensor in tensors(data)])

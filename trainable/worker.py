@@ -1,17 +1,20 @@
 """A worker: runs packs one after the other in this process and keeps the programs it has built.
 
 What goes wrong in a pack comes back as data: an exception would cost a Ray worker its process.
-Told to stop, it saves the pack that it has in hand and gives it back unfinished.
+Told to stop, it saves the pack that it has in hand and gives it back unfinished. It runs a pack by
+the very program that was settled for its shape; where that cannot be had on this host, it gives the
+pack back as its host's fault, for others to run.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,11 +22,20 @@ import torch
 from trainable import checkpoint
 from trainable.block import Plan
 from trainable.checkpoint import CheckpointKeeper, Saving
-from trainable.errors import one_line
+from trainable.errors import CompileError, one_line
 from trainable.fit import fit
+from trainable.fused.kernel import FLAGS
 from trainable.lanes import Fitted, Lanes
 from trainable.program import Program, never
+from trainable.settled import CAPTURED, EAGER, INDUCTOR, KERNEL, Settled, updates
+from trainable.settled import key as key_of
 from trainable.source import Source
+
+AGAIN_SECONDS = 60.0
+"""After so long a program that could not be had on this host is tried once more."""
+
+STOP_SECONDS = 0.05
+"""How soon a worker that waits hears that it is to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +43,12 @@ class Recipe:
     """What all packs of a search have in common.
 
     Attributes:
-        program: how the step is run: ``eager`` or ``compiled``.
-        unroll: updates between two moments at which a pack can be paused.
+        program: how the step is run: ``eager`` or ``compiled``, each shape as `settled` says.
+        unroll: updates of one call of a kernel (`trainable.settled.updates`).
         defaults: values of the hyperparameters that lanes do not bring.
         gpu: whether a pack has a GPU to itself.
+        patience: seconds that a worker whose host is at fault waits before it says so, so that
+            others take the packs.
     """
 
     source: Source
@@ -42,13 +56,15 @@ class Recipe:
     program: str
     unroll: int
     defaults: dict[str, float]
+    settled: Settled = field(default_factory=Settled)
     gpu: bool = False
+    patience: float = 0.0
 
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""
         return checkpoint.key(
-            lanes, program=f"{self.source.sha256} {self.program}", plan=self.plan, block=block,
-            defaults=self.defaults,
+            lanes, program=f"{self.source.sha256} {self.settled.name(lanes.shape)}",
+            plan=self.plan, block=block, defaults=self.defaults,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -81,9 +97,10 @@ class Outcome:
         seconds: what fitting took this time, without making the program ready;
         before: what it took until the checkpoint.
         error: None, or one line.
+        fault: None, or why this host cannot run the pack, in one line; another may.
         memory: whether the error is that memory ran out.
         stopped: whether it was told to stop and is unfinished; saved: whether it can go on.
-        notes: what went wrong with checkpoints, or with compiling.
+        notes: what went wrong with checkpoints, or with the cache of compiled programs.
         details: the traceback, where there is an error.
         first: whether it was the worker's first pack, which waits for the worker to start.
     """
@@ -95,6 +112,7 @@ class Outcome:
     seconds: float
     before: float = 0.0
     error: str | None = None
+    fault: str | None = None
     memory: bool = False
     stopped: bool = False
     saved: bool = False
@@ -108,7 +126,7 @@ class Outcome:
         return self.device.startswith("cpu")
 
     def __repr__(self) -> str:
-        return f"Outcome({self.error or 'fitted'})"
+        return f"Outcome({self.fault or self.error or 'fitted'})"
 
 
 class Worker:
@@ -117,6 +135,7 @@ class Worker:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._programs: dict[tuple[Any, ...], Program] = {}
+        self._faults: dict[tuple[Any, ...], tuple[float, str]] = {}
         self._packs = 0
 
     def run(self, task: Task, stop: Callable[[], bool] = never) -> Outcome:
@@ -125,16 +144,19 @@ class Worker:
         Args:
             stop: asked after each update; where it says so, the pack is saved and given back.
         """
-        device = "cuda" if self._recipe.gpu and torch.cuda.is_available() else "cpu"
+        device = self._device(task)
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()
-        fitted, error, details, memory = None, None, "", False
+        fitted, error, fault, details, memory = None, None, None, "", False
         self._packs += 1
         keeper = CheckpointKeeper(task.saving, stop, device=device, began=started)
         program = None
         try:
+            self._check(task)
             program = self._program(task, device)
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
+        except CompileError as caught:
+            fault = self._fault(task, str(caught), stop)
         except (Exception, SystemExit) as caught:  # the user's code may raise anything
             error, details = one_line(caught), traceback.format_exc()
             memory = is_out_of_memory(caught)
@@ -151,30 +173,65 @@ class Worker:
             seconds=seconds,
             before=keeper.before,
             error=error,
+            fault=fault,
             memory=memory,
-            stopped=fitted is None and error is None,
+            stopped=fitted is None and error is None and fault is None,
             saved=keeper.saved,
             notes=tuple(notes),
             details=details,
             first=self._packs == 1,
         )
 
+    def _device(self, task: Task) -> str:
+        """The device of a pack's program: what is compiled for a CPU runs on one."""
+        kind = self._recipe.settled.programs.get(key_of(task.lanes.shape))
+        gpu = self._recipe.gpu and kind not in (KERNEL, INDUCTOR) and torch.cuda.is_available()
+        return "cuda" if gpu else "cpu"
+
+    def _check(self, task: Task) -> None:
+        """Raise what was wrong a moment ago again, without the time that it took."""
+        when, why = self._faults.get(_name(task), (-math.inf, ""))
+        if time.monotonic() - when < AGAIN_SECONDS:
+            raise CompileError(why)
+
+    def _fault(self, task: Task, why: str, stop: Callable[[], bool]) -> str:
+        """Note that this host cannot run a pack; wait, so that other hosts take it."""
+        if _name(task) in self._programs:
+            del self._programs[_name(task)]  # it is tried from the beginning
+            self._faults[_name(task)] = time.monotonic(), why
+        until = time.monotonic() + self._recipe.patience
+        while time.monotonic() < until and not stop():
+            time.sleep(STOP_SECONDS)
+        return why
+
     def _program(self, task: Task, device: str) -> Program:
-        key = (task.block, *task.lanes.shape.items())
-        if key not in self._programs:
+        name, recipe = _name(task), self._recipe
+        if name not in self._programs:
+            kind = recipe.settled.of(task.lanes.shape) if recipe.program == "compiled" else EAGER
+            if kind == CAPTURED and device == "cpu":
+                raise CompileError("torch finds no CUDA here")
+            if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
+                raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
             shape = dict(task.lanes.shape)
             rule = shape.pop("rule")
-            self._programs[key] = Program(
-                self._recipe.source.load(),
+            self._programs[name] = Program(
+                recipe.source.load(),
                 rule=rule,
                 shape=shape,
-                defaults=self._recipe.defaults,
+                defaults=recipe.defaults,
                 block=task.block,
                 device=device,
-                compiled=self._recipe.program == "compiled",
-                unroll=self._recipe.unroll,
+                kind=kind,
+                compiler=recipe.settled.compiler or None,
+                private=True,
+                unroll=updates(kind, recipe.unroll),
             )
-        return self._programs[key]
+        return self._programs[name]
+
+
+def _name(task: Task) -> tuple[Any, ...]:
+    """Tells programs apart."""
+    return task.block, *task.lanes.shape.items()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

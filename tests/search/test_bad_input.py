@@ -160,7 +160,7 @@ def fill(folder: Path) -> None:
     formats = {"format-1": "format = 1\n", "format-99": "format = 99\n", "no-format": ""}
     for name, line in formats.items():
         toml = shutil.copytree(folder / "done", folder / name) / "search.toml"
-        toml.write_text(toml.read_text().replace("format = 3\n", line))
+        toml.write_text(toml.read_text().replace("format = 4\n", line))
     (shutil.copytree(folder / "done", folder / "no-toml") / "search.toml").unlink()
 
 
@@ -367,15 +367,15 @@ CASES = [
     ("run --out LONG", "LONG cannot be read: File name too long; choose another"),
     ("run --out new/folder/LONG", "cannot make new/folder/LONG: File name too long; choose another --out"),
     ("run --out /proc/folder", "cannot make /proc/folder: No such file or directory; choose another --out"),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3"),
-    ("run --out format-99", "format-99/search.toml has format 99; this version of shoal reads 3"),
-    ("run --out no-format", "no-format/search.toml has format None; this version of shoal reads 3"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 4"),
+    ("run --out format-99", "format-99/search.toml has format 99; this version of shoal reads 4"),
+    ("run --out no-format", "no-format/search.toml has format None; this version of shoal reads 4"),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
     ("results plain", "plain is not a run folder: it has no search.toml"),
     ("results file", "file is no folder; give a run folder, as shoal run makes them"),
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
-    ("results format-99", "format-99/search.toml has format 99; this version of shoal reads 3"),
+    ("results format-99", "format-99/search.toml has format 99; this version of shoal reads 4"),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
     ("results done --best all", "Invalid value for '--best': 'all' is not a valid integer range."),

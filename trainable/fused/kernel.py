@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from trainable.building import Run
-from trainable.compiler import compiler
+from trainable.compiler import command
 from trainable.fused.emission import source
 from trainable.fused.loops import Loops
 
@@ -36,6 +36,8 @@ class Kernel:
 
     flags: Sequence[str] = FLAGS
 
+    seconds = 300.0
+
     def __init__(self, loops: Loops, carried: int = 0, updates: int = 1) -> None:
         """Write its source.
 
@@ -54,15 +56,15 @@ class Kernel:
         """Return the command; the source is beside `made`."""
         file = folder / "kernel.cpp"
         file.write_text(self.source, encoding="utf-8")
-        return [compiler() or "g++", *self.flags, "-o", str(made), str(file), "-lm"]
+        return [*(command() or ("g++",)), *self.flags, "-o", str(made), str(file), "-lm"]
 
     def environment(self, folder: Path) -> Mapping[str, str]:
         """Return nothing: it needs none."""
         return {}
 
-    def load(self, file: Path) -> Run:
+    def load(self, file: str) -> Run:
         """Return the function, of tensors with a row for each fit."""
-        return _Function(ctypes.CDLL(str(file)).run, self._loops, self._updates)
+        return _Function(ctypes.CDLL(file).run, self._loops, self._updates)
 
 
 class _Function:
