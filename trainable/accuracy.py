@@ -10,6 +10,7 @@ tells nothing and is left out.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ FACTOR, ULPS = 8.0, 16.0
 """An error is too large above so many times that of torch, and so many units in the last place."""
 
 NOISY_RUNS = 4
+
+LEAST_NOISE = 1 << 12
 
 UNSETTLED = 1e-2
 """A result whose own error is more than this share of it tells nothing."""
@@ -64,10 +67,12 @@ class Verdict:
     Attributes:
         wrong: shape as the result's, bool: where the compiled function is wrong.
         unsettled: the same, where nothing can be told.
+        exact: what is right, in float64.
     """
 
     wrong: torch.Tensor
     unsettled: torch.Tensor
+    exact: torch.Tensor
 
 
 class Noisy(Interpreter):
@@ -76,6 +81,8 @@ class Noisy(Interpreter):
     def __init__(self, graph: GraphModule, seed: int) -> None:
         super().__init__(graph, garbage_collect_values=False)
         self._generator = torch.Generator().manual_seed(seed)
+        self._places = random.Random(seed)
+        self._noise = torch.empty(0)
 
     def run_node(self, n: Node) -> Any:
         """Run an operation."""
@@ -98,8 +105,15 @@ class Noisy(Interpreter):
     def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():
             return made
-        noise = torch.rand(made.shape, generator=self._generator, dtype=made.dtype)
-        return made * (1 + ulps * torch.finfo(made.dtype).eps * (2 * noise - 1))
+        return made * (1 + ulps * torch.finfo(made.dtype).eps * self._drawn(made))
+
+    def _drawn(self, like: torch.Tensor) -> torch.Tensor:
+        """Numbers from -1 to 1, from another place of a supply that is drawn once."""
+        if len(self._noise) < 2 * like.numel() or self._noise.dtype != like.dtype:
+            size = max(len(self._noise), 2 * like.numel(), LEAST_NOISE)
+            self._noise = torch.rand(size, generator=self._generator, dtype=like.dtype) * 2 - 1
+        first = self._places.randrange(len(self._noise) - like.numel() + 1)
+        return self._noise[first : first + like.numel()].view(like.shape)
 
 
 Step = Callable[[list[torch.Tensor]], Tensors]
@@ -172,7 +186,7 @@ def judged(
     unsettled |= error > UNSETTLED * scale + info.tiny
     allowed = FACTOR * error + ULPS * (info.eps * scale + info.tiny)
     wrong = torch.where(finite, ~((ours - true).abs() <= allowed), _kind(ours) != kinds[0])
-    return Verdict(wrong=wrong & ~unsettled, unsettled=unsettled)
+    return Verdict(wrong=wrong & ~unsettled, unsettled=unsettled, exact=true)
 
 
 def _of_list(run: Callable[..., Any]) -> Step:

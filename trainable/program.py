@@ -24,7 +24,7 @@ from torch.fx import GraphModule
 from trainable.building import Code, Run
 from trainable.captured import Captured
 from trainable.errors import CompileError
-from trainable.fused.kernel import Kernel
+from trainable.fused.kernel import Kernel, KernelRun
 from trainable.fused.loops import Loops
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
@@ -238,6 +238,36 @@ class Program:
             return replace(work, fused=lower(graph, len(given), self._data_leaves).work)
         except NotLowered:
             return replace(work, unfused=1)
+
+    @property
+    def data(self) -> list[torch.Tensor]:
+        """The tensors that all lanes share."""
+        return self._data_leaves
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """A name for each of the parameters."""
+        return names(self._like)
+
+    def one_update(self, arguments: Sequence[torch.Tensor]) -> Tensors:
+        """Do one update by ``torch.vmap``, of all that it takes, the data last, in any dtype."""
+        return self._flat_step(*arguments)
+
+    def one_loss(self, arguments: Sequence[torch.Tensor]) -> Tensors:
+        """Return the losses likewise, from parameters, hyperparameters and data."""
+        return self._flat_loss(*arguments)
+
+    def compiled(self, updates: int) -> tuple[Run, Run, int]:
+        """Return what was compiled: updates and losses; and how many updates a call does.
+
+        Args:
+            updates: how many are wanted, which kernels do.
+        """
+        assert self._chunk is not None, "prepare() comes first"
+        assert self._loss is not None
+        if isinstance(self._chunk, KernelRun):
+            return self._chunk.doing(updates), self._loss, updates
+        return self._chunk, self._loss, self.unroll
 
     def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
         """Do `unroll` updates; return the losses (B,) before the last of them, and what all of

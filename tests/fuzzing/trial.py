@@ -13,7 +13,7 @@ from trainable.accuracy import iterated, verdicts
 from trainable.fused.kernel import Kernel
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
-from trainable.library import Library, make_all
+from trainable.library import functions
 from trainable.program import never
 from trainable.rules import RULES
 from trainable.tracing import traced
@@ -146,10 +146,11 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
     except NotLowered as error:
         result.refused = str(error)
         return result
-    library = Library(kernel)
-    make_all([library], never)
+    made = functions([kernel], None, never, private=False)
+    assert made is not None
+    ((run,), _) = made
     given, own = trial.given, trial.lane_inputs
-    _judge(result, trial, "kernel", library.load()(given[:own]), given)
+    _judge(result, trial, "kernel", run(given[:own]), given)
     few = [*(tensor[PLAIN] for tensor in given[:own]), *given[own:]]
     raw = [*few[:own], *trial.problem.data.values()]
     plain = iterated(trial.loop, raw, trial.carried, trial.updates)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from trainable import library
 from trainable.fused.kernel import Kernel
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
-from trainable.library import Library, make_all
 from trainable.program import never
 from trainable.tracing import traced
 
@@ -63,9 +63,10 @@ def kernel(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.T
 
 def run(made: Kernel, lanes: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
     """Compile it, and call it."""
-    library = Library(made)
-    assert make_all([library], never)
-    return library.load()(list(lanes))
+    built = library.functions([made], None, never, private=False)
+    assert built is not None
+    ((function,), _) = built
+    return function(list(lanes))
 
 
 def numbers(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:

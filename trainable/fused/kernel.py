@@ -32,10 +32,11 @@ class Kernel:
 
     Attributes:
         source: its text in C++.
+        flags: what it is compiled with.
+        seconds: after which a compiler is taken to hang.
     """
 
     flags: Sequence[str] = FLAGS
-
     seconds = 300.0
 
     def __init__(self, loops: Loops, carried: int = 0, updates: int = 1) -> None:
@@ -64,10 +65,10 @@ class Kernel:
 
     def load(self, file: str) -> Run:
         """Return the function, of tensors with a row for each fit."""
-        return _Function(ctypes.CDLL(file).run, self._loops, self._updates)
+        return KernelRun(ctypes.CDLL(file).run, self._loops, self._updates)
 
 
-class _Function:
+class KernelRun:
     """A loaded kernel. It keeps the data that all fits share: the machine code knows addresses."""
 
     def __init__(self, run: Any, loops: Loops, updates: int) -> None:
@@ -75,6 +76,10 @@ class _Function:
         run.restype = None
         self._updates = ctypes.c_int64(updates)
         self._data = _addresses([tensor for _, tensor in loops.data])
+
+    def doing(self, updates: int) -> KernelRun:
+        """Return the same with another number of updates in a call."""
+        return KernelRun(self._run, self._loops, updates)
 
     def __call__(self, arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
         loops = self._loops
