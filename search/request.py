@@ -11,7 +11,7 @@ from typing import Any
 from search.errors import BadInput
 from search.space import Space, parse
 
-FORMAT = 3
+FORMAT = 4
 """Version of the run folder's form; a folder of another one is refused."""
 
 PROGRAMS = ("auto", "eager", "compiled")

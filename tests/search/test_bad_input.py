@@ -15,6 +15,7 @@ from optuna import distributions
 
 import search
 from search.command import main
+from search.request import FORMAT
 
 GOOD = """
 import torch
@@ -152,7 +153,7 @@ def fill(folder: Path) -> None:
     formats = {"format-1": "format = 1\n", "format-99": "format = 99\n", "no-format": ""}
     for name, line in formats.items():
         toml = shutil.copytree(folder / "done", folder / name) / "search.toml"
-        toml.write_text(toml.read_text().replace("format = 3\n", line))
+        toml.write_text(toml.read_text().replace(f"format = {FORMAT}\n", line))
     (shutil.copytree(folder / "done", folder / "no-toml") / "search.toml").unlink()
 
 

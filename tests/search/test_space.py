@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import BadInput
-from search.space import Dimension, parse, parse_assignments
+from search.dimension import Dimension
+from search.space import parse, parse_assignments
 
 
 @pytest.mark.parametrize(
