@@ -16,6 +16,7 @@ import trainable
 from search.dimension import Dimension
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
+from search.ownsettings import own_settings
 from search.placing import reserved
 from search.plain import plain
 from search.request import Request, check_numbers
@@ -69,6 +70,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
+@own_settings()
 def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
 

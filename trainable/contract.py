@@ -22,6 +22,7 @@ from trainable.fused.lowering import LANES
 from trainable.lanes import Lanes
 from trainable.problem import Leaves, hyperparameters, leaves, like, names
 from trainable.program import Program
+from trainable.starts import begun
 from trainable.tracing import Work
 from trainable.values import cast, describe, kind, same, structure, tensors
 
@@ -118,8 +119,8 @@ class _Trial:
         return first
 
     def initial(self, point: Mapping[str, float]) -> Any:
-        own = {name: torch.tensor(point[name]) for name in self.declared.initial}
-        params = self.twice("initial", lambda: self.problem.initial(0, **own))
+        own = {name: point[name] for name in self.declared.initial}
+        params = self.twice("initial", lambda: begun(self.problem.initial, 0, own))
         if not isinstance(params, (tuple, dict)) or not params:
             self.fail("initial", f"returns {kind(params)}, not a tuple or dict of tensors")
         for name, leaf in zip(names(params), leaves(params), strict=True):
