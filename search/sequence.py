@@ -41,7 +41,10 @@ def sequence(axes: int, first: int, count: int, seed: int) -> NDArray[numpy.floa
 
 
 def _engine(axes: int, seed: int) -> Any:
-    return torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    engine: Any = torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    # torch makes the first point of its default dtype, which a problem may have changed
+    engine._first_point = (engine.quasi.to(torch.float32) / 2**engine.MAXBIT).reshape(1, -1)
+    return engine
 
 
 class Unrepeated:

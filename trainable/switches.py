@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-numpy: Any = sys.modules.get("numpy")  # torch has imported it, where it is there
+numpy: Any = None
+with suppress(ImportError):  # a problem may draw its data by it; nothing else here needs it
+    numpy = importlib.import_module("numpy")
+
 backends: Any = torch.backends
 
 
