@@ -34,7 +34,7 @@ Values = dict[str, Any]
 
 FRESH: Values = {name: setting.fresh for name, setting in SETTINGS.items()}
 
-_left: dict[str, Values] = {}  # by the problem's key: what its import has left, if it sets any
+_left: dict[str, Values] = {}  # by the problem's key: what its import has left
 _sessions: list[Values] = []  # what the first one that still runs has found; then one for each
 _lock = threading.Lock()
 

@@ -43,7 +43,12 @@ class Source:
         Raises:
             SourceError: it cannot be loaded, or its file is not the one that was hashed.
         """
-        return ambient.kept(self.sha256, self._load)
+        return ambient.kept(self.key, self._load)
+
+    @property
+    def key(self) -> str:
+        """Names what importing it leaves behind in a process (`trainable.ambient`)."""
+        return self.sha256
 
     def _load(self) -> type:
         if self.path is not None:

@@ -125,7 +125,7 @@ class Worker:
         Args:
             stop: asked after each update; where it says so, the pack is saved and given back.
         """
-        with ambient.as_left(self._recipe.source.sha256):
+        with ambient.as_left(self._recipe.source.key):
             return self._run(task, stop)
 
     def _run(self, task: Task, stop: Callable[[], bool]) -> Outcome:
