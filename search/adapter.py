@@ -6,7 +6,7 @@ study = optuna.create_study(sampler=search.adapter.RoundTPESampler(seed=0))
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -90,6 +90,13 @@ class RoundTPESampler(BaseSampler):
         ]
         told = [other for other in others if other.state != TrialState.RUNNING]
         running = [other for other in others if other.state == TrialState.RUNNING]
+        earlier = [
+            numpy.array([_number(d, other.params[name]) for other in (*told, *running)])
+            for name, d in space.items()
+        ]
+        points = numpy.stack(
+            [axis.coordinates(column) for axis, column in zip(axes, earlier, strict=True)], axis=1
+        )
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         loss = numpy.array([
             sign * other.value
@@ -99,13 +106,13 @@ class RoundTPESampler(BaseSampler):
         ])  # fmt: skip
         # hyperparameters drawn one by one are not to walk through one sequence in step
         seed = round_seed(self._seed, "/".join(space))
-        points = draw(
-            axes, _points(space, axes, told), loss, _points(space, axes, running),
+        drawn = draw(
+            axes, points[: len(told)], loss, points[len(told) :], earlier,
             first=trial.number, count=1, seed=seed, round_seed=round_seed(seed, trial.number),
         )  # fmt: skip
         return {
-            name: _value(distribution, axis.values(points[:, j])[0])
-            for j, (axis, (name, distribution)) in enumerate(zip(axes, space.items(), strict=True))
+            name: _value(distribution, column[0])
+            for column, (name, distribution) in zip(drawn, space.items(), strict=True)
         }
 
 
@@ -128,16 +135,6 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and distribution.low <= value <= distribution.high
     return False
-
-
-def _points(
-    space: Mapping[str, BaseDistribution], axes: Iterable[Axis], trials: list[FrozenTrial]
-) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
-    columns = [
-        axis.coordinates(numpy.array([_number(d, trial.params[name]) for trial in trials]))
-        for axis, (name, d) in zip(axes, space.items(), strict=True)
-    ]
-    return numpy.stack(columns, axis=1)
 
 
 def _number(distribution: BaseDistribution, value: Any) -> float:

@@ -8,7 +8,7 @@ position. Points are matrices of shape (trials, axes), float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,14 @@ import numpy
 from numpy.typing import NDArray
 
 Floats = NDArray[numpy.float64]
-Columns = Mapping[str, NDArray[Any]]
-
+Counts = NDArray[numpy.uint64]
 FINE = 2.0**32
 """A coordinate is a whole number of so many parts, so that what another processor's logarithm has
 in its last bit does not show."""
+
+NARROW = 1 + 2.0**-12
+"""Where the ends of a log range are nearer than this, its values are drawn uniformly: that is the
+same to one part in 8,192, and a logarithm could not tell them apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +49,50 @@ class Axis:
         return round((self.high - self.low) / self.step) + 1 if self.step else 0
 
     @property
+    def count(self) -> int:
+        """How many values there are, those of floats counted too."""
+        if self.size:
+            return self.size
+        low, high = _places(numpy.array([self.low, self.high])).tolist()
+        return int(high) - int(low) + 1
+
+    def ranks(self, values: NDArray[Any]) -> Counts:
+        """Return how many values of the axis are below each of `values`."""
+        if self.choices:
+            return values.astype(numpy.uint64)
+        if self.step:
+            ranks = numpy.round((values.astype(numpy.float64) - self.low) / self.step)
+            return numpy.clip(ranks, 0, self.size - 1).astype(numpy.uint64)
+        places = _places(values.astype(numpy.float64)).astype(numpy.uint64)
+        return places - _places(numpy.array([self.low])).astype(numpy.uint64)
+
+    def of_ranks(self, ranks: Counts) -> NDArray[Any]:
+        """Return the values of ranks; the inverse of `ranks`."""
+        if self.choices:
+            return ranks.astype(numpy.int64)
+        if self.step:
+            return numpy.clip(self.low + ranks.astype(numpy.float64) * self.step, None, self.high)
+        low = _places(numpy.array([self.low])).astype(numpy.uint64)
+        return _floats((ranks + low).astype(numpy.int64))
+
+    def widths(self, values: NDArray[Any]) -> Floats:
+        """Return how probable values are, to scale, where a range is drawn from as it is written:
+        on a logarithm, small steps of large values are less so."""
+        if not (self.step and self._curved):
+            return numpy.ones(len(values))
+        half = self.step / 2
+        widths: Floats = numpy.log((values + half) / (values - half))
+        return widths
+
+    @property
+    def _curved(self) -> bool:
+        return self.log and self.high / self.low > NARROW
+
+    @property
     def _ends(self) -> tuple[float, float]:
         half = self.step / 2
         low, high = self.low - half, self.high + half
-        return (math.log(low), math.log(high)) if self.log else (low, high)
+        return (math.log(low), math.log(high)) if self._curved else (low, high)
 
     def coordinates(self, values: NDArray[Any]) -> Floats:
         """Return the coordinates of values (of a choice: of positions)."""
@@ -57,7 +100,7 @@ class Axis:
         if self.choices:
             return values
         low, high = self._ends
-        if self.log:
+        if self._curved:
             values = numpy.log(values)
         return numpy.clip((values - low) / (high - low), 0.0, 1.0)
 
@@ -67,11 +110,23 @@ class Axis:
             return coordinates.astype(numpy.int64)
         low, high = self._ends
         values = low + numpy.round(coordinates * FINE) / FINE * (high - low)
-        if self.log:
+        if self._curved:
             values = _rounded(numpy.exp(values))
         if self.step:
             values = self.low + numpy.round((values - self.low) / self.step) * self.step
         return numpy.clip(values, self.low, self.high)
+
+
+def _places(values: Floats) -> NDArray[numpy.int64]:
+    """Whole numbers in the order of the floats, the next float one more; 0 for 0.0 and -0.0."""
+    bits = numpy.ascontiguousarray(values).view(numpy.int64)
+    return numpy.where(bits < 0, -(bits & numpy.int64(2**63 - 1)), bits)
+
+
+def _floats(places: NDArray[numpy.int64]) -> Floats:
+    """The inverse of `_places`."""
+    floats: Floats = numpy.abs(places).view(numpy.float64)
+    return numpy.where(places < 0, -floats, floats)
 
 
 def _rounded(values: Floats) -> Floats:
@@ -126,17 +181,3 @@ def nearest(
             distance += square if axis.choices else square / scale[j] ** 2
         numpy.minimum(least, distance, out=least)
     return numpy.sort(numpy.argsort(least, kind="stable")[:count])
-
-
-def keys(axes: Sequence[Axis], points: Floats) -> NDArray[numpy.uint64]:
-    """Return a number for each point, the same for points of the same values."""
-    mixed = numpy.zeros(len(points), dtype=numpy.uint64)
-    for j, axis in enumerate(axes):
-        parts = 1.0 if axis.choices else float(axis.size or FINE)
-        cell = numpy.floor(points[:, j] * parts) if axis.size else numpy.round(points[:, j] * parts)
-        mixed ^= cell.astype(numpy.uint64)
-        # a step of splitmix64: neighbouring cells are to be far apart
-        mixed += numpy.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-    return mixed

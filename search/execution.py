@@ -11,6 +11,7 @@ from search.driver import Driver
 from search.errors import Interrupted, Suspended
 from search.folder import RunFolder
 from search.means import Means
+from search.ownsettings import own_settings
 from search.preparation import Prepared
 from search.progress import Progress
 from search.report import Report
@@ -18,6 +19,7 @@ from search.stopping import Reason
 from search.writer import Writer, create
 
 
+@own_settings()
 def run_prepared(
     prepared: Prepared, out: Path, means: Means, progress: Progress, began: float
 ) -> tuple[RunFolder, Report]:

@@ -12,6 +12,7 @@ import torch
 
 from search.errors import BadInput
 from search.meanwhile import Meanwhile
+from search.plain import plain
 from search.request import Request
 
 ENGINES = ("auto", "ray", "inline")
@@ -42,7 +43,7 @@ def seconds_of(name: str, given: str | float, instead: str = "") -> float:
     Raises:
         BadInput: it is none, or nothing.
     """
-    total = 0.0
+    total, given = 0.0, plain(given)
     if isinstance(given, str) and (found := _DURATION.fullmatch(given.strip())):
         parts = [float(part or 0) for part in found.groups()]
         total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=True))
@@ -85,7 +86,8 @@ class Means:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise BadInput(f"unknown engine {self.engine!r}; known: {', '.join(ENGINES)}")
-        workers = self.workers
+        workers = plain(self.workers)
+        object.__setattr__(self, "workers", workers)  # numpy's number as Python's
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
             raise BadInput(f"workers must be a whole number, not {workers!r}")
         if workers is not None and workers < 1:

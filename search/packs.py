@@ -10,8 +10,8 @@ import numpy
 import torch
 from numpy.typing import NDArray
 
+from search.plain import Value
 from search.request import Request
-from search.space import Value
 from trainable.lanes import Lanes
 from trainable.rules import RULES
 

@@ -12,15 +12,18 @@ from typing import Any
 import torch
 
 import trainable
+from search.dimension import Dimension
 from search.errors import BadInput, RunFolderError
 from search.folder import RunFolder, stands
 from search.meanwhile import Meanwhile
+from search.ownsettings import own_settings
 from search.placing import reserved
+from search.plain import plain
 from search.programs import Programs, programs_of
 from search.request import Request, check_numbers
 from search.rounding import lanes_of_a_round
 from search.running import power_of_two
-from search.space import Dimension, Space, parse
+from search.space import Space, parse
 
 DEFAULTS: Mapping[str, Any] = {
     "problem": "cubic-sine",
@@ -52,6 +55,9 @@ HUGE = sys.float_info.max
 MOST_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
 
+MOST_POINTS = 8
+"""Values of the other hyperparameters that it is tried with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -71,6 +77,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
+@own_settings()
 def prepare(
     asked: Mapping[str, Any], out: Path | None, meanwhile: Meanwhile | None = None
 ) -> Prepared:
@@ -89,7 +96,7 @@ def prepare(
     unknown = [key for key in asked if key not in (*KEYS, *WRITTEN)]
     if unknown:
         raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
-    asked = {key: value for key, value in asked.items() if key not in WRITTEN}
+    asked = {key: plain(value) for key, value in asked.items() if key not in WRITTEN}
     check_numbers(dict(asked))
     if asked.get("program") == "auto":
         del asked["program"]
@@ -124,9 +131,10 @@ def default_values(
     for rule in rules:
         every.update(trainable.RULES[rule].hyperparameters)
     found = {}
-    for name, value in every.items():
+    for name, declared_value in every.items():
         if name in given:
             continue
+        value = plain(declared_value)
         if value is None:
             raise BadInput(f"{name} has no value; give one, as in {name}=1e-6, or a range of them")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > HUGE:
@@ -168,7 +176,7 @@ def rules_of(choice: Any) -> tuple[str, ...]:
     """Return the rules of a dimension or value, checked."""
     rules = choice.choices if isinstance(choice, Dimension) else (choice,)
     if not rules or any(rule not in trainable.RULES for rule in rules):
-        wrong = choice.text if isinstance(choice, Dimension) else choice
+        wrong = choice.shown if isinstance(choice, Dimension) else choice
         raise BadInput(f"unknown rule {wrong!r}; known: {', '.join(trainable.RULES)}")
     return tuple(rules)
 
@@ -191,8 +199,8 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
     for name, dimension in space.items():
         there = request.space.get(name)
         if there != dimension:
-            text = repr(there.text) if there else "absent"
-            different.append(f"{name} is {text} there, {dimension.text!r} asked")
+            text = repr(there.shown) if there else "absent"
+            different.append(f"{name} is {text} there, {dimension.shown!r} asked")
     if different:
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
@@ -237,11 +245,11 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwh
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
     shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
     for name, dimension in space.items():
-        if name not in shape_names and dimension.column == "str":
-            raise BadInput(f"{name}={dimension.text}: {name} takes numbers")
+        if name not in shape_names and dimension.column in ("str", "bool"):
+            raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
         if name in shape_names and dimension.column == "float" and not dimension.choices:
             raise BadInput(
-                f"{name}={dimension.text}: {name} changes the program, so each value makes packs "
+                f"{name}={dimension.shown}: {name} changes the program, so each value makes packs "
                 "of its own; give choices or whole numbers"
             )
     for name, default in declared.shape.items():
@@ -256,11 +264,12 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwh
         for values in itertools.islice(itertools.product(*axes), MOST_SHAPES)
     ]
     numbers = {n: space[n].samples() for n in space if n not in shape_names}
+    most = max((len(values) for values in numbers.values()), default=1)
     points = [
         {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
-        for i in range(max((len(values) for values in numbers.values()), default=1))
+        for i in range(min(most, MOST_POINTS))
     ]
-    checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
+    checked = trainable.check(problem, rules=rules, shapes=shapes, points=points)
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
     cuda = torch.cuda.is_available()
     sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from search.dimension import Dimension
 from search.errors import BadInput
 from search.meanwhile import Meanwhile
 from search.running import Running, choose
 from search.settling import MOST_KERNELS, MOST_TORCH, Case, captured, settle, shapes_of
-from search.space import Dimension
 from trainable.settled import Settled
 from trainable.tracing import Work
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from search.folder import RunFolder
+from search.plain import plain
 from search.ranking import ranking
 from search.space import Space
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
 
 class Result:
     """What a run folder holds, read when it is asked for.
+
+    The frames are the caller's to sort and to change: what else it tells comes from the rows as
+    they were read.
 
     Attributes:
         path: the run folder.
@@ -45,16 +49,18 @@ class Result:
         return ranking(self._rows, self._folder.request.replicates)
 
     @cached_property
+    def _curves(self) -> pa.Table:
+        return self._folder.tables()[1]
+
+    @cached_property
     def trials(self) -> pandas.DataFrame:
         """One row per lane: trial, replicate, a column per hyperparameter, loss, state, …"""
-        frame: pandas.DataFrame = self._rows.to_pandas()
-        return frame
+        return _frame(self._rows)
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
         """One row per lane and reported step: trial, replicate, step, loss."""
-        frame: pandas.DataFrame = self._folder.tables()[1].to_pandas()
-        return frame
+        return _frame(self._curves)
 
     @cached_property
     def ranking(self) -> pandas.DataFrame:
@@ -62,9 +68,11 @@ class Result:
 
         A trial counts if none of its replicates failed and all are there.
         """
-        rows, losses = self._ranking
-        frame: pandas.DataFrame = self.trials.iloc[rows].assign(loss=losses).reset_index(drop=True)
-        return frame
+        return self._ranked(None)
+
+    def _ranked(self, most: int | None) -> pandas.DataFrame:
+        rows, losses = (column[:most] for column in self._ranking)
+        return _frame(self._rows.take(rows)).assign(loss=losses)
 
     @property
     def best_row(self) -> dict[str, Any] | None:
@@ -82,9 +90,10 @@ class Result:
         Raises:
             LookupError: no trial has ended.
         """
-        if self.ranking.empty:
+        first = self._ranked(1)
+        if first.empty:
             raise LookupError(f"{self.path} has no finished trial yet")
-        return self.ranking.iloc[0]
+        return first.iloc[0]
 
     def states(self) -> dict[str, int]:
         """How many lanes ended in which state."""
@@ -108,20 +117,20 @@ class Result:
         from search.studies import study_of
 
         distributions = {name: d.distribution for name, d in self.space.items()}
-        curves = self.curves.groupby(["trial", "step"])["loss"].mean()
+        curves = _frame(self._curves).groupby(["trial", "step"])["loss"].mean()
         steps = {
             trial: dict(zip(group.index.get_level_values("step").tolist(), group, strict=True))
             for trial, group in curves.groupby(level="trial")
         }
         trials = []
-        for number, group in self.trials.groupby("trial", sort=True):
+        for number, group in _frame(self._rows).groupby("trial", sort=True):
             failed = bool((group["state"] == "failed").any())
             row = group.iloc[0]
             start = row["started"].to_pydatetime().replace(tzinfo=None)
             trial = create_trial(
                 state=TrialState.FAIL if failed else TrialState.COMPLETE,
                 value=None if failed else float(group["loss"].mean()),
-                params={name: _plain(row[name]) for name in distributions},
+                params={name: plain(row[name]) for name in distributions},
                 distributions=distributions,
                 intermediate_values=steps.get(number, {}),
                 user_attrs={"trial": int(row["trial"]), "states": group["state"].tolist()},
@@ -142,6 +151,7 @@ class Result:
         return f"Result({str(self.path)!r}: {self.ended} lanes)"
 
 
-def _plain(value: object) -> object:
-    """A Python value for a NumPy one."""
-    return value.item() if hasattr(value, "item") else value
+def _frame(rows: pa.Table) -> pandas.DataFrame:
+    """Rows as a frame of their own, which may be changed."""
+    frame: pandas.DataFrame = rows.to_pandas()
+    return frame.copy()

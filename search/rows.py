@@ -20,7 +20,7 @@ KEY = ("trial", "replicate")
 SEARCH = b"shoal.search"
 """The name, in a part's own description, of the search that it is of."""
 
-_TYPES = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
+_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
 CURVES = pa.schema(
     [

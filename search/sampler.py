@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from search.axes import Axis, Floats, spread
-from search.sequence import sequence
-from search.space import Dimension, Space
+from search.dimension import Dimension
+from search.sequence import Unrepeated
+from search.space import Space
 from search.tpe import draw
 
 Column = NDArray[Any]
@@ -47,6 +48,9 @@ class RoundSampler:
         self._name, self._seed, self._space = name, seed, space
         self._searched = {n: d for n, d in space.items() if not d.fixed}
         self._axes = [_axis(dimension) for dimension in self._searched.values()]
+        self._choices = {n: numpy.array(d.choices) for n, d in space.items() if d.choices}
+        if self._axes:
+            self._sequence = Unrepeated(self._axes, seed)
 
     @property
     def learns(self) -> bool:
@@ -76,21 +80,21 @@ class RoundSampler:
         if self._name == "random":
             cube = numpy.random.default_rng(seed).random((count, len(self._axes)))
             points = spread(self._axes, cube)
+            columns = [axis.values(points[:, j]) for j, axis in enumerate(self._axes)]
         elif self._name == "qmc":
-            points = spread(self._axes, sequence(len(self._axes), first, count, self._seed))
+            columns = self._sequence.values(first, count)
         else:
             known = self._points(earlier.columns)
             told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
             works = ~numpy.isnan(earlier.loss)
-            points = draw(
+            columns = draw(
                 self._axes, told[works], earlier.loss[works], running,
+                [earlier.columns[name] for name in self._searched],
                 first=first, count=count, seed=self._seed, round_seed=seed,
             )  # fmt: skip
         return {
-            name: axis.values(points[:, j]).astype(_dtype(dimension))
-            for j, (axis, (name, dimension)) in enumerate(
-                zip(self._axes, self._searched.items(), strict=True)
-            )
+            name: column.astype(_dtype(dimension))
+            for column, (name, dimension) in zip(columns, self._searched.items(), strict=True)
         }
 
     def values(self, columns: Mapping[str, Column], count: int) -> Columns:
@@ -99,7 +103,7 @@ class RoundSampler:
         for name, dimension in self._space.items():
             if dimension.choices:
                 place = columns.get(name, numpy.zeros(count, numpy.intp))
-                found[name] = numpy.array(dimension.choices)[place]
+                found[name] = self._choices[name][place]
             else:
                 found[name] = columns[name]
         return found
@@ -117,7 +121,7 @@ class RoundSampler:
                 choices = pa.array(dimension.choices).cast(column.type)
                 column = pc.index_in(column, value_set=choices)
             if column.null_count:
-                raise ValueError(f"a value of {name} is none of {dimension.text}")
+                raise ValueError(f"a value of {name} is none of {dimension.shown}")
             found[name] = column.to_numpy().astype(_dtype(dimension))
         return found
 

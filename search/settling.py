@@ -21,10 +21,10 @@ from typing import Any
 
 import torch
 
+from search.dimension import Dimension
 from search.errors import BadInput, SearchError
 from search.means import cores
 from search.meanwhile import Meanwhile
-from search.space import Dimension
 from trainable.agreement import difference
 from trainable.compiler import identity
 from trainable.errors import CompileError, CompilerHangs

@@ -39,7 +39,7 @@ def fit_once(
     given = {name: parse(name, text) for name, text in parse_assignments(assignments).items()}
     for name, dimension in given.items():
         if not dimension.fixed:
-            raise BadInput(f"{name}={dimension.text}: fit takes one value; shoal run searches")
+            raise BadInput(f"{name}={dimension.shown}: fit takes one value; shoal run searches")
     try:
         source = load_source(problem)
         cls = source.load()
@@ -51,12 +51,12 @@ def fit_once(
         values = {
             name: float(dimension.choices[0])
             for name, dimension in given.items()
-            if name != "rule" and name not in shape and dimension.column != "str"
+            if name != "rule" and name not in shape and dimension.column in ("int", "float")
         }
         words = given.keys() - values.keys() - shape.keys() - {"rule"}
         if words:
             name = sorted(words)[0]
-            raise BadInput(f"{name}={given[name].text}: {name} takes a number")
+            raise BadInput(f"{name}={given[name].shown}: {name} takes a number")
         defaults = default_values(declared, (rule,), given)
         checked = check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
         for note in checked.notes:

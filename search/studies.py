@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.space import Dimension
+from search.dimension import Dimension
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

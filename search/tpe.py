@@ -17,13 +17,14 @@ each. So here
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
-from search.axes import Axis, Floats, keys, settle, spread
+from search.axes import Axis, Floats, settle, spread
+from search.cells import Cells, Gaps, among, repeats
 from search.kernels import Kernels
 from search.sequence import sequence
 from search.surrogate import LEAST_RISE, Surrogate
@@ -49,8 +50,11 @@ SCALES = (1.5, 0.5, 0.15)
 WIDE = 0.25
 """Share of the first candidates that is drawn from the whole of what the process knows."""
 
-MOST_CELLS = 4096
-"""Values of a space up to which the unused ones are listed."""
+MAX_LISTED = 4096
+"""Cells of a space up to which the unused ones are listed."""
+
+MAX_TRIES = 8
+"""How often a lane is drawn anew that repeats a trial."""
 
 CHUNK = 8192
 """Lanes that are drawn together, which bounds memory."""
@@ -63,22 +67,25 @@ def draw(
     told: Floats,
     loss: Floats,
     running: Floats,
+    earlier: Sequence[NDArray[Any]],
     *,
     first: int,
     count: int,
     seed: int,
     round_seed: int,
-) -> Floats:
-    """Return the points of a round, from the same arguments always the same.
+) -> list[NDArray[Any]]:
+    """Return the values of a round, from the same arguments always the same.
 
     Args:
         told: shape (n, d), points of known loss; loss: shape (n,), +inf where diverged.
         running: shape (m, d), points whose loss is not known yet.
+        earlier: values of each axis in all trials before, which are not to be repeated; of choices
+            positions.
         first: number of the round's first trial, and its place in the Sobol' sequence.
         seed: of the sequence; round_seed: of all else.
 
     Returns:
-        shape (count, d), coordinates (`search.axes`).
+        for each axis an array of shape (count,), of choices positions.
     """
     rng = numpy.random.default_rng(round_seed)
     points = spread(axes, sequence(len(axes), first, count, seed))
@@ -86,10 +93,9 @@ def draw(
     surrogate = None
     if numpy.isfinite(loss).sum() >= START:
         surrogate = _exploit(axes, points, told, loss, running, rng)
-    points = settle(axes, points)
-    known = numpy.concatenate([told, running])
-    _renew(axes, points, known, surrogate, rng)
-    return points
+    columns = _values(axes, settle(axes, points))
+    _renew(Cells(axes), columns, earlier, surrogate, rng)
+    return columns
 
 
 def _exploit(
@@ -163,48 +169,52 @@ def _refine(
 
 
 def _renew(
-    axes: Sequence[Axis],
-    points: Floats,
-    known: Floats,
+    cells: Cells,
+    columns: list[NDArray[Any]],
+    earlier: Sequence[NDArray[Any]],
     surrogate: Surrogate | None,
     rng: numpy.random.Generator,
 ) -> None:
-    """Replace points that repeat an earlier one, as far as there are other values."""
-    old = numpy.sort(keys(axes, known))
-    sizes = [axis.size for axis in axes]
-    cells = math.prod(sizes)
-    listed = 0 < cells <= MOST_CELLS
-    for _ in range(1 if listed else 3):
-        now = keys(axes, points)
-        _, firsts = numpy.unique(now, return_index=True)
-        again = numpy.ones(len(points), dtype=bool)
-        again[firsts] = False
-        again |= _among(now, old)
-        lanes = numpy.flatnonzero(again)
-        if not len(lanes):
-            return
-        if not listed:
-            points[lanes] = settle(axes, spread(axes, rng.random((len(lanes), len(axes)))))
-            continue
-        grid = numpy.stack(numpy.unravel_index(numpy.arange(cells), sizes), axis=1)
-        every = numpy.stack(
-            [g if a.choices else (g + 0.5) / a.size for a, g in zip(axes, grid.T, strict=True)],
-            axis=1,
+    """Replace values that repeat an earlier trial, as far as there are others.
+
+    Where the cells are few, by unused ones: those of which the process expects most, or as the
+    space is written. Else by values drawn anew, and where these are used as well, by the nearest.
+    """
+    axes, used = cells.axes, numpy.sort(cells.numbers(earlier))
+    lanes = repeats(cells.numbers(columns), used)
+    tries = 0 if cells.count <= MAX_LISTED else MAX_TRIES
+    while len(lanes) and tries:
+        tries -= 1
+        points = settle(axes, spread(axes, rng.random((len(lanes), len(axes)))))
+        _put(columns, lanes, _values(axes, points))
+        lanes = repeats(cells.numbers(columns), used)
+    if not len(lanes) or not cells.counted:
+        return
+    now = cells.numbers(columns)
+    used = numpy.unique(numpy.concatenate([used, now]))
+    if cells.count > MAX_LISTED:
+        numbers = numpy.array(Gaps(used, cells.count).take(now[lanes].tolist()), numpy.uint64)
+        _put(columns, lanes[: len(numbers)], cells.columns(numbers))
+        return
+    every = numpy.arange(cells.count, dtype=numpy.uint64)
+    unused = cells.columns(every[~among(every, used)])
+    if not len(unused[0]):
+        return
+    order = numpy.argsort(rng.exponential(size=len(unused[0])) / cells.widths(unused))
+    if surrogate is not None:
+        points = numpy.stack(
+            [axis.coordinates(c[order]) for axis, c in zip(axes, unused, strict=True)], axis=1
         )
-        every = settle(axes, every)
-        used = numpy.sort(numpy.concatenate([old, now]))
-        unused = every[~_among(keys(axes, every), used)]
-        unused = unused[rng.permutation(len(unused))]
-        if surrogate is not None and len(unused):
-            mean, _, place = surrogate.predict(unused)
-            unused = unused[numpy.argsort(mean + 10.0 * (place < 0.5), kind="stable")]
-        lanes = lanes[: len(unused)]
-        points[lanes] = unused[: len(lanes)]
+        mean, _, place = surrogate.predict(points)
+        order = order[numpy.argsort(mean + 10.0 * (place < 0.5), kind="stable")]
+    order = order[: len(lanes)]
+    _put(columns, lanes[: len(order)], [column[order] for column in unused])
 
 
-def _among(some: NDArray[numpy.uint64], ascending: NDArray[numpy.uint64]) -> NDArray[numpy.bool_]:
-    """Return which of `some` are in `ascending`."""
-    if not len(ascending):
-        return numpy.zeros(len(some), dtype=bool)
-    place = numpy.searchsorted(ascending, some)
-    return numpy.asarray(ascending[numpy.minimum(place, len(ascending) - 1)] == some)
+def _put(columns: list[NDArray[Any]], lanes: Ints, values: Sequence[NDArray[Any]]) -> None:
+    for column, new in zip(columns, values, strict=True):
+        column[lanes] = new
+
+
+def _values(axes: Sequence[Axis], points: Floats) -> list[NDArray[Any]]:
+    return [axis.values(points[:, j]) for j, axis in enumerate(axes)]

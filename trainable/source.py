@@ -12,6 +12,7 @@ import types
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainable import ambient
 from trainable.errors import SourceError, one_line
 from trainable.problems import PROBLEMS
 
@@ -37,11 +38,19 @@ class Source:
     search_path: str | None = None
 
     def load(self) -> type:
-        """Return the class.
+        """Return the class; torch's settings are then as importing it leaves them.
 
         Raises:
             SourceError: it cannot be loaded, or its file is not the one that was hashed.
         """
+        return ambient.kept(self.key, self._load)
+
+    @property
+    def key(self) -> str:
+        """Names what importing it leaves behind in a process (`trainable.ambient`)."""
+        return self.sha256
+
+    def _load(self) -> type:
         if self.path is not None:
             text = _read(Path(self.path))
             if hashlib.sha256(text).hexdigest() != self.sha256:
@@ -131,7 +140,7 @@ def _line(error: BaseException, path: Path) -> str:
 
 def _import(module: str) -> types.ModuleType:
     try:
-        return importlib.import_module(module)
+        return ambient.kept(module, lambda: importlib.import_module(module))
     except (Exception, SystemExit) as error:
         raise SourceError(f"cannot import {module}: {one_line(error)}") from error
 

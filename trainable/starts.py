@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,13 +63,27 @@ class Starts:
         for name in self._own:
             column = lanes.values.get(name)
             value = self._defaults[name] if column is None else float(column[lane])
-            own[name] = torch.tensor(value)
+            own[name] = value
         return self._leaves(int(lanes.seed[lane]), **own)
 
-    def _leaves(self, seed: int, **own: torch.Tensor) -> Leaves:
-        params: Params = self._problem.initial(seed, **own)
+    def _leaves(self, seed: int, **own: float) -> Leaves:
+        params: Params = begun(self._problem.initial, seed, own)
         self.pattern = params
         return leaves(params)
+
+
+def begun(initial: Callable[..., Any], seed: int, own: Mapping[str, float]) -> Any:
+    """Return ``initial(seed, **own)``, called with hyperparameters of the parameters' dtype.
+
+    They are float32 (torch's default dtype), or float64 where that gives parameters of float64.
+    """
+    given: Any = initial(seed, **{name: torch.tensor(value) for name, value in own.items()})
+    found = leaves(given) if own and isinstance(given, (tuple, dict)) else ()
+    dtypes = {getattr(leaf, "dtype", None) for leaf in found}
+    if dtypes != {torch.float64}:
+        return given
+    wide = {name: torch.tensor(value, dtype=torch.float64) for name, value in own.items()}
+    return initial(seed, **wide)
 
 
 def _joined(some: Leaves, more: Leaves) -> Leaves:

@@ -13,6 +13,7 @@ from trainable import inputs, randomness
 from trainable.calls import LOSS, Calls
 from trainable.errors import ContractError
 from trainable.problem import Params, hyperparameters, leaves, names
+from trainable.starts import begun
 from trainable.values import cast, doubled, kind, same
 
 _FIXED = "draw with torch.Generator().manual_seed(0), made where it is drawn from"
@@ -110,8 +111,8 @@ class Trial(Calls):
 
     def initial(self, point: Mapping[str, float]) -> Any:
         """The initial parameters of seed 0, checked."""
-        own = {name: torch.tensor(point[name]) for name in self.declared.initial}
-        params = self.twice("initial", lambda: self.problem.initial(0, **own))
+        own = {name: point[name] for name in self.declared.initial}
+        params = self.twice("initial", lambda: begun(self.problem.initial, 0, own))
         if not isinstance(params, (tuple, dict)) or not params:
             what = f"an empty {type(params).__name__}" if isinstance(params, (tuple, dict)) else ""
             self.fail(
@@ -148,11 +149,11 @@ class Trial(Calls):
     def keeps_nothing(self, point: Mapping[str, float]) -> None:
         """What was called before makes no difference, nor does a new instance."""
         first = self.firsts[0]
-        own = {name: torch.tensor(point[name]) for name in self.declared.initial}
+        own = {name: point[name] for name in self.declared.initial}
 
         def start(problem: Any, seed: int) -> Any:
             with randomness.seeded(4):
-                return self.guard("initial", lambda: problem.initial(seed, **own))
+                return self.guard("initial", lambda: begun(problem.initial, seed, own))
 
         def step(problem: Any, params: Any) -> Any:
             with torch.no_grad(), randomness.seeded(5):
@@ -203,9 +204,9 @@ class Trial(Calls):
 
     def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
         """The initial parameters of seed 0 that an instance gives."""
-        own = {name: torch.tensor(point[name]) for name in self.declared.initial}
+        own = {name: point[name] for name in self.declared.initial}
         with randomness.seeded(8):
-            return problem.initial(0, **own)
+            return begun(problem.initial, 0, own)
 
     def step(self, point: Mapping[str, float]) -> Step:
         """Loss and gradient of parameters in their own dtype."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from trainable import checkpoint
+from trainable import ambient, checkpoint
 from trainable.block import Plan
 from trainable.checkpoint import CheckpointKeeper, Saving
 from trainable.errors import CompileError, one_line
@@ -144,6 +144,10 @@ class Worker:
         Args:
             stop: asked after each update; where it says so, the pack is saved and given back.
         """
+        with ambient.as_left(self._recipe.source.key):
+            return self._run(task, stop)
+
+    def _run(self, task: Task, stop: Callable[[], bool]) -> Outcome:
         device = self._device(task)
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()

@@ -15,6 +15,7 @@ from optuna import distributions
 
 import search
 from search.command import main
+from search.request import FORMAT
 
 GOOD = """
 import torch
@@ -160,7 +161,7 @@ def fill(folder: Path) -> None:
     formats = {"format-1": "format = 1\n", "format-99": "format = 99\n", "no-format": ""}
     for name, line in formats.items():
         toml = shutil.copytree(folder / "done", folder / name) / "search.toml"
-        toml.write_text(toml.read_text().replace("format = 4\n", line))
+        toml.write_text(toml.read_text().replace(f"format = {FORMAT}\n", line))
     (shutil.copytree(folder / "done", folder / "no-toml") / "search.toml").unlink()
 
 
@@ -260,7 +261,7 @@ CASES = [
     ("run --space lr=1:2:log:log", "lr=1:2:log:log: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
     ("run --space lr=1.5:2.5:int", "lr=1.5:2.5:int: with int both ends must be whole numbers"),
     ("run --space lr=fast", "lr=fast: lr takes numbers"),
-    ("run --space lr=1,fast", "lr=1,fast: choices are all numbers or all words, not both"),
+    ("run --space lr=1,fast", "lr=1,fast: choices are all numbers, all words or all truth values (True,False)"),
     ("run --space lr=1,1.0", "lr=1.0,1.0: a choice is named twice"),
     ("run --space lr=nan", "lr=nan: a value must be a finite number"),
     ("run --space lr=1:inf", "lr=1.0:inf: both ends must be finite numbers"),
@@ -277,7 +278,7 @@ CASES = [
     ("run --space rule=sgd,newton", "unknown rule 'sgd,newton'; known: sgd, momentum, adam"),
     ("run --space rule=1:2", "unknown rule '1.0:2.0'; known: sgd, momentum, adam"),
     ("run good.py:Good --space width=1:2", "width=1.0:2.0: width changes the program, so each value makes packs of its own; give choices or whole numbers"),
-    ("run good.py:Good --space width=1:99999999999999999999:int", "width=1:100000000000000000000:int: whole numbers reach from -9007199254740992 to 9007199254740992"),
+    ("run good.py:Good --space width=1:99999999999999999999:int", "width=1:99999999999999999999:int: whole numbers reach from -9007199254740992 to 9007199254740992"),
     ("run good.py:NoSpace", "there is nothing to search; give --space, as in lr=1e-8:1e-4:log"),
     ("run good.py:NoSpace --space l2=0:1", "lr has no value; give one, as in lr=1e-6, or a range of them"),
     # numbers
@@ -345,10 +346,10 @@ CASES = [
     ("run --config factor.toml", "diverge_factor must be at most 1e+300, or inf"),
     ("run --config space.toml", "space must be a table of names and values, not 3"),
     ("run --config space.toml --space lr=1:2", "space.toml: space must be a table"),
-    ("run --config true.toml", "lr: True is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
+    ("run --config true.toml", "lr=True: lr takes numbers"),
     ("run --config none.toml", "lr: [] is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
-    ("run --config mixed.toml", "lr=1,a: choices are all numbers or all words, not both"),
-    ("run --config nested.toml", "lr: [1] is no choice; choices are numbers or words"),
+    ("run --config mixed.toml", "lr=1,a: choices are all numbers, all words or all truth values (True,False)"),
+    ("run --config nested.toml", "lr: [1] is no choice; write numbers, words or truth values"),
     ("run --config table.toml", "lr: {'low': 1} is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
     ("run --config date.toml", "lr: datetime.date(2026, 1, 1) is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
     # run folders
@@ -446,14 +447,14 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"space": [1]}, "space must be a table of names and values, not [1]"),
     ({"space": "lr=1:2"}, "space must be a table of names and values, not 'lr=1:2'"),
     ({"space": {"lr": None}}, f"lr: None is no dimension; {SYNTAX}, or an Optuna distribution"),
-    ({"space": {"lr": True}}, f"lr: True is no dimension; {SYNTAX}, or an Optuna distribution"),
+    ({"space": {"lr": True}}, "lr=True: lr takes numbers"),
     ({"space": {"lr": []}}, f"lr: [] is no dimension; {SYNTAX}, or an Optuna distribution"),
     ({"space": {"lr": {}}}, f"lr: {{}} is no dimension; {SYNTAX}, or an Optuna distribution"),
     ({"space": {"lr": b"1:2"}}, f"lr: b'1:2' is no dimension; {SYNTAX}, or an Optuna distribution"),
     ({"space": {"lr": float("nan")}}, "lr=nan: a value must be a finite number"),
     ({"space": {"lr": 10**400}}, "lr: whole numbers reach from -9007199254740992 to 9007199254740992"),
     ({"space": {"lr": [1e400]}}, "lr=inf: a value must be a finite number"),
-    ({"space": {"lr": [None]}}, "lr: None is no choice; choices are numbers or words"),
+    ({"space": {"lr": [None]}}, "lr: None is no choice; write numbers, words or truth values"),
     ({"space": {"lr": STEP}}, "lr: a step of 0.25 is not supported; list the choices"),
     ({"space": {5: "1:2"}}, "'5' is no name for a hyperparameter: use letters, digits, _"),
     ({"trials": 2.0}, "trials must be a whole number, not 2.0"),

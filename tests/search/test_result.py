@@ -167,3 +167,31 @@ def test_a_search_in_which_nothing_works_ends_with_the_error(tmp_path: Path) -> 
     assert 'raise RuntimeError("the data' in log
     flag.unlink()
     assert search.run(out=tmp_path / "out", engine="inline").states()["complete"] == 64
+
+
+def test_frames_may_be_sorted_and_changed_in_place(result: search.Result) -> None:
+    """What a result tells does not come from the frames that it has given away."""
+    right = search.load(result.path)
+    best, study = right.best, right.study().best_trial
+    mine = search.load(result.path)
+    _sort(mine.trials)
+    mine.trials.loc[:, ["loss", "lr"]] = 0.0
+    mine.curves.loc[:, "loss"] = 0.0
+    del mine.trials["rule"]
+    assert list(mine.trials["loss"].unique()) == [0.0]  # the frame itself stays as it was changed
+    pandas.testing.assert_series_equal(mine.best, best)
+    pandas.testing.assert_frame_equal(mine.ranking, right.ranking)
+    _sort(mine.ranking)
+    mine.ranking.loc[:, "loss"] = 0.0
+    pandas.testing.assert_series_equal(mine.best, best)
+    assert mine.best_row == right.best_row
+    assert mine.states() == right.states()
+    assert mine.study().best_trial.params == study.params
+    assert mine.study().best_trial.intermediate_values == study.intermediate_values
+
+
+def _sort(frame: pandas.DataFrame) -> None:
+    """Turn a frame upside down in place."""
+    turned = frame.iloc[::-1].reset_index(drop=True)
+    for name in frame:
+        frame[name] = turned[name]

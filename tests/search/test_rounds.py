@@ -83,3 +83,18 @@ def test_the_replicates_that_are_left_are_of_the_trial_that_is_there() -> None:
     assert [lane for lane in left if lane["trial"] in (3, 4)] == [
         {"trial": 3, "lr": 2e-7}, {"trial": 4, "lr": 3e-7}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+@pytest.mark.parametrize("done", [3, 16, 21])
+def test_nothing_is_repeated_where_a_search_goes_on(sampler: str, done: int) -> None:
+    """With so many trials there, whole rounds and parts of them, the rest is what it was."""
+    lr = "1e-6:1.0000000000000017e-06:log"  # nine values
+    space = {"rule": "momentum", "momentum": "0.1,0.2,0.3,0.4", "lr": lr}
+    asked = {**ASKED, "sampler": sampler, "space": space}
+    _, whole = handed_out(asked, [])
+    assert len({(lane["momentum"], lane["lr"]) for lane in whole}) == 32
+    there = [lane for lane in whole if lane["trial"] < done]
+    rounds, left = handed_out(asked, [row(lane) for lane in there])
+    assert rounds.warning is None
+    assert left == [lane for lane in whole if lane["trial"] >= done]

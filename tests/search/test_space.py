@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy
 import optuna
+import pandas
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from search import BadInput
-from search.space import Dimension, parse, parse_assignments
+from search.dimension import Dimension
+from search.space import parse, parse_assignments
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,9 @@ from search.space import Dimension, parse, parse_assignments
         ("1e-6", Dimension(name="x", choices=(1e-6,))),
         ("adam", Dimension(name="x", choices=("adam",))),
         ("-2:-1", Dimension(name="x", low=-2, high=-1)),
+        ("True,False", Dimension(name="x", choices=(True, False))),
+        ("false, TRUE", Dimension(name="x", choices=(False, True))),
+        ("true", Dimension(name="x", choices=(True,))),
     ],
 )
 def test_each_form_is_read_as_what_it_writes(text: str, expected: Dimension) -> None:
@@ -42,7 +49,13 @@ def test_each_form_is_read_as_what_it_writes(text: str, expected: Dimension) -> 
         ("1:2:log:log", "write LOW:HIGH"),
         ("1.5:2:int", "with int both ends must be whole numbers"),
         ("1,,2", "an empty choice"),
-        ("1,a", "all numbers or all words"),
+        ("1,a", "all numbers, all words or all truth values"),
+        ("True,1", "all numbers, all words or all truth values"),
+        ("true,relu", "all numbers, all words or all truth values"),
+        ("True,False,true", "named twice"),
+        ("True:False", "'True' and 'False' must be numbers"),
+        ("9007199254740993,0.5", "whole numbers reach from"),
+        ("0:9007199254740993:int", "whole numbers reach from"),
         ("a,a", "named twice"),
         ("", "has no values"),
         ("nan", "a value must be a finite number"),
@@ -83,6 +96,29 @@ def test_a_name_given_twice_is_refused() -> None:
         (optuna.distributions.IntDistribution(1, 8), "1:8:int"),
         (optuna.distributions.CategoricalDistribution(("a", "b")), "a,b"),
         (optuna.distributions.FloatDistribution(1.0, 1.0), "1.0"),
+        (True, "True"),
+        ([True, False], "True,False"),
+        (optuna.distributions.CategoricalDistribution([True, False]), "True,False"),
+        (numpy.bool_(False), "False"),
+        (numpy.array([True, False]), "True,False"),
+        (pandas.Series([True, False]), "True,False"),
+        (torch.tensor([False, True]), "False,True"),
+        (numpy.float32(0.1), "0.10000000149011612"),
+        (numpy.float64(0.1), "0.1"),
+        (numpy.longdouble(0.5), "0.5"),
+        (numpy.int64(3), "3"),
+        (numpy.uint8(3), "3"),
+        (numpy.str_("adam"), "adam"),
+        (numpy.array(0.25), "0.25"),
+        (torch.tensor(0.25), "0.25"),
+        (numpy.array([8, 16]), "8,16"),
+        ([numpy.int64(8), numpy.float32(0.5)], "8.0,0.5"),
+        (numpy.array(["sgd", "adam"]), "sgd,adam"),
+        (pandas.Index([1, 2]), "1,2"),
+        (pandas.Series(["sgd", "adam"], dtype="category"), "sgd,adam"),
+        (range(1, 4), "1,2,3"),
+        ([numpy.float64(-0.0), 1], "-0.0,1.0"),
+        (-0.0, "-0.0"),
     ],
 )
 def test_python_values_mean_the_same_as_text(value: object, text: str) -> None:
@@ -93,12 +129,54 @@ def test_python_values_mean_the_same_as_text(value: object, text: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [True, None, [], [1, "a"], [True], {}, optuna.distributions.IntDistribution(0, 8, step=2)],
+    [
+        None,
+        [],
+        [1, "a"],
+        [True, 1],
+        [numpy.bool_(True), 0.5],
+        [True, "a"],
+        ["True", "False"],
+        ["1"],
+        {},
+        {1, 2},
+        numpy.zeros((2, 2)),
+        numpy.datetime64("2026-01-01"),
+        1j,
+        b"sgd",
+        numpy.array(["2026-01-01"], dtype="datetime64[ns]"),
+        [None, 1],
+        [float("nan")],
+        [numpy.uint64(2**63)],
+        [2**53 + 1, 0.5],
+        range(10**12),
+        optuna.distributions.IntDistribution(0, 8, step=2),
+    ],
 )
 def test_python_values_that_are_no_dimension_are_refused(value: object) -> None:
-    """What is no dimension is refused and named."""
-    with pytest.raises(BadInput, match="x"):
+    """What is no dimension is refused and named, in one line."""
+    with pytest.raises(BadInput, match="x") as caught:
         parse("x", value)
+    assert "\n" not in str(caught.value)
+
+
+def test_equal_numbers_of_different_kinds_are_different_values() -> None:
+    """1, 1.0 and True are equal for Python, and different arguments for a constructor."""
+    ways = [parse("x", [1, 0]), parse("x", [1.0, 0.0]), parse("x", [True, False])]
+    assert len(set(ways)) == 3
+    assert [dimension.column for dimension in ways] == ["int", "float", "bool"]
+    assert [type(dimension.choices[0]) for dimension in ways] == [int, float, bool]
+    assert parse("x", "0.0,1.0") != parse("x", "-0.0,1.0")
+
+
+def test_a_hundred_thousand_choices_are_shown_in_short() -> None:
+    """They are read and written whole, and a message stays a line that can be read."""
+    dimension = parse("x", numpy.arange(100_000))
+    assert parse("x", dimension.text) == dimension
+    assert len(dimension.choices) == 100_000
+    with pytest.raises(BadInput, match=r"\(100001 choices\): a choice is named twice") as caught:
+        parse("x", [*range(100_000), 5])
+    assert len(str(caught.value)) < 300
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
