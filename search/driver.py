@@ -16,7 +16,8 @@ from search.errors import RunFolderError, SearchFailed
 from search.inline import run_inline
 from search.means import Means, cores
 from search.packs import Pack
-from search.preparation import Prepared
+from search.preparation import load
+from search.prepared import Prepared
 from search.progress import Best, Progress, Status
 from search.report import Report
 from search.rounding import in_flight
@@ -52,9 +53,10 @@ class Driver:
         self._engine = means.choose(prepared.request)
         self._budget = Budget(began, engine=self._engine)
         request, folder = prepared.request, writer.folder
+        prepared = load(prepared, len(finished := folder.trials()))
         self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
         self.recipe = Recipe(
-            source=folder.source() or prepared.source,
+            source=prepared.source.at(folder.copies),
             plan=Plan(
                 steps=request.steps, report=request.report, diverge_factor=request.diverge_factor
             ),
@@ -66,7 +68,6 @@ class Driver:
         self._tasks = Tasks(
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
-        finished = folder.trials()
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done

@@ -6,20 +6,23 @@ import itertools
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import trainable
-from search.errors import BadInput, RunFolderError
+from search.errors import BadInput
 from search.folder import RunFolder, stands
 from search.placing import reserved
+from search.prepared import Prepared
 from search.request import Request, check_numbers
+from search.resuming import source_of, unreadable
 from search.rounding import lanes_of_a_round
 from search.running import choose, power_of_two
 from search.space import Dimension, Space, parse
+from search.standing import return_to, standing
 
 DEFAULTS: Mapping[str, Any] = {
     "problem": "cubic-sine",
@@ -35,7 +38,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "unroll", "lane_seconds", "halved")
+WRITTEN = ("format", "source", "files", "unroll", "lane_seconds", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 LEAST_PACK, MOST_PACK = 64, 4096
@@ -46,29 +49,14 @@ MOST_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A search that can start.
-
-    Attributes:
-        folder: the run folder of a search that goes on, or None for a new one.
-        defaults: values of the hyperparameters that are not in the space.
-        notes: what the user should know of the choices made.
-    """
-
-    request: Request
-    source: trainable.Source
-    defaults: dict[str, float]
-    shape_names: tuple[str, ...]
-    folder: RunFolder | None
-    notes: tuple[str, ...] = ()
-
-
-def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
+def prepare(asked: Mapping[str, Any], out: Path | None, trust: bool = False) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
+
+    No code of a folder is run here: `load` does that, where there is something left to do.
 
     Args:
         asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
+        trust: whether the code of a folder may run that another user could have written.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
@@ -82,11 +70,38 @@ def prepare(asked: Mapping[str, Any], out: Path | None) -> Prepared:
         del asked["program"]
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
-        return _go_on(asked, space, RunFolder.open(out))
+        return _go_on(asked, space, RunFolder.open(out), trust)
+    began = standing()
     try:
-        return _begin({**DEFAULTS, **asked}, space)
+        return replace(_begin({**DEFAULTS, **asked}, space), began=began)
+    except BaseException:
+        return_to(began)
+        raise
+
+
+def load(prepared: Prepared, done: int) -> Prepared:
+    """Return a search that goes on, with what its problem's code declares, if it is not whole.
+
+    Args:
+        done: rows that are there; where these are all, no code runs.
+
+    Raises:
+        RunFolderError: a copy is not what was written.
+        BadInput: a hyperparameter has no value.
+    """
+    request = prepared.request
+    if prepared.folder is None or done == request.lanes:
+        return prepared
+    try:
+        declared = trainable.hyperparameters(prepared.source.load())
     except trainable.TrainableError as error:
-        raise BadInput(str(error)) from error
+        raise unreadable(error, prepared.source) from error
+    rules = rules_of(request.space.get("rule", "sgd"))
+    return replace(
+        prepared,
+        defaults=default_values(declared, rules, request.space),
+        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
+    )
 
 
 def load_source(spec: Any) -> trainable.Source:
@@ -158,7 +173,9 @@ def _asked_space(asked: Any) -> dict[str, Dimension]:
     return {str(name): parse(str(name), value) for name, value in asked.items()}
 
 
-def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder) -> Prepared:
+def _go_on(
+    asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder, trust: bool
+) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
     request = folder.request
     held = request.as_dict()
@@ -176,34 +193,27 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
-    source = folder.source()
-    if source is None or "problem" in asked:
-        now = load_source(request.problem)
-        if now.sha256 != request.source:
-            raise BadInput(
-                f"{folder.path} was made with another version of {request.problem} "
-                f"(sha256 {request.source[:8]} there, {now.sha256[:8]} now); choose another --out"
-            )
-        source = source or now
-    try:
-        declared = trainable.hyperparameters(source.load())
-    except trainable.TrainableError as error:
-        if folder.source() is not None:
-            raise RunFolderError(f"{error}; put it back, or choose another --out") from error
-        raise BadInput(str(error)) from error
-    rules = rules_of(request.space.get("rule", "sgd"))
-    return Prepared(
-        request=request,
-        source=source,
-        defaults=default_values(declared, rules, request.space),
-        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
-        folder=folder,
-    )
+    source = source_of(folder, named="problem" in asked, trust=trust)
+    prepared = Prepared(request=request, source=source, folder=folder, began=standing())
+    return replace(prepared, folder=RunFolder(prepared.place(folder.path), request))
 
 
 def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     """A new search."""
     source = load_source(asked["problem"])
+    try:
+        return _checked(asked, given, source)
+    except BaseException as error:
+        source.release()
+        if isinstance(error, trainable.TrainableError):
+            raise BadInput(str(error)) from error
+        raise
+
+
+def _checked(
+    asked: dict[str, Any], given: dict[str, Dimension], source: trainable.Source
+) -> Prepared:
+    """A new search of a problem that keeps the contract."""
     problem = source.load()
     declared = trainable.hyperparameters(problem)
     offered = getattr(problem, "space", {})
@@ -240,6 +250,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
         for i in range(max((len(values) for values in numbers.values()), default=1))
     ]
     checked = trainable.check(problem, rules=rules, shapes=shapes, points=points[:8])
+    source = source.settled()
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
     cuda = torch.cuda.is_available()
     sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
@@ -253,6 +264,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension]) -> Prepared:
     request = Request(
         problem=asked["problem"],
         source=source.sha256,
+        files=source.files,
         space=Space(space.values()),
         sampler=asked["sampler"],
         trials=asked["trials"],

@@ -10,8 +10,9 @@ from typing import Any
 
 from search.errors import BadInput
 from search.space import Space, parse
+from trainable.files import File
 
-FORMAT = 3
+FORMAT = 4
 """Version of the run folder's form; a folder of another one is refused."""
 
 PROGRAMS = ("auto", "eager", "compiled")
@@ -38,7 +39,8 @@ class Request:
     """A search, as ``search.toml`` holds it.
 
     Attributes:
-        problem: as the user named it; source: hash of the file that defines it.
+        problem: as the user named it; source: sha256 of what defines it.
+        files: the user's own files that it consists of, as `trainable.files.File` has them in TOML.
         trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
         steps: updates of each lane; report: updates between two reporting steps.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
@@ -66,6 +68,7 @@ class Request:
     lane_seconds: float
     diverge_factor: float
     halved: tuple[tuple[int, int], ...] = ()
+    files: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
@@ -106,8 +109,10 @@ class Request:
             field.name: getattr(self, field.name) for field in fields(self) if field.name != "space"
         }
         plain["halved"] = [list(pair) for pair in self.halved]
-        if not self.halved:
-            del plain["halved"]
+        plain["files"] = [file.as_dict() for file in self.files]
+        for name in ("halved", "files"):
+            if not plain[name]:
+                del plain[name]
         return {"format": FORMAT, **plain, "space": self.space.texts()}
 
     @classmethod
@@ -116,6 +121,7 @@ class Request:
         known = dict(plain)
         known.pop("format", None)
         known["halved"] = tuple(tuple(pair) for pair in known.get("halved", ()))
+        known["files"] = tuple(map(File.from_dict, known.get("files", ())))
         space = Space(parse(name, text) for name, text in known.pop("space").items())
         return cls(space=space, **known)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from trainable.checkpoint import CheckpointKeeper, Saving
 from trainable.errors import one_line
 from trainable.fit import fit
 from trainable.lanes import Fitted, Lanes
+from trainable.lines import traceback_of
 from trainable.program import Program, never
 from trainable.source import Source
 
@@ -136,7 +136,7 @@ class Worker:
             program = self._program(task, device)
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
         except (Exception, SystemExit) as caught:  # the user's code may raise anything
-            error, details = one_line(caught), traceback.format_exc()
+            error, details = one_line(caught), traceback_of(caught)
             memory = is_out_of_memory(caught)
         seconds = time.perf_counter() - clock
         notes = keeper.notes

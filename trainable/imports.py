@@ -1,0 +1,72 @@
+"""``import`` as it works in the user's own modules: names of theirs give this search's copies.
+
+Each of them has builtins of its own, whose ``__import__`` this is; so it holds for statements
+inside functions and in any thread too, and nobody else's imports are touched.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Owner(Protocol):
+    """Knows the user's own modules, each of which is in ``sys.modules`` as ``prefix.NAME``."""
+
+    prefix: str
+
+    def owns(self, top: str) -> bool:
+        """Whether a top-level module is one of them."""
+
+
+def builtins_of(owner: Owner) -> dict[str, Any]:
+    """Return the builtins of the user's own modules."""
+    return {**vars(builtins), "__import__": _Import(owner)}
+
+
+class _Import:
+    """``__import__``."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._importlib = _Importlib(self.module)
+
+    def __call__(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        top = name.partition(".")[0]
+        # C code that looks a module up by its name, such as pickle's, hands over a list
+        if level == 0 and not isinstance(fromlist, list) and self._owner.owns(top):
+            full = f"{self._owner.prefix}.{name}"
+            found = builtins.__import__(full, globals, locals, fromlist or (), 0)
+            return found if fromlist else sys.modules[f"{self._owner.prefix}.{top}"]
+        found = builtins.__import__(name, globals, locals, fromlist or (), level)
+        return self._importlib if found is importlib else found
+
+    def module(self, name: str, package: str | None = None) -> types.ModuleType:
+        """``importlib.import_module``."""
+        full = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+        if self._owner.owns(full.partition(".")[0]):
+            full = f"{self._owner.prefix}.{full}"
+        return importlib.import_module(full)
+
+
+class _Importlib(types.ModuleType):
+    """``importlib``, whose `import_module` is that of the user's own modules."""
+
+    def __init__(self, import_module: Any) -> None:
+        super().__init__("importlib", importlib.__doc__)
+        self.import_module = import_module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib, name)
