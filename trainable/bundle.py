@@ -220,13 +220,14 @@ class Bundle:
                     break
 
     def _missing(self, module: str) -> ModuleNotFoundError:
+        name = f"{self.prefix}.{module}"  # by which the import system knows it
         if not self._settled:
-            return ModuleNotFoundError(f"No module named {module!r}", name=module)
+            return ModuleNotFoundError(f"No module named {module!r}", name=name)
         main = Path(self._files[self.main].original).name
         return ModuleNotFoundError(
             f"No module named {module!r} among the files that were hashed when the search began; "
             f"import it at the top of {main}, and choose another --out",
-            name=module,
+            name=name,
         )
 
     def _line(self, error: BaseException) -> str:

@@ -48,7 +48,12 @@ class _Import:
         # C code that looks a module up by its name, such as pickle's, hands over a list
         if level == 0 and not isinstance(fromlist, list) and self._owner.owns(top):
             full = f"{self._owner.prefix}.{name}"
-            found = builtins.__import__(full, globals, locals, fromlist or (), 0)
+            try:
+                found = builtins.__import__(full, globals, locals, fromlist or (), 0)
+            except ModuleNotFoundError as error:
+                if error.name is not None:
+                    error.name = error.name.removeprefix(f"{self._owner.prefix}.")
+                raise
             return found if fromlist else sys.modules[f"{self._owner.prefix}.{top}"]
         found = builtins.__import__(name, globals, locals, fromlist or (), level)
         return self._importlib if found is importlib else found
