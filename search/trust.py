@@ -31,16 +31,17 @@ def check(folder: Path, files: Iterable[Path], trusted: bool) -> None:
     )
     for path in seen:
         try:
-            status = path.lstat()
+            link, status = path.lstat(), path.stat()
         except OSError:
             continue  # told by whoever reads it
-        if status.st_uid != me:
+        if {link.st_uid, status.st_uid} != {me}:
+            other = status.st_uid if status.st_uid != me else link.st_uid
             raise BadInput(
-                f"{folder} would run code of user {_name(status.st_uid)} as user {_name(me)} "
+                f"{folder} would run code of user {_name(other)} as user {_name(me)} "
                 f"({path} is theirs); look at {folder / 'problem'}, then add --trust "
                 "(in Python trust=True)"
             )
-        if stat.S_IMODE(status.st_mode) & stat.S_IWOTH and not stat.S_ISLNK(status.st_mode):
+        if stat.S_IMODE(status.st_mode) & stat.S_IWOTH:
             raise BadInput(
                 f"{folder} would run code that anybody may have written ({path} is open to all); "
                 f"look at {folder / 'problem'}, then add --trust (in Python trust=True)"

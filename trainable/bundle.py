@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
+import re
 import sys
 import threading
 import types
@@ -27,7 +29,7 @@ from typing import Any
 from trainable.errors import SourceError, one_line
 from trainable.files import File
 from trainable.imports import builtins_of
-from trainable.lines import show
+from trainable.lines import forget, show
 from trainable.places import Places, is_folder, note_added
 from trainable.statements import imported
 
@@ -83,13 +85,14 @@ class Bundle:
 
     def settle(self) -> None:
         """Take no more modules from now on: what a search runs is hashed when it begins."""
-        self.files()
         self._settled = True
 
     def files(self) -> tuple[File, ...]:
         """Return the files so far, the problem's first; with what their text may yet import."""
         with self._lock:
-            while waiting := [name for name in self._contents if name not in self._scanned]:
+            while not self._settled and (
+                waiting := [name for name in self._contents if name not in self._scanned]
+            ):
                 for name in waiting:
                     self._scanned.add(name)
                     self._scan(name)
@@ -113,6 +116,9 @@ class Bundle:
                 own = not self._places.elsewhere(top)
                 known = True
             else:
+                if self._settled and self._places.elsewhere(top):
+                    self._others.add(top)
+                    return False
                 found = self._places.find(top)
                 own, known = self._places.owns(found), found is not None
                 if own and self._settled:
@@ -148,6 +154,28 @@ class Bundle:
             fullname, place, loader=loader, submodule_search_locations=folders
         )
 
+    def spec_at(self, name: str, location: str) -> ModuleSpec | None:
+        """How a file is loaded under a name that the user's code gives it, if it is theirs."""
+        path = os.path.abspath(location)
+        with self._lock:
+            known = [file for file in self._files.values() if file.original == path and file.copy]
+            if not known:
+                if not path.endswith(".py") or not self._places.owns_file(path):
+                    return None
+                if self._settled:
+                    raise self._missing(name)
+                module = re.sub(r"[^\w.]", "-", name).strip(".")
+                while module in self._files:
+                    module += "-"
+                content = Path(path).read_bytes()
+                known = [File.of(module, Path(path), content, package=False)]
+                self.add(known[0], content, Path(path))
+        loader = _Loader(name, path, self, known[0].module)
+        folders = [os.path.dirname(path)] if known[0].package else None
+        return spec_from_file_location(
+            name, path, loader=loader, submodule_search_locations=folders
+        )
+
     def load(self) -> types.ModuleType:
         """Return the problem's module, executed if it was not yet.
 
@@ -178,6 +206,8 @@ class Bundle:
             sys.meta_path.remove(self)
         for name in [n for n in list(sys.modules) if n.partition(".")[0] == self.prefix]:
             del sys.modules[name]
+        for file in self._files.values():
+            forget(file.original)
 
     def _known(self, module: str, path: Iterable[str] | None) -> File | None:
         """The file of a module; of one that is met for the first time, if it is the user's own."""

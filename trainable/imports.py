@@ -9,9 +9,11 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from typing import Any, Protocol
 
 
@@ -22,6 +24,9 @@ class Owner(Protocol):
 
     def owns(self, top: str) -> bool:
         """Whether a top-level module is one of them."""
+
+    def spec_at(self, name: str, location: str) -> ModuleSpec | None:
+        """How a file is loaded under this name, if it is one of them."""
 
 
 def builtins_of(owner: Owner) -> dict[str, Any]:
@@ -34,7 +39,11 @@ class _Import:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._importlib = _Importlib(self.module)
+        util = _Stand(importlib.util, spec_from_file_location=self.spec)
+        self._stands: dict[types.ModuleType, types.ModuleType] = {
+            importlib.util: util,
+            importlib: _Stand(importlib, import_module=self.module, util=util),
+        }
 
     def __call__(
         self,
@@ -45,8 +54,10 @@ class _Import:
         level: int = 0,
     ) -> Any:
         top = name.partition(".")[0]
-        # C code that looks a module up by its name, such as pickle's, hands over a list
-        if level == 0 and not isinstance(fromlist, list) and self._owner.owns(top):
+        # C code that looks a module up by its name, such as pickle's, calls in this way, and takes
+        # what is in sys.modules under that name
+        by_name = isinstance(fromlist, list) and not fromlist and globals is locals
+        if level == 0 and not by_name and self._owner.owns(top):
             full = f"{self._owner.prefix}.{name}"
             try:
                 found = builtins.__import__(full, globals, locals, fromlist or (), 0)
@@ -56,7 +67,7 @@ class _Import:
                 raise
             return found if fromlist else sys.modules[f"{self._owner.prefix}.{top}"]
         found = builtins.__import__(name, globals, locals, fromlist or (), level)
-        return self._importlib if found is importlib else found
+        return self._stands.get(found, found) if isinstance(found, types.ModuleType) else found
 
     def module(self, name: str, package: str | None = None) -> types.ModuleType:
         """``importlib.import_module``."""
@@ -65,13 +76,22 @@ class _Import:
             full = f"{self._owner.prefix}.{full}"
         return importlib.import_module(full)
 
+    def spec(
+        self, name: str, location: Any = None, *arguments: Any, **named: Any
+    ) -> ModuleSpec | None:
+        """``importlib.util.spec_from_file_location``."""
+        if location is not None and (found := self._owner.spec_at(name, os.fspath(location))):
+            return found
+        return importlib.util.spec_from_file_location(name, location, *arguments, **named)
 
-class _Importlib(types.ModuleType):
-    """``importlib``, whose `import_module` is that of the user's own modules."""
 
-    def __init__(self, import_module: Any) -> None:
-        super().__init__("importlib", importlib.__doc__)
-        self.import_module = import_module
+class _Stand(types.ModuleType):
+    """A module with other functions in the place of some."""
+
+    def __init__(self, module: types.ModuleType, **others: Any) -> None:
+        super().__init__(module.__name__, module.__doc__)
+        self._module = module
+        self.__dict__.update(others)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib, name)
+        return getattr(self._module, name)

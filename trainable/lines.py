@@ -19,6 +19,11 @@ def show(path: str, content: bytes) -> None:
     _pin(path, content)
 
 
+def forget(path: str) -> None:
+    """Let the text of a file be read from the disk again."""
+    linecache.cache.pop(path, None)
+
+
 def traceback_of(error: BaseException) -> str:
     """Return the traceback of `error`, with the lines that ran also where files have changed."""
     pinned: dict[str, object] = {}

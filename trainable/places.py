@@ -43,7 +43,7 @@ class Places:
         """Return where Python would find a top-level module for a script that lies there."""
         if module in sys.builtin_module_names or FrozenImporter.find_spec(module) is not None:
             return None
-        path = [*self._first, *map(os.path.abspath, map(os.fspath, sys.path))]
+        path = [*self._first, *_path()]
         found = PathFinder.find_spec(module, path)
         if found is None:  # such as an editable install, which has a finder of its own
             for finder in sys.meta_path:
@@ -57,8 +57,8 @@ class Places:
         """Whether a top-level module that is not the user's own has this name."""
         if module in sys.builtin_module_names or FrozenImporter.find_spec(module) is not None:
             return True
-        for entry in sys.path:
-            found = PathFinder.find_spec(module, [os.path.abspath(os.fspath(entry))])
+        for entry in _path():
+            found = PathFinder.find_spec(module, [entry])
             if found is not None and not is_folder(found) and not self.owns(found):
                 return True
         return False
@@ -93,6 +93,10 @@ class Places:
                 return False
         return self._own(origin)
 
+    def owns_file(self, path: str) -> bool:
+        """Whether a file is the user's own."""
+        return os.path.isfile(path) and self._own(path)
+
     def _own(self, path: str) -> bool:
         ways = {os.path.abspath(path), os.path.realpath(path)}
         if any(_installed(way) for way in ways):
@@ -120,6 +124,11 @@ def note_added(before: Iterable[str]) -> None:
 def forget_finders() -> None:
     """Let files be found that have come since Python last looked."""
     importlib.invalidate_caches()
+
+
+def _path() -> list[str]:
+    """``sys.path``, absolute."""
+    return [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
 
 
 def _installed(path: str) -> bool:

@@ -72,8 +72,8 @@ class Source:
         if not self.files:
             return self
         bundle = self.check()
-        bundle.settle()
         files = bundle.files()
+        bundle.settle()
         return replace(self, files=files, sha256=digest(files))
 
     def at(self, copies: Path) -> Source:

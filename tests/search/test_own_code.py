@@ -330,10 +330,12 @@ CHANGES: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize(
+    ("change", "engine"),
+    [*((change, "inline") for change in CHANGES), ("by a relative path", "ray")],
+)
 def test_a_problem_may_move_to_its_own_folder(
-    place: Path, shoal: Shoal, change: Callable[[str], str], engine: str
+    place: Path, shoal: Shoal, change: str, engine: str
 ) -> None:
     """The run folder is where it was asked for, from where the user stood; so is going on."""
     project = place / "project"
@@ -341,11 +343,9 @@ def test_a_problem_may_move_to_its_own_folder(
     for name in FILES:
         (project / name).parent.mkdir(exist_ok=True)
         (place / name).rename(project / name)
-    (project / "prob.py").write_text(
-        change(PROBLEM.replace("(pathlib.Path(__file__).parent / ", "pathlib.Path("))
-        .replace('"number.txt")', '"number.txt"')
-        .replace('.txt".read', '.txt").read')
-    )
+    beside = '(pathlib.Path(__file__).parent / "number.txt")'
+    text = PROBLEM.replace(beside, 'pathlib.Path("number.txt")')
+    (project / "prob.py").write_text(CHANGES[change](text))
     words = ["--trials", 8, "--steps", 5, "--engine", engine, "--workers", 1]
     ran = shoal("run", "project/prob.py:P", *words, "--out", "runs/a")
     assert ran.returncode == 0, ran.stderr
@@ -409,6 +409,19 @@ def test_files_that_lie_elsewhere_are_told_apart(place: Path) -> None:
     (place / "lazy.py").write_text("END = 3.0\n")
     with pytest.raises(search.BadInput, match=r"another version of .*/lazy\.py "):
         search.run("sub/prob.py:P", **SMALL, out=out)
+
+
+def test_another_folder_to_go_on_from_changes_nothing(place: Path, tmp_path: Path) -> None:
+    """A file there, or one that came beside the problem, that is called as what is installed."""
+    (place / "prob.py").write_text(PROBLEM.replace("import lazy", "import lazy, colorsys, runpy"))
+    out = begun().absolute()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for file in (place / "colorsys.py", elsewhere / "runpy.py", elsewhere / "helper.py"):
+        file.write_text("raise SystemExit('not this one')\n")
+    os.chdir(elsewhere)
+    search.run(out=out, engine="inline")
+    assert search.load(out).states()["complete"] == 8
 
 
 def test_a_mistake_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,10 @@ WAYS = {
     "a name from a namespace": "from ns.deep import mod; V = mod.V",
     "by its name": "import importlib; V = importlib.import_module('helper').V",
     "by a name from importlib": "from importlib import import_module as i; V = i('pkg.sub').V",
+    "a file": "import importlib.util as u, os\ns = u.spec_from_file_location('x y', "
+    "os.path.join(os.path.dirname(__file__), 'helper.py'))\nm = u.module_from_spec(s)\n"
+    "s.loader.exec_module(m)\nV = m.V",
+    "the builtin with a list": "V = __import__('pkg.sub', fromlist=['V']).V",
     "the builtin": "V = __import__('helper').V",
     "if it is there": "try:\n    import helper\nexcept ImportError:\n    pass",
     "relative": "from .helper import V",
