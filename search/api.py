@@ -39,6 +39,7 @@ def run(
     checkpoint: str | float | None = CHECKPOINT_SECONDS,
     time_budget: str | float | None = None,
     progress: bool = False,
+    trust: bool = False,
 ) -> Result:
     """Search, or go on with the search that `out` holds, and return its result.
 
@@ -63,6 +64,7 @@ def run(
         checkpoint: time between checkpoints of a pack, in seconds or as in ``"5m"``; None: none.
         time_budget: how long the search may take, likewise; None: until it is whole.
         progress: whether to show it on standard error.
+        trust: whether code of a run folder may run that another user could have written.
 
     Raises:
         BadInput: what is asked cannot be done; nothing was made or changed.
@@ -88,8 +90,8 @@ def run(
         else seconds_of("time_budget", time_budget, "None"),
     )
     given_place = None if out is None else _path("out", out)
-    prepared = prepare(asked, given_place, means.meanwhile(began, told=progress))
-    place = given_place or new_folder(prepared.request.problem)
+    prepared = prepare(asked, given_place, trust, means.meanwhile(began, told=progress))
+    place = prepared.place(given_place or new_folder(prepared.request.problem))
     folder, _ = run_prepared(prepared, place, means, shown, began)
     return Result(folder)
 

@@ -120,6 +120,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @click.option("--address", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")
 @click.option("--checkpoint", default="5m", help="Time between checkpoints, or off.  [5m]")
 @click.option("--time-budget", help="How long it may take, as in 90s, 10m or 1h30m.")
+@click.option("--trust", is_flag=True, help="Go on with a run folder of another user.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def run(
@@ -132,6 +133,7 @@ def run(
     address: str | None,
     checkpoint: str,
     time_budget: str | None,
+    trust: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -172,8 +174,8 @@ def run(
                 None if time_budget is None else seconds_of("--time-budget", time_budget)
             ),
         )
-        prepared = prepare(asked, out, means.meanwhile(BEGAN, told=not (quiet or as_json)))
-    place = new_folder(prepared.request.problem) if out is None else out
+        prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
+    place = prepared.place(new_folder(prepared.request.problem) if out is None else out)
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text
     click.echo(show(Result(folder), report))

@@ -17,7 +17,8 @@ from search.hosts import FAULT_SECONDS, Hosts, lost
 from search.inline import run_inline
 from search.means import Means, cores
 from search.packs import Pack
-from search.preparation import Prepared
+from search.preparation import load
+from search.prepared import Prepared
 from search.progress import Best, Progress, Status
 from search.report import Report
 from search.rounding import in_flight
@@ -52,14 +53,14 @@ class Driver:
         self._engine = means.choose(prepared.request)
         self._budget = Budget(began, engine=self._engine)
         request, folder = prepared.request, writer.folder
+        prepared = load(prepared, len(finished := folder.trials()))
         self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
         self.recipe = recipe_of(
-            request, folder.source() or prepared.source, prepared.defaults, gpu=self._gpus > 0
+            request, prepared.source.at(folder.copies), prepared.defaults, gpu=self._gpus > 0
         )
         self._tasks = Tasks(
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
-        finished = folder.trials()
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self.hosts = Hosts()
         self._stop = Stop(began, means.budget_seconds)

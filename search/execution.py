@@ -8,15 +8,17 @@ from pathlib import Path
 
 from search import environment
 from search.driver import Driver
-from search.errors import Interrupted, Suspended
+from search.errors import BadInput, Interrupted, Suspended
 from search.folder import RunFolder
 from search.means import Means
 from search.ownsettings import own_settings
-from search.preparation import Prepared
+from search.prepared import Prepared
 from search.progress import Progress
 from search.report import Report
+from search.standing import return_to
 from search.stopping import Reason
 from search.writer import Writer, create
+from trainable import TrainableError, claimed
 
 
 @own_settings()
@@ -28,12 +30,18 @@ def run_prepared(
     Raises:
         SearchError: one of its kinds; what is done already stays.
     """
-    if means.ray_address is not None:
-        from search.cluster import check_address
-
-        check_address(means.ray_address)
     with ExitStack() as stack:
         stack.callback(progress.end)
+        stack.callback(prepared.source.release)
+        stack.callback(return_to, prepared.began)
+        if means.ray_address is not None:
+            from search.cluster import check_address
+
+            check_address(means.ray_address)
+        try:
+            stack.enter_context(claimed(prepared.source.files))
+        except TrainableError as error:
+            raise BadInput(str(error)) from error
         folder = prepared.folder or create(out, prepared.request, prepared.source)
         for note in prepared.notes:
             progress.say(note)

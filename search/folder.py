@@ -19,7 +19,11 @@ from search import ledger, rows
 from search.errors import BadInput, RunFolderError
 from search.keys import Keys, in_order
 from search.request import FORMAT, Request
-from trainable.source import Source
+from trainable.files import digest
+from trainable.source import Source, of_copies
+
+PROBLEM = "problem"
+"""The folder of the copies of the user's own files."""
 
 
 class RunFolder:
@@ -68,15 +72,34 @@ class RunFolder:
         """Where workers leave checkpoints."""
         return (self.path / "packs").absolute()
 
+    @property
+    def copies(self) -> Path:
+        """Where copies of the user's own files lie."""
+        return (self.path / PROBLEM).absolute()
+
     def source(self) -> Source | None:
-        """Return the problem's source from the folder's own copy, or None if it has none."""
-        copy = (self.path / "problem.py").absolute()
-        if not copy.exists():
+        """Return the problem's source from the folder's own copies, or None if it has none.
+
+        Raises:
+            RunFolderError: ``search.toml`` does not fit together.
+        """
+        request = self.request
+        if not request.files:
             return None
-        cls = self.request.problem.rpartition(":")[2]
-        return Source(
-            spec=self.request.problem, cls=cls, path=str(copy), sha256=self.request.source
-        )
+        if digest(request.files) != request.source:
+            raise RunFolderError(
+                f"{self.path / 'search.toml'} is damaged: files and source do not fit together; "
+                "put it back, or choose another --out"
+            )
+        return of_copies(request.problem, request.files, self.copies)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row is there, as far as the folder can be read."""
+        try:
+            return len(self.trials()) == self.request.lanes
+        except RunFolderError:  # told by whoever writes
+            return False
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """Return trials and curves as they stand, merged or not, each row once.

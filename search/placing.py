@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 ENTRIES = {
-    "parts", "packs", "problem.py", "environment.json", "trials.parquet", "curves.parquet",
+    "parts", "packs", "problem", "environment.json", "trials.parquet", "curves.parquet",
     "digests.json",
 }  # fmt: skip
 """What a new run folder holds besides ``search.toml``, by which it is known."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import torch
 
 import trainable
 from search.dimension import Dimension
-from search.errors import BadInput, RunFolderError
+from search.errors import BadInput
 from search.folder import RunFolder, stands
 from search.meanwhile import Meanwhile
 from search.ownsettings import own_settings
 from search.placing import reserved
 from search.plain import plain
+from search.prepared import Prepared
 from search.programs import Programs, programs_of
 from search.request import Request, check_numbers
+from search.resuming import source_of, unreadable
 from search.rounding import lanes_of_a_round
 from search.running import power_of_two
 from search.space import Space, parse
+from search.standing import return_to, standing
 
 DEFAULTS: Mapping[str, Any] = {
     "problem": "cubic-sine",
@@ -39,7 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "unroll", "lane_seconds", "settled", "halved")
+WRITTEN = ("format", "source", "files", "unroll", "lane_seconds", "settled", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 RESERVED = {
@@ -59,36 +62,23 @@ MOST_POINTS = 8
 """Values of the other hyperparameters that it is tried with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A search that can start.
-
-    Attributes:
-        folder: the run folder of a search that goes on, or None for a new one.
-        defaults: values of the hyperparameters that are not in the space.
-        notes: what the user should know of the choices made.
-    """
-
-    request: Request
-    source: trainable.Source
-    defaults: dict[str, float]
-    shape_names: tuple[str, ...]
-    folder: RunFolder | None
-    notes: tuple[str, ...] = ()
-
-
 @own_settings()
 def prepare(
-    asked: Mapping[str, Any], out: Path | None, meanwhile: Meanwhile | None = None
+    asked: Mapping[str, Any],
+    out: Path | None,
+    trust: bool = False,
+    meanwhile: Meanwhile | None = None,
 ) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
 
     The programs of a new one are compiled where that is worth while, so that the request says how
-    each is run.
+    each is run. No code of a folder is run here: `load` does that, where there is something left to
+    do.
 
     Args:
         asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
-        meanwhile: what is seen to while that takes long.
+        trust: whether the code of a folder may run that another user could have written.
+        meanwhile: what is seen to while compiling takes long.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
@@ -102,11 +92,39 @@ def prepare(
         del asked["program"]
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
-        return _go_on(asked, space, RunFolder.open(out))
+        return _go_on(asked, space, RunFolder.open(out), trust)
+    began = standing()
     try:
-        return _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+        new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+        return replace(new, began=began)
+    except BaseException:
+        return_to(began)
+        raise
+
+
+def load(prepared: Prepared, done: int) -> Prepared:
+    """Return a search that goes on, with what its problem's code declares, if it is not whole.
+
+    Args:
+        done: rows that are there; where these are all, no code runs.
+
+    Raises:
+        RunFolderError: a copy is not what was written.
+        BadInput: a hyperparameter has no value.
+    """
+    request = prepared.request
+    if prepared.folder is None or done == request.lanes:
+        return prepared
+    try:
+        declared = trainable.hyperparameters(prepared.source.load())
     except trainable.TrainableError as error:
-        raise BadInput(str(error)) from error
+        raise unreadable(error, prepared.source) from error
+    rules = rules_of(request.space.get("rule", "sgd"))
+    return replace(
+        prepared,
+        defaults=default_values(declared, rules, request.space),
+        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
+    )
 
 
 def load_source(spec: Any) -> trainable.Source:
@@ -187,7 +205,9 @@ def _asked_space(asked: Any) -> dict[str, Dimension]:
     return {str(name): parse(str(name), value) for name, value in asked.items()}
 
 
-def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder) -> Prepared:
+def _go_on(
+    asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder, trust: bool
+) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
     request = folder.request
     held = request.as_dict()
@@ -205,34 +225,30 @@ def _go_on(asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFol
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
-    source = folder.source()
-    if source is None or "problem" in asked:
-        now = load_source(request.problem)
-        if now.sha256 != request.source:
-            raise BadInput(
-                f"{folder.path} was made with another version of {request.problem} "
-                f"(sha256 {request.source[:8]} there, {now.sha256[:8]} now); choose another --out"
-            )
-        source = source or now
-    try:
-        declared = trainable.hyperparameters(source.load())
-    except trainable.TrainableError as error:
-        if folder.source() is not None:
-            raise RunFolderError(f"{error}; put it back, or choose another --out") from error
-        raise BadInput(str(error)) from error
-    rules = rules_of(request.space.get("rule", "sgd"))
-    return Prepared(
-        request=request,
-        source=source,
-        defaults=default_values(declared, rules, request.space),
-        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
-        folder=folder,
-    )
+    source = source_of(folder, named="problem" in asked, trust=trust)
+    prepared = Prepared(request=request, source=source, folder=folder, began=standing())
+    return replace(prepared, folder=RunFolder(prepared.place(folder.path), request))
 
 
 def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
     """A new search."""
     source = load_source(asked["problem"])
+    try:
+        return _checked(asked, given, source, meanwhile)
+    except BaseException as error:
+        source.release()
+        if isinstance(error, trainable.TrainableError):
+            raise BadInput(str(error)) from error
+        raise
+
+
+def _checked(
+    asked: dict[str, Any],
+    given: dict[str, Dimension],
+    source: trainable.Source,
+    meanwhile: Meanwhile,
+) -> Prepared:
+    """A new search of a problem that keeps the contract."""
     problem = source.load()
     declared = trainable.hyperparameters(problem)
     offered = getattr(problem, "space", {})
@@ -281,9 +297,11 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwh
         ),
         meanwhile,
     )  # fmt: skip
+    source = source.complete()  # all of its code has run by now, for each shape
     request = Request(
         problem=asked["problem"],
         source=source.sha256,
+        files=source.files,
         space=Space(space.values()),
         sampler=asked["sampler"],
         trials=asked["trials"],

@@ -10,6 +10,7 @@ from typing import Any
 
 from search.errors import BadInput
 from search.space import Space, parse
+from trainable.files import File
 from trainable.settled import Settled
 
 FORMAT = 4
@@ -39,7 +40,8 @@ class Request:
     """A search, as ``search.toml`` holds it.
 
     Attributes:
-        problem: as the user named it; source: hash of the file that defines it.
+        problem: as the user named it; source: sha256 of what defines it.
+        files: the user's own files that it consists of, as `trainable.files.File` has them in TOML.
         trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
         steps: updates of each lane; report: updates between two reporting steps.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
@@ -69,6 +71,7 @@ class Request:
     diverge_factor: float
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
+    files: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
@@ -111,8 +114,10 @@ class Request:
             if each.name not in ("space", "settled")
         }
         plain["halved"] = [list(pair) for pair in self.halved]
-        if not self.halved:
-            del plain["halved"]
+        plain["files"] = [file.as_dict() for file in self.files]
+        for name in ("halved", "files"):
+            if not plain[name]:
+                del plain[name]
         if self.settled.programs:
             plain["settled"] = self.settled.as_dict()
         return {"format": FORMAT, **plain, "space": self.space.texts()}
@@ -124,6 +129,7 @@ class Request:
         known.pop("format", None)
         known["halved"] = tuple(tuple(pair) for pair in known.get("halved", ()))
         known["settled"] = Settled.from_dict(known["settled"]) if "settled" in known else Settled()
+        known["files"] = tuple(map(File.from_dict, known.get("files", ())))
         space = Space(parse(name, text) for name, text in known.pop("space").items())
         return cls(space=space, **known)
 

@@ -23,7 +23,7 @@ import tomli_w
 
 from search import ledger, rows
 from search.errors import BadInput, RunFolderError
-from search.folder import RunFolder
+from search.folder import PROBLEM, RunFolder
 from search.keys import Keys, in_order
 from search.lock import NO_ROOM, Lock, told, why
 from search.merging import merge, parquet_bytes
@@ -54,8 +54,10 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         beside.mkdir(parents=True)
         (beside / "parts").mkdir()
         (beside / "packs").mkdir()
-        if source.path is not None:
-            shutil.copyfile(source.path, beside / "problem.py")
+        for name, content in source.contents().items():  # what was hashed and executed
+            copy = beside / PROBLEM / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
         (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
         (beside / "environment.json").write_text("[]\n", encoding="utf-8")
         empty = {"trials.parquet": rows.trials_schema(request.space), "curves.parquet": rows.CURVES}

@@ -7,15 +7,18 @@ from here.
 from __future__ import annotations
 
 from trainable.block import Plan
+from trainable.claims import claimed
 from trainable.contract import Checked, check
 from trainable.errors import CheckpointError, ContractError, SourceError, TrainableError
+from trainable.files import File
+from trainable.finding import changed, find, installed
 from trainable.fit import fit
 from trainable.lanes import STATES, Fitted, Lanes
 from trainable.problem import Hyperparameters, Problem, hyperparameters
 from trainable.problems import PROBLEMS
 from trainable.program import Program
 from trainable.rules import RULES, Rule
-from trainable.source import Source, find
+from trainable.source import Source
 
 __all__ = [
     "PROBLEMS",
@@ -24,6 +27,7 @@ __all__ = [
     "Checked",
     "CheckpointError",
     "ContractError",
+    "File",
     "Fitted",
     "Hyperparameters",
     "Lanes",
@@ -34,8 +38,11 @@ __all__ = [
     "Source",
     "SourceError",
     "TrainableError",
+    "changed",
     "check",
+    "claimed",
     "find",
     "fit",
     "hyperparameters",
+    "installed",
 ]

@@ -35,7 +35,8 @@ def main() -> None:
 def rebuilt(code: str, constants: dict[str, torch.Tensor]) -> torch.nn.Module:
     """Return the module of a traced function's code."""
     names = dict(NAMES)
-    exec(code, names)  # written by `trainable.tracing` a moment ago
+    # written by `trainable.tracing` a moment ago
+    exec(compile(code, "<traced>", "exec", dont_inherit=True), names)
     module: torch.nn.Module = type("Traced", (torch.nn.Module,), {"forward": names["forward"]})()
     for name, tensor in constants.items():
         module.register_buffer(name, tensor)

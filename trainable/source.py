@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
-import importlib.util
-import linecache
+import os
+import secrets
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainable import ambient
+from trainable.bundle import Bundle
 from trainable.errors import SourceError, one_line
-from trainable.problems import PROBLEMS
+from trainable.files import File, digest
+from trainable.locating import Places
+
+_bundles: dict[str, Bundle] = {}
+"""The user's modules in this process, by the token of the source that they belong to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,132 +28,181 @@ class Source:
     Attributes:
         spec: as the user wrote it.
         cls: name of the class.
-        module: module to import, or None for a file.
-        path: file to execute (absolute), or None for a module.
-        sha256: hash of the file that defines the class.
-        search_path: folder put on ``sys.path`` first, for a module beside the user's script.
+        module: the module that has it.
+        sha256: of all of the user's own files, or else of the module's file.
+        files: the user's own files, the module's first; none where the module is installed.
+        copies: folder of their copies, which are executed; None: the originals are.
+        token: names what is loaded of it in a process.
+        began: where the user stood, for workers that start elsewhere.
     """
 
     spec: str
     cls: str
-    module: str | None = None
-    path: str | None = None
+    module: str
     sha256: str
-    search_path: str | None = None
+    files: tuple[File, ...] = ()
+    copies: str | None = None
+    token: str = ""
+    began: str = ""
 
     def load(self) -> type:
-        """Return the class; torch's settings are then as importing it leaves them.
+        """Return the class; the first time, its files are executed.
+
+        Torch's settings are then as importing it leaves them.
 
         Raises:
-            SourceError: it cannot be loaded, or its file is not the one that was hashed.
+            SourceError: it cannot be loaded, or a file is not the one that was hashed. Then nothing
+                is executed.
         """
         return ambient.kept(self.key, self._load)
 
     @property
     def key(self) -> str:
         """Names what importing it leaves behind in a process (`trainable.ambient`)."""
-        return self.sha256
+        return self.token or self.sha256
 
     def _load(self) -> type:
-        if self.path is not None:
-            text = _read(Path(self.path))
-            if hashlib.sha256(text).hexdigest() != self.sha256:
-                raise SourceError(f"{self.path} has changed since the search began")
-            module = _execute(Path(self.path), text)
-        else:
-            assert self.module is not None
-            if self.search_path is not None and self.search_path not in sys.path:
-                sys.path.insert(0, self.search_path)
-            module = _import(self.module)
-        return _class(module, self.cls, self.spec)
+        if self.files:
+            return _class(self.check().load(), self.cls, self.spec)
+        if file_hash(self.module) != self.sha256:
+            raise SourceError(f"{self.module} has changed since the search began")
+        return _class(imported(self.module), self.cls, self.spec)
 
-    def at(self, path: Path) -> Source:
-        """Return the same problem, read from a copy of its file."""
-        return Source(spec=self.spec, cls=self.cls, path=str(path), sha256=self.sha256)
+    def check(self) -> Bundle:
+        """Read every file, unless that was done, and execute nothing.
+
+        Raises:
+            SourceError: one cannot be read, or is not the one that was hashed.
+        """
+        if self.token not in _bundles:
+            _bundles[self.token] = self._read()
+        return _bundles[self.token]
+
+    def complete(self) -> Source:
+        """Return the source with all files that were met so far; from now on there are no more."""
+        if not self.files:
+            return self
+        bundle = self.check()
+        files = bundle.files()
+        bundle.settle()
+        return replace(self, files=files, sha256=digest(files))
+
+    def at(self, copies: Path) -> Source:
+        """Return the same problem, read from a folder with copies of its files."""
+        return replace(self, copies=str(copies)) if self.files else self
+
+    def contents(self) -> dict[str, bytes]:
+        """Return what belongs into the folder of copies: bytes by path below it."""
+        if not self.files:
+            return {}
+        bundle = self.check()
+        return {file.copy: bundle.content(file.module) for file in self.files if file.copy}
+
+    @property
+    def moves(self) -> bool:
+        """Whether its code may change the process's working folder, by what stands in it."""
+        return any(b"chdir" in content for content in self.contents().values())
+
+    def release(self) -> None:
+        """Let go of what is loaded of it in this process."""
+        if (bundle := _bundles.pop(self.token, None)) is not None:
+            bundle.release()
+
+    def _read(self) -> Bundle:
+        contents = {}
+        for file in self.files:
+            if not file.copy:
+                continue
+            path = self._path(file)
+            contents[file.module] = read(path)
+            if hashlib.sha256(contents[file.module]).hexdigest() != file.sha256:
+                raise SourceError(f"{path} has changed since the search began")
+        if self.began and os.path.isdir(self.began):
+            os.chdir(self.began)  # a worker process: paths of the problem are from there
+        folders = [file.top for file in self.files]
+        bundle = Bundle(
+            Places([*folders, Path(self.began)] if self.began else folders), self.module
+        )
+        for file in self.files:
+            if file.copy:
+                bundle.add(file, contents[file.module], self._path(file))
+            else:
+                bundle.add_folder(file)
+        if self.spec.rpartition(":")[0].endswith(".py"):
+            bundle.stand_alone()
+        bundle.settle()
+        return bundle
+
+    def _path(self, file: File) -> Path:
+        return Path(file.original) if self.copies is None else Path(self.copies) / file.copy
 
 
-def find(spec: str) -> Source:
-    """Return the source that `spec` names.
+def of_copies(spec: str, files: tuple[File, ...], copies: Path) -> Source:
+    """Return the source of a search that goes on: copies of its files, the problem's first."""
+    return Source(
+        spec=spec,
+        cls=spec.rpartition(":")[2],
+        module=files[0].module,
+        sha256=digest(files),
+        files=files,
+        copies=str(copies),
+        token=secrets.token_hex(8),
+        began=here(),
+    )
+
+
+def here() -> str:
+    """Where the user stands; empty where that folder is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def keep(bundle: Bundle) -> str:
+    """Remember what is loaded; return the token by which a source finds it."""
+    token = secrets.token_hex(8)
+    _bundles[token] = bundle
+    return token
+
+
+def read(path: Path) -> bytes:
+    """Return what stands in a file.
 
     Raises:
-        SourceError: nothing is there, or it cannot be loaded.
+        SourceError: it cannot be read.
     """
-    if spec in PROBLEMS:
-        module, cls = PROBLEMS[spec]
-        return Source(spec=spec, cls=cls, module=module, sha256=_module_hash(module))
-    place, colon, cls = spec.rpartition(":")
-    file = place.endswith(".py")
-    dotted = all(word.isidentifier() for word in place.split("."))
-    if not (colon and cls.isidentifier() and (file or dotted)):
-        near = difflib.get_close_matches(spec, PROBLEMS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise SourceError(
-            f"unknown problem {spec!r}{hint}; known: {', '.join(PROBLEMS)}; "
-            "or module:Class, or file.py:Class"
-        )
-    if file:
-        path = Path(place).expanduser().absolute()
-        text = _read(path)
-        source = Source(spec=spec, cls=cls, path=str(path), sha256=hashlib.sha256(text).hexdigest())
-    else:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
-        source = Source(
-            spec=spec, cls=cls, module=place, sha256=_module_hash(place), search_path=here
-        )
-    source.load()
-    return source
-
-
-def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _execute(path: Path, text: bytes) -> types.ModuleType:
-    name = f"shoal_problem_{hashlib.sha256(text).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module
-    linecache.checkcache(str(path))
+def imported(module: str) -> types.ModuleType:
+    """Return an installed module.
+
+    Raises:
+        SourceError: it cannot be imported.
+    """
     try:
-        exec(compile(text, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        line = _line(error, path)
-        raise SourceError(f"{path}{line}: {one_line(error)}") from error
-    return module
-
-
-def _line(error: BaseException, path: Path) -> str:
-    """``:LINE`` of the last frame of `error` inside `path`, or nothing."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f":{error.lineno}"
-    line, step = "", error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_code.co_filename == str(path):
-            line = f":{step.tb_lineno}"
-        step = step.tb_next
-    return line
-
-
-def _import(module: str) -> types.ModuleType:
-    try:
-        return ambient.kept(module, lambda: importlib.import_module(module))
+        return importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise SourceError(f"cannot import {module}: {one_line(error)}") from error
 
 
-def _module_hash(module: str) -> str:
-    file = getattr(_import(module), "__file__", None)
+def file_hash(module: str) -> str:
+    """Return the sha256 of the file of an installed module, which is not executed if it is found.
+
+    Raises:
+        SourceError: it has none, or cannot be read.
+    """
+    found = None if module in sys.modules else Places(()).dotted(module)
+    if found is not None and found.has_location and found.origin is not None:
+        return hashlib.sha256(read(Path(found.origin))).hexdigest()
+    file = getattr(imported(module), "__file__", None)
     if file is None:
         raise SourceError(f"{module} is not a module with a file")
-    return hashlib.sha256(_read(Path(file))).hexdigest()
+    return hashlib.sha256(read(Path(file))).hexdigest()
 
 
 def _class(module: types.ModuleType, name: str, spec: str) -> type:

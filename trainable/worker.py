@@ -12,7 +12,6 @@ import math
 import os
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ from trainable.errors import CompileError, one_line
 from trainable.fit import fit
 from trainable.fused.kernel import FLAGS
 from trainable.lanes import Fitted, Lanes
+from trainable.lines import traceback_of
 from trainable.program import Program, never
 from trainable.settled import CAPTURED, EAGER, INDUCTOR, KERNEL, Settled, updates
 from trainable.settled import key as key_of
@@ -162,7 +162,7 @@ class Worker:
         except CompileError as caught:
             fault = self._fault(task, str(caught), stop)
         except (Exception, SystemExit) as caught:  # the user's code may raise anything
-            error, details = one_line(caught), traceback.format_exc()
+            error, details = one_line(caught), traceback_of(caught)
             memory = is_out_of_memory(caught)
         seconds = time.perf_counter() - clock
         notes = keeper.notes

@@ -93,7 +93,7 @@ AGAIN = "run the same command again"
 DAMAGED = [
     # name, damage, line of `shoal results` (None: it works), line of `shoal run` (None: the same)
     ("seed edited", change("search.toml", "seed = 0", "seed = 1"), f"out/search.toml is damaged: {NOT_WRITTEN}", None),
-    ("torn toml", change("search.toml", "[space]", "[spa"), "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 18, column 5); put it back, or choose another --out", None),
+    ("torn toml", change("search.toml", "[space]", "[spa"), "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 24, column 5); put it back, or choose another --out", None),
     ("toml a folder", folder("search.toml"), "out/search.toml cannot be read: Is a directory", None),
     ("no ledger", remove("digests.json"), "out/digests.json is missing; put it back, or choose another --out", None),
     ("ledger of garbage", put("digests.json", "garbage"), "out/digests.json is damaged; put it back, or choose another --out", None),
@@ -118,8 +118,9 @@ DAMAGED = [
     ("environment a dict", put("environment.json", "{}"), None, f"out/environment.json is damaged; remove it (it holds no rows) and {AGAIN}"),
     ("environment too deep", put("environment.json", "[" * 100_000), None, f"out/environment.json is damaged; remove it (it holds no rows) and {AGAIN}"),
     ("environment a folder", folder("environment.json"), None, f"out/environment.json is damaged; remove it (it holds no rows) and {AGAIN}"),
-    ("problem edited", change("problem.py", "10", "11"), None, "PLACE/out/problem.py has changed since the search began; put it back, or choose another --out"),
-    ("problem a folder", folder("problem.py"), None, "cannot read PLACE/out/problem.py: Is a directory; put it back, or choose another --out"),
+    ("problem edited", change("problem/good.py", "10", "11"), None, "PLACE/out/problem/good.py has changed since the search began; put it back, or choose another --out"),
+    ("no problem", remove("problem"), None, "cannot read PLACE/out/problem/good.py: No such file or directory; put it back, or choose another --out"),
+    ("problem a folder", folder("problem/good.py"), None, "cannot read PLACE/out/problem/good.py: Is a directory; put it back, or choose another --out"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,79 @@
+"""The code of a search that goes on: whether it is that with which it began, and whose it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trainable
+from search import ledger
+from search.errors import BadInput, RunFolderError, SearchError
+from search.folder import PROBLEM, RunFolder
+from search.trust import check
+
+
+def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
+    """Return the source of a folder's problem, every copy read and checked, none executed.
+
+    Args:
+        named: whether the user has named the problem again, and so means it as it is now.
+        trust: whether the code may be another user's.
+
+    Raises:
+        BadInput: it is not what was named, or another user could have written it.
+        RunFolderError: a copy is missing, or not what was written.
+    """
+    source = folder.source()
+    if source is None:
+        return _installed(folder)
+    if named:
+        _compare(folder)
+    try:
+        source.check()
+        if not folder.whole:
+            files = [folder.path / PROBLEM / file.copy for file in source.files if file.copy]
+            decisive = [folder.path / name for name in ("search.toml", ledger.NAME)]
+            check(folder.path, [*decisive, *files], trust)
+    except trainable.TrainableError as error:
+        raise unreadable(error, source) from error
+    except SearchError:
+        source.release()
+        raise
+    return source
+
+
+def unreadable(error: trainable.TrainableError, source: trainable.Source) -> SearchError:
+    """What it is to the user that the code of a folder's problem cannot be loaded."""
+    if source.files:
+        return RunFolderError(f"{error}; put it back, or choose another --out")
+    return BadInput(str(error))
+
+
+def _installed(folder: RunFolder) -> trainable.Source:
+    """The source of a problem that is installed, so that the folder has no copy."""
+    request = folder.request
+    try:
+        now = trainable.installed(request.problem)
+    except trainable.TrainableError as error:
+        raise BadInput(str(error)) from error
+    if now.sha256 != request.source:
+        raise _other(folder, request.problem, request.source, now.sha256)
+    return now
+
+
+def _compare(folder: RunFolder) -> None:
+    """Check that the user's files are those that the search began with."""
+    request = folder.request
+    try:
+        other = trainable.changed(request.problem, request.files)
+    except trainable.TrainableError as error:
+        raise BadInput(str(error)) from error
+    if other is not None:
+        raise _other(folder, *other, f", or go on with the copies: shoal run --out {folder.path}")
+
+
+def _other(folder: RunFolder, what: str, had: str, has: str, *ways: Any) -> BadInput:
+    now = f"{has[:8]} now" if has else "gone now"
+    return BadInput(
+        f"{folder.path} was made with another version of {what} (sha256 {had[:8]} there, {now}); "
+        f"choose another --out{''.join(ways)}"
+    )

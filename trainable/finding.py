@@ -1,0 +1,178 @@
+"""Finding a problem by what the user wrote."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainable.bundle import Bundle
+from trainable.errors import SourceError
+from trainable.files import File, digest, is_utf8
+from trainable.locating import Places, forget_finders
+from trainable.problems import PROBLEMS
+from trainable.source import Source, file_hash, here, imported, keep, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """What a spec names, before anything is executed.
+
+    Attributes:
+        path: the file of the problem's module, or None: it is installed, or not found.
+    """
+
+    cls: str
+    module: str
+    path: Path | None
+    package: bool
+    places: Places
+
+
+def find(spec: str) -> Source:
+    """Return the source that `spec` names; the user's files are executed.
+
+    Raises:
+        SourceError: nothing is there, or it cannot be loaded.
+    """
+    if spec in PROBLEMS:
+        return installed(spec)
+    named = _named(spec)
+    if named.path is None:
+        imported(named.module)
+        source = installed(f"{named.module}:{named.cls}")
+        source.load()
+        return source
+    content = read(named.path)
+    bundle = Bundle(named.places, named.module)
+    bundle.add(File.of(named.module, named.path, content, named.package), content, named.path)
+    if _place(spec).endswith(".py"):
+        bundle.stand_alone()
+    token = keep(bundle)
+    files = bundle.files()[:1]
+    source = Source(
+        spec=spec, cls=named.cls, module=named.module, sha256=digest(files), files=files,
+        token=token, began=here(),
+    )  # fmt: skip
+    try:
+        source.load()
+    except BaseException:
+        source.release()
+        raise
+    files = bundle.files()
+    return Source(
+        spec=spec, cls=named.cls, module=named.module, sha256=digest(files), files=files,
+        token=token, began=source.began,
+    )  # fmt: skip
+
+
+def installed(spec: str) -> Source:
+    """Return the source of an installed problem; the user's own code is not executed.
+
+    Raises:
+        SourceError: nothing is there.
+    """
+    module, cls = PROBLEMS.get(spec) or (spec.rpartition(":")[0], spec.rpartition(":")[2])
+    return Source(spec=spec, cls=cls, module=module, sha256=file_hash(module))
+
+
+def changed(spec: str, files: Sequence[File]) -> tuple[str, str, str] | None:
+    """Return the first of a search's files that is another one now, and its sha256 then and now.
+
+    The latter is "" where the file is gone.
+
+    Nothing is executed. Where the problem lies elsewhere now, so may what it imports.
+
+    Args:
+        spec: the problem, as the user names it now.
+        files: those that the search began with, the problem's first.
+
+    Raises:
+        SourceError: `spec` names nothing.
+    """
+    named = _named(spec)
+    first, *rest = files
+    if named.path is None:
+        return first.original, first.sha256, ""
+    there = {first.module: named.path}
+    if os.path.realpath(named.path) != os.path.realpath(first.original):
+        for file in rest:
+            found = named.places.dotted(file.module)
+            if found is not None and found.has_location and found.origin is not None:
+                there[file.module] = Path(found.origin)
+    for file in files:
+        path = there.get(file.module, Path(file.original))
+        if not file.copy:
+            continue
+        try:
+            now = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            now = ""
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        if now != file.sha256:
+            return str(path), file.sha256, now
+    return None
+
+
+def _named(spec: str) -> _Named:
+    """What `spec` names.
+
+    Raises:
+        SourceError: it has no meaning.
+    """
+    place, colon, cls = spec.rpartition(":")
+    file = place.endswith(".py")
+    dotted = all(word.isidentifier() for word in place.split("."))
+    if not (colon and cls.isidentifier() and (file or dotted)):
+        near = difflib.get_close_matches(spec, PROBLEMS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise SourceError(
+            f"unknown problem {spec!r}{hint}; known: {', '.join(PROBLEMS)}; "
+            "or module:Class, or file.py:Class"
+        )
+    if not is_utf8(spec):
+        raise SourceError(f"the name of {spec!r} is not UTF-8; rename the file")
+    forget_finders()
+    stands = here()
+    start = [Path(stands)] if stands else []
+    if place == "__main__":  # a script that searches its own class
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        if script is None:
+            raise SourceError("__main__ is not a module with a file; write the class into a file")
+        return _of_file(Path(script).absolute(), cls, start)
+    if file:
+        return _of_file(Path(place).expanduser().absolute(), cls, start)
+    places = Places(start)
+    found = places.dotted(place)
+    if found is None or not found.has_location or found.origin is None:
+        return _Named(cls=cls, module=place, path=None, package=False, places=places)
+    path = Path(found.origin).absolute()
+    package = found.submodule_search_locations is not None
+    top = path.parents[min(place.count(".") + package, len(path.parents) - 1)]
+    wider = Places([*start, top])
+    own = wider.owns(found)
+    return _Named(cls=cls, module=place, path=path if own else None, package=package, places=wider)
+
+
+def _of_file(path: Path, cls: str, start: list[Path]) -> _Named:
+    """A file, as Python would run it as a script: what it imports lies beside it first."""
+    stem = path.name.removesuffix(".py")
+    beside = [path.parent, Path(os.path.realpath(path)).parent]
+    return _Named(
+        cls=cls,
+        module=stem if stem.isidentifier() else re.sub(r"\W", "-", stem),
+        path=path,
+        package=False,
+        places=Places([*beside, *start]),
+    )
+
+
+def _place(spec: str) -> str:
+    place = spec.rpartition(":")[0]
+    return f"{place}.py" if place == "__main__" else place

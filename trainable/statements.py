@@ -1,0 +1,67 @@
+"""The modules that a text's import statements name, wherever they stand in it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+
+def imported(content: bytes, module: str, package: bool) -> set[str]:
+    """Return the dotted names that may be modules, absolute, as they are named.
+
+    What stands under ``if TYPE_CHECKING`` or ``if __name__ == "__main__"`` never runs in a search
+    and is left out. ``from a import b`` names ``a`` and ``a.b``.
+
+    Args:
+        content: Python's text.
+        module: its dotted name; package: whether it is a package's ``__init__.py``.
+    """
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return set()
+    found: set[str] = set()
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, module, package)
+            if base is not None:
+                found.add(base)
+                found.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
+    found.discard("")
+    return found
+
+
+def _base(node: ast.ImportFrom, module: str, package: bool) -> str | None:
+    """The absolute name of what is imported from; None beyond the top."""
+    if node.level == 0:
+        return node.module
+    above = module.split(".")
+    up = node.level - package
+    if up > len(above):
+        return None
+    parts = above[: len(above) - up] + ([node.module] if node.module else [])
+    return ".".join(parts)
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under a guard that a search does not pass."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and _is_guard(child.test):
+            for other in child.orelse:
+                yield other
+                yield from _running(other)
+            continue
+        yield child
+        yield from _running(child)
+
+
+def _is_guard(test: ast.expr) -> bool:
+    text = ast.unparse(test)
+    return text.rpartition(".")[2] == "TYPE_CHECKING" or (
+        isinstance(test, ast.Compare)
+        and len(test.ops) == 1
+        and isinstance(test.ops[0], ast.Eq)
+        and {"__name__", "'__main__'"} == {text.partition(" == ")[0], text.partition(" == ")[2]}
+    )
