@@ -152,7 +152,7 @@ def fill(folder: Path) -> None:
     formats = {"format-1": "format = 1\n", "format-99": "format = 99\n", "no-format": ""}
     for name, line in formats.items():
         toml = shutil.copytree(folder / "done", folder / name) / "search.toml"
-        toml.write_text(toml.read_text().replace("format = 3\n", line))
+        toml.write_text(toml.read_text().replace("format = 4\n", line))
     (shutil.copytree(folder / "done", folder / "no-toml") / "search.toml").unlink()
 
 
@@ -356,15 +356,15 @@ CASES = [
     ("run --out LONG", "LONG cannot be read: File name too long; choose another"),
     ("run --out new/folder/LONG", "cannot make new/folder/LONG: File name too long; choose another --out"),
     ("run --out /proc/folder", "cannot make /proc/folder: No such file or directory; choose another --out"),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3"),
-    ("run --out format-99", "format-99/search.toml has format 99; this version of shoal reads 3"),
-    ("run --out no-format", "no-format/search.toml has format None; this version of shoal reads 3"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 4"),
+    ("run --out format-99", "format-99/search.toml has format 99; this version of shoal reads 4"),
+    ("run --out no-format", "no-format/search.toml has format None; this version of shoal reads 4"),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
     ("results plain", "plain is not a run folder: it has no search.toml"),
     ("results file", "file is no folder; give a run folder, as shoal run makes them"),
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
-    ("results format-99", "format-99/search.toml has format 99; this version of shoal reads 3"),
+    ("results format-99", "format-99/search.toml has format 99; this version of shoal reads 4"),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
     ("results done --best all", "Invalid value for '--best': 'all' is not a valid integer range."),
@@ -537,6 +537,8 @@ def test_a_folder_whose_problem_has_changed_is_refused(place: Path) -> None:
     """A problem file that is not what it was when the search began, told by its hash."""
     search.run("good.py:Good", trials=2, steps=3, out="mine", engine="inline")
     (place / "good.py").write_text(GOOD.replace("10)", "11)"))
-    with pytest.raises(search.BadInput, match=r"another version of good\.py:Good \(sha256"):
+    with pytest.raises(
+        search.BadInput, match=r"another version of good\.py:Good \(sha256 .*/good\.py\);"
+    ):
         search.run("good.py:Good", out="mine")
     assert len(search.run(out="mine").trials) == 2  # by itself it goes on with its own copy
