@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import trainable
 from search import ledger
 from search.errors import BadInput, RunFolderError, SearchError
@@ -56,7 +54,7 @@ def _installed(folder: RunFolder) -> trainable.Source:
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:
-        raise _other(folder, request.problem, request.source, now.sha256)
+        raise _other(folder, request.source, f"{now.sha256[:8]} now")
     return now
 
 
@@ -68,12 +66,13 @@ def _compare(folder: RunFolder) -> None:
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
     if other is not None:
-        raise _other(folder, *other, f", or go on with the copies: shoal run --out {folder.path}")
+        path, had, has = other
+        ways = f", or go on with the copies: shoal run --out {folder.path}"
+        raise _other(folder, had, f"{has[:8] or 'gone'} now: {path}", ways)
 
 
-def _other(folder: RunFolder, what: str, had: str, has: str, *ways: Any) -> BadInput:
-    now = f"{has[:8]} now" if has else "gone now"
+def _other(folder: RunFolder, had: str, now: str, ways: str = "") -> BadInput:
     return BadInput(
-        f"{folder.path} was made with another version of {what} (sha256 {had[:8]} there, {now}); "
-        f"choose another --out{''.join(ways)}"
+        f"{folder.path} was made with another version of {folder.request.problem} "
+        f"(sha256 {had[:8]} there, {now}); choose another --out{ways}"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from trainable.bundle import Bundle
 from trainable.errors import SourceError
 from trainable.files import File, digest, is_utf8
-from trainable.locating import Places, forget_finders
+from trainable.locating import Places, forget_finders, is_folder
 from trainable.problems import PROBLEMS
 from trainable.source import Source, file_hash, here, imported, keep, read
 
@@ -150,6 +150,8 @@ def _named(spec: str) -> _Named:
         return _of_file(Path(place).expanduser().absolute(), cls, start)
     places = Places(start)
     found = places.dotted(place)
+    if found is not None and is_folder(found):
+        raise SourceError(f"{place} is not a module with a file")
     if found is None or not found.has_location or found.origin is None:
         return _Named(cls=cls, module=place, path=None, package=False, places=places)
     path = Path(found.origin).absolute()
