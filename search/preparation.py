@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 import trainable
+from search.declared import check_names, default_values, rules_of
 from search.dimension import Dimension
 from search.errors import BadInput
 from search.folder import RunFolder, stands
@@ -45,15 +45,7 @@ KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 WRITTEN = ("format", "source", "files", "unroll", "lane_seconds", "settled", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
-RESERVED = {
-    "step": "the number of the update is not available, and each step is the same function",
-    "seed": "what is random comes from initial(seed), whose first argument it is",
-}
-"""What the loss and the initial parameters cannot take as a hyperparameter, and why."""
-
 LEAST_PACK, MOST_PACK = 64, 4096
-
-HUGE = sys.float_info.max
 
 MOST_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
@@ -135,68 +127,6 @@ def load_source(spec: Any) -> trainable.Source:
         return trainable.find(spec)
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
-
-
-def default_values(
-    declared: trainable.Hyperparameters, rules: tuple[str, ...], given: Mapping[str, Any]
-) -> dict[str, float]:
-    """Return the values of the lane's hyperparameters that `given` lacks.
-
-    Raises:
-        BadInput: one has no default.
-    """
-    every: dict[str, Any] = dict(declared.own)
-    for rule in rules:
-        every.update(trainable.RULES[rule].hyperparameters)
-    found = {}
-    for name, declared_value in every.items():
-        if name in given:
-            continue
-        value = plain(declared_value)
-        if value is None:
-            raise BadInput(f"{name} has no value; give one, as in {name}=1e-6, or a range of them")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > HUGE:
-            raise BadInput(f"the default of {name} is {value!r}, not a number")
-        found[name] = float(value)
-    return found
-
-
-def check_names(
-    names: Mapping[str, Any] | Space, declared: trainable.Hyperparameters, rules: tuple[str, ...]
-) -> None:
-    """Check that the problem or one of the rules has each hyperparameter.
-
-    Raises:
-        BadInput: one is unknown, or the problem calls one as a rule or a column is called.
-    """
-    of_rules = [name for rule in rules for name in trainable.RULES[rule].hyperparameters]
-    for name in (*declared.shape, *declared.own):
-        where = "__init__" if name in declared.shape else "loss_and_gradient"
-        where = "initial" if name in declared.initial else where
-        if name in (*of_rules, "rule"):
-            raise BadInput(
-                f"the problem calls a hyperparameter {name}, which is the rule's name for its own: "
-                f"the rule alone needs it; leave it out of {where}, or call it otherwise, as scale"
-            )
-        if name in RESERVED and name in declared.own:
-            raise BadInput(
-                f"the problem's {where} takes {name}: {RESERVED[name]}; leave it out, or call a "
-                f"hyperparameter otherwise, as {name}_"
-            )
-    known = list(dict.fromkeys(["rule", *of_rules, *declared.shape, *declared.own]))
-    for name in names:
-        if name not in known:
-            of = f"this problem and {'/'.join(rules)}"
-            raise BadInput(f"unknown hyperparameter {name!r}; {of} have: {', '.join(known)}")
-
-
-def rules_of(choice: Any) -> tuple[str, ...]:
-    """Return the rules of a dimension or value, checked."""
-    rules = choice.choices if isinstance(choice, Dimension) else (choice,)
-    if not rules or any(rule not in trainable.RULES for rule in rules):
-        wrong = choice.shown if isinstance(choice, Dimension) else choice
-        raise BadInput(f"unknown rule {wrong!r}; known: {', '.join(trainable.RULES)}")
-    return tuple(rules)
 
 
 def _asked_space(asked: Any) -> dict[str, Dimension]:

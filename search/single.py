@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
+from search.declared import check_names, default_values, rules_of
 from search.errors import BadInput, SearchError
-from search.preparation import check_names, default_values, load_source, rules_of
+from search.preparation import load_source
 from search.request import check_numbers
 from search.space import parse, parse_assignments
 from trainable.block import Block, Plan

@@ -17,10 +17,10 @@ from trainable.accuracy import Step, Verdict, verdicts
 from trainable.building import Run
 from trainable.lanes import Lanes
 from trainable.problem import Leaves
-from trainable.program import Program, Values
+from trainable.program import Program
 from trainable.rules import State
 from trainable.settled import KERNEL
-from trainable.tracing import traced
+from trainable.stacked import Values
 
 FITS, LEAST_FITS = 36, 8
 """How many are tried: in single precision more than two registers full, so that a kernel's wide
@@ -75,13 +75,8 @@ class _Trial:
     def __init__(self, program: Program, values: Values, start: Start) -> None:
         self._program, self._values = program, values
         self._run, self._loss_run, self._updates = program.compiled(UPDATES)
-        self._step = traced(
-            lambda *flat: program.one_update(flat),
-            [*start[0], *start[1], *values, *program.data],
-        )
-        self._loss = traced(
-            lambda *flat: program.one_loss(flat), [*start[0], *values, *program.data]
-        )
+        self._step, _ = program.traced(program.flat_step, [*start[0], *start[1], *values])
+        self._loss, _ = program.traced(program.flat_loss, [*start[0], *values])
 
     def away(self, start: Start) -> Start:
         """Return parameters away from the initial ones, and the rule's state after an update."""
@@ -103,7 +98,7 @@ class _Trial:
             names=[f"{name} after {after}" for name in ("the loss", *names)],
             run=self._run,
             graph=self._step,
-            exact=self._program.one_update,
+            exact=lambda given: self._program.flat_step(*given),
             carried=len(params) + len(state),
             updates=self._updates,
         )
@@ -115,7 +110,7 @@ class _Trial:
             names=["the loss"],
             run=self._loss_run,
             graph=self._loss,
-            exact=self._program.one_loss,
+            exact=lambda given: self._program.flat_loss(*given),
             carried=0,
             updates=1,
         )

@@ -20,8 +20,9 @@ import torch
 
 from trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from trainable.problem import Leaves
-from trainable.program import Program, Values, never
+from trainable.program import Program, never
 from trainable.rules import State
+from trainable.stacked import Values
 
 NO_LANE = -1
 

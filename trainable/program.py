@@ -1,21 +1,15 @@
-"""The program: the step of one lane, stacked over a block of lanes.
+"""The program: the stacked step of a problem and a rule (`trainable.stacked`), ready to run.
 
-    B       lanes in the block
-    params  the leaves of the parameters, each of shape (B, *leaf)
-    state   the rule's state, each of shape (B, *leaf)
-    values  the hyperparameters, each of shape (B,)
-
-``torch.vmap`` stacks the step; a trace of it is run operation by operation (eager), or as machine
-code (compiled), which keeps a lane's residuals in registers instead of writing each to memory: as a
-fused kernel of our own where the trace can be lowered to one, else by torch's compiler. A program
-runs as it is told to or not at all, since their numbers differ in the last digits.
+A trace of it is run operation by operation (eager), or as machine code (compiled), which keeps a
+lane's residuals in registers instead of writing each to memory: as a fused kernel of our own where
+the trace can be lowered to one, else by torch's compiler. A program runs as it is told to or not at
+all, since their numbers differ in the last digits.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,29 +19,14 @@ from trainable.building import Code, Run
 from trainable.captured import Captured
 from trainable.errors import CompileError
 from trainable.fused.kernel import Kernel, KernelRun
-from trainable.fused.loops import Loops
-from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
 from trainable.inductor import Inductor
-from trainable.lanes import Lanes
 from trainable.library import functions
-from trainable.problem import (
-    Hyperparameters,
-    Leaves,
-    Params,
-    hyperparameters,
-    leaves,
-    like,
-    names,
-)
-from trainable.rules import RULES, Rule, State
+from trainable.problem import Leaves
+from trainable.rules import State
 from trainable.settled import CAPTURED, EAGER, INDUCTOR, KERNEL
-from trainable.starts import Starts
-from trainable.tracing import Tensors, Work, traced, work_of
-from trainable.values import rebuilt, tensors, to_device
-
-Values = tuple[torch.Tensor, ...]
-Stepped = tuple[torch.Tensor, Leaves, State]
+from trainable.stacked import Stacked, Stepped, Values
+from trainable.tracing import Tensors
 
 
 def never() -> bool:
@@ -55,7 +34,7 @@ def never() -> bool:
     return False
 
 
-class Program:
+class Program(Stacked):
     """A problem and a rule, ready to run blocks of `block` lanes on `device`.
 
     Attributes:
@@ -91,19 +70,10 @@ class Program:
             compiler: the identity of the compiler that has made it elsewhere; None: the one here.
             private: whether it may be made in a temporary folder, if the cache does not serve.
         """
-        self.block, self.unroll = block, unroll
-        self.device = torch.device(device)
-        self.rule: Rule = RULES[rule]
-        self.declared: Hyperparameters = hyperparameters(problem)
-        self._problem: Any = problem(**shape)
-        self._data = to_device(self._problem.data(), self.device)
-        self._data_leaves = tensors(self._data)
-        self._defaults = defaults
-        self._starts = Starts(
-            self._problem, self.rule, self.device,
-            own=tuple(self.declared.initial), defaults=defaults,
-        )  # fmt: skip
-        self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
+        super().__init__(
+            problem, rule=rule, shape=shape, defaults=defaults, block=block, device=device
+        )
+        self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
         self.kind = kind or (usual if compiled else EAGER)
         self._compiler, self._private = compiler, private
@@ -111,32 +81,6 @@ class Program:
         self._loss: Run | None = None
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' dtype, which hyperparameters take on too."""
-        return leaves(self._like)[0].dtype
-
-    @property
-    def _like(self) -> Params:
-        assert self._starts.pattern is not None, "initial() comes first"
-        return self._starts.pattern
-
-    def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
-        """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
-        found = []
-        for name in self._names:
-            column = lanes.values.get(name)
-            if column is None:
-                value = torch.full(which.shape, self._defaults[name], dtype=torch.float64)
-            else:
-                value = column[which]
-            found.append(value.to(self.dtype).to(self.device))
-        return tuple(found)
-
-    def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
-        """Return the initial parameters and rule states of the lanes at `which` (int64)."""
-        return self._starts.of(lanes, which)
 
     def prepare(
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
@@ -165,9 +109,8 @@ class Program:
         self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == EAGER or self.kind == CAPTURED:
-            self._count(params, state, values)
-            chunk = self._traced(self._flat_chunk, [*params, *state, *values])
-            loss = self._traced(self._flat_loss, [*params, *values])
+            chunk = self.traced(self._flat_chunk, [*params, *state, *values])
+            loss = self.traced(self.flat_loss, [*params, *values])
             if self.kind == CAPTURED:
                 self._chunk, self._loss = Captured(*chunk), Captured(*loss)
             else:
@@ -188,14 +131,13 @@ class Program:
         Raises:
             CompileError: it cannot be of the kind that it is to be.
         """
-        self._count(params, state, values)
         chunk, loss = [*params, *state, *values], [*params, *values]
         if self.kind != INDUCTOR:
             try:
-                step = self._lowered(self._flat_step, chunk)
+                step = self.lowered(self.flat_step, chunk)
                 kernels: list[Code] = [
                     Kernel(step, len(params) + len(state), self.unroll),
-                    Kernel(self._lowered(self._flat_loss, loss)),
+                    Kernel(self.lowered(self.flat_loss, loss)),
                 ]
             except NotLowered as error:
                 if self.kind == KERNEL:
@@ -205,8 +147,8 @@ class Program:
                 return kernels
         self.kind = INDUCTOR
         return [
-            Inductor(*self._traced(self._flat_chunk, chunk)),
-            Inductor(*self._traced(self._flat_loss, loss)),
+            Inductor(*self.traced(self._flat_chunk, chunk)),
+            Inductor(*self.traced(self.flat_loss, loss)),
         ]
 
     def take(self, runs: Sequence[Run]) -> None:
@@ -214,48 +156,8 @@ class Program:
         self._chunk, self._loss = runs
         self.elastic = self.kind == KERNEL
 
-    def _count(self, params: Leaves, state: State, values: Values) -> None:
-        self._counts = (len(params), len(state), len(values))
-
-    def _traced(
-        self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
-    ) -> tuple[GraphModule, list[torch.Tensor]]:
-        """A function's trace, and the arguments that it was made with: `given` and the data."""
-        arguments = [*given, *self._data_leaves]
-        return traced(function, arguments), arguments
-
-    def _lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
-        few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
-        graph, _ = self._traced(function, few)
-        return lower(graph, len(few), self._data_leaves)
-
-    def count(self, params: Leaves, state: State, values: Values) -> Work:
-        """Return what one update of one lane does; `prepare` must have run, with `LANES` lanes."""
-        given = [*params, *state, *values]
-        graph, _ = self._traced(self._flat_step, given)
-        work = work_of(graph, self.block)
-        try:
-            return replace(work, fused=lower(graph, len(given), self._data_leaves).work)
-        except NotLowered:
-            return replace(work, unfused=1)
-
-    @property
-    def data(self) -> list[torch.Tensor]:
-        """The tensors that all lanes share."""
-        return self._data_leaves
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """A name for each of the parameters."""
-        return names(self._like)
-
-    def one_update(self, arguments: Sequence[torch.Tensor]) -> Tensors:
-        """Do one update by ``torch.vmap``, of all that it takes, the data last, in any dtype."""
-        return self._flat_step(*arguments)
-
-    def one_loss(self, arguments: Sequence[torch.Tensor]) -> Tensors:
-        """Return the losses likewise, from parameters, hyperparameters and data."""
-        return self._flat_loss(*arguments)
+    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
+        return self.flat_step(*flat, updates=self.unroll)
 
     def compiled(self, updates: int) -> tuple[Run, Run, int]:
         """Return what was compiled: updates and losses; and how many updates a call does.
@@ -273,64 +175,13 @@ class Program:
         """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
         them make of params and state."""
         assert self._chunk is not None, "prepare() comes first"
-        loss, *moved = self._chunk([*params, *state, *values, *self._data_leaves])
+        loss, *moved = self._chunk([*params, *state, *values, *self.data])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
     def loss(self, params: Leaves, values: Values) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
         assert self._loss is not None, "prepare() comes first"
-        return self._loss([*params, *values, *self._data_leaves])[0]
-
-    def _flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
-        p, s, v = self._counts
-        params, state, values = flat[:p], flat[p : p + s], flat[p + s : p + s + v]
-        data = rebuilt(self._data, flat[p + s + v :])
-        for _ in range(updates):
-            loss, params, state = self.stacked_step(params, state, values, data)
-        return (loss, *params, *state)
-
-    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
-        return self._flat_step(*flat, updates=self.unroll)
-
-    def _flat_loss(self, *flat: torch.Tensor) -> Tensors:
-        p, _, v = self._counts
-        data = rebuilt(self._data, flat[p + v :])
-        stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
-        return (stacked(flat[:p], flat[p : p + v], data),)
-
-    def stacked_step(
-        self, params: Leaves, state: State, values: Values, data: Any = None
-    ) -> Stepped:
-        """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this."""
-        step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, self._data if data is None else data)
-
-    def lane_step(self, params: Leaves, state: State, values: Values, data: Any = None) -> Stepped:
-        """One update of one lane: tensors without the axis of lanes."""
-        named = dict(zip(self._names, values, strict=True))
-        loss, gradient = self._loss_and_gradient(params, named, data)
-        moved, state = self.rule.update(params, leaves(gradient), state, named)
-        return loss, moved, state
-
-    def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:
-        named = dict(zip(self._names, values, strict=True))
-        loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
-        return loss
-
-    def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
-        own = {name: named[name] for name in self.declared.loss}
-        data = self._data if data is None else data
-        return self._problem.loss_and_gradient(like(self._like, params), data, **own)
-
-    def describe(self, params: Leaves) -> str:
-        """Return the problem's own words for one lane's parameters (B = 1), if it has any."""
-        lane = like(self._like, tuple(leaf[0] for leaf in params))
-        if hasattr(self._problem, "describe"):
-            return str(self._problem.describe(lane))
-        return "\n".join(
-            f"{name} = {leaf.tolist()}"
-            for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
-        )
+        return self._loss([*params, *values, *self.data])[0]
 
 
 def _interpreted(graph: GraphModule) -> Run:
