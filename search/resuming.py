@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import trainable
 from search import ledger
 from search.errors import BadInput, RunFolderError, SearchError
@@ -24,7 +26,7 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
     if source is None:
         return _installed(folder)
     if named:
-        _compare(folder)
+        source = replace(source, files=_compared(folder))
     try:
         source.check()
         if not folder.whole:
@@ -58,17 +60,23 @@ def _installed(folder: RunFolder) -> trainable.Source:
     return now
 
 
-def _compare(folder: RunFolder) -> None:
-    """Check that the user's files are those that the search began with."""
+def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:
+    """The user's files where they lie now, each the one that the search began with.
+
+    Raises:
+        BadInput: one is another, or gone.
+    """
     request = folder.request
     try:
-        other = trainable.changed(request.problem, request.files)
+        files = trainable.lying_now(request.problem, request.files)
+        other = trainable.changed(files)
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
     if other is not None:
-        path, had, has = other
+        file, now = other
         ways = f", or go on with the copies: shoal run --out {folder.path}"
-        raise _other(folder, had, f"{has[:8] or 'gone'} now: {path}", ways)
+        raise _other(folder, file.sha256, f"{now[:8] or 'gone'} now: {file.original}", ways)
+    return files
 
 
 def _other(folder: RunFolder, had: str, now: str, ways: str = "") -> BadInput:

@@ -11,7 +11,7 @@ from trainable.claims import claimed
 from trainable.contract import Checked, check
 from trainable.errors import CheckpointError, ContractError, SourceError, TrainableError
 from trainable.files import File
-from trainable.finding import changed, find, installed
+from trainable.finding import changed, find, installed, lying_now
 from trainable.fit import fit
 from trainable.lanes import STATES, Fitted, Lanes
 from trainable.problem import Hyperparameters, Problem, hyperparameters
@@ -45,4 +45,5 @@ __all__ = [
     "fit",
     "hyperparameters",
     "installed",
+    "lying_now",
 ]

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainable.bundle import Bundle
@@ -81,42 +81,57 @@ def installed(spec: str) -> Source:
     return Source(spec=spec, cls=cls, module=module, sha256=file_hash(module))
 
 
-def changed(spec: str, files: Sequence[File]) -> tuple[str, str, str] | None:
-    """Return the first of a search's files that is another one now, and its sha256 then and now.
+def lying_now(spec: str, files: Sequence[File]) -> tuple[File, ...]:
+    """Return a search's files with the originals that the user means now; nothing is executed.
 
-    The latter is "" where the file is gone.
-
-    Nothing is executed. Where the problem lies elsewhere now, so may what it imports.
+    Where the problem lies elsewhere now, such as in a project that was moved, so does what it
+    imports.
 
     Args:
         spec: the problem, as the user names it now.
         files: those that the search began with, the problem's first.
 
     Raises:
-        SourceError: `spec` names nothing.
+        SourceError: `spec` names nothing that could be its file.
     """
     named = _named(spec)
     first, *rest = files
     if named.path is None:
-        return first.original, first.sha256, ""
-    there = {first.module: named.path}
-    if os.path.realpath(named.path) != os.path.realpath(first.original):
-        for file in rest:
-            found = named.places.dotted(file.module)
-            if found is not None and found.has_location and found.origin is not None:
-                there[file.module] = Path(found.origin)
+        raise SourceError(f"{spec} is not found from here; it was {first.original}")
+    if os.path.realpath(named.path) == os.path.realpath(first.original):
+        return tuple(files)
+    found = [replace(first, original=str(named.path))]
+    for file in rest:
+        there = named.places.dotted(file.module)
+        if there is not None and is_folder(there) and not file.copy:
+            portions = list(there.submodule_search_locations or ())
+            found.append(replace(file, original=portions[0]))
+        elif there is not None and there.has_location and there.origin is not None:
+            found.append(replace(file, original=os.path.abspath(there.origin)))
+        else:
+            found.append(file)
+    return tuple(found)
+
+
+def changed(files: Sequence[File]) -> tuple[File, str] | None:
+    """Return the first file whose original is another one now, with the sha256 that it has now.
+
+    The latter is "" where the file is gone.
+
+    Raises:
+        SourceError: an original cannot be read.
+    """
     for file in files:
-        path = there.get(file.module, Path(file.original))
         if not file.copy:
             continue
         try:
-            now = hashlib.sha256(path.read_bytes()).hexdigest()
+            now = hashlib.sha256(Path(file.original).read_bytes()).hexdigest()
         except FileNotFoundError:
             now = ""
         except OSError as error:
-            raise SourceError(f"cannot read {path}: {error.strerror}") from error
+            raise SourceError(f"cannot read {file.original}: {error.strerror}") from error
         if now != file.sha256:
-            return str(path), file.sha256, now
+            return file, now
     return None
 
 

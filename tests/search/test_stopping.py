@@ -181,7 +181,7 @@ class Watched:
         r = params[0] * data - torch.sin(data)
         return (r * r).sum(), ((2 * r * data).sum(),)
 """
-"""A problem that notes, beside its file in the run folder, which process fits it."""
+"""A problem that notes, beside its file, which process fits it."""
 
 
 @pytest.mark.usefixtures("one_ray")
@@ -199,7 +199,7 @@ def test_a_killed_worker_costs_a_checkpoint_period_at_most(
         while not (files := list(packs.glob("*.pt"))) and not over.is_set():
             time.sleep(0.02)
         key = files[0].name.partition("-")[0]
-        os.kill(int((out / "fits").read_text()), signal.SIGKILL)
+        os.kill(int((tmp_path / "fits").read_text()), signal.SIGKILL)
         while not over.is_set():
             numbers.update(f.stem.partition("-")[2] for f in packs.glob(f"{key}-*.pt"))
             time.sleep(0.02)
