@@ -90,7 +90,7 @@ def test_what_is_right_does_not_differ(rule: str, tmp_path: Path) -> None:
         (r" \| (?=truth|v)", " ^ ", "after 3 updates is .*, not"),
         (r"\{0\} = \{1\};|(?<=    )p1 = v\d+;", "", "after 3 updates is .*, not"),
         (r"some<4>\(first, fits", "some<4>(first + 1, fits", "after 3 updates is .*, not"),
-        (r"some<1>\(first, fits", "some<1>(first, fits - 1", "(depends on how many fits|is .*, not)"),
+        (r"some<1>\(first, fits", "some<1>(first, fits - 1", "depends on|is .*, not"),
     ],
     ids=["a number", "an operator", "a parameter stands still", "the wide form", "the narrow form"],
 )
