@@ -162,11 +162,17 @@ def test_a_project_that_was_moved_goes_on_by_the_same_words(place: Path) -> None
     assert search.load("out").states()["complete"] == 8
 
 
+def _problems() -> set[str]:
+    """The modules of problems that are loaded in this process."""
+    return {name for name in sys.modules if name.startswith("shoal_problem")}
+
+
 @pytest.mark.parametrize("problem", ["prob.py:P", "prob:P"])
 def test_each_search_of_a_process_runs_what_is_on_disk_when_it_begins(
     place: Path, monkeypatch: pytest.MonkeyPatch, problem: str
 ) -> None:
     """As in a notebook: edit the helper, run again. The notebook's own module stays."""
+    before = _problems()
     monkeypatch.syspath_prepend(str(place))
     own = importlib.import_module("helper")
     losses, sources, path = [], [], list(sys.path)
@@ -181,7 +187,7 @@ def test_each_search_of_a_process_runs_what_is_on_disk_when_it_begins(
     assert sources[0] == sources[2] != sources[1]
     assert importlib.import_module("helper") is own
     assert sys.path == path
-    assert not [name for name in sys.modules if name.startswith("shoal_problem")]
+    assert _problems() == before
     del sys.modules["helper"]
 
 
