@@ -204,7 +204,7 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """A compiler that makes something else of one rule's kernel: the others keep theirs."""
-    wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i 's/ - / + /g' "$IN"; real "$@" """
+    wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
     monkeypatch.setenv("CXX", strange(tmp_path, wrong))
     space = {"lr": "1e-8:1e-4:log", "rule": "sgd,momentum,adam"}
     asked = {**AUTO, "trials": 192, "space": space}
