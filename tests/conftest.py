@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,42 @@ def same_table() -> Callable[[Path, Path], None]:
     return compare
 
 
-@pytest.fixture(scope="session")
-def one_ray() -> Iterator[None]:
+class SharedRay:
     """A Ray of four CPUs that the searches of this process share; starting one takes seconds."""
-    from search.cluster import connected
 
-    with connected(None, 4, 0):
-        yield
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Start it, if it does not run."""
+        from search.cluster import connected
+
+        if not self._is_open:
+            self._open.enter_context(connected(None, 4, 0))
+            self._is_open = True
+
+    def close(self) -> None:
+        """End it, if it runs."""
+        self._is_open = False
+        self._open.close()
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[SharedRay]:
+    """Ends with the tests of this process."""
+    shared = SharedRay()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def one_ray(shared_ray: SharedRay) -> None:
+    """The test's searches run on the shared Ray."""
+    shared_ray.open()
+
+
+@pytest.fixture
+def no_ray(shared_ray: SharedRay) -> None:
+    """The test's searches start a Ray each, whose workers have this test's environment."""
+    shared_ray.close()

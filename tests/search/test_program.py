@@ -229,6 +229,7 @@ def lost_between(prepared: Prepared, out: Path, means: Means) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
     engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
@@ -271,6 +272,7 @@ def test_rows_of_what_works_are_kept(
         same_table(tmp_path / "whole", out)
 
 
+@pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_worker_without_the_cache_makes_what_it_needs_in_a_folder_of_its_own(
     engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
