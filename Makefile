@@ -18,7 +18,7 @@ search: $(VENV)/installed
 	$(BIN)/shoal run
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder  # one waits for SLURM most of its time
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import search
-from search import rows
+from search import rows, running
 from search.driver import Driver
 from search.errors import BadInput, ProgramLost
 from search.execution import run_prepared
@@ -38,7 +38,6 @@ from trainable.settled import Settled, key
 from trainable.temporary import private_folder
 from trainable.worker import Outcome, Worker
 
-Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
 Same = Callable[[Path, Path], None]
 
 THREE_RULES = {"lr": "1e-7:1e-3:log", "rule": "sgd,momentum,adam", "momentum": "0:0.99"}
@@ -49,8 +48,8 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 """A search of three programs, in some thirty packs."""
 
-AUTO: dict[str, Any] = {"trials": 128, "pack": 64}
-"""One that is worth to compile, and that takes a second eager."""
+AUTO: dict[str, Any] = {"trials": 24, "steps": 60, "pack": 8}
+"""One that says nothing of its program: with ``any_size`` it is worth to compile."""
 
 
 def clear(cache: Path) -> None:
@@ -67,6 +66,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHOAL_CACHE", str(folder))
     monkeypatch.delenv("CXX", raising=False)
     return folder
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of any size is worth to compile, so that a small one does here."""
+    monkeypatch.setattr(running, "FUSED_WORTH_SECONDS", 0.0)
 
 
 def strange(folder: Path, does: str) -> str:
@@ -140,6 +145,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_compiler_is_told_and_the_search_runs_eager_from_its_first_row(
     how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -160,32 +166,43 @@ def test_a_broken_compiler_is_told_and_the_search_runs_eager_from_its_first_row(
     assert not (tmp_path / "none").exists()
 
 
-CACHES = {
-    "a file": lambda cache: cache.write_text(""),
-    "open to others": lambda cache: (cache.mkdir(), cache.chmod(0o777)),
-    "below one that is open": lambda cache: (
-        (cache / "x").mkdir(parents=True), cache.chmod(0o777),
-        os.environ.update(SHOAL_CACHE=str(cache / "x")),
-    ),
-}  # fmt: skip
+def a_file(cache: Path) -> Path:
+    """In the place of the folder."""
+    cache.write_text("")
+    return cache
 
 
+def open_to_others(cache: Path) -> Path:
+    """They can write to it."""
+    cache.mkdir()
+    cache.chmod(0o777)
+    return cache
+
+
+def below_one_that_is_open(cache: Path) -> Path:
+    """They can put another in its place."""
+    (open_to_others(cache) / "x").mkdir()
+    return cache / "x"
+
+
+CACHES = {made.__name__: made for made in (a_file, open_to_others, below_one_that_is_open)}
+
+
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("how", CACHES)
 def test_a_cache_that_cannot_be_used_is_told_and_explicitly_compiled_is_refused(
-    how: str, cache: Path, tmp_path: Path, shoal: Shoal
-) -> None:
-    """By the command line, as by Python."""
-    CACHES[how](cache)
-    words = ["run", "--trials", "128", "--quiet", "--engine", "inline"]
-    done = shoal(*words, "--out", "out")
-    assert done.returncode == 0
-    assert done.stderr.count("\n") == 1
-    assert "set SHOAL_CACHE" in done.stderr
-    assert done.stderr.endswith("it runs uncompiled, which is slower\n")
+    how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In one line each."""
+    monkeypatch.setenv("SHOAL_CACHE", str(CACHES[how](cache)))
+    search.run(**AUTO, out=tmp_path / "out", engine="inline", progress=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if "set SHOAL_CACHE" in line]
+    assert len(told) == 1
+    assert told[0].endswith("it runs uncompiled, which is slower")
     assert toml(tmp_path / "out")["program"] == "eager"
-    done = shoal(*words, "--program", "compiled", "--out", "none")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+    with pytest.raises(BadInput, match=r"^[^\n]*SHOAL_CACHE[^\n]*$"):
+        search.run(**ASKED, out=tmp_path / "none", engine="inline")
     assert not (tmp_path / "none").exists()
 
 
@@ -199,6 +216,7 @@ def test_a_small_search_settles_nothing(
     assert not cache.exists()
 
 
+@pytest.mark.usefixtures("any_size")
 def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -207,7 +225,7 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
     monkeypatch.setenv("CXX", strange(tmp_path, wrong))
     space = {"lr": "1e-8:1e-4:log", "rule": "sgd,momentum,adam"}
-    asked = {**AUTO, "trials": 192, "space": space}
+    asked = {**AUTO, "space": space}
     search.run(**asked, out=tmp_path / "out", engine="inline", progress=True)
     programs = toml(tmp_path / "out")["settled"]["programs"]
     assert {each["shape"]["rule"]: each["program"] for each in programs} == {
