@@ -43,7 +43,7 @@ def keeper() -> Iterator[Any]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(30)
+        process.wait(240)
         assert process.stdout is not None
         process.stdout.close()
         assert not Path(facts["folder"]).exists()
@@ -55,7 +55,7 @@ def cluster(keeper: Any) -> Iterator[Any]:
     yield keeper
     for user in ("root", "alice", "bob"):
         keeper.run("scancel", f"--user={user}")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while set(keeper.states().values()) != {"idle"}:
         if time.monotonic() > deadline:
             states = keeper.states()

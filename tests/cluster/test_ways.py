@@ -18,7 +18,7 @@ SMALL = ("run", "--trials", "64", "--steps", "50", "--pack", "8", "--quiet")
 COUNT = """
 import json, os, sys, time
 file = f"{os.environ['SHOAL_OUT']}/slurm/{os.environ['SLURM_JOB_ID']}/cluster.json"
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 240
 while time.monotonic() < deadline:
     try:
         nodes = json.load(open(file))["nodes"]
@@ -175,14 +175,14 @@ def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: P
         "--program", "eager", "--sampler", "random", "--quiet", "--out", "runs/x", cwd=home,
     )  # fmt: skip
     errors = home / f"shoal-{job}.err"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not errors.exists() or "nodes up" not in errors.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.2)
     (host,) = cluster.nodes(job)
     (gcs,) = cluster.processes(host, "gcs_server --")
     os.kill(gcs, signal.SIGKILL)
-    fields = cluster.wait(job, timeout=60)
+    fields = cluster.wait(job, timeout=240)
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0")
     assert "SLURM does not requeue it" in errors.read_text()
     assert "submit it again with the same --out" in errors.read_text()

@@ -173,7 +173,7 @@ class Trial:
         if witness is not None:
             witness.look()
             assert witness.complaints == []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 240
         while left := self.processes():
             assert time.monotonic() < deadline, left
             time.sleep(0.1)

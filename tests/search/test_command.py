@@ -107,7 +107,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     while process.poll() is None and not list(parts.glob("r*")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
     assert processes_with(f"shoal-{process.pid}-") == []
     assert re.fullmatch(

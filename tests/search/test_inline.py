@@ -97,7 +97,7 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
             pass
 
         def run(self, task: Any, stop: Any) -> Any:
-            desk.seen.wait(timeout=30)
+            desk.seen.wait(timeout=120)
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(search.inline, "Worker", Waiting)

@@ -82,7 +82,7 @@ def test_of_many_at_once_one_wins(tmp_path: Path) -> None:
     def contend() -> None:
         with holder(tmp_path) as (process, line):
             said.append(f"{process.pid} {line}")
-            leave.wait(60)
+            leave.wait(240)
 
     threads = [threading.Thread(target=contend) for _ in range(8)]
     for thread in threads:
@@ -172,7 +172,7 @@ def test_a_search_that_was_frozen_gives_way(tmp_path: Path) -> None:
     Lock.take(out, print, watch=3.0).release()
     done = search.run(out=out, engine="inline")
     frozen.send_signal(signal.SIGCONT)
-    _, errors = frozen.communicate(timeout=60)
+    _, errors = frozen.communicate(timeout=240)
     assert frozen.returncode == 1, errors
     assert "has another writer now" in errors
     assert errors.count("\n") == 1

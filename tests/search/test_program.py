@@ -335,12 +335,12 @@ def test_a_signal_while_programs_are_compiled_ends_cleanly(
         env={**os.environ, "CXX": strange(tmp_path, "exec sleep 1000")},
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not calls.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         compiling = [int(line.split()[0]) for line in calls.read_text().splitlines()]
         process.send_signal(number)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=240)[1]
     finally:
         process.kill()
         process.communicate()
@@ -417,7 +417,7 @@ def driver(cache: Path, tmp_path: Path) -> Iterator[Driver]:
 
 def taken(driver: Driver) -> Pack:
     """The next pack, as a worker takes it."""
-    pack = driver.rounds.take(timeout=10)
+    pack = driver.rounds.take(timeout=120)
     assert pack is not None
     driver.task(pack)
     return pack
@@ -492,7 +492,7 @@ def packs_of(prepared: Prepared) -> Iterator[Pack]:
     none = rows.trials_schema(prepared.request.space).empty_table()
     rounds = Rounds(prepared.request, prepared.shape_names, none)
     rounds.start()
-    while (pack := rounds.take(timeout=10)) is not None:
+    while (pack := rounds.take(timeout=120)) is not None:
         yield pack
     rounds.stop()
 

@@ -62,7 +62,7 @@ def leave_checkpoint(half: Path, writer: Writer) -> None:
     prepared = prepare({}, half)
     driver = Driver(prepared, writer, Means(engine="inline"), Silent(), 0.0)
     driver.rounds.start()
-    pack = driver.rounds.take(timeout=60)
+    pack = driver.rounds.take(timeout=120)
     assert pack is not None
     task = driver.task(pack)
     asked = iter([False] * 7)

@@ -29,7 +29,7 @@ def handed_out(asked: dict[str, Any], finished: list[dict[str, Any]]) -> tuple[R
     rounds.start()
     found = []
     while len(found) + len(finished) < 32:
-        pack = rounds.take(timeout=10)
+        pack = rounds.take(timeout=120)
         assert pack is not None
         columns = {name: column.tolist() for name, column in pack.columns.items()}
         found += [

@@ -238,7 +238,7 @@ def test_a_compiler_ends_with_the_process_that_waits_for_it(end: str, tmp_path: 
         _until(calls.exists)
         compiling = int(calls.read_text().split()[0])
         getattr(process, end)()
-        process.communicate(timeout=20)
+        process.communicate(timeout=240)
         _until(lambda: not Path(f"/proc/{compiling}/cmdline").exists())
     finally:
         process.kill()
