@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Generic, Protocol, Self, TypeVar
 
 LOCKS = ".lock"
+STAGED = re.compile(r"[0-9a-f]{16}\.staged")
 
 
 class Place(Protocol):
@@ -70,30 +72,33 @@ class Held(Generic[P]):
         """
         self._beats += 1
         self.own.overwrite(f"{self._name}.beat", beat_text(self._beats))
-        others = [name for name in self.own.names() if owner_of(name) not in (None, self._name)]
-        if not others:
+        claims = [name for name in self.own.names() if owner_of(name) not in (None, self._name)]
+        if not claims:
             return
         rename(self._top, self.place, f"{LOCKS}/{named(self.number + 1, self._name)}")
         self.number += 1
-        for name in others:
-            self.own.unlink(name)
+        self.remove(claims)  # who made them has lost its way; a new claim has another name
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files of its folder, as long as nobody has followed."""
+        for name in names:
+            self._top.unlink(f"{self.place}/{name}")
+
+    def staged(self) -> list[str]:
+        """Files that are, or were, about to be moved into place."""
+        return [name for name in self.own.names() if STAGED.fullmatch(name)]
 
     def release(self) -> None:
         """Let others follow at once."""
-        for name in (*self._left(), f"{self._name}.beat", f"{self._name}.json"):
+        with suppress(OSError):
+            self.remove(self.staged())
+        for name in (f"{self._name}.beat", f"{self._name}.json"):
             with suppress(OSError):
                 self.own.unlink(name)
 
     def close(self) -> None:
         """Let go of its folder."""
         self.own.close()
-
-    def _left(self) -> list[str]:
-        """Files that were staged and not moved, as long as this is the writer."""
-        with suppress(OSError):
-            if self.stands():
-                return [name for name in self.own.names() if name.endswith(".staged")]
-        return []
 
 
 def rename(place: Place, old: str, new: str) -> None:

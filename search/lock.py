@@ -86,7 +86,7 @@ class Lock:
         try:
             top = Directory.at(folder)
             try:
-                return cls(top, take(top, me, judge, secrets.token_hex(8)))
+                return cls(top, take(top, me, judge, lambda: secrets.token_hex(8)))
             except BaseException:
                 top.close()
                 raise

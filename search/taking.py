@@ -4,7 +4,7 @@
         NAME.json            who it is; gone: it has released the lock
         NAME.beat            a number that changes while it lives
         HEX.staged           what it is about to move into place
-        OTHER.json, .beat    of another that takes it for dead and is about to follow
+        OTHER.json, .beat    a claim: of another that takes it for dead and is about to follow
 
 The folder is never made anew: who follows writes who it is into it and renames it to the next
 number and its own name, so of many one succeeds, the one before has lost its place in the same
@@ -24,10 +24,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from search.held import LOCKS, Held, P, Place, beat_text, named, owner_of, rename
+from search.held import LOCKS, Held, P, Place, beat_text, named, rename
 
 _NUMBER = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
-_OURS = re.compile(r"(?:([0-9a-f]{16})\.(?:json|beat|staged))|owner\.json|beat")
 _BESIDE = re.compile(r"\.lock-[0-9a-f]{16}")
 FIRST = named(0, "")
 MOST_BYTES = 1 << 16
@@ -56,12 +55,12 @@ class NoNumber(Exception):
     """The folder of the lock holds something, and no writer's folder."""
 
 
-def take(top: P, me: bytes, judge: Judge, name: str) -> Held[P]:
+def take(top: P, me: bytes, judge: Judge, name: Callable[[], str]) -> Held[P]:
     """Become the writer of a run folder.
 
     Args:
         me: what this writer says of itself.
-        name: 16 hexadecimal digits that nobody else has.
+        name: returns 16 hexadecimal digits that nobody has ever had.
 
     Raises:
         NoNumber: the lock is damaged.
@@ -71,7 +70,7 @@ def take(top: P, me: bytes, judge: Judge, name: str) -> Held[P]:
         locks = _locks(top)
         try:
             while (last := _last(locks)) is not None:
-                held = _follow(top, locks, last, me, judge, name)
+                held = _follow(top, locks, last, me, judge, name())
                 if held is not None:
                     with suppress(OSError):
                         _tidy(top)
@@ -104,9 +103,7 @@ def _follow(
             with suppress(FileNotFoundError):
                 rename(locks, named(number, before), named(number + 1, name))
                 held = Held(top, own, number + 1, name)
-                for old in own.names():
-                    if _OURS.fullmatch(old) and owner_of(old) != name:
-                        own.unlink(old)
+                held.remove([*([f"{before}.json", beat] if before else []), *held.staged()])
     finally:
         if held is None:
             for mine in (f"{name}.json", f"{name}.beat"):
