@@ -56,11 +56,12 @@ class Lock:
 
     Attributes:
         folder: the run folder, held open.
+        number: which writer of the run folder this is; no other has had it.
     """
 
     def __init__(self, folder: Directory, held: Held[Directory]) -> None:
         self.folder, self._held = folder, held
-        self._own = held.own
+        self.number, self._own = held.number, held.own
         self._where = folder.path.absolute()
         self._staged: dict[str, str] = {}
         self._guard = threading.Lock()
