@@ -218,6 +218,8 @@ class Writer:
             with self._writing(folder):
                 try:
                     self._top.folder(name, make=True).close()
+                except PermissionError:
+                    continue  # told by what reads it
                 except OddFile as error:
                     raise RunFolderError(f"{folder}: {error.strerror}; {again}") from error
                 except NotADirectoryError as error:

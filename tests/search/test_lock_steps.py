@@ -281,7 +281,6 @@ class Folder:
     def unlink(self, name: str) -> bool:
         """Remove a file."""
 
-
         def remove() -> bool:
             names, last = self._at(name)
             return names.pop(last, None) is not None
