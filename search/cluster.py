@@ -1,7 +1,8 @@
 """The Ray that a search runs on: one of its own on this machine, or a running one.
 
-A Ray of our own listens on 127.0.0.1 alone, asks for a token, keeps its files in a closed temp
-folder of the search, and goes with it.
+A Ray of our own keeps its files in a closed temp folder of the search, and goes with it. Its
+processes talk to each other by this machine's own address, and yet listen on all of its addresses,
+whatever they are told; who has not the search's token is refused.
 """
 
 from __future__ import annotations

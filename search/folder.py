@@ -19,8 +19,12 @@ from search import ledger, rows
 from search.errors import BadInput, RunFolderError
 from search.keys import Keys, in_order
 from search.request import FORMAT, Request
+from trainable.directory import Directory, read_in
 from trainable.files import digest
 from trainable.source import Source, of_copies
+
+MOST_PARTS = 10_000
+"""Files that are looked at; a search leaves a few hundred at the most (`search.writer`)."""
 
 PROBLEM = "problem"
 """The folder of the copies of the user's own files."""
@@ -48,7 +52,7 @@ class RunFolder:
         if not stands(file):
             raise BadInput(f"{path} is not a run folder: it has no search.toml")
         try:
-            plain = tomllib.loads(file.read_text(encoding="utf-8"))
+            plain = tomllib.loads(read_in(path, file.name).decode())
         except OSError as error:
             raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
@@ -150,11 +154,13 @@ class RunFolder:
         """
         parts = self.path / "parts"
         try:
-            return sorted(file for file in parts.iterdir() if file.name[0] not in "._")
+            with Directory.at(self.path) as top, top.folder("parts") as folder:
+                names = folder.names(MOST_PARTS)
         except FileNotFoundError:  # with it, rows went that are done again
             return []
         except OSError as error:
             raise RunFolderError(f"{parts} cannot be read: {error.strerror}") from error
+        return [parts / name for name in sorted(names) if name[0] not in "._"]
 
     def read_part(self, file: Path, columns: list[str] | None = None) -> pa.Table:
         """Return the rows of a part, or some columns of them; none if it is gone.

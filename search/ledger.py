@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from search.errors import RunFolderError
+from trainable.directory import opened_in, read_in
 
 NAME = "digests.json"
 PART = re.compile(r"r\d{6}-p\d{6}(?:\+\d+)?\.([0-9a-f]{16})\.parquet")
@@ -51,7 +52,7 @@ def read(folder: Path) -> Digests:
     """
     file = folder / NAME
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = json.loads(read_in(folder, NAME))
         if not all(isinstance(both, list) for both in held.values()):
             raise TypeError("each file has a list of digests")
         return {str(name): [str(digest) for digest in both] for name, both in held.items()}
@@ -73,7 +74,7 @@ def checked(folder: Path, name: str, use: Callable[[BufferedReader], Read]) -> R
     for _ in range(TRIES):
         good = read(folder).get(name, [])
         try:
-            with open(file, "rb") as handle:  # one opening: what is hashed is what is read
+            with opened_in(folder, name) as handle:  # one opening: what is hashed is what is read
                 if hashed(handle) in good:
                     handle.seek(0)
                     return use(handle)
@@ -99,7 +100,7 @@ def checked_part(file: Path, use: Callable[[BufferedReader], Read]) -> Read | No
     if named is None:
         raise RunFolderError(f"{file} is no part of this search; move it away")
     try:
-        with open(file, "rb") as handle:
+        with opened_in(file.parent.parent, f"{file.parent.name}/{file.name}") as handle:
             if not hashed(handle).startswith(named[1]):
                 raise RunFolderError(
                     f"{file} is damaged; remove it and run the same command again: its pack is "

@@ -1,17 +1,13 @@
 """The lock of a run folder: one writer, on any disk, whatever becomes of it.
 
-    .lock/N/owner.json    who the N-th writer is
-    .lock/N/beat          a number that changes while it lives
-    .lock/N/...           what it is about to move into place
-
-No lock of the system's is used, since network disks have them or have them not. A writer's folder
-is made by one rename, which fails where the number is taken. Every file of the run folder is first
-written inside it and moved from there, so that a writer whose folder was taken away can change
-nothing any more, however late it comes back: it is fenced off, not just told.
+No lock of the system's is used, since network disks have them or have them not. A writer is one by
+the name of its folder in ``.lock``, which changes by one rename (`search.taking`). Every file of
+the run folder is first written inside that folder and moved from there by that name, so that a
+writer that another has followed can change nothing any more, however late it comes back: it is
+fenced off, not just told.
 
 A writer is dead if SLURM has started its job again, if its process is gone from this machine, or if
-its number does not change for a while. That is looked at, never computed from clocks. The last
-folder stays, so that no number is used twice.
+its number does not change for a while. That is looked at, never computed from clocks.
 """
 
 from __future__ import annotations
@@ -20,15 +16,18 @@ import errno
 import json
 import os
 import secrets
-import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import Any
 
 from search.errors import BadInput, RunFolderError
+from search.held import LOCKS, Held
+from search.owner import Owner, identity
+from search.taking import NoNumber, take
+from trainable.directory import Directory, OddFile
 
 BEAT_SECONDS = 2.0
 WATCH_SECONDS = 20.0
@@ -41,6 +40,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 def why(error: OSError) -> str:
     """What the system says; pyarrow's errors have a text of their own around it."""
+    if isinstance(error, OddFile):
+        return str(error.strerror)
     return os.strerror(error.errno) if error.errno else str(error)
 
 
@@ -51,11 +52,19 @@ def told(error: OSError) -> str:
 
 
 class Lock:
-    """What a writer holds. `take` makes one."""
+    """What a writer holds. `take` makes one.
 
-    def __init__(self, folder: Path, number: int) -> None:
-        self._folder, self._number = folder, number
-        self._place = folder / ".lock" / f"{number:06d}"
+    Attributes:
+        folder: the run folder, held open.
+        number: which writer of the run folder this is; no other has had it.
+    """
+
+    def __init__(self, folder: Directory, held: Held[Directory]) -> None:
+        self.folder, self._held = folder, held
+        self.number, self._own = held.number, held.own
+        self._where = folder.path.absolute()
+        self._staged: dict[str, str] = {}
+        self._guard = threading.Lock()
         self._ended = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._beat, name="lock", daemon=True)
@@ -73,48 +82,57 @@ class Lock:
             BadInput: another process is writing.
             RunFolderError: the disk does not take it.
         """
-        locks = folder / ".lock"
-        beside = locks / f"new-{secrets.token_hex(8)}"
+        judge = _Watch(folder, say, WATCH_SECONDS if watch is None else watch)
+        me = json.dumps(identity()).encode()
         try:
-            if locks.exists() and not locks.is_dir():
-                raise RunFolderError(
-                    f"{locks} is no folder; remove it and run the same command again"
-                )
-            locks.mkdir(exist_ok=True)
-            number = 0
-            while not number:
-                last = _last(locks)
-                if last is not None:
-                    _await_death(last, folder, say, WATCH_SECONDS if watch is None else watch)
-                wanted = 1 if last is None else int(last.name) + 1
-                with suppress(FileNotFoundError):  # somebody quicker has tidied up
-                    beside.mkdir()
-                    (beside / "owner.json").write_text(json.dumps(_identity()) + "\n")
-                    (beside / "beat").write_text("0\n")
-                    if _rename(beside, locks / f"{wanted:06d}"):
-                        number = wanted
-                shutil.rmtree(beside, ignore_errors=True)
-            for old in locks.iterdir():
-                if old.name != f"{number:06d}":
-                    _remove(old)
+            top = Directory.at(folder)
+            try:
+                return cls(top, take(top, me, judge, lambda: secrets.token_hex(8)))
+            except BaseException:
+                top.close()
+                raise
+        except OddFile as error:
+            raise RunFolderError(
+                f"{folder / LOCKS}: {error.strerror}; remove it and run the same command again"
+            ) from error
+        except NotADirectoryError as error:
+            raise RunFolderError(
+                f"{folder / LOCKS} is no folder; remove it and run the same command again"
+            ) from error
+        except NoNumber as error:
+            raise RunFolderError(
+                f"{folder / LOCKS} is damaged; remove it and run the same command again"
+            ) from error
         except OSError as error:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise RunFolderError(f"cannot write {locks}: {told(error)}") from error
-        return cls(folder, number)
+            raise RunFolderError(f"cannot write {folder / LOCKS}: {told(error)}") from error
 
-    def stage(self, name: str) -> Path:
-        """Return where a file is written before it is moved into place."""
-        return self._place / name
+    @contextmanager
+    def staging(self, name: str) -> Iterator[BufferedWriter]:
+        """Open a new file that is to be moved into place as `name`; on the disk when it is left."""
+        self._staged[name] = f"{secrets.token_hex(8)}.staged"
+        with self._own.create(self._staged[name]) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
 
-    def place(self, name: str, target: Path) -> None:
+    def staged(self, name: str) -> BufferedReader:
+        """Open a staged file to be read."""
+        return self._own.open(self._staged[name])
+
+    def place(self, name: str, to: Directory, new: str | None = None) -> None:
         """Move a staged file to its place.
+
+        Args:
+            new: its name there, if that is another.
 
         Raises:
             RunFolderError: this process is no longer the writer.
             OSError: the disk does not take it.
         """
+        staged = self._staged.pop(name)
         try:
-            self.stage(name).replace(target)
+            with self._guard:
+                self._held.move(staged, to, new or name)
         except FileNotFoundError:
             self.check()
             raise
@@ -125,9 +143,16 @@ class Lock:
         Raises:
             RunFolderError: it is not.
         """
-        if self._lost or not (self._place / "owner.json").exists():
+        with self._guard:
+            held = not self._lost and self._held.stands()
+        if not self.folder.stands_at(self._where):
             raise RunFolderError(
-                f"{self._folder} has another writer now, which took this one for dead; "
+                f"{self._where} was moved or removed while a search wrote it; shoal run --out with "
+                "its new place goes on"
+            )
+        if not held:
+            raise RunFolderError(
+                f"{self.folder.path} has another writer now, which took this one for dead; "
                 "nothing more is written here, and nothing is lost"
             )
 
@@ -136,21 +161,15 @@ class Lock:
         self._ended.set()
         self._thread.join()
         with suppress(OSError):
-            for file in self._place.iterdir():
-                if file.name != "owner.json":
-                    file.unlink()
-            file = self._place / "owner.json"
-            if file.exists():
-                file.write_text("{}\n")
+            self._held.release()
+        self._held.close()
+        self.folder.close()
 
     def _beat(self) -> None:
-        count = 0
         while not self._ended.wait(BEAT_SECONDS):
-            count += 1
             try:
-                # opened anew, since network disks tell others of a change when a file is closed
-                with open(self._place / "beat", "r+", encoding="ascii") as handle:
-                    handle.write(f"{count}\n")
+                with self._guard:
+                    self._held.beat()
             except FileNotFoundError:
                 self._lost = True
                 return
@@ -158,103 +177,45 @@ class Lock:
                 continue
 
 
-def _identity() -> dict[str, Any]:
-    life = os.environ.get("SLURM_RESTART_COUNT", "")
-    return {
-        "process": os.getpid(),
-        "host": os.uname().nodename,
-        "machine": _machine(),
-        "since": _began(os.getpid()),
-        "job": os.environ.get("SLURM_JOB_ID"),
-        "life": int(life) if life.isdecimal() else 0,
-    }
+class _Watch:
+    """Looks at a writer that may be alive (`search.taking.Judge`).
 
-
-def _machine() -> str | None:
-    """This boot of this machine and its space of process numbers; None where none can be told."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def _began(process: object) -> str | None:
-    """When a process began, in the kernel's ticks, so that a number used again is told apart."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]
-
-
-def _last(locks: Path) -> Path | None:
-    """The folder of the last writer."""
-    numbers = [entry for entry in locks.iterdir() if entry.name.isdecimal()]
-    return max(numbers, key=lambda entry: int(entry.name), default=None)
-
-
-def _await_death(last: Path, folder: Path, say: Callable[[str], None], watch: float) -> None:
-    """Return when the last writer is known to be dead.
-
-    Raises:
-        BadInput: it is alive.
+    Args:
+        say: told where it takes longer.
+        seconds: how long it must stand still.
     """
-    try:
-        owner = json.loads((last / "owner.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        owner = None
-    if owner == {}:  # it has released the folder
-        return
-    if not isinstance(owner, dict):
-        owner = {}
-    mine = _identity()
-    who = "another process"
-    if "process" in owner:
-        who = f"process {owner['process']} on {owner.get('host')}"
-    life = owner.get("life")
-    if owner.get("job") is not None and owner["job"] == mine["job"] and isinstance(life, int):
-        if life < mine["life"]:
+
+    def __init__(self, folder: Path, say: Callable[[str], None], seconds: float) -> None:
+        self._folder, self._say, self._seconds = folder, say, seconds
+
+    def await_death(self, said: bytes | None, look: Callable[[], bytes | None]) -> None:
+        """Return when the writer is known to be dead, or has stood still for long.
+
+        Raises:
+            BadInput: it is alive.
+        """
+        owner = Owner(said)
+        if owner.is_dead():
             return
-        if life > mine["life"]:
-            raise BadInput(f"{folder} is being written by a later life of this job; it stops here")
-    if owner.get("machine") is not None and owner.get("machine") == mine["machine"]:
-        began = _began(owner.get("process"))
-        if began is None or began != owner.get("since"):
-            return
-    before, since, told = _read(last / "beat"), time.monotonic(), False
-    while (passed := time.monotonic() - since) < watch:
-        time.sleep(0.2)
-        if _read(last / "beat") != before:
+        if owner.is_later():
             raise BadInput(
-                f"{folder} is being written by {who}; wait for it, or choose another --out"
+                f"{self._folder} is being written by a later life of this job; it stops here"
             )
-        if passed > TELL_SECONDS and not told:
-            told = True
-            say(f"waiting up to {watch:.0f} s to see whether {who} still writes {folder}")
+        before, since, told = look(), time.monotonic(), False
+        while (passed := time.monotonic() - since) < self._seconds:
+            time.sleep(0.2)
+            if look() != before:
+                raise BadInput(
+                    f"{self._folder} is being written by {owner.name}; wait for it, or choose "
+                    "another --out"
+                )
+            if passed > TELL_SECONDS and not told:
+                told = True
+                self._say(
+                    f"waiting up to {self._seconds:.0f} s to see whether {owner.name} still writes "
+                    f"{self._folder}"
+                )
 
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-
-
-def _rename(beside: Path, place: Path) -> bool:
-    """Move a folder to a place that must be free; return False where it is taken."""
-    try:
-        beside.rename(place)
-    except OSError:
-        if place.exists():
-            return False
-        raise
-    return True
-
-
-def _remove(old: Path) -> None:
-    """Take away an earlier writer's folder: from one moment to the next, it has none."""
-    gone = old.with_name(f"gone-{secrets.token_hex(8)}")
-    with suppress(FileNotFoundError):
-        old.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    def pause(self) -> None:
+        """Wait a moment."""
+        time.sleep(0.05)

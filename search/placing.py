@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
+import os
+import stat
 from pathlib import Path
 
-ENTRIES = {
-    "parts", "packs", "problem", "environment.json", "trials.parquet", "curves.parquet",
-    "digests.json",
-}  # fmt: skip
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainable.directory import Directory
+
+FOLDERS = ("parts", "packs", "problem")
+TABLES = ("trials.parquet", "curves.parquet")
+ENTRIES = {*FOLDERS, *TABLES, "environment.json", "digests.json"}
 """What a new run folder holds besides ``search.toml``, by which it is known."""
+
+MOST_ENTRIES = 1000
 
 
 def reserved(path: Path) -> bool:
-    """Whether a batch job has made this run folder, and no search has begun in it yet."""
+    """Whether a batch job has made this run folder, and no search has begun in it yet.
+
+    Besides the job's own files there is what a search leaves that was killed while it moved its
+    folder here: nothing that has a row in it.
+    """
     try:
-        entries = {entry.name for entry in path.iterdir()}
-    except OSError:
+        with Directory.at(path) as folder:
+            names = set(folder.names(MOST_ENTRIES))
+            return (
+                "slurm" in names
+                and names <= ENTRIES | {"slurm"}
+                and all(_is_new(folder, name) for name in names)
+            )
+    except (OSError, pa.ArrowException):
         return False
-    return "slurm" in entries and entries <= ENTRIES | {"slurm"}
+
+
+def _is_new(folder: Directory, name: str) -> bool:
+    """Whether an entry is as a search makes it that begins."""
+    mode = folder.kind(name)
+    if name in ("slurm", "problem"):
+        return stat.S_ISDIR(mode)
+    if name in FOLDERS:
+        with folder.folder(name) as inner:
+            return not inner.names(MOST_ENTRIES)
+    if name in TABLES:
+        with folder.open(name) as handle:
+            return bool(pq.read_metadata(handle).num_rows == 0)
+    return stat.S_ISREG(mode)
 
 
 def place(beside: Path, path: Path) -> None:
@@ -30,9 +61,34 @@ def place(beside: Path, path: Path) -> None:
     if not reserved(path):
         beside.rename(path)
         return
-    for entry in sorted(beside.iterdir(), key=lambda entry: entry.name == "search.toml"):
-        target = path / entry.name
-        if target.is_dir():  # left by a search that was killed in this very moment
-            shutil.rmtree(target)
-        entry.rename(target)
+    with Directory.at(beside) as new, Directory.at(path) as there:
+        for name in sorted(new.names(), key=lambda name: name == "search.toml"):
+            if stat.S_ISDIR(there.kind(name)):  # left by a search that was killed in this moment
+                with new.folder(name) as mine:
+                    _empty(there, name, mine)
+            new.rename(name, there, name)
     beside.rmdir()
+
+
+def _empty(there: Directory, name: str, mine: Directory) -> None:
+    """Remove a folder that holds nothing but what ours holds too.
+
+    Raises:
+        OSError: it holds something else, which stays.
+    """
+    with there.folder(name) as theirs:
+        names = theirs.names(MOST_ENTRIES)
+        for each in names:
+            if stat.S_ISDIR(theirs.kind(each)) and stat.S_ISDIR(mine.kind(each)):
+                with mine.folder(each) as below:
+                    _empty(theirs, each, below)
+            elif stat.S_ISREG(mine.kind(each)) and _same(theirs, mine, each):
+                theirs.unlink(each)
+            else:
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+    there.rmdir(name)
+
+
+def _same(one: Directory, other: Directory, name: str) -> bool:
+    with one.open(name) as left, other.open(name) as right:
+        return left.read() == right.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -75,6 +76,12 @@ class Request:
 
     def __post_init__(self) -> None:
         check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
+        for name in ("problem", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"{name} must be text, not {getattr(self, name)!r}")
+        seconds = self.lane_seconds
+        if not is_number(seconds) or not 0 <= seconds < math.inf:
+            raise BadInput(f"lane_seconds must be a number of seconds, not {seconds!r}")
         if self.lanes > MOST_LANES:
             raise BadInput(
                 f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
@@ -124,14 +131,61 @@ class Request:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:
-        """The inverse of `as_dict`."""
+        """The inverse of `as_dict`.
+
+        Raises:
+            BadInput: it is none; the message names the key.
+        """
         known = dict(plain)
         known.pop("format", None)
-        known["halved"] = tuple(tuple(pair) for pair in known.get("halved", ()))
-        known["settled"] = Settled.from_dict(known["settled"]) if "settled" in known else Settled()
-        known["files"] = tuple(map(File.from_dict, known.get("files", ())))
-        space = Space(parse(name, text) for name, text in known.pop("space").items())
-        return cls(space=space, **known)
+        readings: dict[str, Callable[[Any], Any]] = {
+            "halved": _halved, "files": lambda files: tuple(map(File.from_dict, listed(files))),
+            "settled": Settled.from_dict, "space": _space,
+        }  # fmt: skip
+        for name, read in readings.items():
+            if name in known:
+                try:
+                    known[name] = read(known[name])
+                except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+                    raise BadInput(f"{name}: {error}") from error
+        try:
+            return cls(**known)
+        except TypeError as error:  # a key is missing, or unknown
+            raise BadInput(str(error).rpartition("__init__() ")[2]) from error
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a value that is a list.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"must be a list, not {value!r}")
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, and no truth value."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _halved(value: Any) -> tuple[tuple[int, int], ...]:
+    pairs = tuple(tuple(listed(pair)) for pair in listed(value))
+    for pair in pairs:
+        if (
+            len(pair) != 2
+            or not all(type(n) is int and 0 <= n <= MOST for n in pair)
+            or not pair[1]
+        ):
+            raise ValueError(f"must be pairs of a round and a block, not {value!r}")
+    return pairs
+
+
+def _space(value: Any) -> Space:
+    if not isinstance(value, dict) or not value:
+        raise TypeError(f"must be a table of names and values, not {value!r}")
+    return Space(parse(name, text) for name, text in value.items())
 
 
 def check_numbers(given: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import trainable
 from search import ledger
@@ -24,6 +25,8 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
     """
     source = folder.source()
     if source is None:
+        if not folder.whole:  # it names what is called, and with which values
+            check(folder.path, _decisive(folder), trust)
         return _installed(folder)
     if named:
         source = replace(source, files=_compared(folder))
@@ -31,14 +34,18 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
         source.check()
         if not folder.whole:
             files = [folder.path / PROBLEM / file.copy for file in source.files if file.copy]
-            decisive = [folder.path / name for name in ("search.toml", ledger.NAME)]
-            check(folder.path, [*decisive, *files], trust)
+            check(folder.path, [*_decisive(folder), *files], trust)
     except trainable.TrainableError as error:
         raise unreadable(error, source) from error
     except SearchError:
         source.release()
         raise
     return source
+
+
+def _decisive(folder: RunFolder) -> list[Path]:
+    """The files that say what runs."""
+    return [folder.path / name for name in ("search.toml", ledger.NAME)]
 
 
 def unreadable(error: trainable.TrainableError, source: trainable.Source) -> SearchError:

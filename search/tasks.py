@@ -95,4 +95,4 @@ class Tasks:
     def clear(self) -> None:
         """Remove every checkpoint, since the search is whole."""
         with suppress(OSError):
-            checkpoint.remove_all(self._folder)
+            checkpoint.remove(self._folder)

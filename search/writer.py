@@ -6,6 +6,7 @@ that a reader never sees half of one, and a writer that has lost the lock change
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from search.lock import NO_ROOM, Lock, told, why
 from search.merging import merge, parquet_bytes
 from search.placing import place
 from search.request import Request
+from trainable.directory import OddFile
 from trainable.source import Source
 
 MOST_PARTS = 256
@@ -99,6 +101,7 @@ class Writer:
         """
         self.folder, self._path = folder, folder.path
         self._lock = Lock.take(folder.path, say)
+        self._top = self._lock.folder
         self._parts: list[Path] = []
         self._part_rows = 0
         self._merged = Keys(folder.request.lanes, folder.request.replicates)
@@ -133,9 +136,9 @@ class Writer:
         content = parquet_bytes(part)
         digest = hashlib.sha256(content).hexdigest()
         file = self._path / "parts" / ledger.part_name(name, others, digest)
-        with self._writing(self._path / "parts" / name):
+        with self._writing(self._path / "parts" / name), self._top.folder("parts") as parts:
             self._stage(name, lambda out: out.write(content))
-            self._lock.place(name, file)
+            self._lock.place(name, parts, file.name)
         self._parts.append(file)
         self._part_rows += len(part)
         if (
@@ -157,8 +160,7 @@ class Writer:
             self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
             self._merged.add(self._path / "trials.parquet", trials)
         for file in self._parts:
-            with self._writing(file):
-                file.unlink(missing_ok=True)
+            self._remove_part(file)
         self._parts.clear()
         self._part_rows = 0
 
@@ -175,7 +177,9 @@ class Writer:
         """
         file = self._path / "environment.json"
         try:
-            earlier = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+            earlier = json.loads(self._top.read(file.name))
+        except FileNotFoundError:
+            earlier = []
         except (OSError, ValueError, RecursionError):
             earlier = None
         if not isinstance(earlier, list) or not all(isinstance(e, dict) for e in earlier):
@@ -184,25 +188,42 @@ class Writer:
             )
         with self._writing(file):
             self._stage_text(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
-            self._lock.place(file.name, file)
+            self._lock.place(file.name, self._top)
         return list(earlier)
 
     def log_error(self, pack: str, details: str) -> Path:
         """Append a failed pack's traceback to ``errors.log``; return that file."""
         file = self._path / "errors.log"
-        with self._writing(file), open(file, "a", encoding="utf-8") as handle:
-            handle.write(f"pack {pack}\n{details.rstrip()}\n\n")
+        self.check()
+        with self._writing(file), self._own_log(file.name) as handle:
+            handle.write(f"pack {pack}\n{details.rstrip()}\n\n".encode(errors="backslashreplace"))
         return file
+
+    def _own_log(self, name: str) -> BufferedWriter:
+        """A file to append to; one that has another name elsewhere, as in a backup made of links,
+        is left to that name."""
+        try:
+            return self._top.append(name)
+        except OddFile as error:
+            if error.errno != errno.EMLINK:
+                raise
+        with self._top.open(name) as before:
+            self._stage(name, lambda out: shutil.copyfileobj(before, out))
+        self._lock.place(name, self._top)
+        return self._top.append(name)
 
     def _recover(self) -> None:
         for name in ("parts", "packs"):
-            folder = self._path / name
-            if folder.exists() and not folder.is_dir():
-                raise RunFolderError(
-                    f"{folder} is no folder; remove it and run the same command again"
-                )
+            folder, again = self._path / name, "remove it and run the same command again"
             with self._writing(folder):
-                folder.mkdir(exist_ok=True)
+                try:
+                    self._top.folder(name, make=True).close()
+                except PermissionError:
+                    continue  # told by what reads it
+                except OddFile as error:
+                    raise RunFolderError(f"{folder}: {error.strerror}; {again}") from error
+                except NotADirectoryError as error:
+                    raise RunFolderError(f"{folder} is no folder; {again}") from error
         for name in TABLES:
             ledger.checked(self._path, name, ledger.hashed)
         request = self.folder.request
@@ -218,8 +239,11 @@ class Writer:
                 self._parts.append(file)
                 self._part_rows += len(part)
             else:
-                with self._writing(file):
-                    file.unlink(missing_ok=True)
+                self._remove_part(file)
+
+    def _remove_part(self, file: Path) -> None:
+        with self._writing(file), self._top.folder("parts") as parts:
+            parts.unlink(file.name)
 
     def _replace(self, contents: Mapping[str, pa.Table | str]) -> None:
         """Replace files that the ledger knows, in this order; a table gets more rows."""
@@ -231,11 +255,11 @@ class Writer:
                     self._stage_text(name, content)
                 else:
                     ledger.checked(self._path, name, partial(self._stage_merged, name, content))
-                digests[name] = [ledger.digest_of(self._lock.stage(name)), before]
+                with self._lock.staged(name) as staged:
+                    digests[name] = [ledger.hashed(staged), before]
             self._stage_text(ledger.NAME, json.dumps(digests) + "\n")
-            self._lock.place(ledger.NAME, self._path / ledger.NAME)
-            for name in contents:
-                self._lock.place(name, self._path / name)
+            for name in (ledger.NAME, *contents):
+                self._lock.place(name, self._top)
 
     def _stage_merged(self, name: str, more: pa.Table, before: BufferedReader) -> None:
         replicates = self.folder.request.replicates
@@ -247,10 +271,8 @@ class Writer:
 
     def _stage(self, name: str, write: Callable[[BufferedWriter], object]) -> None:
         """Write a file whole beside its place."""
-        with open(self._lock.stage(name), "wb") as handle:
+        with self._lock.staging(name) as handle:
             write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
 
     @contextmanager
     def _writing(self, file: Path) -> Iterator[None]:

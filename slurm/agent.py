@@ -25,6 +25,7 @@ from slurm.addresses import answers, own_address
 from slurm.allocation import Share
 from slurm.ending import put_back
 from slurm.errors import ClusterError, SlurmError
+from slurm.files import opened
 from slurm.jobfolder import JobFolder
 from slurm.memory import MemoryKills, warning
 from slurm.processes import adopt_orphans, end_descendants
@@ -134,7 +135,7 @@ class Agent:
         """Write to the node's log without srun, which ends with the batch host."""
         log = self._folder.log(self._role.share.node)
         try:
-            handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+            handle = opened(log, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise ClusterError(
                 f"{self._role.share.node} does not see the run folder ({log}: {error.strerror}): "

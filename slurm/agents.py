@@ -5,6 +5,7 @@ One step over all nodes would be lost with any of them.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from contextlib import suppress
 from slurm import commands
 from slurm.allocation import Share
 from slurm.errors import SlurmError
+from slurm.files import APPEND, opened
 from slurm.jobfolder import JobFolder
 from slurm.news import say
 from slurm.steps import on_node
@@ -110,7 +112,7 @@ class Agents:
             "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", *options, "--mem=0",
             "--export=ALL", "--input=none", "--unbuffered", f"--job-name=ray-{share.node}", *guard,
         ]  # fmt: skip
-        with open(self._folder.log(share.node), "ab") as log:
+        with os.fdopen(opened(self._folder.log(share.node), APPEND), "ab") as log:
             return subprocess.Popen(
                 [*step, *agent], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self._environment, start_new_session=True,

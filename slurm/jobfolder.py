@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from slurm.errors import BadInput
+from slurm.files import own_folder, read_text, touch
 
 QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
 """How long an earlier life must have been silent before this one begins, and how long that is
@@ -53,8 +54,7 @@ class JobFolder:
         """
         folder = cls(path, life)
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.chmod(0o700)
+            own_folder(path)
             for old in ("head.json", "cluster.json"):
                 (path / old).unlink(missing_ok=True)
             folder.publish("life", {})
@@ -88,14 +88,14 @@ class JobFolder:
     def beat(self) -> None:
         """Say that the batch host lives."""
         with suppress(OSError):
-            (self.path / "alive").touch()
+            touch(self.path / "alive")
 
     def silence(self) -> float:
         """Seconds since the batch host last said that it lives."""
         try:
             # by the disk's own clock, since those of hosts differ
             probe = self.path / f".clock.{os.uname().nodename}.{os.getpid()}"
-            probe.touch()
+            touch(probe)
             now = probe.stat().st_mtime
             probe.unlink()
             return now - (self.path / "alive").stat().st_mtime
@@ -125,7 +125,7 @@ class JobFolder:
         """Note that `what` (a file's name) happened once more; return how often that was."""
         before = 0
         with suppress(OSError, ValueError):
-            before = int((self.path / what).read_text(encoding="ascii"))
+            before = int(read_text(self.path / what))
         with suppress(OSError):
             self._replace(what, f"{before + 1}\n")
         return before + 1
@@ -144,7 +144,7 @@ class JobFolder:
     def tail(self, node: str, lines: int = 8) -> str:
         """The last lines of a node's log, indented."""
         try:
-            text = self.log(node).read_text(encoding="utf-8", errors="replace")
+            text = read_text(self.log(node))
         except OSError:
             return ""
         return "\n".join(f"    {line}" for line in text.splitlines()[-lines:] if line.strip())
@@ -182,7 +182,7 @@ def named_out(command: Sequence[str]) -> Path | None:
 def published(path: Path, name: str) -> dict[str, Any] | None:
     """Return what any life published as `name` in the job folder at `path`, or None."""
     try:
-        values = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = json.loads(read_text(path / f"{name}.json"))
+    except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from slurm import commands
 from slurm.errors import BadInput, SlurmError
+from slurm.files import opened, own_folder
 
 HERE = Path(__file__).parent
 KINDS = ("search", "cluster", "fit", "doctor")
@@ -128,6 +130,8 @@ class Submission:
             raise BadInput(str(error)) from None
         job = told.strip().partition(";")[0]
         place = folder / job
-        place.mkdir(mode=0o700, exist_ok=True)
-        (place / "script.sbatch").write_text(self.text, encoding="utf-8")
+        own_folder(place)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(opened(place / "script.sbatch", flags), "w", encoding="utf-8") as file:
+            file.write(self.text)
         return job

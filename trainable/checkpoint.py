@@ -1,7 +1,8 @@
 """Checkpoints of packs: what a worker leaves in ``packs/`` of the run folder, so that a long pack
 goes on after any interruption with the numbers that it would have had.
 
-    packs/KEY-ATTEMPT.pt    32 bytes of sha256, then tensors and numbers by torch.save
+    packs/KEY-ATTEMPT.pt        32 bytes of sha256, then tensors and numbers by torch.save
+    packs/.KEY-ATTEMPT.pt.HEX   the same, not whole yet
 
 KEY is a hash of the pack's lanes and of all that decides their numbers, so that a checkpoint of
 anything else has another name. ATTEMPT counts how often the pack was handed out; the driver says
@@ -15,6 +16,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +28,13 @@ from typing import Any
 import torch
 
 from trainable.block import Plan, Snapshot
+from trainable.directory import Directory, opened_in
 from trainable.errors import CheckpointError
 from trainable.lanes import Lanes
 
 _DIGEST_BYTES = 32
+_NAME = re.compile(r"([0-9a-z]{24})-([0-9]{6,12})\.pt")
+_HALF = re.compile(r"\.([0-9a-z]{24})-[0-9]{6,12}\.pt\..+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +82,27 @@ def key(lanes: Lanes, *, program: str, plan: Plan, block: int, defaults: dict[st
 
 def attempts(folder: Path, of: str) -> list[int]:
     """Return the attempts at the pack of key `of` that have left a checkpoint, ascending."""
-    names = [file.stem.rpartition("-") for file in folder.glob(f"{of}-*.pt")]
-    return sorted(int(number) for _, _, number in names if number.isdigit())
+    try:
+        with Directory.at(folder.parent) as above, above.folder(folder.name) as packs:
+            found = [_NAME.fullmatch(name) for name in packs.names()]
+    except OSError:  # then there are none that could be used
+        return []
+    return sorted(int(name[2]) for name in found if name and name[1] == of)
 
 
-def remove(folder: Path, of: str) -> None:
-    """Remove every checkpoint of a pack, also half-written ones."""
-    for file in (*folder.glob(f"{of}-*.pt"), *folder.glob(f".{of}-*")):
-        file.unlink(missing_ok=True)
+def remove(folder: Path, of: str | None = None) -> None:
+    """Remove every checkpoint of a pack (None: of all packs), also half-written ones.
 
+    What has another name, or is no file, is not ours and stays.
 
-def remove_all(folder: Path) -> None:
-    """Remove the checkpoints of all packs."""
-    for file in (*folder.glob("*-*.pt"), *folder.glob(".*-*.pt.*")):
-        file.unlink(missing_ok=True)
+    Raises:
+        OSError: the folder is none, or the disk does not let go of one.
+    """
+    with Directory.at(folder.parent) as above, above.folder(folder.name) as packs:
+        for name in packs.names():
+            named = _NAME.fullmatch(name) or _HALF.fullmatch(name)
+            if named and of in (None, named[1]):
+                packs.unlink(name)
 
 
 def save(saving: Saving, snapshot: Snapshot, *, device: str, seconds: float, began: float) -> None:
@@ -111,17 +124,22 @@ def save(saving: Saving, snapshot: Snapshot, *, device: str, seconds: float, beg
         buffer,
     )  # fmt: skip
     body = buffer.getbuffer()
-    beside = saving.file.with_name(f".{saving.file.name}.{os.uname().nodename}.{os.getpid()}")
+    beside = f".{saving.file.name}.{secrets.token_hex(8)}"
+    folder = Path(saving.folder)
     try:
-        with open(beside, "wb") as handle:
-            handle.write(hashlib.sha256(body).digest())
-            handle.write(body)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(saving.file)
+        with Directory.at(folder.parent) as above, above.folder(folder.name) as packs:
+            try:
+                with packs.create(beside) as handle:
+                    handle.write(hashlib.sha256(body).digest())
+                    handle.write(body)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                packs.rename(beside, packs, saving.file.name)
+            except OSError:
+                with suppress(OSError):
+                    packs.unlink(beside)
+                raise
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {saving.file}: {error.strerror}") from error
 
 
@@ -132,9 +150,12 @@ def load(file: Path, *, of: str, device: str) -> dict[str, Any]:
         CheckpointError: it is damaged, or of another pack, kind of device or version of torch.
     """
     try:
-        raw = file.read_bytes()
+        with opened_in(file.parent.parent, f"{file.parent.name}/{file.name}") as handle:
+            raw = handle.read()
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
+    except (MemoryError, OverflowError) as error:
+        raise CheckpointError(f"{file} is larger than memory") from error
     digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"{file} is damaged")

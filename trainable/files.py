@@ -68,11 +68,15 @@ class File:
         Raises:
             ValueError: it is none, or its copy would lie outside of ``problem/``.
         """
+        if not all(isinstance(plain.get(name, ""), str) for name in plain):
+            raise TypeError("module, copy, original and sha256 of a file are text")
+        if not plain["module"] or not plain["original"]:
+            raise ValueError("a file has a module and an original")
         copy = PurePosixPath(plain.get("copy", ""))
-        if copy.is_absolute() or ".." in copy.parts:
+        if copy.is_absolute() or ".." in copy.parts or "\0" in str(copy):
             raise ValueError(f"{str(copy)!r} is no place of a copy")
         return cls(
-            module=str(plain["module"]),
+            module=plain["module"],
             copy=plain.get("copy", ""),
             original=_read(plain["original"]),
             sha256=plain.get("sha256", ""),

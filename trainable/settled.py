@@ -69,9 +69,22 @@ class Settled:
         Raises:
             KeyError, TypeError, ValueError: it is none.
         """
-        programs = {key(each["shape"]): each["program"] for each in plain["programs"]}
-        if not set(programs.values()) <= set(KINDS):
-            raise ValueError(f"a program is one of {', '.join(KINDS)}")
+        if not isinstance(plain["programs"], list):
+            raise TypeError("programs must be a list")
+        programs = {}
+        for each in plain["programs"]:
+            shape, kind = each["shape"], each["program"]
+            if kind not in KINDS:
+                raise ValueError(f"a program is one of {', '.join(KINDS)}")
+            if not isinstance(shape, dict) or not all(
+                isinstance(value, (bool, int, float, str)) for value in shape.values()
+            ):
+                raise ValueError(
+                    "a shape is a table; its values are numbers, words or truth values"
+                )
+            programs[key(shape)] = kind
+        if not all(isinstance(plain[name], str) for name in ("compiler", "flags")):
+            raise TypeError("compiler and flags must be text")
         return cls(programs=programs, compiler=plain["compiler"], flags=plain["flags"])
 
 

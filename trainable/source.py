@@ -13,9 +13,13 @@ from pathlib import Path
 
 from trainable import ambient
 from trainable.bundle import Bundle
+from trainable.directory import read_in
 from trainable.errors import SourceError, one_line
 from trainable.files import File, digest
 from trainable.locating import Places
+
+MOST_BYTES = 1 << 30
+"""Of a file of the user's own, which may be a compiled module."""
 
 _bundles: dict[str, Bundle] = {}
 """The user's modules in this process, by the token of the source that they belong to."""
@@ -114,7 +118,7 @@ class Source:
             if not file.copy:
                 continue
             path = self._path(file)
-            contents[file.module] = read(path)
+            contents[file.module] = read(path) if self.copies is None else self._copy(file)
             if hashlib.sha256(contents[file.module]).hexdigest() != file.sha256:
                 raise SourceError(f"{path} has changed since the search began")
         if self.began and os.path.isdir(self.began):
@@ -132,6 +136,14 @@ class Source:
             bundle.stand_alone()
         bundle.settle()
         return bundle
+
+    def _copy(self, file: File) -> bytes:
+        """What stands in the copy of a file, below the run folder without any link."""
+        copies = Path(self.copies or "")
+        try:
+            return read_in(copies.parent, f"{copies.name}/{file.copy}", most=MOST_BYTES)
+        except OSError as error:
+            raise SourceError(f"cannot read {self._path(file)}: {error.strerror}") from error
 
     def _path(self, file: File) -> Path:
         return Path(file.original) if self.copies is None else Path(self.copies) / file.copy

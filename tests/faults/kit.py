@@ -133,7 +133,8 @@ class Trial:
     @property
     def writers(self) -> int:
         """How many commands have begun to write the folder."""
-        return max((int(e.name) for e in self.out.glob(".lock/*") if e.name.isdigit()), default=0)
+        names = (entry.name.partition("-")[0] for entry in self.out.glob(".lock/*"))
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def processes(self) -> dict[int, str]:
         """The command lines of the processes that belong to any of the commands given."""

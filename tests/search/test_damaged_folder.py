@@ -180,15 +180,21 @@ def test_what_a_search_can_do_without_is_made_again(
         pandas.testing.assert_frame_equal(result.trials, expected, check_exact=True)
 
 
+def last_writer(out: Path) -> Path:
+    """Where the last writer says who it is, if it did not release the lock."""
+    (place,) = (out / ".lock").iterdir()
+    return place / f"{place.name.partition('-')[2]}.json"
+
+
 def test_an_owner_that_cannot_be_read_counts_as_alive_while_its_number_changes(out: Path) -> None:
     """Garbage in the lock: while something writes there the folder is refused, in one line."""
-    (owner,) = (out / ".lock").glob("*/owner.json")
+    owner = last_writer(out)
     owner.write_text("garbage")
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(0.1):
-            (owner.parent / "beat").write_text(f"{time.monotonic()}\n")
+            owner.with_suffix(".beat").write_text(f"{time.monotonic()}\n")
 
     thread = threading.Thread(target=beat)
     thread.start()
@@ -205,8 +211,7 @@ def test_an_owner_that_cannot_be_read_counts_as_alive_while_its_number_changes(o
 
 def test_an_owner_that_cannot_be_read_and_is_silent_is_followed(finished: Path, out: Path) -> None:
     """Garbage in the lock whose number stands still for 20 s: the next writer takes over."""
-    (owner,) = (out / ".lock").glob("*/owner.json")
-    owner.write_text('["garbage"]')
+    last_writer(out).write_text('["garbage"]')
     result = search.run(out=out, engine="inline")
     assert result.trials["trial"].tolist() == list(range(8))
 

@@ -1,0 +1,255 @@
+"""A folder held open: what lies in it is reached by name, and never through a link.
+
+Whoever can write to a run folder can put a link, a pipe or a device where a file of shoal's was:
+then a file of somebody else's would be read, changed or removed, or an opening would wait for ever.
+So each step is taken from the descriptor of the folder before, and what is not a file, or not a
+folder where one must be, is refused before it is opened. The folder itself may be a link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import cast
+
+MOST_BYTES = 64 << 20
+"""Of a text that is read whole."""
+
+_KINDS = (
+    (stat.S_ISLNK, "it is a symbolic link"),
+    (stat.S_ISFIFO, "it is a pipe"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
+
+_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class OddFile(OSError):
+    """Something else stands where a file or a folder must be; ``strerror`` says what."""
+
+
+class Directory:
+    """A folder, open until `close`.
+
+    Names are of what lies in it; those of files may have folders before them (``parts/x``).
+
+    Attributes:
+        path: how it was named, for messages.
+    """
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor, self.path = descriptor, path
+
+    @classmethod
+    def at(cls, path: Path) -> Directory:
+        """Open the folder at a path, which may be a link.
+
+        Raises:
+            OSError: there is none.
+        """
+        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            self.close()
+
+    def folder(self, name: str, make: bool = False) -> Directory:
+        """Open a folder in it.
+
+        Args:
+            make: whether to make it where nothing is.
+
+        Raises:
+            OddFile: something else is there.
+            OSError: it is not there, or may not be opened.
+        """
+        if make:
+            with suppress(FileExistsError):
+                self.mkdir(name)
+        self._expect(name, stat.S_ISDIR, errno.ENOTDIR)
+        flags = os.O_RDONLY | os.O_DIRECTORY | _SAFE
+        return Directory(os.open(name, flags, dir_fd=self._descriptor), self.path / name)
+
+    def open(self, name: str) -> BufferedReader:
+        """Open a file to be read.
+
+        Raises:
+            OddFile: something else is there.
+            OSError: it is not there, or cannot be read.
+        """
+        with self._last(name) as (folder, last):
+            return os.fdopen(folder._open(last, os.O_RDONLY), "rb")
+
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+        """Return what stands in a file.
+
+        Raises:
+            OddFile: something else is there, or it has more than `most` bytes.
+            OSError: it is not there, or cannot be read.
+        """
+        with self.open(name) as handle:
+            content = handle.read(most + 1)
+        if len(content) > most:
+            raise OddFile(errno.EFBIG, f"it is larger than {most >> 20} MiB")
+        return content
+
+    def create(self, name: str) -> BufferedWriter:
+        """Make a file, where nothing is, and open it to be written."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
+        return os.fdopen(os.open(name, flags, 0o666, dir_fd=self._descriptor), "wb")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make a file, where nothing is."""
+        with self.create(name) as handle:
+            handle.write(content)
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        """Write over the beginning of a file that is there; its length stays, if it is as long.
+
+        Raises:
+            OddFile: something else is there, or a file that has another name besides.
+            OSError: it is not there, or may not be written.
+        """
+        with self._alone(name, os.O_WRONLY, "wb") as handle:
+            handle.write(content)
+
+    def append(self, name: str) -> BufferedWriter:
+        """Open a file to be written at its end; make it where nothing is.
+
+        Raises:
+            OddFile: something else is there, or a file that has another name besides.
+            OSError: it may not be written.
+        """
+        try:
+            return self.create(name)
+        except FileExistsError:
+            return self._alone(name, os.O_WRONLY | os.O_APPEND, "ab")
+
+    def names(self, most: int | None = None) -> list[str]:
+        """Return the names of what lies in it, in any order.
+
+        Raises:
+            OddFile: there are more than `most`.
+        """
+        found = []
+        with os.scandir(self._descriptor) as entries:
+            for entry in entries:
+                found.append(entry.name)
+                if most is not None and len(found) > most:
+                    raise OddFile(errno.EFBIG, f"it holds more than {most} files")
+        return found
+
+    def kind(self, name: str) -> int:
+        """Return the mode of what has a name, links as such; 0: nothing has."""
+        try:
+            return os.lstat(name, dir_fd=self._descriptor).st_mode
+        except FileNotFoundError:
+            return 0
+
+    def mkdir(self, name: str) -> None:
+        """Make a folder in it."""
+        os.mkdir(name, dir_fd=self._descriptor)
+
+    def rename(self, name: str, to: Directory, new: str) -> None:
+        """Move what has a name to another folder, at once; a file that is there is replaced."""
+        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=to._descriptor)
+
+    def unlink(self, name: str) -> bool:
+        """Remove a file; return whether there was one. What else has that name stays."""
+        if not stat.S_ISREG(self.kind(name)):
+            return False
+        try:
+            os.unlink(name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def rmdir(self, name: str) -> None:
+        """Remove an empty folder."""
+        os.rmdir(name, dir_fd=self._descriptor)
+
+    def stands_at(self, path: Path) -> bool:
+        """Whether a path still leads here."""
+        try:
+            there, here = os.stat(path), os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+    @contextmanager
+    def _last(self, name: str) -> Iterator[tuple[Directory, str]]:
+        """The folder that a name's last part is in, and that part."""
+        *above, last = PurePosixPath(name).parts
+        folder, opened = self, []
+        try:
+            for part in above:
+                folder = folder.folder(part)
+                opened.append(folder)
+            yield folder, last
+        finally:
+            for each in opened:
+                each.close()
+
+    def _alone(self, name: str, flags: int, mode: str) -> BufferedWriter:
+        """A file to be changed where it is, which no other name may lead to."""
+        descriptor = self._open(name, flags)
+        if os.fstat(descriptor).st_nlink > 1:
+            os.close(descriptor)
+            raise OddFile(errno.EMLINK, "it has another name elsewhere (a hard link)")
+        return cast(BufferedWriter, os.fdopen(descriptor, mode))
+
+    def _open(self, name: str, flags: int) -> int:
+        """The descriptor of a file; opening what is none could wait, or do something."""
+        self._expect(name, stat.S_ISREG, errno.EISDIR)
+        descriptor = os.open(name, flags | os.O_NONBLOCK | _SAFE, dir_fd=self._descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # put there in this very moment
+            os.close(descriptor)
+            raise OddFile(errno.EINVAL, "it is no file")
+        return descriptor
+
+    def _expect(self, name: str, right: Callable[[int], bool], wrong: int) -> None:
+        mode = os.lstat(name, dir_fd=self._descriptor).st_mode
+        if right(mode):
+            return
+        for is_kind, what in _KINDS:
+            if is_kind(mode):
+                raise OddFile(errno.EINVAL, what)
+        raise OSError(wrong, os.strerror(wrong))
+
+
+def read_in(folder: Path, name: str, most: int = MOST_BYTES) -> bytes:
+    """Return what stands in a file of a folder (`Directory.read`)."""
+    with Directory.at(folder) as there:
+        return there.read(name, most)
+
+
+@contextmanager
+def opened_in(folder: Path, name: str) -> Iterator[BufferedReader]:
+    """A file of a folder, open to be read (`Directory.open`)."""
+    with Directory.at(folder) as there, there.open(name) as handle:
+        yield handle
