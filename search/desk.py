@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from search.alone import Death
 from search.packs import Pack
 from search.rounds import Rounds
 from trainable.worker import Outcome, Recipe, Task
@@ -28,6 +29,15 @@ class Desk(Protocol):
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
         """The worker of a pack died; `node`: and its node with it."""
+
+    def alone(self, pack: Pack) -> bool:
+        """Whether a pack is to have a process to itself, since it may kill the one it runs in."""
+
+    def fell(self, pack: Pack, held: float, death: Death) -> None:
+        """The process that a pack had to itself died."""
+
+    def note(self, slot: int, pack: str) -> None:
+        """A slot of this process has a pack of this name in hand now, or none (empty)."""
 
     def tick(self, slots: int) -> None:
         """Some time has passed; there are so many slots."""

@@ -54,7 +54,7 @@ class Lock:
     """What a writer holds. `take` makes one."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self._folder, self._number = folder, number
+        self._folder, self.number = folder, number
         self._place = folder / ".lock" / f"{number:06d}"
         self._ended = threading.Event()
         self._lost = False
