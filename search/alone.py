@@ -1,30 +1,29 @@
-"""A pack in a process of its own, for packs that may kill the process that they run in.
+"""Processes for packs that may kill the one that they run in.
 
 A fault in native code (a segmentation fault, say) ends the process. Where packs run in the driver's
-own process, that is the whole search; so what was in hand when a driver died runs here, and again
-in a new process each time that it dies.
+own, that is the whole search; so what was in hand when a driver died runs here, and again in a new
+process each time that it dies.
 """
 
 from __future__ import annotations
 
-import io
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 
-import torch
-
+from trainable.alone import STOP, received, send
 from trainable.worker import Outcome, Recipe, Task
 
 BLAMED = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 """Signals that a process gets for what it does itself, and not from others."""
 
 LOOK_SECONDS = 0.1
-"""How soon it is told to stop."""
+"""How soon a process is told to stop, and how soon its death is seen."""
 
 SAVE_SECONDS = 30.0
 """How long it gets to save its pack."""
@@ -39,7 +38,7 @@ serve({descriptor})
 
 @dataclass(frozen=True)
 class Death:
-    """How the process of a pack ended that came to no end with it.
+    """How a process ended that came to no end with its pack.
 
     Attributes:
         how: in words.
@@ -50,65 +49,92 @@ class Death:
     counts: bool
 
 
-def run_alone(
-    recipe: Recipe, task: Task, stop: Callable[[], bool], at_once: Callable[[], bool]
-) -> Outcome | Death:
-    """Run a pack in a process of its own, as `trainable.worker.Worker` does in this one.
+class Alone:
+    """Runs packs as `trainable.worker.Worker` does, in a process of its own, one at a time.
 
     Args:
-        stop: where it says so, the pack is saved and given back; at_once: as `stop`, unsaved.
+        recipe: what all packs have in common.
     """
-    ours, theirs = Pipe()
-    with ours:
-        child = None
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._held: tuple[subprocess.Popen[bytes], Connection] | None = None
+
+    def run(
+        self, task: Task, stop: Callable[[], bool], at_once: Callable[[], bool], *, fresh: bool
+    ) -> Outcome | Death:
+        """Run a pack.
+
+        Args:
+            stop: where it says so, the pack is saved and given back; at_once: as `stop`, unsaved.
+            fresh: whether no other pack may have run in the process, and none will.
+        """
+        if fresh:
+            self.close()
         try:
-            with theirs:
-                code = _CHILD.format(path=sys.path, descriptor=theirs.fileno())
+            child, channel = self._held = self._held or self._start()
+        except OSError as error:
+            return Death(f"it could not start: {error.strerror}", counts=False)
+        try:
+            send(channel, task)
+            outcome = _answer(child, channel, stop, at_once)
+        except (EOFError, OSError):
+            code = child.wait()
+            self.close()
+            return _death(code)
+        if outcome is None or fresh:
+            self.close()
+        return outcome or _unfinished()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._held is not None:
+            child, channel = self._held
+            self._held = None
+            channel.close()
+            child.kill()
+            child.wait()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        with theirs:
+            code = _CHILD.format(path=sys.path, descriptor=theirs.fileno())
+            try:
                 child = subprocess.Popen(
                     [sys.executable, "-P", "-c", code],
-                    stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
-                )  # fmt: skip
-            _send(ours, (recipe, task))
-            return _answer(ours, child, stop, at_once) or _unfinished()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            assert child is not None
-            return _death(child.wait())
-        except OSError as error:  # no process, no descriptor
-            return Death(f"it could not start: {error.strerror}", counts=False)
-        finally:
-            if child is not None:
-                child.kill()
-                child.wait()
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                )
+            except OSError:
+                ours.close()
+                raise
+        with suppress(OSError):  # it has died already, which is seen where it is to answer
+            send(ours, self._recipe)
+        return child, ours
 
 
 def _answer(
-    ours: Connection,
     child: subprocess.Popen[bytes],
+    channel: Connection,
     stop: Callable[[], bool],
     at_once: Callable[[], bool],
 ) -> Outcome | None:
-    """What came of it; None where it has not saved in time.
+    """What came of a pack; None where it was not saved in time.
 
     Raises:
-        EOFError: the process died.
+        EOFError, OSError: the process died.
     """
     until = float("inf")
-    while not ours.poll(LOOK_SECONDS):
-        if child.poll() is not None and not ours.poll():
+    while not channel.poll(LOOK_SECONDS):
+        if child.poll() is not None and not channel.poll():
             raise EOFError  # what the problem has started may hold the channel open
         if until == float("inf") and stop():
-            ours.send_bytes(b"stop")
+            channel.send_bytes(STOP)
             until = time.monotonic() + SAVE_SECONDS
         if at_once() or time.monotonic() > until:
             return None
-    outcome: Outcome = torch.load(io.BytesIO(ours.recv_bytes()), weights_only=False)
+    outcome: Outcome = received(channel.recv_bytes())
     return outcome
-
-
-def _send(ours: Connection, what: tuple[Recipe, Task]) -> None:
-    buffer = io.BytesIO()
-    torch.save(what, buffer)
-    ours.send_bytes(buffer.getbuffer())
 
 
 def _unfinished() -> Outcome:

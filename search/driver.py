@@ -14,6 +14,7 @@ from search import rows
 from search.alone import Death
 from search.budget import Budget
 from search.control import of_rows
+from search.desk import Trust
 from search.errors import RunFolderError
 from search.hosts import FAULT_SECONDS, Hosts
 from search.inhand import InHand, left_behind
@@ -57,7 +58,7 @@ class Driver:
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
         self.rounds = Rounds(request, prepared.shape_names, finished)
-        self._mishaps = Mishaps(request, self.rounds, self._tasks, writer, self.say)
+        self._mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         self._tasks.control = of_rows(request, prepared.shape_names, finished)
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
@@ -104,8 +105,8 @@ class Driver:
         if self._means.workers is not None:
             self._warn_idle(workers)
         folder, number = self._writer.folder.packs, self._writer.number
-        self._mishaps.suspects |= left_behind(folder, number)
-        with InHand(folder, number, workers) as in_hand:
+        self._mishaps.suspect(left_behind(folder, number))
+        with InHand(folder, number, workers, self._mishaps.suspects) as in_hand:
             self._in_hand = in_hand
             run_inline(self, workers)
 
@@ -225,12 +226,12 @@ class Driver:
         """The worker of a pack died, of its own or with its node."""
         self._ended(pack, held, self._mishaps.died(pack, node))
 
-    def alone(self, pack: Pack) -> bool:
-        """Whether a pack may kill the process that it runs in."""
-        return pack.name in self._mishaps.suspects
+    def trust(self, pack: Pack) -> Trust:
+        """Where a pack may run, here."""
+        return self._mishaps.trust(pack)
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
-        """The process that a pack had to itself died."""
+        """A process that was started for packs died over one."""
         self._ended(pack, held, self._mishaps.fell(pack, death))
 
     def note(self, slot: int, pack: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,15 +24,17 @@ _PACK = re.compile(r"r\d+-p\d+")
 
 
 class InHand:
-    """The notes of one driver; removed where it ends, of whatever.
+    """The notes of one driver. Where it ends, of whatever, those of suspects alone are left.
 
     Args:
         folder: ``packs/`` of the run folder.
         number: of the writer.
         slots: how many packs run at once.
+        suspects: names of packs that may have killed a driver before.
     """
 
-    def __init__(self, folder: Path, number: int, slots: int) -> None:
+    def __init__(self, folder: Path, number: int, slots: int, suspects: Set[str]) -> None:
+        self._suspects, self._number = suspects, number
         self._files = [folder / f"hand-{number}-{slot}" for slot in range(slots)]
         self._handles: list[int] = []
         self._noted = [""] * slots
@@ -54,6 +57,9 @@ class InHand:
         for file in self._files:
             with suppress(OSError):
                 file.unlink()
+        for slot, pack in enumerate(sorted(self._suspects)):
+            with suppress(OSError):
+                self._files[0].with_name(f"hand-{self._number}-{slot}").write_text(pack)
 
     def note(self, slot: int, pack: str) -> None:
         """A slot has this pack in hand now, or none (empty)."""

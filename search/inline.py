@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 import torch
 
-from search.alone import Death, run_alone
-from search.desk import Desk
+from search.alone import Alone, Death
+from search.desk import Desk, Trust
 from search.packs import Pack
 from trainable.worker import Outcome, Task, Worker
 
@@ -35,6 +35,7 @@ Ended = tuple["Outcome | Death", Pack, int, float]
 def run_inline(desk: Desk, workers: int) -> None:
     """Run the packs of `desk` here until every lane is told, or told to stop."""
     abandoned = threading.Event()
+    processes = [Alone(desk.recipe) for _ in range(workers)]
     slots = [Worker(desk.recipe) for _ in range(workers)]
     idle = list(range(workers))
     flight: Flight = {}
@@ -42,19 +43,21 @@ def run_inline(desk: Desk, workers: int) -> None:
     def stop() -> bool:
         return desk.stopped() or abandoned.is_set()
 
-    def run(slot: int, task: Task, alone: bool) -> Outcome | Death:
-        if alone:
-            return run_alone(desk.recipe, task, stop, abandoned.is_set)
-        return slots[slot].run(task, stop)
+    def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
+        if trust is Trust.FULL:
+            processes[slot].close()
+            return slots[slot].run(task, stop)
+        fresh = trust is Trust.NONE
+        return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
 
     def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
         while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
             slot, task = idle.pop(), desk.task(pack)
             desk.note(slot, pack.name)
-            future = pool.submit(run, slot, task, desk.alone(pack))
+            future = pool.submit(run, slot, task, desk.trust(pack))
             flight[future] = pack, slot, time.monotonic()
 
-    with _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
+    with _ended(processes), _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
         ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
@@ -82,6 +85,16 @@ def _rows_first(ended: Ended) -> bool:
     """Whether a pack came back without rows, which may end the search."""
     outcome = ended[0]
     return isinstance(outcome, Death) or outcome.fitted is None
+
+
+@contextmanager
+def _ended(processes: list[Alone]) -> Iterator[None]:
+    """Leave no process behind."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.close()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def merge(
 
     Args:
         before: a parquet file, of which rows of lanes not in `known` are left out.
-        more: rows of lanes that `before` lacks; none, where all of them failed: these have no curve.
+        more: rows of lanes that `before` lacks; may be none, since failed lanes have no curve.
         out: an open file.
     """
     file = pq.ParquetFile(before, pre_buffer=False)

@@ -11,12 +11,17 @@ So what a run cannot do is not final, and a row that is written is.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from search import control
 from search.alone import Death
+from search.desk import Trust
 from search.errors import SearchFailed
 from search.hosts import Hosts, lost
 from search.packs import Pack
@@ -35,6 +40,9 @@ ALIKE = 2
 DEATHS = 6
 """How many workers may die over a pack that gets no further, on nodes that live."""
 
+CRASHED = "processes of its own died over it"
+"""What the rows of a pack say that killed its process."""
+
 
 class Mishaps:
     """Judges packs that did not work.
@@ -45,11 +53,13 @@ class Mishaps:
     """
 
     def __init__(
-        self, request: Request, rounds: Rounds, tasks: Tasks, writer: Writer,
+        self, request: Request, finished: pa.Table, rounds: Rounds, tasks: Tasks, writer: Writer,
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.hosts = Hosts()
+        self._finished = finished
         self.suspects: set[str] = set()
+        self._crashed = pc.any(pc.match_substring(finished["error"], CRASHED)).as_py() is True
         self._settled, self._rounds, self._tasks = request.settled, rounds, tasks
         self._writer, self._say = writer, say
         self._said: set[str] = set()
@@ -57,6 +67,22 @@ class Mishaps:
         self._unproven: list[Pack] = []  # failed before anything has worked
         self._losses: Counter[str] = Counter()
         self._last = ""
+
+    def suspect(self, packs: set[str]) -> None:
+        """A driver died that had packs of these names in hand; those whose rows are there already
+        had ended."""
+        columns = [self._finished[name].to_numpy() for name in ("round", "pack")]
+        for name in packs:
+            place = [int(digits) for digits in re.findall(r"\d+", name)]
+            if not ((columns[0] == place[0]) & (columns[1] == place[1])).any():
+                self.suspects.add(name)
+
+    def trust(self, pack: Pack) -> Trust:
+        """Where a pack may run: while it is not known which one has killed a driver, and once one
+        has killed its process, none runs in this process, which others would die with."""
+        if pack.name in self.suspects:
+            return Trust.NONE
+        return Trust.SOME if self.suspects or self._crashed else Trust.FULL
 
     def worked(self, pack: Pack) -> None:
         """A pack has worked; those that failed before anything had are tried once more."""
@@ -135,7 +161,8 @@ class Mishaps:
                     "same command goes on"
                 )
         self.suspects.add(pack.name)
-        final = dead(DEATHS, f"processes of its own died over it ({death.how})")
+        self._crashed |= death.counts
+        final = dead(DEATHS, f"{CRASHED} ({death.how})")
         return self._blame(pack, what, final, blameless=not death.counts)
 
     def check(self) -> None:
@@ -161,6 +188,7 @@ class Mishaps:
     def _proven(self, pack: Pack, error: str) -> bool:
         """Whether the pack is known to be to blame; else it waits for something to work."""
         if self._tasks.control is not None:
+            self.suspects.discard(pack.name)
             return True
         self._unproven.append(pack)
         if self._failures == [error] * ALIKE or self._rounds.stuck(len(self._unproven)):

@@ -87,8 +87,8 @@ def states(out: Path) -> dict[str, int]:
 
 
 def test_what_a_run_cannot_do_is_not_final(world: Path, same_table: SameTable) -> None:
-    """Data that is gone when a search goes on, or goes in its middle while other shapes are still
-    to come, ends it with that error; once it is there again, the table is as if nothing had been."""
+    """Data that is gone when a search goes on, or goes in its middle while other shapes are
+    left, ends it with that error; once it is back, the table is as if nothing had been."""
     run(world, "whole")
     out = world.parent / "out"
     at_fit(world, 5, "os.kill(os.getpid(), signal.SIGUSR1)")
@@ -117,7 +117,6 @@ def test_what_a_run_cannot_do_is_not_final(world: Path, same_table: SameTable) -
 def test_hyperparameters_that_cannot_be_fitted_are_failed_rows(world: Path) -> None:
     """A shape that raises where the others work is that shape's doing: its rows are final, also
     where the run that goes on has nothing else to do."""
-    out = world.parent / "out"
     at_fit(world, 1, "(WORLD / 'no-cubes').touch()")
     result = run(world, "out")
     cubes = result.trials["degree"] == 3
@@ -142,7 +141,7 @@ def test_a_search_in_which_nothing_works_ends_without_rows(world: Path) -> None:
     """Also where no two packs fail with the same error: once all that could be asked has failed."""
     at_fit(world, -(10**6), "raise RuntimeError(f'error {n}')")
     for trials in (1, 24):
-        with pytest.raises(search.SearchFailed, match="every pack so far failed.*error"):
+        with pytest.raises(search.SearchFailed, match=r"every pack so far failed.*error"):
             run(world, "out", trials=trials, round=6)
         assert search.load(world.parent / "out").ended == 0
         (world.parent / "out").rename(world.parent / f"out-{trials}")
@@ -195,5 +194,5 @@ def test_on_ray_too_what_a_run_cannot_do_is_not_final(world: Path, same_table: S
     assert "failed" not in states(world.parent / "out")
     (world / "unmounted").rename(world / "data")
     (world / "hook").unlink()
-    run(world, "out", engine="ray")
+    run(world, "out")
     same_table(world.parent / "out", world.parent / "whole")
