@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
+from search.alone import Death
 from search.packs import Pack
 from search.rounds import Rounds
 from trainable.worker import Outcome, Recipe, Task
+
+
+class Trust(Enum):
+    """Where a pack may run that the driver's own process is to run."""
+
+    FULL = "in a thread"
+    SOME = "in another process, with others before and after it"
+    NONE = "in another process that has it alone"
 
 
 class Desk(Protocol):
@@ -28,6 +38,15 @@ class Desk(Protocol):
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
         """The worker of a pack died; `node`: and its node with it."""
+
+    def trust(self, pack: Pack) -> Trust:
+        """Where a pack may run, here."""
+
+    def fell(self, pack: Pack, held: float, death: Death) -> None:
+        """A process that was started for packs died over one."""
+
+    def note(self, slot: int, pack: str) -> None:
+        """A slot of this process has a pack of this name in hand now, or none (empty)."""
 
     def tick(self, slots: int) -> None:
         """Some time has passed; there are so many slots."""

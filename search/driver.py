@@ -11,11 +11,16 @@ from dataclasses import replace
 import torch
 
 from search import rows
+from search.alone import Death
 from search.budget import Budget
-from search.errors import RunFolderError, SearchFailed
-from search.hosts import FAULT_SECONDS, Hosts, lost
+from search.control import of_rows
+from search.desk import Trust
+from search.errors import RunFolderError
+from search.hosts import FAULT_SECONDS, Hosts
+from search.inhand import InHand, left_behind
 from search.inline import run_inline
 from search.means import Means, cores
+from search.mishaps import Mishaps
 from search.packs import Pack
 from search.preparation import load
 from search.prepared import Prepared
@@ -24,19 +29,10 @@ from search.report import Report
 from search.rounding import in_flight
 from search.rounds import Rounds
 from search.stopping import Reason, Stop, listening
-from search.tasks import Tasks, dead, recipe_of
+from search.tasks import Tasks, recipe_of
 from search.unwritten import Unwritten
 from search.writer import Writer
 from trainable.worker import Outcome, Task
-
-ATTEMPTS = 2
-"""How often a pack is tried that ends with an error of its problem."""
-
-ALIKE = 2
-"""How many packs end a search by failing with the same error before any lane has worked."""
-
-DEATHS = 6
-"""How many workers may die over a pack that gets no further, on nodes that live."""
 
 LATEST = 16
 """How many of the last packs tell how long the next one takes."""
@@ -62,13 +58,13 @@ class Driver:
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
         self.rounds = Rounds(request, prepared.shape_names, finished)
-        self.hosts = Hosts()
+        self._mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
+        self._tasks.control = of_rows(request, prepared.shape_names, finished)
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0
         self._best = Best()
         self._best.note(finished)
-        self._failures: list[str] = []
         self._unwritten = Unwritten(writer, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
@@ -108,12 +104,17 @@ class Driver:
         workers = self._means.threads(self._request)
         if self._means.workers is not None:
             self._warn_idle(workers)
-        run_inline(self, workers)
+        folder, number = self._writer.folder.packs, self._writer.number
+        self._mishaps.suspect(left_behind(folder, number))
+        with InHand(folder, number, workers, self._mishaps.suspects) as in_hand:
+            self._in_hand = in_hand
+            run_inline(self, workers)
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected
 
         means = self._means
+        left_behind(self._writer.folder.packs, self._writer.number)  # Ray's workers may die
         workers = means.workers or self._gpus or cores()
         with connected(means.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
             self.listen()  # Ray has set a handler of its own
@@ -122,7 +123,7 @@ class Driver:
             if means.ray_address is not None:
                 gpu = cluster.slots(gpu=True) > 0
                 self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
-                self.hosts = Hosts(lambda: cluster.hosts(gpu))
+                self._mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
             limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
             run_on_ray(self, cluster, workers=limit)
@@ -157,7 +158,7 @@ class Driver:
         if self._first_pack is None:
             self._first_pack = time.monotonic()
         self._budget.take()
-        self.hosts.takes(pack.name)
+        self._mishaps.hosts.takes(pack.name)
         return self._tasks.of(pack)
 
     def tick(self, slots: int) -> None:
@@ -171,13 +172,18 @@ class Driver:
         if self.rounds.warning is not None:
             self.say(self.rounds.warning)
             self.rounds.warning = None
+        self._mishaps.check()
         if self._stop.asked():
-            self.rounds.halt()
+            self._halt()
             self._tell_stop()
             return
         usual = statistics.median(self._held) if self._held else 0.0
         if not (self._tasks.saved or self._stop.fits(usual)):
-            self.rounds.halt()  # another pack would end too late, and could not be saved
+            self._halt()  # another pack would end too late, and could not be saved
+
+    def _halt(self) -> None:
+        self.rounds.halt()
+        self._mishaps.let_go()
 
     def _tell_stop(self) -> None:
         reason = self._stop.reason
@@ -190,11 +196,11 @@ class Driver:
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
         self._budget.give(outcome.seconds, held, outcome.first)
-        self.hosts.gives(pack.name)
+        self._mishaps.hosts.gives(pack.name)
         if outcome.fault is not None:
-            self._at_fault(pack, outcome.node, outcome.fault)
+            self._mishaps.faulty(pack, outcome, self._stop.asked())
             return
-        self.hosts.works(outcome.node)
+        self._mishaps.hosts.works(outcome.node)
         if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
@@ -208,38 +214,36 @@ class Driver:
             self._halve(pack)
             self.rounds.give_back(pack)
             return
-        if outcome.error is not None and pack.attempt + 1 < ATTEMPTS:
-            self.rounds.give_back(replace(pack, attempt=pack.attempt + 1))
+        if outcome.error is not None:
+            if self._mishaps.failed(pack, outcome):
+                self._finish(pack, outcome)
             return
         self._held.append(held)
         self._finish(pack, outcome)
-
-    def _at_fault(self, pack: Pack, node: str, why: str) -> None:
-        """A host cannot run a pack's program: others may.
-
-        Raises:
-            ProgramLost: none can.
-        """
-        self.rounds.give_back(pack)
-        if self.hosts.fails(node, why) and not self._stop.asked():
-            raise lost(self._request.settled, pack.lanes.shape, why)
-        self._say_once(f"{node} {why}", f"{node} gives its packs to others: {why}")
+        self._mishaps.worked(pack)
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
-        """The worker of a pack died, of its own or with its node.
+        """The worker of a pack died, of its own or with its node."""
+        self._ended(pack, held, self._mishaps.died(pack, node))
 
-        The pack is to blame only for deaths on living nodes that have brought it no further.
-        """
+    def trust(self, pack: Pack) -> Trust:
+        """Where a pack may run, here."""
+        return self._mishaps.trust(pack)
+
+    def fell(self, pack: Pack, held: float, death: Death) -> None:
+        """A process that was started for packs died over one."""
+        self._ended(pack, held, self._mishaps.fell(pack, death))
+
+    def note(self, slot: int, pack: str) -> None:
+        """A slot of this process has a pack of this name in hand now, or none (empty)."""
+        self._in_hand.note(slot, pack)
+
+    def _ended(self, pack: Pack, held: float, final: Outcome | None) -> None:
+        """A pack came to an end without an outcome; `final`: what is kept of it now."""
         self._budget.give(0.0, held, first=False)
-        self.hosts.gives(pack.name)
-        what = "its node was lost" if node else "its worker died"
-        blameless = node or self._tasks.gained(pack)
-        again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
-        if again.deaths < DEATHS:
-            self.say(f"pack {pack.name}: {what}; it runs again")
-            self.rounds.give_back(again)
-            return
-        self._finish(pack, dead(DEATHS))
+        self._mishaps.hosts.gives(pack.name)
+        if final is not None:
+            self._finish(pack, final)
 
     def _halve(self, pack: Pack) -> None:
         """Memory ran out: from this pack's round on, the block is half as large."""
@@ -257,32 +261,14 @@ class Driver:
         part = rows.part(self._request, pack, outcome)
         self.rounds.finish(part)
         self._best.note(part)
-        if outcome.error is not None:
-            self._note_failure(pack, outcome.error, outcome.details)
         self._unwritten.add(pack, part)
         if self._unwritten.due:
             self._write()
 
     def _write(self) -> None:
-        """Write the rows that wait, once something works."""
-        if self.rounds.done > self.rounds.failed:
-            with self._budget.writing():
-                self._unwritten.write()
-
-    def _note_failure(self, pack: Pack, error: str, details: str) -> None:
-        """A pack failed for good; where nothing has ever worked, end the search.
-
-        Failed rows are not written until something works, so that after a mend of what broke
-        everything, the same command runs it all.
-        """
-        self._failures.append(error)
-        file = self._writer.log_error(pack.name, details or error)
-        if len(self._failures) == 1:
-            self.say(f"pack {pack.name} failed: {error} (each failure in full: {file})")
-        if self.rounds.done > self.rounds.failed:
-            return
-        if self.rounds.whole or self._failures == [error] * ALIKE:
-            raise SearchFailed(f"every pack so far failed; the last with {error} (in full: {file})")
+        """Write the rows that wait."""
+        with self._budget.writing():
+            self._unwritten.write()
 
     def _status(self) -> Status:
         return Status(

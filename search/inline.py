@@ -1,7 +1,8 @@
 """The engine without Ray: packs in threads of the driver's own process.
 
 A compiled program lets the other threads of Python run while it fits, so that threads do what
-processes do, without the seconds that these take to start.
+processes do, without the seconds that these take to start. What each slot has in hand is noted, for
+the case that native code ends this process; a pack that may do so has a process to itself.
 """
 
 from __future__ import annotations
@@ -15,34 +16,48 @@ from contextlib import contextmanager
 
 import torch
 
-from search.desk import Desk
+from search.alone import Alone, Death
+from search.desk import Desk, Trust
 from search.packs import Pack
-from trainable.worker import Outcome, Worker
+from trainable.worker import Outcome, Task, Worker
 
 WAIT_SECONDS = 0.2
 
 IDLE_SECONDS = 0.01
 """How soon an idle worker sees that there is a pack for it."""
 
-Flight = dict["Future[Outcome]", tuple[Pack, Worker, float]]
-"""Packs that are being run, by whom and since when."""
+Flight = dict["Future[Outcome | Death]", tuple[Pack, int, float]]
+"""Packs that are being run, in which slot and since when."""
+
+Ended = tuple["Outcome | Death", Pack, int, float]
 
 
 def run_inline(desk: Desk, workers: int) -> None:
     """Run the packs of `desk` here until every lane is told, or told to stop."""
     abandoned = threading.Event()
-    idle = [Worker(desk.recipe) for _ in range(workers)]
+    processes = [Alone(desk.recipe) for _ in range(workers)]
+    slots = [Worker(desk.recipe) for _ in range(workers)]
+    idle = list(range(workers))
     flight: Flight = {}
 
     def stop() -> bool:
         return desk.stopped() or abandoned.is_set()
 
+    def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
+        if trust is Trust.FULL:
+            processes[slot].close()
+            return slots[slot].run(task, stop)
+        fresh = trust is Trust.NONE
+        return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
+
     def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
         while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
-            worker, task = idle.pop(), desk.task(pack)
-            flight[pool.submit(worker.run, task, stop)] = pack, worker, time.monotonic()
+            slot, task = idle.pop(), desk.task(pack)
+            desk.note(slot, pack.name)
+            future = pool.submit(run, slot, task, desk.trust(pack))
+            flight[future] = pack, slot, time.monotonic()
 
-    with _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
+    with _ended(processes), _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
         ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
@@ -53,17 +68,33 @@ def run_inline(desk: Desk, workers: int) -> None:
                 done, _ = wait(flight, IDLE_SECONDS if idle else WAIT_SECONDS, FIRST_COMPLETED)
                 ended = [(future.result(), *flight.pop(future)) for future in done]
                 now = time.monotonic()
-                idle += [worker for _, _, worker, _ in ended]
+                idle += [slot for _, _, slot, _ in ended]
                 give_out(pool, patience=0.0)  # before what may take a moment
-                for outcome, pack, _, since in sorted(ended, key=_at_fault):  # rows first
-                    desk.given(pack, outcome, now - since)
+                for slot in idle:
+                    desk.note(slot, "")
+                for outcome, pack, _, since in sorted(ended, key=_rows_first):
+                    if isinstance(outcome, Death):
+                        desk.fell(pack, now - since, outcome)
+                    else:
+                        desk.given(pack, outcome, now - since)
         finally:
             abandoned.set()
 
 
-def _at_fault(ended: tuple[Outcome, Pack, Worker, float]) -> bool:
-    """Whether a pack came back since it cannot be run, which may end the search."""
-    return ended[0].fault is not None
+def _rows_first(ended: Ended) -> bool:
+    """Whether a pack came back without rows, which may end the search."""
+    outcome = ended[0]
+    return isinstance(outcome, Death) or outcome.fitted is None
+
+
+@contextmanager
+def _ended(processes: list[Alone]) -> Iterator[None]:
+    """Leave no process behind."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BufferedIOBase, BufferedReader
 
 import pyarrow as pa
@@ -31,11 +32,11 @@ def merge(
 
     Args:
         before: a parquet file, of which rows of lanes not in `known` are left out.
-        more: at least one row, of lanes that `before` lacks.
+        more: rows of lanes that `before` lacks; may be none, since failed lanes have no curve.
         out: an open file.
     """
     file = pq.ParquetFile(before, pre_buffer=False)
-    first = more["trial"][0].as_py()
+    first = more["trial"][0].as_py() if len(more) else math.inf
     tail: list[pa.Table] = []
     with _writer(out, more.schema) as writer:
         for i in range(file.num_row_groups):

@@ -92,7 +92,7 @@ class Result:
         """
         first = self._ranked(1)
         if first.empty:
-            raise LookupError(f"{self.path} has no finished trial yet")
+            raise LookupError(f"{self.path} has no trial that has ended without failure")
         return first.iloc[0]
 
     def states(self) -> dict[str, int]:

@@ -43,6 +43,7 @@ class Rounds:
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0
+        self._asked = 0  # rounds
         self._asking = self._all_asked = self._halted = False
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
@@ -126,6 +127,12 @@ class Rounds:
         """Whether there is nothing left to wait for."""
         return self.whole or (self._halted and self._out == 0)
 
+    def stuck(self, kept: int) -> bool:
+        """Whether nothing can happen any more while `kept` packs that are out do not come back."""
+        with self._changed:
+            idle = self._out == kept and not self._ready and not self._asking
+            return idle and (self._all_asked or not self._may_ask(self._asked))
+
     @property
     def exhausted(self) -> bool:
         """Whether no pack is left to hand out, now or later, unless one comes back."""
@@ -161,6 +168,7 @@ class Rounds:
                     if self._halted:
                         return
                     self._ready.extend(packs)
+                    self._asked = round_ + 1
                     self._all_asked = round_ == self._request.rounds - 1
                     self._changed.notify_all()
         except BaseException as error:  # it is raised again where packs are taken

@@ -68,7 +68,7 @@ def results_table(result: Result, best: int) -> str:
     columns = ["trial", *result.space, "loss", "state", "steps", "node", "device"]
     ranking = result.ranking
     if ranking.empty:
-        return f"{result.path} has no finished trial yet"
+        return f"{result.path} has no trial that has ended without failure"
     head = ranking.head(best)[columns]
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
     return f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}"

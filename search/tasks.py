@@ -12,6 +12,7 @@ from search.request import Request
 from trainable import checkpoint
 from trainable.block import Plan
 from trainable.checkpoint import Saving
+from trainable.lanes import Lanes
 from trainable.source import Source
 from trainable.worker import Outcome, Recipe, Task
 
@@ -30,11 +31,10 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
     )  # fmt: skip
 
 
-def dead(deaths: int) -> Outcome:
-    """Return the outcome of a pack that no worker has come back with."""
-    why = f"{deaths} workers died over it (out of memory, or killed)"
+def dead(deaths: int, how: str = "workers died over it (out of memory, or killed)") -> Outcome:
+    """Return the outcome of a pack that nothing has come back with."""
     return Outcome(
-        fitted=None, node="", device="", started=time.time(), seconds=0.0, error=why
+        fitted=None, node="", device="", started=time.time(), seconds=0.0, error=f"{deaths} {how}"
     )  # fmt: skip
 
 
@@ -43,6 +43,9 @@ class Tasks:
 
     An attempt has a number that none had before, in any life of the search, and goes on from the
     checkpoint of the last one: a worker that was thought dead may go on writing its own.
+
+    Attributes:
+        control: a lane that has worked, for packs that have failed once; None: none is known.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Tasks:
         self._recipe, self._folder, self._period = recipe, folder, period
         self._block_of = block_of
         self._handed: dict[str, int] = {}
+        self.control: Lanes | None = None
 
     @property
     def saved(self) -> bool:
@@ -67,8 +71,9 @@ class Tasks:
     def of(self, pack: Pack) -> Task:
         """Return the task of a pack."""
         block = self._block_of(pack.round)
+        control = self.control if pack.attempt else None
         if self._period is None:
-            return Task(lanes=pack.lanes, block=block)
+            return Task(lanes=pack.lanes, block=block, control=control)
         key = self._recipe.key(pack.lanes, block)
         there = checkpoint.attempts(self._folder, key)
         attempt = max([*there, self._handed.get(key, -1)]) + 1
@@ -77,7 +82,7 @@ class Tasks:
         saving = Saving(
             folder=str(self._folder), key=key, attempt=attempt, resume=resume, period=self._period
         )
-        return Task(lanes=pack.lanes, block=block, saving=saving)
+        return Task(lanes=pack.lanes, block=block, saving=saving, control=control)
 
     def gained(self, pack: Pack) -> bool:
         """Whether the last attempt at a pack has left a checkpoint."""

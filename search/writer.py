@@ -111,6 +111,11 @@ class Writer:
             self._lock.release()
             raise
 
+    @property
+    def number(self) -> int:
+        """Which writer of the folder this is; no other has had it."""
+        return self._lock.number
+
     def close(self) -> None:
         """Let others write."""
         self._lock.release()

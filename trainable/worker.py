@@ -3,7 +3,8 @@
 What goes wrong in a pack comes back as data: an exception would cost a Ray worker its process.
 Told to stop, it saves the pack that it has in hand and gives it back unfinished. It runs a pack by
 the very program that was settled for its shape; where that cannot be had on this host, it gives the
-pack back as its host's fault, for others to run.
+pack back as its host's fault, for others to run. Where a pack fails, a lane that has worked before
+(the control) tells whether the pack is to blame: if that fails too, something of the host is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -78,11 +79,13 @@ class Task:
     Attributes:
         block: lanes in one tensor operation.
         saving: where its checkpoints go, or None for none.
+        control: a lane that has worked, to be tried where the pack fails; None: it is not tried.
     """
 
     lanes: Lanes
     block: int
     saving: Saving | None = None
+    control: Lanes | None = None
 
     def __repr__(self) -> str:  # Ray Tune formats what passes through it
         return f"Task({len(self.lanes)})"
@@ -98,6 +101,8 @@ class Outcome:
         before: what it took until the checkpoint.
         error: None, or one line.
         fault: None, or why this host cannot run the pack, in one line; another may.
+        control: whether the pack failed and the control was tried: with a fault, it failed too;
+            with an error, it worked, so that the pack is to blame.
         memory: whether the error is that memory ran out.
         stopped: whether it was told to stop and is unfinished; saved: whether it can go on.
         notes: what went wrong with checkpoints, or with the cache of compiled programs.
@@ -113,6 +118,7 @@ class Outcome:
     before: float = 0.0
     error: str | None = None
     fault: str | None = None
+    control: bool = False
     memory: bool = False
     stopped: bool = False
     saved: bool = False
@@ -151,7 +157,7 @@ class Worker:
         device = self._device(task)
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()
-        fitted, error, fault, details, memory = None, None, None, "", False
+        fitted, error, fault, details, memory, tried = None, None, None, "", False, False
         self._packs += 1
         keeper = CheckpointKeeper(task.saving, stop, device=device, began=started)
         program = None
@@ -164,6 +170,10 @@ class Worker:
         except (Exception, SystemExit) as caught:  # the user's code may raise anything
             error, details = one_line(caught), traceback_of(caught)
             memory = is_out_of_memory(caught)
+            tried = task.control is not None and not (memory and task.block > 1)
+            if tried and (broken := self._control(task)) is not None:
+                error, (fault, details) = None, broken
+                self._wait(stop)
         seconds = time.perf_counter() - clock
         notes = keeper.notes
         if program is not None:
@@ -178,6 +188,7 @@ class Worker:
             before=keeper.before,
             error=error,
             fault=fault,
+            control=tried,
             memory=memory,
             stopped=fitted is None and error is None and fault is None,
             saved=keeper.saved,
@@ -203,10 +214,38 @@ class Worker:
         if _name(task) in self._programs:
             del self._programs[_name(task)]  # it is tried from the beginning
             self._faults[_name(task)] = time.monotonic(), why
+        self._wait(stop)
+        return why
+
+    def _control(self, task: Task) -> tuple[str, str] | None:
+        """Begin a lane that has worked anew, from the import to one update; return why it fails,
+        in one line and in full, or None.
+
+        It runs on the CPU, operation by operation: what is compiled, and a GPU that a failed pack
+        has left unusable, are no part of the question.
+        """
+        assert task.control is not None
+        try:
+            shape = dict(task.control.shape)
+            program = Program(
+                self._recipe.source.load(),
+                rule=shape.pop("rule"),
+                shape=shape,
+                defaults=self._recipe.defaults,
+                block=1,
+                device="cpu",
+                kind=EAGER,
+            )
+            fit(program, task.control, replace(self._recipe.plan, steps=1, report=1))
+        except (Exception, SystemExit) as caught:
+            return one_line(caught), traceback_of(caught)
+        return None
+
+    def _wait(self, stop: Callable[[], bool]) -> None:
+        """Keep a pack that this host cannot run for a while, so that other hosts take the next."""
         until = time.monotonic() + self._recipe.patience
         while time.monotonic() < until and not stop():
             time.sleep(STOP_SECONDS)
-        return why
 
     def _program(self, task: Task, device: str) -> Program:
         name, recipe = _name(task), self._recipe

@@ -15,6 +15,7 @@ import torch
 
 import search
 import search.inline
+from search.desk import Trust
 from search.inline import run_inline
 from trainable.worker import Outcome
 
@@ -60,16 +61,26 @@ class Desk:
 
     def __init__(self) -> None:
         self.rounds: Any = self
-        self.over, self.ticks, self.left = False, 0, ["pack"]
+        self.over, self.ticks = False, 0
+        self.left: list[Any] = [self]
         self.seen = threading.Event()
 
     def take(self, timeout: float) -> Any:
         """The pack, the first time."""
         return self.left.pop() if self.left else None
 
+    name = "pack"
+
     def task(self, pack: Any) -> Any:
-        """No more than its name."""
+        """Nothing but itself."""
         return pack
+
+    def trust(self, pack: Any) -> Trust:
+        """In a thread."""
+        return Trust.FULL
+
+    def note(self, slot: int, pack: str) -> None:
+        """It is not noted."""
 
     def tick(self, slots: int) -> None:
         """Three ticks, and the pack may end."""

@@ -1,0 +1,80 @@
+"""A process for packs that may kill the one that they run in (`search.alone` starts it).
+
+The channel is a socket between the two processes: first comes the recipe, then tasks, each of which
+may be followed by the word to stop; back goes an outcome for each. Where the parent goes away, the
+process ends.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from trainable.worker import Task, Worker
+
+STOP = b"stop"
+
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+"""The parent hears them, and tells what is to be done."""
+
+
+def send(channel: Connection, what: object) -> None:
+    """Send a recipe, a task or an outcome to the other process.
+
+    Raises:
+        OSError: it is gone.
+    """
+    buffer = io.BytesIO()
+    torch.save(what, buffer)
+    channel.send_bytes(buffer.getbuffer())
+
+
+def received(message: bytes) -> Any:
+    """Return what `send` has sent. Both ends are ours alone, so it is taken as it is."""
+    return torch.load(io.BytesIO(message), weights_only=False)
+
+
+def serve(descriptor: int) -> None:
+    """Run the packs that come through the channel, until the parent is gone.
+
+    Args:
+        descriptor: of the channel.
+    """
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError, ValueError):  # a death is expected: it need not fill the disk
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    channel, stop = Connection(descriptor), threading.Event()
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    worker = Worker(received(channel.recv_bytes()))
+    threading.Thread(target=_listen, args=(channel, tasks, stop), daemon=True).start()
+    while True:
+        outcome = worker.run(tasks.get(), stop.is_set)
+        for stream in (sys.stdout, sys.stderr):  # what the problem has printed
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        with suppress(OSError):
+            send(channel, outcome)
+
+
+def _listen(channel: Connection, tasks: queue.SimpleQueue[Task], stop: threading.Event) -> None:
+    """Take what comes, until the parent is gone."""
+    with suppress(EOFError, OSError):
+        while True:
+            message = channel.recv_bytes()
+            if message == STOP:
+                stop.set()
+            else:
+                stop.clear()  # the word came too late for the pack before
+                tasks.put(received(message))
+    os._exit(1)
