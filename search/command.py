@@ -17,6 +17,7 @@ import click
 
 from search import jobs
 from search.errors import BadInput, Interrupted, SearchError
+from search.paths import PathGiven
 from search.stopping import listen_early
 from slurm.errors import SlurmError
 
@@ -106,12 +107,12 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PathGiven(),
     help="TOML file of the same settings; the command line wins.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathGiven(),
     envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
 )
@@ -175,19 +176,19 @@ def run(
             ),
         )
         prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
-    place = prepared.place(new_folder(prepared.request.problem) if out is None else out)
+        place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text
     click.echo(show(Result(folder), report))
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PathGiven())
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
 @click.option(
     "--csv",
     "csv_file",
-    type=click.Path(path_type=Path),
+    type=PathGiven(dash=True),
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")

@@ -26,7 +26,7 @@ from search.resuming import source_of, unreadable
 from search.rounding import lanes_of_a_round
 from search.running import power_of_two
 from search.space import Space, parse
-from search.standing import return_to, standing
+from trainable.files import path_read, path_written
 
 DEFAULTS: Mapping[str, Any] = {
     "problem": "cubic-sine",
@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "files", "unroll", "lane_seconds", "settled", "halved")
+WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 LEAST_PACK, MOST_PACK = 64, 4096
@@ -79,19 +79,15 @@ def prepare(
     if unknown:
         raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
     asked = {key: plain(value) for key, value in asked.items() if key not in WRITTEN}
+    if isinstance(asked.get("problem"), str):
+        asked["problem"] = path_written(asked["problem"])
     check_numbers(dict(asked))
     if asked.get("program") == "auto":
         del asked["program"]
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust)
-    began = standing()
-    try:
-        new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
-        return replace(new, began=began)
-    except BaseException:
-        return_to(began)
-        raise
+    return _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
 
 
 def load(prepared: Prepared, done: int) -> Prepared:
@@ -124,7 +120,7 @@ def load_source(spec: Any) -> trainable.Source:
     if not isinstance(spec, str):
         raise BadInput(f"problem must be a name, module:Class or file.py:Class, not {spec!r}")
     try:
-        return trainable.find(spec)
+        return trainable.find(path_read(spec))
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
 
@@ -156,8 +152,13 @@ def _go_on(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
     source = source_of(folder, named="problem" in asked, trust=trust)
-    prepared = Prepared(request=request, source=source, folder=folder, began=standing())
-    return replace(prepared, folder=RunFolder(prepared.place(folder.path), request))
+    began, notes = source.world, tuple[str, ...]()
+    if began.gone and not folder.whole:
+        notes = (
+            f"{began.folder}, where this search began, is not there: it goes on with the copies "
+            "of its code",
+        )
+    return Prepared(request=request, source=source, folder=folder, notes=notes)
 
 
 def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
@@ -232,6 +233,7 @@ def _checked(
         problem=asked["problem"],
         source=source.sha256,
         files=source.files,
+        began=source.world,
         space=Space(space.values()),
         sampler=asked["sampler"],
         trials=asked["trials"],

@@ -9,6 +9,7 @@ from search import ledger
 from search.errors import BadInput, RunFolderError, SearchError
 from search.folder import PROBLEM, RunFolder
 from search.trust import check
+from trainable.world import World
 
 
 def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
@@ -26,7 +27,9 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
     if source is None:
         return _installed(folder)
     if named:
-        source = replace(source, files=_compared(folder))
+        now = _compared(folder)
+        moved = now != source.files or source.world.gone
+        source = replace(source, files=now, world=World.here() if moved else source.world)
     try:
         source.check()
         if not folder.whole:
@@ -57,7 +60,7 @@ def _installed(folder: RunFolder) -> trainable.Source:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:
         raise _other(folder, request.source, f"{now.sha256[:8]} now")
-    return now
+    return replace(now, world=request.began)
 
 
 def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:
