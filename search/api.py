@@ -14,6 +14,7 @@ from search.paths import given_path
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result
+from trainable.files import path_read
 
 
 def run(
@@ -113,6 +114,7 @@ def new_folder(problem: str) -> Path:
     Raises:
         BadInput: the folder where the user stands is gone.
     """
+    problem = path_read(problem)
     name = problem.rpartition(":")[2] if ":" in problem else problem
     path = given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     number, free = 1, path

@@ -25,7 +25,7 @@ from search.request import Request, check_numbers
 from search.resuming import source_of, unreadable
 from search.rounding import lanes_of_a_round
 from search.running import power_of_two
-from search.space import Space, parse
+from search.space import Space, of_names, range_meant
 from trainable.files import path_read, path_written
 
 DEFAULTS: Mapping[str, Any] = {
@@ -128,7 +128,7 @@ def load_source(spec: Any) -> trainable.Source:
 def _asked_space(asked: Any) -> dict[str, Dimension]:
     if not isinstance(asked, Mapping):
         raise BadInput(f"space must be a table of names and values, not {asked!r}")
-    return {str(name): parse(str(name), value) for name, value in asked.items()}
+    return of_names(asked)
 
 
 def _go_on(
@@ -185,13 +185,16 @@ def _checked(
     offered = getattr(problem, "space", {})
     if not isinstance(offered, Mapping):
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
-    space = {**{str(name): parse(str(name), value) for name, value in offered.items()}, **given}
+    space = {**of_names(offered), **given}
     rules = rules_of(space.get("rule", "sgd"))
     check_names(Space(space.values()), declared, rules)
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
     shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
     for name, dimension in space.items():
+        number = name not in shape_names or _is_number(declared.shape.get(name))
+        if number and (way := range_meant(name, dimension.text)):
+            raise BadInput(f"{name}={dimension.shown}: {way}")
         if name not in shape_names and dimension.column in ("str", "bool"):
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
         if name in shape_names and dimension.column == "float" and not dimension.choices:
@@ -257,6 +260,10 @@ def _checked(
         folder=None,
         notes=(*checked.notes, *running.notes),
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _sizes(asked: Mapping[str, Any], fused: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from search import ledger
 from search.errors import BadInput, RunFolderError, SearchError
 from search.folder import PROBLEM, RunFolder
 from search.trust import check
+from trainable.files import path_read
 from trainable.world import World
 
 
@@ -71,7 +72,7 @@ def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:
     """
     request = folder.request
     try:
-        files = trainable.lying_now(request.problem, request.files)
+        files = trainable.lying_now(path_read(request.problem), request.files)
         other = trainable.changed(files)
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error

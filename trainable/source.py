@@ -7,6 +7,7 @@ import importlib
 import secrets
 import sys
 import types
+import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -211,7 +212,7 @@ def file_hash(module: str) -> str:
 
 
 def _class(module: types.ModuleType, name: str, spec: str) -> type:
-    found = getattr(module, name, None)
+    found = getattr(module, unicodedata.normalize("NFKC", name), None)  # as Python reads names
     if not isinstance(found, type):
         classes = [
             key
