@@ -32,16 +32,16 @@ def given_path(name: str, given: Any) -> Path:
 
     Args:
         name: of the argument, for the message.
-        given: text, bytes or a ``Path``.
+        given: text or a ``Path``.
 
     Raises:
         BadInput: it is no path, or is relative to a folder that is gone.
     """
-    text = ""
+    text: Any = None
     with suppress(TypeError):
-        text = os.fsdecode(given)
-    if not text or "\0" in text:
-        raise BadInput(f"{name} must be a path, not {given!r}")
+        text = os.fspath(given)
+    if not isinstance(text, str) or "\0" in text:
+        raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
     path = at_home(name, text)
     try:
         return GivenPath(path.absolute())
@@ -101,4 +101,4 @@ class PathGiven(click.ParamType):  # type: ignore[type-arg]  # older ones take n
         name = "path" if param is None else param.human_readable_name
         if isinstance(param, click.Option):
             name = param.opts[0]
-        return given_path(name, value) if self._absolute else at_home(name, os.fsdecode(value))
+        return given_path(name, value) if self._absolute else at_home(name, str(value))

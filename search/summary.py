@@ -51,7 +51,7 @@ def summary_json(result: Result, report: Report) -> str:
     best = None if result.best_row is None else _row(result.best_row)
     return json.dumps(
         {
-            "folder": str(result.path),
+            "folder": shown(result.path),
             "best": best,
             "states": result.states(),
             "engine": report.engine,
