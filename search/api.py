@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from search.errors import BadInput
 from search.execution import run_prepared
 from search.folder import RunFolder
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
+from search.paths import given_path
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result
+from trainable.files import path_read
 
 
 def run(
@@ -89,9 +89,9 @@ def run(
         if time_budget is None
         else seconds_of("time_budget", time_budget, "None"),
     )
-    given_place = None if out is None else _path("out", out)
+    given_place = None if out is None else given_path("out", out)
     prepared = prepare(asked, given_place, trust, means.meanwhile(began, told=progress))
-    place = prepared.place(given_place or new_folder(prepared.request.problem))
+    place = given_place or new_folder(prepared.request.problem)
     folder, _ = run_prepared(prepared, place, means, shown, began)
     return Result(folder)
 
@@ -103,28 +103,20 @@ def load(path: str | Path) -> Result:
         BadInput: it is no run folder.
         RunFolderError: a file of it is damaged; the message names it.
     """
-    result = Result(RunFolder.open(_path("path", path)))
+    result = Result(RunFolder.open(given_path("path", path)))
     _ = result.ended  # read now, so that damage is told here
     return result
 
 
-def _path(name: str, given: Any) -> Path:
-    """The path that an argument is.
+def new_folder(problem: str) -> Path:
+    """Return the path of a new run folder in ``runs/``, named by the problem and the time.
 
     Raises:
-        BadInput: it is none.
+        BadInput: the folder where the user stands is gone.
     """
-    with suppress(TypeError):
-        path = Path(given)
-        if "\0" not in str(path):
-            return path
-    raise BadInput(f"{name} must be the path of a run folder, not {given!r}")
-
-
-def new_folder(problem: str) -> Path:
-    """Return the path of a new run folder in ``runs/``, named by the problem and the time."""
+    problem = path_read(problem)
     name = problem.rpartition(":")[2] if ":" in problem else problem
-    path = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path = given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     number, free = 1, path
     while free.exists():
         number += 1

@@ -16,13 +16,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.errors import BadInput, EngineError
+from trainable.files import is_utf8
+from trainable.standing import absolute
+from trainable.world import standing
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -147,6 +150,7 @@ def connected(
         loading.start()  # once Ray itself is imported, and not before: both would wait for it
         ours = not ray.is_initialized()
         sets_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _leave_signals
+        names_entrypoint, utils.get_entrypoint_name = utils.get_entrypoint_name, lambda: "shoal"
         if ours:  # Ray reads these once, when it is imported; it may have been, long ago
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
@@ -154,13 +158,19 @@ def connected(
             if not ours:
                 pass
             elif address is not None:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(
+                    address=address,
+                    job_config=_job_config(),
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
             else:
                 ray.init(
                     address="local",
                     num_cpus=workers,
                     num_gpus=gpus,
                     include_dashboard=False,
+                    job_config=_job_config(),
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     object_store_memory=OBJECT_STORE_BYTES,
@@ -171,11 +181,24 @@ def connected(
             raise EngineError(f"Ray did not start: {_short(error)}") from error
         finally:
             utils.set_sigterm_handler = sets_handler
+            utils.get_entrypoint_name = names_entrypoint
         try:
             yield Cluster(own=ours and address is None, temp=temp)
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _job_config() -> Any:
+    """The configuration of our job; None: the usual one.
+
+    Ray tells workers the working folder, and fails where that is gone or its name is not UTF-8. We
+    need no such thing, since each problem brings its own (`trainable.standing`).
+    """
+    from ray.job_config import JobConfig
+
+    folder = standing()
+    return None if folder and is_utf8(folder) else JobConfig(_client_job=True)
 
 
 def _leave_signals(handler: object) -> None:
@@ -195,22 +218,32 @@ def _environment(own: Path | None) -> Iterator[None]:
     Args:
         own: closed folder for the token of a Ray of our own, or None.
     """
-    wanted = {k: v for k, v in ENVIRONMENT.items() if k not in os.environ}
+    wanted: dict[str, str | None] = {k: v for k, v in ENVIRONMENT.items() if not os.environ.get(k)}
+    for name, value in os.environ.items():
+        if not value and name.startswith(("RAY_", "TUNE_")):
+            wanted.setdefault(name, None)  # Ray would read a number there
     if own is not None:
         token = own / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
         wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
+        if cache := os.environ.get("SHOAL_CACHE"):  # its workers stand elsewhere
+            wanted["SHOAL_CACHE"] = absolute(os.path.expanduser(cache))
     before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    _set(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    """Set environment variables; None unsets one."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

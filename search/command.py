@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import time
 import tomllib
@@ -16,7 +17,9 @@ from typing import Any, NoReturn
 import click
 
 from search import jobs
+from search.encoding import print_anything
 from search.errors import BadInput, Interrupted, SearchError
+from search.paths import PathGiven
 from search.stopping import listen_early
 from slurm.errors import SlurmError
 
@@ -30,6 +33,7 @@ class Command(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         listen_early()
+        print_anything()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
@@ -99,19 +103,19 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @_setting("--sampler", str, "tpe, optuna-tpe, qmc or random.  [tpe]")
 @_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
 @_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
-@_setting("--round", int, "Trials asked of the sampler at once.  [trials / 8]")
+@_setting("--round", int, "Trials asked of the sampler at once.  [from trials]")
 @_setting("--pack", int, "Lanes that one device runs together.  [from trials]")
 @_setting("--block", int, "Lanes in one tensor operation.  [from the device]")
 @_setting("--program", str, "auto, eager or compiled (as machine code).  [auto]")
 @_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PathGiven(),
     help="TOML file of the same settings; the command line wins.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathGiven(),
     envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
 )
@@ -143,6 +147,7 @@ def run(
     PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
     """
     with _without_collecting():
+        from search.plain import named
         from search.space import parse_assignments
 
         asked = _read_config(config) if config is not None else {}
@@ -153,6 +158,7 @@ def run(
             before = asked.get("space", {})
             if not isinstance(before, dict):
                 raise BadInput(f"{config}: space must be a table")
+            before = {named(name): value for name, value in before.items()}
             asked["space"] = {**before, **parse_assignments(space)}
 
         from search.api import new_folder
@@ -175,19 +181,19 @@ def run(
             ),
         )
         prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
-    place = prepared.place(new_folder(prepared.request.problem) if out is None else out)
+        place = new_folder(prepared.request.problem) if out is None else out
     folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text
     click.echo(show(Result(folder), report))
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PathGiven())
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
 @click.option(
     "--csv",
     "csv_file",
-    type=click.Path(path_type=Path),
+    type=PathGiven(dash=True),
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
@@ -226,15 +232,18 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
     """
     from search.single import fit_once
 
-    named = [word for word in words if "=" not in word]
-    if len(named) > 1:
-        raise BadInput(f"one problem at a time, not {' and '.join(named)}")
-    values = [word for word in words if "=" in word]
-    problem = named[0] if named else "cubic-sine"
+    problems = [word for word in words if "=" not in word or _FILE.search(word)]
+    if len(problems) > 1:
+        raise BadInput(f"one problem at a time, not {' and '.join(problems)}")
+    values = [word for word in words if word not in problems]
+    problem = problems[0] if problems else "cubic-sine"
     say = partial(click.echo, err=True)
     for line in fit_once(problem, values, steps=steps, seed=seed, report=report, say=say):
         click.echo(line)
 
+
+_FILE = re.compile(r"\.py:\w+$")
+"""Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
 
 for _command in jobs.COMMANDS:
     main.add_command(_command)

@@ -139,11 +139,14 @@ class Dimension:
         """The dimension as Optuna has it."""
         from optuna import distributions as d
 
+        from search.axes import NARROW
+
         if self.choices:
             return d.CategoricalDistribution(self.choices)
+        log = self.log and self.high / self.low > NARROW
         if self.integer:
-            return d.IntDistribution(int(self.low), int(self.high), log=self.log)
-        return d.FloatDistribution(self.low, self.high, log=self.log)
+            return d.IntDistribution(int(self.low), int(self.high), log=log)
+        return d.FloatDistribution(self.low, self.high, log=log)
 
     def samples(self) -> tuple[Value, ...]:
         """A few values across the dimension: the ends and the middle, or every choice."""
@@ -152,7 +155,7 @@ class Dimension:
         middle = self.low / 2 + self.high / 2
         if self.log:
             middle = math.sqrt(self.low) * math.sqrt(self.high)
-        values = (self.low, middle, self.high)
+        values = (self.low, min(max(middle, self.low), self.high), self.high)
         return tuple(int(value) for value in values) if self.integer else values
 
 

@@ -35,7 +35,7 @@ def entry() -> dict[str, Any]:
         "host": platform.node(),
         "machine": platform.machine(),
         "cores": cores(),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_job": os.environ.get("SLURM_JOB_ID") or None,
     }
 
 

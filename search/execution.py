@@ -12,10 +12,10 @@ from search.errors import BadInput, Interrupted, Suspended
 from search.folder import RunFolder
 from search.means import Means
 from search.ownsettings import own_settings
+from search.paths import shown
 from search.prepared import Prepared
 from search.progress import Progress
 from search.report import Report
-from search.standing import return_to
 from search.stopping import Reason
 from search.writer import Writer, create
 from trainable import TrainableError, claimed
@@ -33,7 +33,6 @@ def run_prepared(
     with ExitStack() as stack:
         stack.callback(progress.end)
         stack.callback(prepared.source.release)
-        stack.callback(return_to, prepared.began)
         if means.ray_address is not None:
             from search.cluster import check_address
 
@@ -51,7 +50,7 @@ def run_prepared(
         earlier = writer.note_environment(now)
         for change in environment.differences(earlier[-1], now) if earlier else []:
             progress.say(f"this run folder was begun with {change}: last digits may differ")
-        command = f"shoal run --out {shlex.quote(str(folder.path))}"
+        command = f"shoal run --out {shlex.quote(shown(folder.path))}"
         try:
             report = Driver(prepared, writer, means, progress, began).run()
         except KeyboardInterrupt as error:

@@ -20,7 +20,7 @@ from search.errors import BadInput, RunFolderError
 from search.keys import Keys, in_order
 from search.request import FORMAT, Request
 from trainable.directory import Directory, read_in
-from trainable.files import digest
+from trainable.files import digest, path_read
 from trainable.source import Source, of_copies
 
 MOST_PARTS = 10_000
@@ -95,7 +95,7 @@ class RunFolder:
                 f"{self.path / 'search.toml'} is damaged: files and source do not fit together; "
                 "put it back, or choose another --out"
             )
-        return of_copies(request.problem, request.files, self.copies)
+        return of_copies(path_read(request.problem), request.files, self.copies, request.began)
 
     @property
     def whole(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from search.paths import PathGiven
 from slurm import commands, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import named_out
@@ -19,7 +20,7 @@ POLL_SECONDS = 5.0
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
         "DEADLINE", "GONE")  # fmt: skip
 
-_folder = click.argument("folder", type=click.Path(path_type=Path))
+_folder = click.argument("folder", type=PathGiven(absolute=False))
 _site = click.option("--site", default="plain", help="Name or path of a site file.  [plain]")
 _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 
@@ -77,9 +78,7 @@ def submit(
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs"), help="Run folder.  [runs]"
-)
+@click.option("--out", type=PathGiven(absolute=False), default="runs", help="Run folder.  [runs]")
 def doctor(out: Path) -> int:
     """Look at this node: a line for each thing that a search needs, with what to do about it.
 

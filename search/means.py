@@ -102,7 +102,7 @@ class Means:
         """The running Ray to use, or None for one of our own."""
         if self.engine == "inline":
             return None
-        address = self.address or os.environ.get("RAY_ADDRESS")
+        address = self.address or os.environ.get("RAY_ADDRESS") or None
         return None if address == "local" else address
 
     def meanwhile(self, began: float, told: bool) -> Meanwhile:

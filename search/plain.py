@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import unicodedata
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +41,11 @@ def plain(given: Any) -> Any:
         if isinstance(given, numbers.Real):  # numpy.longdouble
             return float(given)
     return given
+
+
+def named(text: str) -> str:
+    """Return a name as Python reads it, in its normal form NFKC: µ (U+00B5) is μ (U+03BC)."""
+    return unicodedata.normalize("NFKC", text.strip())
 
 
 def items(given: Any) -> list[Any] | None:

@@ -25,8 +25,8 @@ from search.request import Request, check_numbers
 from search.resuming import source_of, unreadable
 from search.rounding import lanes_of_a_round
 from search.running import power_of_two
-from search.space import Space, parse
-from search.standing import return_to, standing
+from search.space import Space, of_names, range_meant
+from trainable.files import path_read, path_written
 
 DEFAULTS: Mapping[str, Any] = {
     "problem": "cubic-sine",
@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
 KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
 """What can be asked for, in the command line, TOML and Python alike."""
 
-WRITTEN = ("format", "source", "files", "unroll", "lane_seconds", "settled", "halved")
+WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 LEAST_PACK, MOST_PACK = 64, 4096
@@ -79,19 +79,15 @@ def prepare(
     if unknown:
         raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
     asked = {key: plain(value) for key, value in asked.items() if key not in WRITTEN}
+    if isinstance(asked.get("problem"), str):
+        asked["problem"] = path_written(asked["problem"])
     check_numbers(dict(asked))
     if asked.get("program") == "auto":
         del asked["program"]
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust)
-    began = standing()
-    try:
-        new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
-        return replace(new, began=began)
-    except BaseException:
-        return_to(began)
-        raise
+    return _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
 
 
 def load(prepared: Prepared, done: int) -> Prepared:
@@ -124,7 +120,7 @@ def load_source(spec: Any) -> trainable.Source:
     if not isinstance(spec, str):
         raise BadInput(f"problem must be a name, module:Class or file.py:Class, not {spec!r}")
     try:
-        return trainable.find(spec)
+        return trainable.find(path_read(spec))
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error
 
@@ -132,7 +128,7 @@ def load_source(spec: Any) -> trainable.Source:
 def _asked_space(asked: Any) -> dict[str, Dimension]:
     if not isinstance(asked, Mapping):
         raise BadInput(f"space must be a table of names and values, not {asked!r}")
-    return {str(name): parse(str(name), value) for name, value in asked.items()}
+    return of_names(asked)
 
 
 def _go_on(
@@ -156,8 +152,13 @@ def _go_on(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
     source = source_of(folder, named="problem" in asked, trust=trust)
-    prepared = Prepared(request=request, source=source, folder=folder, began=standing())
-    return replace(prepared, folder=RunFolder(prepared.place(folder.path), request))
+    began, notes = source.world, tuple[str, ...]()
+    if began.gone and not folder.whole:
+        notes = (
+            f"{began.folder}, where this search began, is not there: it goes on with the copies "
+            "of its code",
+        )
+    return Prepared(request=request, source=source, folder=folder, notes=notes)
 
 
 def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
@@ -184,13 +185,16 @@ def _checked(
     offered = getattr(problem, "space", {})
     if not isinstance(offered, Mapping):
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
-    space = {**{str(name): parse(str(name), value) for name, value in offered.items()}, **given}
+    space = {**of_names(offered), **given}
     rules = rules_of(space.get("rule", "sgd"))
     check_names(Space(space.values()), declared, rules)
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
     shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
     for name, dimension in space.items():
+        number = name not in shape_names or _is_number(declared.shape.get(name))
+        if number and (way := range_meant(name, dimension.text)):
+            raise BadInput(f"{name}={dimension.shown}: {way}")
         if name not in shape_names and dimension.column in ("str", "bool"):
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
         if name in shape_names and dimension.column == "float" and not dimension.choices:
@@ -232,6 +236,7 @@ def _checked(
         problem=asked["problem"],
         source=source.sha256,
         files=source.files,
+        began=source.world,
         space=Space(space.values()),
         sampler=asked["sampler"],
         trials=asked["trials"],
@@ -255,6 +260,10 @@ def _checked(
         folder=None,
         notes=(*checked.notes, *running.notes),
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _sizes(asked: Mapping[str, Any], fused: bool) -> dict[str, Any]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import trainable
 from search.folder import RunFolder
 from search.request import Request
-from search.standing import standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +17,6 @@ class Prepared:
         folder: the run folder of a search that goes on, or None for a new one.
         defaults: values of the hyperparameters that are not in the space.
         notes: what the user should know of the choices made.
-        began: where the user stood when it was prepared; None: that folder is gone.
     """
 
     request: Request
@@ -28,10 +25,3 @@ class Prepared:
     shape_names: tuple[str, ...] = ()
     folder: RunFolder | None
     notes: tuple[str, ...] = ()
-    began: Path | None = None
-
-    def place(self, out: Path) -> Path:
-        """Return the run folder, absolute where the problem moves to another folder."""
-        if self.began is None or not (self.source.moves or standing() != self.began):
-            return out
-        return self.began / out

@@ -13,6 +13,7 @@ from search.errors import BadInput
 from search.space import Space, parse
 from trainable.files import File
 from trainable.settled import Settled
+from trainable.world import World
 
 FORMAT = 4
 """Version of the run folder's form; a folder of another one is refused."""
@@ -43,6 +44,7 @@ class Request:
     Attributes:
         problem: as the user named it; source: sha256 of what defines it.
         files: the user's own files that it consists of, as `trainable.files.File` has them in TOML.
+        began: where the user stood, and what of the import path was theirs.
         trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
         steps: updates of each lane; report: updates between two reporting steps.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
@@ -73,6 +75,7 @@ class Request:
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
     files: tuple[File, ...] = ()
+    began: World = field(default_factory=World)
 
     def __post_init__(self) -> None:
         check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
@@ -110,7 +113,8 @@ class Request:
     def mark(self) -> str:
         """Tells the rows of this search from those of all others."""
         plain = self.as_dict()
-        plain.pop("halved", None)
+        for name in ("halved", "began"):
+            plain.pop(name, None)
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,7 +122,7 @@ class Request:
         plain = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in ("space", "settled")
+            if each.name not in ("space", "settled", "began")
         }
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
@@ -127,6 +131,8 @@ class Request:
                 del plain[name]
         if self.settled.programs:
             plain["settled"] = self.settled.as_dict()
+        if self.began.folder:
+            plain["began"] = self.began.as_dict()
         return {"format": FORMAT, **plain, "space": self.space.texts()}
 
     @classmethod
@@ -140,7 +146,7 @@ class Request:
         known.pop("format", None)
         readings: dict[str, Callable[[Any], Any]] = {
             "halved": _halved, "files": lambda files: tuple(map(File.from_dict, listed(files))),
-            "settled": Settled.from_dict, "space": _space,
+            "settled": Settled.from_dict, "space": _space, "began": World.from_dict,
         }  # fmt: skip
         for name, read in readings.items():
             if name in known:

@@ -10,6 +10,8 @@ from search import ledger
 from search.errors import BadInput, RunFolderError, SearchError
 from search.folder import PROBLEM, RunFolder
 from search.trust import check
+from trainable.files import path_read
+from trainable.world import World
 
 
 def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
@@ -29,7 +31,9 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
             check(folder.path, _decisive(folder), trust)
         return _installed(folder)
     if named:
-        source = replace(source, files=_compared(folder))
+        now = _compared(folder)
+        moved = now != source.files or source.world.gone
+        source = replace(source, files=now, world=World.here() if moved else source.world)
     try:
         source.check()
         if not folder.whole:
@@ -64,7 +68,7 @@ def _installed(folder: RunFolder) -> trainable.Source:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:
         raise _other(folder, request.source, f"{now.sha256[:8]} now")
-    return now
+    return replace(now, world=request.began)
 
 
 def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:
@@ -75,7 +79,7 @@ def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:
     """
     request = folder.request
     try:
-        files = trainable.lying_now(request.problem, request.files)
+        files = trainable.lying_now(path_read(request.problem), request.files)
         other = trainable.changed(files)
     except trainable.TrainableError as error:
         raise BadInput(str(error)) from error

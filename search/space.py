@@ -14,12 +14,13 @@ a Series or a range) and an Optuna distribution are understood too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from search.dimension import MAX_SHOWN, SYNTAX, WHOLE, Dimension
 from search.errors import BadInput
-from search.plain import MAX_CHOICES, as_float, is_too_large, items, plain, read, sort_of
+from search.plain import MAX_CHOICES, as_float, is_too_large, items, named, plain, read, sort_of
 
 
 class Space(Mapping[str, Dimension]):
@@ -51,7 +52,7 @@ def parse(name: str, value: object) -> Dimension:
     Raises:
         BadInput: it writes none.
     """
-    value = plain(value)
+    name, value = named(name), plain(value)
     if isinstance(value, str):
         return _parse_text(name, value)
     if isinstance(value, (bool, int, float)):
@@ -59,6 +60,34 @@ def parse(name: str, value: object) -> Dimension:
     if choices := items(value):
         return _of_choices(name, choices)
     return _parse_distribution(name, value)
+
+
+def of_names(given: Mapping[Any, object]) -> dict[str, Dimension]:
+    """Return the dimensions of a table of names and values.
+
+    Raises:
+        BadInput: one is none, or a name comes twice, as Python reads names.
+    """
+    found: dict[str, Dimension] = {}
+    for name, value in given.items():
+        dimension = parse(str(name), value)
+        if dimension.name in found:
+            raise BadInput(f"the space names {dimension.name} twice")
+        found[dimension.name] = dimension
+    return found
+
+
+def range_meant(name: str, text: str) -> str:
+    """Return how a range is written, where `text` looks like one that is written otherwise."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None:
+        return ""
+    low, high, flags = found.groups()
+    return f"a range is LOW:HIGH, type {name}={low}:{high}{flags}"
+
+
+_NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+_RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|—|\.\.\.?|…|\bto\b|;)\s*{_NUMBER}((?::int|:log)*)")
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
@@ -70,7 +99,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        name = name.strip()
+        name = named(name)
         if not equals or not name:
             raise BadInput(f"{assignment!r} is not NAME=VALUES, as in lr=1e-8:1e-4:log")
         if name in found:
@@ -96,7 +125,12 @@ def _parse_text(name: str, text: str) -> Dimension:
         raise BadInput(f"{name}={text}: {SYNTAX}")
     ends = [read(part) for part in parts[:2]]
     if any(sort_of(end) != "number" for end in ends):
-        raise BadInput(f"{name}={text}: {parts[0]!r} and {parts[1]!r} must be numbers; {SYNTAX}")
+        way = range_meant(name, text)
+        raise BadInput(
+            f"{name}={text}: {way}"
+            if way
+            else f"{name}={text}: {parts[0]!r} and {parts[1]!r} must be numbers; {SYNTAX}"
+        )
     if "int" in flags and any(is_too_large(end) for end in ends):
         raise BadInput(f"{name}={text}: {WHOLE}")
     low, high = (as_float(end) for end in ends)

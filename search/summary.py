@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from search.paths import shown
 from search.report import Report
 from search.result import Result
 
@@ -28,7 +29,7 @@ def summary_text(result: Result, report: Report) -> str:
     lines.append(f"lanes   {counts}")
     left = result.lanes - result.ended
     if left:
-        again = f"shoal run --out {shlex.quote(str(result.path))} goes on"
+        again = f"shoal run --out {shlex.quote(shown(result.path))} goes on"
         lines.append(f"left    {left:,} of {result.lanes:,} lanes; {again}")
     wall = sum(report.seconds.values())
     spent = [
@@ -50,7 +51,7 @@ def summary_json(result: Result, report: Report) -> str:
     best = None if result.best_row is None else _row(result.best_row)
     return json.dumps(
         {
-            "folder": str(result.path),
+            "folder": shown(result.path),
             "best": best,
             "states": result.states(),
             "engine": report.engine,
@@ -58,8 +59,7 @@ def summary_json(result: Result, report: Report) -> str:
             "left": result.lanes - result.ended,
             "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
             "notes": report.notes,
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -76,7 +76,7 @@ def results_table(result: Result, best: int) -> str:
 
 def results_json(rows: pandas.DataFrame) -> str:
     """Rows as a JSON list; what is not finite is null."""
-    return json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
+    return json.dumps([_row(row) for row in rows.to_dict("records")])
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:

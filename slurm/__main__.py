@@ -56,24 +56,24 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm.supervisor import Orders, Supervisor
 
     number = os.environ.get("SLURM_JOB_ID")
-    if number is None:
+    if not number:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
     signals = Signals()
     job = number
-    if "SLURM_ARRAY_TASK_ID" in os.environ:  # the plain id would requeue its siblings
+    if os.environ.get("SLURM_ARRAY_TASK_ID"):  # the plain id would requeue its siblings
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
     allocation = parse(commands.show_job(number))
     if not allocation.shares:
         raise SlurmError(f"SLURM names no nodes of job {number}")
     where = place(command, job)
-    life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    life = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     folder = JobFolder.make(where.absolute(), life)
     os.environ["SHOAL_OUT"] = str(where.parent.parent)
     orders = Orders(
         command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
     )
-    node = os.environ.get("SLURMD_NODENAME", allocation.shares[0].node)
+    node = os.environ.get("SLURMD_NODENAME") or allocation.shares[0].node
     return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
 
 

@@ -258,7 +258,7 @@ def _home(bed: Bed) -> Finding:
 def _token(bed: Bed) -> Finding:
     file = Path(os.environ.get("HOME", "/nonexistent"), ".ray", "auth_token")
     names = [
-        n for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE") if n in os.environ
+        n for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE") if os.environ.get(n)
     ]
     with suppress(OSError):
         if file.exists():

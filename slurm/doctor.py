@@ -39,7 +39,7 @@ def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
         BadInput: this is no batch job.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    if job is None:
+    if not job:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}

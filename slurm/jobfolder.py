@@ -173,9 +173,9 @@ def named_out(command: Sequence[str]) -> Path | None:
     out = None
     for word, after in zip_longest(command, command[1:]):
         if word == "--out" and after is not None:
-            out = Path(after)
+            out = Path(os.path.expanduser(after))
         elif word.startswith("--out="):
-            out = Path(word.partition("=")[2])
+            out = Path(os.path.expanduser(word.partition("=")[2]))
     return out
 
 

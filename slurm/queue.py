@@ -118,7 +118,10 @@ def _names(command: str, folder: Path, out: Path) -> bool:
     for named in re.finditer(r"\s--out[= ]", command):
         words = command[named.end() :].split(" ")
         for count in range(len(words)):
-            if os.path.realpath(folder / " ".join(words[: count + 1])) == wanted:
+            if (
+                os.path.realpath(folder / os.path.expanduser(" ".join(words[: count + 1])))
+                == wanted
+            ):
                 return True
     return False
 

@@ -45,11 +45,12 @@ class Bundle:
         main: the dotted name of the problem's own module.
     """
 
-    def __init__(self, places: Places, main: str) -> None:
+    def __init__(self, places: Places, main: str, path: Iterable[str] = ()) -> None:
+        """Begin; what is on `path` or ``sys.path`` now was not put there by the code."""
         self.prefix, self.main = f"shoal_problem_{next(_numbers)}", main
         self.builtins = builtins_of(self)
         self._places = places
-        self._path = list(sys.path)
+        self._path = [*sys.path, *path]
         self._files: dict[str, File] = {}
         self._contents: dict[str, bytes] = {}
         self._where: dict[str, Path] = {}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import torch
+
 from trainable.errors import ContractError, explained, one_line
+from trainable.standing import within
 
 LOSS = "loss_and_gradient"
 
@@ -18,6 +21,24 @@ def where(cls: type, method: str) -> str:
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
     return f"{place}{cls.__name__}.{method}"
+
+
+def data_of(problem: Any) -> Any:
+    """Return ``problem.data()``, called where its code belongs (`trainable.standing`)."""
+    with within(problem):
+        return problem.data()
+
+
+def initial_of(problem: Any, seed: int, own: Mapping[str, torch.Tensor]) -> Any:
+    """Return ``problem.initial(seed, **own)``, likewise."""
+    with within(problem):
+        return problem.initial(seed, **own)
+
+
+def loss_of(problem: Any, params: Any, data: Any, own: Mapping[str, torch.Tensor]) -> Any:
+    """Return ``problem.loss_and_gradient(params, data, **own)``, likewise."""
+    with within(problem):
+        return problem.loss_and_gradient(params, data, **own)
 
 
 class Calls:

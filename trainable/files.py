@@ -58,7 +58,7 @@ class File:
 
     def as_dict(self) -> dict[str, str]:
         """Plain values, as TOML has them."""
-        plain = {"module": self.module, "original": _written(self.original)}
+        plain = {"module": self.module, "original": path_written(self.original)}
         return plain | ({"copy": self.copy, "sha256": self.sha256} if self.copy else {})
 
     @classmethod
@@ -78,7 +78,7 @@ class File:
         return cls(
             module=plain["module"],
             copy=plain.get("copy", ""),
-            original=_read(plain["original"]),
+            original=path_read(plain["original"]),
             sha256=plain.get("sha256", ""),
         )
 
@@ -103,9 +103,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def _written(path: str) -> str:
+def path_written(path: str) -> str:
+    """Return a path as TOML can hold it."""
     return path if is_utf8(path) else URI + quote_from_bytes(os.fsencode(path))
 
 
-def _read(text: str) -> str:
+def path_read(text: str) -> str:
+    """The inverse of `path_written`."""
     return os.fsdecode(unquote_to_bytes(text[len(URI) :])) if text.startswith(URI) else text

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from trainable.bundle import Bundle
 from trainable.errors import SourceError
-from trainable.files import File, digest, is_utf8
+from trainable.files import File, digest
 from trainable.locating import Places, forget_finders, is_folder
 from trainable.problems import PROBLEMS
-from trainable.source import Source, file_hash, here, imported, keep, read
+from trainable.source import Source, file_hash, keep, read
+from trainable.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,6 @@ def find(spec: str) -> Source:
         return installed(spec)
     named = _named(spec)
     if named.path is None:
-        imported(named.module)
         source = installed(f"{named.module}:{named.cls}")
         source.load()
         return source
@@ -57,18 +57,15 @@ def find(spec: str) -> Source:
     files = bundle.files()[:1]
     source = Source(
         spec=spec, cls=named.cls, module=named.module, sha256=digest(files), files=files,
-        token=token, began=here(),
+        token=token, world=World.here(),
     )  # fmt: skip
     try:
         source.load()
+        files = source.met()
     except BaseException:
         source.release()
         raise
-    files = bundle.files()
-    return Source(
-        spec=spec, cls=named.cls, module=named.module, sha256=digest(files), files=files,
-        token=token, began=source.began,
-    )  # fmt: skip
+    return replace(source, sha256=digest(files), files=files)
 
 
 def installed(spec: str) -> Source:
@@ -78,7 +75,8 @@ def installed(spec: str) -> Source:
         SourceError: nothing is there.
     """
     module, cls = PROBLEMS.get(spec) or (spec.rpartition(":")[0], spec.rpartition(":")[2])
-    return Source(spec=spec, cls=cls, module=module, sha256=file_hash(module))
+    world = World() if spec in PROBLEMS else World.here()
+    return Source(spec=spec, cls=cls, module=module, sha256=file_hash(module), world=world)
 
 
 def lying_now(spec: str, files: Sequence[File]) -> tuple[File, ...]:
@@ -151,10 +149,8 @@ def _named(spec: str) -> _Named:
             f"unknown problem {spec!r}{hint}; known: {', '.join(PROBLEMS)}; "
             "or module:Class, or file.py:Class"
         )
-    if not is_utf8(spec):
-        raise SourceError(f"the name of {spec!r} is not UTF-8; rename the file")
     forget_finders()
-    stands = here()
+    stands = World.here().folder
     start = [Path(stands)] if stands else []
     if place == "__main__":  # a script that searches its own class
         script = getattr(sys.modules["__main__"], "__file__", None)
@@ -162,7 +158,7 @@ def _named(spec: str) -> _Named:
             raise SourceError("__main__ is not a module with a file; write the class into a file")
         return _of_file(Path(script).absolute(), cls, start)
     if file:
-        return _of_file(Path(place).expanduser().absolute(), cls, start)
+        return _of_file(Path(os.path.expanduser(place)).absolute(), cls, start)
     places = Places(start)
     found = places.dotted(place)
     if found is not None and is_folder(found):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from trainable import inputs, randomness
-from trainable.calls import LOSS
+from trainable.calls import LOSS, loss_of
 from trainable.errors import ContractError
 from trainable.problem import Params, leaves, names
 from trainable.trial import First, NotTheSame, Trial
@@ -37,9 +37,7 @@ def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
     before = [tensor._version for tensor in watched]
     try:
         with torch.no_grad():
-            result = trial.twice(
-                LOSS, lambda: trial.problem.loss_and_gradient(params, trial.data, **own)
-            )
+            result = trial.twice(LOSS, lambda: loss_of(trial.problem, params, trial.data, own))
     except NotTheSame:
         raise
     except ContractError as error:
@@ -161,7 +159,7 @@ def _other_dtype(
     def works(data: Any) -> bool:
         try:
             with torch.no_grad(), randomness.seeded(1):
-                loss, gradient = trial.problem.loss_and_gradient(params, data, **own)
+                loss, gradient = loss_of(trial.problem, params, data, own)
             return all(tensor.dtype == dtype for tensor in (loss, *leaves(gradient)))
         except Exception:
             return False

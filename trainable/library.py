@@ -25,6 +25,7 @@ from trainable.building import ELSEWHERE, Build, Code, Run
 from trainable.compiler import identity, processor
 from trainable.errors import CompileError, CompilerHangs
 from trainable.loading import Library
+from trainable.standing import absolute
 from trainable.temporary import private_folder
 from trainable.trust import check_folder
 
@@ -204,8 +205,10 @@ def cache_folder() -> Path:
         CompileError: it cannot be made, or others can write to it.
     """
     given = os.environ.get("SHOAL_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(given).expanduser() if given else Path(home, "shoal")
+    home = os.environ.get("XDG_CACHE_HOME") or (
+        "~" if os.environ.get("HOME") == "" else os.path.expanduser("~/.cache")
+    )
+    folder = Path(absolute(os.path.expanduser(given) if given else os.path.join(home, "shoal")))
     if not given and home.startswith("~"):
         raise CompileError("there is no home folder to keep libraries in; set SHOAL_CACHE")
     try:
@@ -213,7 +216,7 @@ def cache_folder() -> Path:
     except OSError as error:
         raise CompileError(f"cannot make {folder} ({error.strerror}); set SHOAL_CACHE") from error
     check_folder(folder)
-    return folder.absolute()
+    return folder
 
 
 def _taken(lock: int) -> tuple[bool, bool]:

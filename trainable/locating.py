@@ -99,7 +99,7 @@ class Places:
 
     def _own(self, path: str) -> bool:
         ways = {os.path.abspath(path), os.path.realpath(path)}
-        if any(_installed(way) for way in ways):
+        if any(is_installed(way) for way in ways):
             return False
         return any(_is_below(way, root) for way in ways for root in self._roots())
 
@@ -131,7 +131,8 @@ def _path() -> list[str]:
     return [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
 
 
-def _installed(path: str) -> bool:
+def is_installed(path: str) -> bool:
+    """Whether a file or folder is of the standard library, of what is installed, or shoal's own."""
     parts = Path(path).parts
     return (
         not INSTALLED.isdisjoint(parts)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 import secrets
 import sys
 import types
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainable import ambient
@@ -17,6 +17,9 @@ from trainable.directory import read_in
 from trainable.errors import SourceError, one_line
 from trainable.files import File, digest
 from trainable.locating import Places
+from trainable.problems import PROBLEMS
+from trainable.standing import entered, settle, within
+from trainable.world import World
 
 MOST_BYTES = 1 << 30
 """Of a file of the user's own, which may be a compiled module."""
@@ -37,7 +40,7 @@ class Source:
         files: the user's own files, the module's first; none where the module is installed.
         copies: folder of their copies, which are executed; None: the originals are.
         token: names what is loaded of it in a process.
-        began: where the user stood, for workers that start elsewhere.
+        world: the working folder and the import path of the place where the search began.
     """
 
     spec: str
@@ -47,7 +50,7 @@ class Source:
     files: tuple[File, ...] = ()
     copies: str | None = None
     token: str = ""
-    began: str = ""
+    world: World = field(default_factory=World)
 
     def load(self) -> type:
         """Return the class; the first time, its files are executed.
@@ -66,11 +69,20 @@ class Source:
         return self.token or self.sha256
 
     def _load(self) -> type:
+        if self.spec in PROBLEMS:
+            return _class(self._module(), self.cls, self.spec)
+        moves = self.moves
+        with entered(self.world, moves) as stand:
+            found = _class(self._module(), self.cls, self.spec)
+            settle(found, self.world, stand.left(), moves)
+        return found
+
+    def _module(self) -> types.ModuleType:
         if self.files:
-            return _class(self.check().load(), self.cls, self.spec)
+            return self.check().load()
         if file_hash(self.module) != self.sha256:
             raise SourceError(f"{self.module} has changed since the search began")
-        return _class(imported(self.module), self.cls, self.spec)
+        return imported(self.module)
 
     def check(self) -> Bundle:
         """Read every file, unless that was done, and execute nothing.
@@ -86,10 +98,14 @@ class Source:
         """Return the source with all files that were met so far; from now on there are no more."""
         if not self.files:
             return self
-        bundle = self.check()
-        files = bundle.files()
-        bundle.settle()
+        files = self.met()
+        self.check().settle()
         return replace(self, files=files, sha256=digest(files))
+
+    def met(self) -> tuple[File, ...]:
+        """Return all files that were met so far, the problem's first."""
+        with within(self.load()):  # where relative entries of sys.path lead
+            return self.check().files()
 
     def at(self, copies: Path) -> Source:
         """Return the same problem, read from a folder with copies of its files."""
@@ -104,7 +120,7 @@ class Source:
 
     @property
     def moves(self) -> bool:
-        """Whether its code may change the process's working folder, by what stands in it."""
+        """Whether its code may move the process to another folder, by what stands in it."""
         return any(b"chdir" in content for content in self.contents().values())
 
     def release(self) -> None:
@@ -121,12 +137,10 @@ class Source:
             contents[file.module] = read(path) if self.copies is None else self._copy(file)
             if hashlib.sha256(contents[file.module]).hexdigest() != file.sha256:
                 raise SourceError(f"{path} has changed since the search began")
-        if self.began and os.path.isdir(self.began):
-            os.chdir(self.began)  # a worker process: paths of the problem are from there
         folders = [file.top for file in self.files]
-        bundle = Bundle(
-            Places([*folders, Path(self.began)] if self.began else folders), self.module
-        )
+        began = [Path(self.world.folder)] if self.world.folder else []
+        theirs = [*self.world.first, *self.world.last]
+        bundle = Bundle(Places([*folders, *began]), self.module, theirs)
         for file in self.files:
             if file.copy:
                 bundle.add(file, contents[file.module], self._path(file))
@@ -149,7 +163,7 @@ class Source:
         return Path(file.original) if self.copies is None else Path(self.copies) / file.copy
 
 
-def of_copies(spec: str, files: tuple[File, ...], copies: Path) -> Source:
+def of_copies(spec: str, files: tuple[File, ...], copies: Path, world: World) -> Source:
     """Return the source of a search that goes on: copies of its files, the problem's first."""
     return Source(
         spec=spec,
@@ -159,16 +173,8 @@ def of_copies(spec: str, files: tuple[File, ...], copies: Path) -> Source:
         files=files,
         copies=str(copies),
         token=secrets.token_hex(8),
-        began=here(),
+        world=world,
     )
-
-
-def here() -> str:
-    """Where the user stands; empty where that folder is gone."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
 
 
 def keep(bundle: Bundle) -> str:
@@ -218,7 +224,7 @@ def file_hash(module: str) -> str:
 
 
 def _class(module: types.ModuleType, name: str, spec: str) -> type:
-    found = getattr(module, name, None)
+    found = getattr(module, unicodedata.normalize("NFKC", name), None)  # as Python reads names
     if not isinstance(found, type):
         classes = [
             key

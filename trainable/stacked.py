@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
+from trainable.calls import data_of, loss_of
 from trainable.fused.loops import Loops
 from trainable.fused.lowering import LANES, lower
 from trainable.fused.operators import NotLowered
@@ -29,6 +30,7 @@ from trainable.problem import (
     names,
 )
 from trainable.rules import RULES, Rule, State
+from trainable.standing import made, within
 from trainable.starts import Starts
 from trainable.tracing import Tensors, Work, traced, work_of
 from trainable.values import rebuilt, tensors, to_device
@@ -64,8 +66,8 @@ class Stacked:
         self.block, self.device = block, torch.device(device)
         self.rule: Rule = RULES[rule]
         self.declared: Hyperparameters = hyperparameters(problem)
-        self._problem: Any = problem(**shape)
-        self._data = to_device(self._problem.data(), self.device)
+        self._problem: Any = made(problem, shape)
+        self._data = to_device(data_of(self._problem), self.device)
         self.data: list[torch.Tensor] = tensors(self._data)
         self._defaults = defaults
         self._starts = Starts(
@@ -148,7 +150,7 @@ class Stacked:
     def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
         own = {name: named[name] for name in self.declared.loss}
         data = self._data if data is None else data
-        return self._problem.loss_and_gradient(like(self._like, params), data, **own)
+        return loss_of(self._problem, like(self._like, params), data, own)
 
     def traced(
         self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
@@ -181,7 +183,8 @@ class Stacked:
         """Return the problem's own words for one lane's parameters (B = 1), if it has any."""
         lane = like(self._like, tuple(leaf[0] for leaf in params))
         if hasattr(self._problem, "describe"):
-            return str(self._problem.describe(lane))
+            with within(self._problem):
+                return str(self._problem.describe(lane))
         return "\n".join(
             f"{name} = {leaf.tolist()}"
             for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
+from trainable.calls import initial_of
 from trainable.lanes import Lanes
 from trainable.problem import Leaves, Params, leaves
 from trainable.rules import Rule, State
+from trainable.standing import within
 
 
 class Starts:
@@ -40,18 +42,22 @@ class Starts:
     def of(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return parameters and states of the lanes at `which` (int64), each stacked."""
         if self._own:
-            return self._stacked([self._one(lanes, lane) for lane in which.tolist()])
+            with within(self._problem):  # once for all of them
+                rows = [self._one(lanes, lane) for lane in which.tolist()]
+            return self._stacked(rows)
         seeds = lanes.seed[which].tolist()
         new = [seed for seed in dict.fromkeys(seeds) if seed not in self._rows]
         if new:
-            made = self._stacked([self._leaves(seed) for seed in new])
+            with within(self._problem):
+                rows = [self._leaves(seed) for seed in new]
+            made = self._stacked(rows)
             self._params = _joined(self._params, made[0])
             self._state = _joined(self._state, made[1])
             first = len(self._rows)
             self._rows.update({seed: first + i for i, seed in enumerate(new)})
-        rows = torch.tensor([self._rows[seed] for seed in seeds], device=self._device)
-        params = tuple(leaf[rows] for leaf in self._params)
-        return params, tuple(leaf[rows] for leaf in self._state)
+        at = torch.tensor([self._rows[seed] for seed in seeds], device=self._device)
+        params = tuple(leaf[at] for leaf in self._params)
+        return params, tuple(leaf[at] for leaf in self._state)
 
     def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
         params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
@@ -67,23 +73,25 @@ class Starts:
         return self._leaves(int(lanes.seed[lane]), **own)
 
     def _leaves(self, seed: int, **own: float) -> Leaves:
-        params: Params = begun(self._problem.initial, seed, own)
+        params: Params = begun(self._problem, seed, own)
         self.pattern = params
         return leaves(params)
 
 
-def begun(initial: Callable[..., Any], seed: int, own: Mapping[str, float]) -> Any:
+def begun(problem: Any, seed: int, own: Mapping[str, float]) -> Any:
     """Return ``initial(seed, **own)``, called with hyperparameters of the parameters' dtype.
 
     They are float32 (torch's default dtype), or float64 where that gives parameters of float64.
     """
-    given: Any = initial(seed, **{name: torch.tensor(value) for name, value in own.items()})
+    given: Any = initial_of(
+        problem, seed, {name: torch.tensor(value) for name, value in own.items()}
+    )
     found = leaves(given) if own and isinstance(given, (tuple, dict)) else ()
     dtypes = {getattr(leaf, "dtype", None) for leaf in found}
     if dtypes != {torch.float64}:
         return given
     wide = {name: torch.tensor(value, dtype=torch.float64) for name, value in own.items()}
-    return initial(seed, **wide)
+    return initial_of(problem, seed, wide)
 
 
 def _joined(some: Leaves, more: Leaves) -> Leaves:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from trainable import inputs, randomness
-from trainable.calls import LOSS, Calls
+from trainable.calls import LOSS, Calls, data_of, loss_of
 from trainable.errors import ContractError
 from trainable.problem import Params, hyperparameters, leaves, names
+from trainable.standing import made
 from trainable.starts import begun
 from trainable.values import cast, doubled, kind, same
 
@@ -71,21 +72,21 @@ class Trial(Calls):
         self.notes: list[str] = []
         self.firsts: list[First] = []
         with randomness.seeded(1):
-            self.problem: Any = self.guard("__init__", lambda: problem(**shape))
-            self.data = self.guard("data", lambda: self.problem.data())
+            self.problem: Any = self.guard("__init__", lambda: made(problem, shape))
+            self.data = self.guard("data", lambda: data_of(self.problem))
         told = inputs.complaint(self.data)
         if told is not None:
             self.fail("data", told)
         self.double_data = cast(self.data, torch.float64)
         with randomness.seeded(2):
-            self.same("data", self.data, lambda: self.problem.data())
+            self.same("data", self.data, lambda: data_of(self.problem))
         self.other = self.another(3)
 
     def another(self, seed: int) -> Any:
         """Another instance; its data must be those of the first."""
         with randomness.seeded(seed):
-            other = self.guard("__init__", lambda: self.cls(**self.shape))
-            data = self.guard("data", lambda: other.data())
+            other = self.guard("__init__", lambda: made(self.cls, self.shape))
+            data = self.guard("data", lambda: data_of(other))
         if not same(self.data, data):
             method = "__init__" if "__init__" in vars(self.cls) else "data"
             self.fail(method, f"the data are others for each new {self.cls.__name__}; {_FIXED}")
@@ -112,7 +113,7 @@ class Trial(Calls):
     def initial(self, point: Mapping[str, float]) -> Any:
         """The initial parameters of seed 0, checked."""
         own = {name: point[name] for name in self.declared.initial}
-        params = self.twice("initial", lambda: begun(self.problem.initial, 0, own))
+        params = self.twice("initial", lambda: begun(self.problem, 0, own))
         if not isinstance(params, (tuple, dict)) or not params:
             what = f"an empty {type(params).__name__}" if isinstance(params, (tuple, dict)) else ""
             self.fail(
@@ -153,13 +154,11 @@ class Trial(Calls):
 
         def start(problem: Any, seed: int) -> Any:
             with randomness.seeded(4):
-                return self.guard("initial", lambda: begun(problem.initial, seed, own))
+                return self.guard("initial", lambda: begun(problem, seed, own))
 
         def step(problem: Any, params: Any) -> Any:
             with torch.no_grad(), randomness.seeded(5):
-                return self.guard(
-                    LOSS, lambda: problem.loss_and_gradient(params, self.data, **first.own)
-                )
+                return self.guard(LOSS, lambda: loss_of(problem, params, self.data, first.own))
 
         result = (first.loss, first.gradient)
         before = randomness.fingerprint(self.problem)
@@ -199,19 +198,19 @@ class Trial(Calls):
                 self.same(
                     LOSS,
                     (first.loss, first.gradient),
-                    lambda: problem.loss_and_gradient(first.params, self.data, **first.own),  # noqa: B023
+                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023
                 )
 
     def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
         """The initial parameters of seed 0 that an instance gives."""
         own = {name: point[name] for name in self.declared.initial}
         with randomness.seeded(8):
-            return begun(problem.initial, 0, own)
+            return begun(problem, 0, own)
 
     def step(self, point: Mapping[str, float]) -> Step:
         """Loss and gradient of parameters in their own dtype."""
         own = self.own(point, leaves(self.initial(point))[0].dtype)
-        return lambda params: self.problem.loss_and_gradient(params, self.data, **own)
+        return lambda params: loss_of(self.problem, params, self.data, own)
 
     def doubled_step(self, point: Mapping[str, float]) -> Step:
         """The same with data, hyperparameters and the instance's own tensors in float64."""
@@ -220,7 +219,7 @@ class Trial(Calls):
         except Exception:  # a class with a mind of its own about copies
             problem = self.problem
         own = self.own(point, torch.float64)
-        return lambda params: problem.loss_and_gradient(params, self.double_data, **own)
+        return lambda params: loss_of(problem, params, self.double_data, own)
 
     def double_loss(self, point: Mapping[str, float]) -> float:
         """The first loss in float64; NaN where it is not to be had."""
