@@ -10,17 +10,19 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search import loggers
 from search.errors import BadInput, EngineError
 
 ENVIRONMENT = {
@@ -33,6 +35,9 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """What Ray and Tune are told, unless the user's environment says otherwise."""
+
+SET_BY_RAY = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")
+"""How the names begin of what Ray sets in the environment while it is connected."""
 
 OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
@@ -134,7 +139,10 @@ def connected(
     Raises:
         EngineError: Ray does not start.
     """
-    with _temp(short=address is None) as temp, _environment(temp if address is None else None):
+    own = address is None
+    with ExitStack() as stack:
+        temp = stack.enter_context(_temp(short=own))
+        stack.enter_context(_environment(temp if own else None))
         import ray
         from ray._private import utils
         from ray._raylet import (  # type: ignore[attr-defined]  # compiled
@@ -142,6 +150,7 @@ def connected(
             Config,
         )
 
+        stack.enter_context(loggers.kept())  # as the import of Ray has made them
         loading = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         loading.start()  # once Ray itself is imported, and not before: both would wait for it
         ours = not ray.is_initialized()
@@ -155,17 +164,18 @@ def connected(
             elif address is not None:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    num_gpus=gpus,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=str(temp / "ray"),
-                )
+                with _deaf_to_hangups():
+                    ray.init(
+                        address="local",
+                        num_cpus=workers,
+                        num_gpus=gpus,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        object_store_memory=OBJECT_STORE_BYTES,
+                        _node_ip_address="127.0.0.1",
+                        _temp_dir=str(temp / "ray"),
+                    )
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
         finally:
@@ -175,6 +185,17 @@ def connected(
         finally:
             if ours:
                 ray.shutdown()
+
+
+@contextmanager
+def _deaf_to_hangups() -> Iterator[None]:
+    """Start processes that do not die with the terminal: SIGHUP reaches them as it reaches us, and
+    they are to save first. (What this thread blocks is blocked in them; here others hear it.)"""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_signals(handler: object) -> None:
@@ -200,16 +221,19 @@ def _environment(own: Path | None) -> Iterator[None]:
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
         wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
-    before = {name: os.environ.get(name) for name in wanted}
+    before = _of_ray()
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in _of_ray().keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _of_ray() -> dict[str, str]:
+    """The part of the environment that Ray sets too."""
+    return {name: value for name, value in os.environ.items() if name.startswith(SET_BY_RAY)}
 
 
 @contextmanager
