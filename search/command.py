@@ -164,14 +164,14 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
     result = load(folder)
     rows = result.trials if best is None else result.ranking.head(best)
     if csv_file is not None:
+        to_output = str(csv_file) == "-"
         try:
-            if str(csv_file) == "-":
-                printed(rows.to_csv(index=False, lineterminator="\n").removesuffix("\n"))
-            else:
-                rows.to_csv(csv_file, index=False)
+            text = rows.to_csv(None if to_output else csv_file, index=False)
         except OSError as error:
             why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
             raise BadInput(f"cannot write {csv_file}: {why}") from error
+        if to_output:
+            printed(str(text).removesuffix("\n"))
     if as_json:
         printed(results_json(rows))
     elif csv_file is None:

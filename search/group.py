@@ -32,6 +32,8 @@ class Group(click.Group):
             if not isinstance(error, Interrupted):
                 error = Interrupted("interrupted", by=error)
             raise Ended(str(error), error.exit_code) from None
+        except BrokenPipeError as error:  # click would end by 1
+            raise Ended("", 141) from error
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command of ``sys.argv``, and end the process."""
@@ -46,12 +48,12 @@ class Group(click.Group):
             code = _told(error.format_message(), 2)
         except click.ClickException as error:
             code = _told(error.format_message(), error.exit_code)
-        except (SearchError, SlurmError, Ended) as error:
+        except (SearchError, SlurmError) as error:
             code = _told(str(error), error.exit_code)
+        except Ended as error:
+            code = _told(str(error), error.exit_code) if str(error) else error.exit_code
         except (click.Abort, KeyboardInterrupt):
             code = _told("interrupted", 130)
-        except BrokenPipeError:  # the reader of a pipe has gone
-            code = 141
         except OSError as error:
             if error.filename is not None or error.errno not in UNPRINTED:
                 raise
@@ -66,7 +68,7 @@ class Group(click.Group):
 
 
 class Ended(Exception):
-    """Told to end by a signal."""
+    """Told to end by a signal; or without a word, since who reads what is printed has gone."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,9 +12,9 @@ LIBRARIES = ("ray", "optuna", "torch")
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Leave the loggers that there are as they are: levels, handlers, and whether they hand on.
+    """Leave loggers as they are: levels, handlers, and whether they hand on.
 
-    Those that come meanwhile are left as the library that is imported has made them.
+    Those of a library that is imported meanwhile are left as its import has made them.
     """
     before = {
         logger: (logger.level, logger.propagate, logger.disabled, list(logger.handlers))
@@ -43,11 +44,12 @@ def quiet(name: str, level: int) -> Iterator[None]:
 
 
 def _loggers() -> list[logging.Logger]:
-    """The root logger, and those of the libraries."""
+    """The root logger, and those of the libraries that are imported."""
+    imported = sys.modules.keys() & set(LIBRARIES)
     known = list(logging.root.manager.loggerDict.items())
     ours = [
         logger
         for name, logger in known
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] in LIBRARIES
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in imported
     ]
     return [logging.root, *ours]
