@@ -17,6 +17,7 @@ import torch
 
 from search.desk import Desk
 from search.packs import Pack
+from trainable.halt import Halt
 from trainable.worker import Outcome, Worker
 
 WAIT_SECONDS = 0.2
@@ -30,7 +31,7 @@ Flight = dict["Future[Outcome]", tuple[Pack, Worker, float]]
 
 def run_inline(desk: Desk, workers: int) -> None:
     """Run the packs of `desk` here until every lane is told, or told to stop."""
-    abandoned = threading.Event()
+    abandoned, halt = threading.Event(), Halt()
     idle = [Worker(desk.recipe) for _ in range(workers)]
     flight: Flight = {}
 
@@ -40,12 +41,14 @@ def run_inline(desk: Desk, workers: int) -> None:
     def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
         while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
             worker, task = idle.pop(), desk.task(pack)
-            flight[pool.submit(worker.run, task, stop)] = pack, worker, time.monotonic()
+            flight[pool.submit(worker.run, task, stop, halt)] = pack, worker, time.monotonic()
 
     with _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
         ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
+                if stop():
+                    halt.set()
                 if time.monotonic() - ticked >= WAIT_SECONDS or not flight:
                     desk.tick(workers)  # which looks at files: not as often as for idle workers
                     ticked = time.monotonic()
@@ -59,6 +62,7 @@ def run_inline(desk: Desk, workers: int) -> None:
                     desk.given(pack, outcome, now - since)
         finally:
             abandoned.set()
+            halt.set()
 
 
 def _at_fault(ended: tuple[Outcome, Pack, Worker, float]) -> bool:
