@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from search.errors import Interrupted, Suspended
 from search.execution import run_prepared
 from search.folder import RunFolder
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
@@ -66,9 +68,14 @@ def run(
         progress: whether to show it on standard error.
         trust: whether code of a run folder may run that another user could have written.
 
+    Ctrl-C saves what is in flight and ends in KeyboardInterrupt, twice at once. SIGTERM, SIGHUP and
+    SIGUSR1 end the program as they would without a search, after saving. Signals that the program
+    ignores or has handlers for are left to it, and so are all in another thread than the main one.
+
     Raises:
         BadInput: what is asked cannot be done; nothing was made or changed.
         SearchError: the search could not end; what is done stays, and the same call goes on.
+        Interrupted: Ctrl-C; it is a KeyboardInterrupt.
     """
     began = time.monotonic()
     given = {
@@ -92,7 +99,12 @@ def run(
     given_place = None if out is None else given_path("out", out)
     prepared = prepare(asked, given_place, trust, means.meanwhile(began, told=progress))
     place = given_place or new_folder(prepared.request.problem)
-    folder, _ = run_prepared(prepared, place, means, shown, began)
+    try:
+        folder, _ = run_prepared(prepared, place, means, shown, began)
+    except (Interrupted, Suspended) as error:
+        if error.number not in (None, signal.SIGINT):
+            signal.raise_signal(error.number)  # it would have ended the program, and ends it now
+        raise
     return Result(folder)
 
 

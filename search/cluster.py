@@ -11,17 +11,19 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search import loggers
 from search.errors import BadInput, EngineError
 from trainable.files import is_utf8
 from trainable.standing import absolute
@@ -37,6 +39,9 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """What Ray and Tune are told, unless the user's environment says otherwise."""
+
+SET_BY_RAY = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")
+"""How the names begin of what Ray sets in the environment while it is connected."""
 
 OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
@@ -138,7 +143,10 @@ def connected(
     Raises:
         EngineError: Ray does not start.
     """
-    with _temp(short=address is None) as temp, _environment(temp if address is None else None):
+    own = address is None
+    with ExitStack() as stack:
+        temp = stack.enter_context(_temp(short=own))
+        stack.enter_context(_environment(temp if own else None))
         import ray
         from ray._private import utils
         from ray._raylet import (  # type: ignore[attr-defined]  # compiled
@@ -146,6 +154,7 @@ def connected(
             Config,
         )
 
+        stack.enter_context(loggers.kept())  # as the import of Ray has made them
         loading = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         loading.start()  # once Ray itself is imported, and not before: both would wait for it
         ours = not ray.is_initialized()
@@ -165,18 +174,19 @@ def connected(
                     logging_level=logging.ERROR,
                 )
             else:
-                ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    num_gpus=gpus,
-                    include_dashboard=False,
-                    job_config=_job_config(),
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=str(temp / "ray"),
-                )
+                with _deaf_to_hangups():
+                    ray.init(
+                        address="local",
+                        num_cpus=workers,
+                        num_gpus=gpus,
+                        include_dashboard=False,
+                        job_config=_job_config(),
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        object_store_memory=OBJECT_STORE_BYTES,
+                        _node_ip_address="127.0.0.1",
+                        _temp_dir=str(temp / "ray"),
+                    )
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
         finally:
@@ -201,6 +211,17 @@ def _job_config() -> Any:
     return None if folder and is_utf8(folder) else JobConfig(_client_job=True)
 
 
+@contextmanager
+def _deaf_to_hangups() -> Iterator[None]:
+    """Start processes that do not die with the terminal: SIGHUP reaches them as it reaches us, and
+    they are to save first. (What this thread blocks is blocked in them; here others hear it.)"""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals(handler: object) -> None:
     """In place of Ray's own: its handler of SIGTERM raises wherever the main thread happens to be,
     inside a lock of ``logging``, say, which is never released then. Ours only notes the signal."""
@@ -218,10 +239,7 @@ def _environment(own: Path | None) -> Iterator[None]:
     Args:
         own: closed folder for the token of a Ray of our own, or None.
     """
-    wanted: dict[str, str | None] = {k: v for k, v in ENVIRONMENT.items() if not os.environ.get(k)}
-    for name, value in os.environ.items():
-        if not value and name.startswith(("RAY_", "TUNE_")):
-            wanted.setdefault(name, None)  # Ray would read a number there
+    wanted = {k: v for k, v in ENVIRONMENT.items() if not os.environ.get(k)}
     if own is not None:
         token = own / "token"
         token.touch(mode=0o600)
@@ -229,21 +247,21 @@ def _environment(own: Path | None) -> Iterator[None]:
         wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
         if cache := os.environ.get("SHOAL_CACHE"):  # its workers stand elsewhere
             wanted["SHOAL_CACHE"] = absolute(os.path.expanduser(cache))
-    before = {name: os.environ.get(name) for name in wanted}
-    _set(wanted)
+    before = _ours_or_rays(wanted)
+    for name in [name for name, value in before.items() if not value]:
+        del os.environ[name]  # Ray would read a number there
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        _set(before)
+        for name in _ours_or_rays(wanted).keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
-def _set(values: Mapping[str, str | None]) -> None:
-    """Set environment variables; None unsets one."""
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+def _ours_or_rays(wanted: Mapping[str, str]) -> dict[str, str]:
+    """The part of the environment that we set, or Ray does."""
+    return {k: v for k, v in os.environ.items() if k in wanted or k.startswith(SET_BY_RAY)}
 
 
 @contextmanager

@@ -5,59 +5,23 @@ from __future__ import annotations
 import gc
 import os
 import re
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from search import jobs
-from search.encoding import print_anything
-from search.errors import BadInput, Interrupted, SearchError
+from search import jobs, streams
+from search.errors import BadInput
+from search.group import Group, printed
 from search.paths import PathGiven
-from search.stopping import listen_early
-from slurm.errors import SlurmError
 
 BEGAN = time.monotonic()
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are for the workers
-
-
-class Command(click.Group):
-    """A group whose mistakes are one line on standard error."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        listen_early()
-        print_anything()
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise Interrupted("interrupted", by=error) from None
-
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        kwargs["standalone_mode"] = False
-        try:
-            code = super().main(*args, **kwargs)
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message())
-            sys.exit(2)
-        except click.UsageError as error:
-            _end(" ".join(error.format_message().split()), 2)
-        except click.ClickException as error:
-            _end(" ".join(error.format_message().split()), error.exit_code)
-        except (SearchError, SlurmError) as error:
-            _end(str(error), error.exit_code)
-        except BrokenPipeError:  # the reader of a pipe has gone
-            sys.stderr.close()
-            sys.exit(141)
-        finally:
-            gc.freeze()  # nothing is looked through again at the end
-        sys.exit(code if isinstance(code, int) else 0)
 
 
 @contextmanager
@@ -71,12 +35,7 @@ def _without_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _end(message: str, code: int) -> NoReturn:
-    print(f"shoal: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="shoal", prog_name="shoal")
 def main() -> None:
     """Hyperparameter search for gradient-descent fits.
@@ -146,7 +105,7 @@ def run(
 
     PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
     """
-    with _without_collecting():
+    with _without_collecting(), streams.printing():
         from search.plain import named
         from search.space import parse_assignments
 
@@ -182,9 +141,10 @@ def run(
         )
         prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
         place = new_folder(prepared.request.problem) if out is None else out
-    folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
+    with streams.printing():
+        folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
     show = summary_json if as_json else summary_text
-    click.echo(show(Result(folder), report))
+    printed(show(Result(folder), report), f"; the search is in {folder.path}")
 
 
 @main.command()
@@ -208,16 +168,18 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
     result = load(folder)
     rows = result.trials if best is None else result.ranking.head(best)
     if csv_file is not None:
-        target = sys.stdout if str(csv_file) == "-" else csv_file
+        to_output = str(csv_file) == "-"
         try:
-            rows.to_csv(target, index=False)
+            text = rows.to_csv(None if to_output else csv_file, index=False)
         except OSError as error:
             why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
             raise BadInput(f"cannot write {csv_file}: {why}") from error
+        if to_output:
+            printed(str(text).removesuffix("\n"))
     if as_json:
-        click.echo(results_json(rows))
+        printed(results_json(rows))
     elif csv_file is None:
-        click.echo(results_table(result, best or 10))
+        printed(results_table(result, best or 10))
 
 
 @main.command()
@@ -237,8 +199,8 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
         raise BadInput(f"one problem at a time, not {' and '.join(problems)}")
     values = [word for word in words if word not in problems]
     problem = problems[0] if problems else "cubic-sine"
-    say = partial(click.echo, err=True)
-    for line in fit_once(problem, values, steps=steps, seed=seed, report=report, say=say):
+    told = fit_once(problem, values, steps=steps, seed=seed, report=report, say=streams.tell)
+    for line in told:
         click.echo(line)
 
 

@@ -6,8 +6,10 @@
     ├── SearchFailed     nothing works: every lane so far has failed (exit code 1)
     ├── ProgramLost      no host can run the programs that were settled (exit code 1)
     ├── EngineError      Ray went away or never came (exit code 1)
-    ├── Interrupted      Ctrl-C (exit code 130), or told to end (143)
     └── Suspended        told to save and to be started again (exit code 75, or 76: nothing gained)
+
+    KeyboardInterrupt
+    └── Interrupted      Ctrl-C (exit code 130), SIGTERM (143) or SIGHUP (129)
 
 Each message is one line: what is wrong, what is allowed, what to type.
 """
@@ -23,8 +25,7 @@ class SearchError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())
-        super().__init__("".join(c if c.isprintable() else "?" for c in line))
+        super().__init__(_line(message))
 
 
 class BadInput(SearchError, ValueError):
@@ -49,21 +50,50 @@ class EngineError(SearchError):
     """Ray went away or never came."""
 
 
-class Interrupted(SearchError):
-    """Ctrl-C, or told to end by SIGTERM; what is done stays."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or told to end by another signal; what is done stays.
 
-    def __init__(self, message: str, by: BaseException | None = None) -> None:
-        super().__init__(message)
-        self.exit_code = 143 if by is not None and signal.SIGTERM in by.args else 130
+    It is no SearchError: a loop over searches that goes on after each failure ends with it.
+
+    Attributes:
+        number: the signal.
+    """
+
+    def __init__(self, message: str, by: BaseException | int | None = None) -> None:
+        """Tell of it.
+
+        Args:
+            by: the signal, or what its handler has raised, with the number; None: Ctrl-C.
+        """
+        super().__init__(_line(message))
+        told = [by] if isinstance(by, int) else getattr(by, "args", ())
+        known = [number for number in signal.valid_signals() if number in told]
+        self.number = signal.Signals(known[0] if known else signal.SIGINT)
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell has it of what a signal has ended."""
+        return 128 + self.number
 
 
 class Suspended(SearchError):
     """Told to save and end; whoever told it starts the search again.
 
-    Args:
-        gained: whether this run has brought the search on.
+    Attributes:
+        number: the signal that has told it, if one has.
     """
 
-    def __init__(self, message: str, gained: bool) -> None:
+    def __init__(self, message: str, gained: bool, number: signal.Signals | None = None) -> None:
+        """Tell of it.
+
+        Args:
+            gained: whether this run has brought the search on.
+        """
         super().__init__(message)
+        self.number = number
         self.exit_code = 75 if gained else 76
+
+
+def _line(message: str) -> str:
+    """A message as one line that can be printed."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))

@@ -53,7 +53,7 @@ def run_prepared(
         command = f"shoal run --out {shlex.quote(shown(folder.path))}"
         try:
             report = Driver(prepared, writer, means, progress, began).run()
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt as error:  # Ctrl-C twice, or a handler of the host program's
             raise Interrupted(f"interrupted; {command} goes on", by=error) from None
         _end_early(report, command)
     return folder, report
@@ -71,9 +71,7 @@ def _end_early(report: Report, command: str) -> None:
     packs = "1 pack" if report.saved == 1 else f"{report.saved} packs"
     saved = f", {packs} saved" if report.saved else ""
     message = f"{reason.value}{saved}; {command} goes on"
-    if reason is Reason.LIMIT:
-        raise Suspended(message, gained=report.fresh > 0 or report.saved > 0)
-    error = Interrupted(message)
-    if reason is Reason.TERMINATE:
-        error.exit_code = 143
-    raise error
+    if reason in (Reason.LIMIT, Reason.SAVE):
+        gained = report.fresh > 0 or report.saved > 0
+        raise Suspended(message, gained=gained, number=reason.number)
+    raise Interrupted(message, by=reason.number)

@@ -19,6 +19,7 @@ import torch
 from search.alone import Alone, Death
 from search.desk import Desk, Trust
 from search.packs import Pack
+from trainable.halt import Halt
 from trainable.worker import Outcome, Task, Worker
 
 WAIT_SECONDS = 0.2
@@ -34,7 +35,7 @@ Ended = tuple["Outcome | Death", Pack, int, float]
 
 def run_inline(desk: Desk, workers: int) -> None:
     """Run the packs of `desk` here until every lane is told, or told to stop."""
-    abandoned = threading.Event()
+    abandoned, halt = threading.Event(), Halt()
     processes = [Alone(desk.recipe) for _ in range(workers)]
     slots = [Worker(desk.recipe) for _ in range(workers)]
     idle = list(range(workers))
@@ -46,7 +47,7 @@ def run_inline(desk: Desk, workers: int) -> None:
     def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
         if trust is Trust.FULL:
             processes[slot].close()
-            return slots[slot].run(task, stop)
+            return slots[slot].run(task, stop, halt)
         fresh = trust is Trust.NONE
         return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
 
@@ -61,6 +62,8 @@ def run_inline(desk: Desk, workers: int) -> None:
         ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
+                if stop():
+                    halt.set()
                 if time.monotonic() - ticked >= WAIT_SECONDS or not flight:
                     desk.tick(workers)  # which looks at files: not as often as for idle workers
                     ticked = time.monotonic()
@@ -79,6 +82,7 @@ def run_inline(desk: Desk, workers: int) -> None:
                         desk.given(pack, outcome, now - since)
         finally:
             abandoned.set()
+            halt.set()
 
 
 def _rows_first(ended: Ended) -> bool:

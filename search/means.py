@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,7 @@ from search.errors import BadInput
 from search.meanwhile import Meanwhile
 from search.plain import plain
 from search.request import Request
+from search.streams import tell
 
 ENGINES = ("auto", "ray", "inline")
 
@@ -62,10 +62,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _to_standard_error(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Means:
     """What a search runs on; none of it changes the table.
@@ -112,7 +108,7 @@ class Means:
             began: when the search began, of ``time.monotonic()``; told: whether it is shown.
         """
         until = math.inf if self.budget_seconds is None else began + self.budget_seconds
-        return Meanwhile(say=_to_standard_error, until=until) if told else Meanwhile(until=until)
+        return Meanwhile(say=tell, until=until) if told else Meanwhile(until=until)
 
     def choose(self, request: Request) -> str:
         """Return the engine: from the arguments, never from a clock."""

@@ -1,13 +1,17 @@
-"""Settings of torch and numpy while a search runs: its own, whatever the session has set."""
+"""Settings of torch, numpy and loggers while a search runs: its own, whatever the session has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from search import blas, loggers
 from search.errors import BadInput
+from search.together import Together
 from trainable import ambient
 from trainable.errors import SourceError
+
+_shared = (Together(loggers.kept), Together(blas.one_thread))
 
 
 @contextmanager
@@ -18,6 +22,8 @@ def own_settings() -> Iterator[None]:
         BadInput: the problem of another search of this process changes them.
     """
     with ExitStack() as stack:
+        for context in _shared:
+            stack.enter_context(context())
         try:
             stack.enter_context(ambient.session())
         except SourceError as error:

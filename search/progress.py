@@ -11,6 +11,8 @@ from typing import Any, Protocol, TextIO
 import numpy
 import pyarrow as pa
 
+from search.streams import lasting
+
 LIVE_SECONDS, PLAIN_SECONDS = 0.1, 5.0
 
 
@@ -147,9 +149,10 @@ class Live:
 
 def choose(quiet: bool) -> Progress:
     """Return what fits standard error: live on a terminal, plain elsewhere, silent if `quiet`."""
+    stream = lasting(sys.stderr)
     if quiet:
-        return Silent(sys.stderr)
-    return Live(sys.stderr) if sys.stderr.isatty() else Plain(sys.stderr)
+        return Silent(stream)
+    return Live(stream) if stream.isatty() else Plain(stream)
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,12 @@
 
     SIGINT    once: save what is in flight and end; twice: end at once (exit code 130)
     SIGTERM   as SIGINT once (143)
+    SIGHUP    as SIGINT once (129): the terminal was closed
     SIGUSR1   as SIGINT once; whoever sent it starts the search again (75, or 76: nothing gained)
+
+The exit codes are the command's. In a Python program SIGINT ends in KeyboardInterrupt, and the
+others, once all is saved, in what they would have done without a search: they end the program. A
+signal for which the program has a handler of its own is left to it (`search.handlers`).
 
 SHOAL_END in the environment, in seconds since 1970, is when a batch job's time limit ends: it is as
 if SIGUSR1 came shortly before.
@@ -12,13 +17,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
 from search.errors import Suspended
+from search.handlers import Taken, stand_for_default
 
 END = "SHOAL_END"
 
@@ -34,8 +39,15 @@ class Reason(Enum):
 
     INTERRUPT = "interrupted"
     TERMINATE = "told to end"
+    HANGUP = "the terminal was closed"
+    SAVE = "told to save"
     LIMIT = "the time limit is near"
     BUDGET = "the time budget is used"
+
+    @property
+    def number(self) -> signal.Signals | None:
+        """The signal that gives this reason, if one does."""
+        return next((number for number, reason in _SIGNALS.items() if reason is self), None)
 
 
 class Stop:
@@ -89,45 +101,46 @@ def _limit() -> float:
 def listening(stop: Stop) -> Iterator[Callable[[], None]]:
     """Let signals ask `stop`; yield what does so again, for after Ray Tune has set its own.
 
-    In another thread than the main one signals are left as they are.
+    Signals that are not at their defaults are left as they are, and all of them in another thread
+    than the main one.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
+    interrupts = 0
 
     def hear(number: int, frame: object) -> None:
-        if number == signal.SIGINT and stop.reason is Reason.INTERRUPT:
+        nonlocal interrupts
+        interrupts += number == signal.SIGINT
+        if interrupts > 1 and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.ask(_SIGNALS[signal.Signals(number)])
 
-    def listen() -> None:
-        for number in _SIGNALS:
-            signal.signal(number, hear)
-
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    listen()
+    taken = Taken(_SIGNALS, hear)
     try:
-        yield listen
+        yield taken.again
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        taken.put_back()
 
 
 _SIGNALS = {
     signal.SIGINT: Reason.INTERRUPT,
     signal.SIGTERM: Reason.TERMINATE,
-    signal.SIGUSR1: Reason.LIMIT,
+    signal.SIGHUP: Reason.HANGUP,
+    signal.SIGUSR1: Reason.SAVE,
 }
 
 
 def listen_early() -> None:
-    """Before a search has begun: SIGTERM ends as Ctrl-C does, and SIGUSR1 has come in vain."""
+    """Before a search has begun: SIGTERM and SIGHUP end as Ctrl-C does, and SIGUSR1 has come in
+    vain."""
 
     def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt(signal.SIGTERM)
+        raise KeyboardInterrupt(number)
 
     def suspend(number: int, frame: object) -> None:
         raise Suspended("told to save before anything had begun", gained=False)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGUSR1, suspend)
+    for handler, numbers in (
+        (end, (signal.SIGTERM, signal.SIGHUP)),
+        (suspend, (signal.SIGUSR1,)),
+    ):
+        stand_for_default(handler)
+        Taken(numbers, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import warnings
@@ -15,14 +16,14 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.dimension import Dimension
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+from search.loggers import quiet
 
 
 def study_of(trials: Sequence[FrozenTrial]) -> optuna.Study:
     """Return a study in memory that has `trials`."""
-    study = optuna.create_study(direction="minimize")
-    study.add_trials(trials)
+    with quiet("optuna", logging.WARNING):
+        study = optuna.create_study(direction="minimize")
+        study.add_trials(trials)
     return study
 
 
@@ -42,7 +43,7 @@ def ask_tpe(
     """
     found: dict[str, list[Any]] = {name: [] for name in searched}
     distributions = {name: dimension.distribution for name, dimension in searched.items()}
-    with warnings.catch_warnings():
+    with quiet("optuna", logging.WARNING), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(sampler=TPESampler(seed=seed))
         study.add_trials(_trials(searched, columns, loss))

@@ -33,6 +33,7 @@ from ray.tune.search import Searcher
 from search.cluster import Cluster
 from search.desk import Desk
 from search.errors import EngineError
+from search.loggers import quiet
 from search.packs import Pack
 from search.rounds import Rounds
 from trainable.pack import IDLE, ring
@@ -256,7 +257,6 @@ def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
     rounds, recipe, search = desk.rounds, desk.recipe, secrets.token_hex(8)
     hands = Hands(rounds, cluster, workers, recipe.gpu)
     returns = Returns(desk, hands, search)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # deaths are told by us
     tuner = tune.Tuner(
         tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
         tune_config=tune.TuneConfig(
@@ -275,7 +275,8 @@ def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
         ),
     )
     try:
-        tuner.fit()
+        with quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
+            tuner.fit()
     except Exception as error:
         if returns.raised:
             if isinstance(returns.raised[0], Enough):

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from trainable.halt import Halted
 from trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from trainable.problem import Leaves
 from trainable.program import Program, never
@@ -64,6 +65,7 @@ class Block:
     params: Leaves
     state: State
     values: Values
+    _to_go: int  # updates that the oldest lane has before it
 
     def __init__(self, program: Program, lanes: Lanes, plan: Plan) -> None:
         self._program, self._lanes, self._plan = program, lanes, plan
@@ -122,28 +124,36 @@ class Block:
 
         Args:
             pause: asked after each chunk of updates; where it says so, `advance` returns None at
-                once, and the next call goes on.
+                once, and the next call goes on. It does so too where a call was given up.
         """
-        if self._done == 0:
-            self._begin()
-        if not self._update(pause):
+        try:
+            if self._done == 0:
+                self._begin()
+            if not self._update(pause):
+                return None
+            return self._report()
+        except Halted:
             return None
-        self._age = self._age + self._left
-        self._to_go -= self._plan.report
-        self._done = 0
+
+    def _report(self) -> Reported:
+        """Be at the reporting step; nothing changes before the last call that can be given up."""
+        age, to_go = self._age + self._left, self._to_go - self._plan.report
         loss = _finite(self._reported)
-        lane, steps, losses, held = self._lane, self._age - 1, loss, self._held
+        diverged, held = self._over(loss), self._held
+        ended = final = None
+        if to_go <= 0 or held is not None or bool(diverged.any()):
+            here = self._lane != NO_LANE
+            diverged &= here
+            ended = diverged | ((age == self._plan.steps) & here)
+            if bool((ended & ~diverged).any()):
+                final = _finite(self._program.loss(self.params, self.values))
+        self._age, self._to_go, self._done = age, to_go, 0
+        lane, steps, losses = self._lane, self._age - 1, loss
         if held is not None:
             lane, steps, losses = lane[held], steps[held], losses[held]
         self._curves.append((lane, steps, losses))
-
-        diverged = self._over(loss)
-        if self._to_go <= 0 or held is not None or bool(diverged.any()):
-            here = self._lane != NO_LANE
-            diverged &= here
-            ended = diverged | ((self._age == self._plan.steps) & here)
-            if bool(ended.any()):
-                self._end(ended, diverged)
+        if ended is not None and bool(ended.any()):
+            self._end(ended, diverged, final)
         return steps, losses
 
     def fitted(self) -> Fitted:
@@ -177,9 +187,9 @@ class Block:
         """Begin the updates to the next reporting step."""
         plan, held = self._plan, self._held
         if self._fresh:
-            self._fresh = False
             fresh = (self._age == 0) & (self._lane != NO_LANE)
             first = self._program.loss(self.params, self.values).to("cpu", torch.float64)
+            self._fresh = False
             self._first = torch.where(fresh, first, self._first)
             self._limits()
         if self._to_go >= plan.report:
@@ -222,11 +232,14 @@ class Block:
         limit = torch.where(self._first > 0, self._first * factor, LARGEST).clamp(max=LARGEST)
         self._limit = torch.where(torch.isfinite(self._first), limit, -torch.inf)
 
-    def _end(self, ended: torch.Tensor, diverged: torch.Tensor) -> None:
-        """Keep what came of the lanes that ended, and give their slots to the next."""
+    def _end(self, ended: torch.Tensor, diverged: torch.Tensor, final: torch.Tensor | None) -> None:
+        """Keep what came of the lanes that ended, and give their slots to the next.
+
+        Args:
+            final: losses after the last update, where some lanes have done all of theirs.
+        """
         complete = ended & ~diverged
-        if bool(complete.any()):
-            final = _finite(self._program.loss(self.params, self.values))
+        if final is not None:
             diverged |= complete & self._over(final)
             complete &= ~diverged
             self._loss[self._lane[complete]] = final[complete]

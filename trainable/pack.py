@@ -11,6 +11,7 @@ import ray
 from ray import tune
 from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
 
+from trainable.halt import Halt
 from trainable.worker import Worker
 
 IDLE = -1
@@ -39,6 +40,7 @@ class Bell:
         self._key = search.encode()
         self._rung = threading.Event()
         self.rung = self._rung.is_set
+        self.halt = Halt()
         threading.Thread(target=self._listen, name="bell", daemon=True).start()
 
     def _listen(self) -> None:
@@ -46,6 +48,7 @@ class Bell:
             with suppress(Exception):  # the head may be out of reach for a while
                 if _internal_kv_exists(self._key, namespace=NAMESPACE):
                     self._rung.set()
+                    self.halt.set()
             time.sleep(BELL_SECONDS)
 
 
@@ -70,5 +73,6 @@ class Pack(tune.Trainable):
         if self._worker is None or self._bell is None:
             self._worker = Worker(ray.get(self._task["recipe"]))
             self._bell = Bell(self._task["search"])
-        outcome = self._worker.run(ray.get(self._task["task"]), self._bell.rung)
+        task, bell = ray.get(self._task["task"]), self._bell
+        outcome = self._worker.run(task, bell.rung, bell.halt)
         return {"done": True, "outcome": outcome}

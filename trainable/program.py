@@ -20,6 +20,7 @@ from trainable.captured import Captured
 from trainable.errors import CompileError
 from trainable.fused.kernel import Kernel, KernelRun
 from trainable.fused.operators import NotLowered
+from trainable.halt import Halt
 from trainable.inductor import Inductor
 from trainable.library import functions
 from trainable.problem import Leaves
@@ -44,6 +45,7 @@ class Program(Stacked):
     """
 
     elastic = False
+    _halt: Halt | None = None
 
     def __init__(
         self,
@@ -155,6 +157,17 @@ class Program(Stacked):
         """Run as what was compiled of `codes`."""
         self._chunk, self._loss = runs
         self.elastic = self.kind == KERNEL
+        self._heed()
+
+    def heed(self, halt: Halt) -> None:
+        """Have `chunk` and `loss` raise Halted when told so, where it is in their power."""
+        self._halt = halt
+        self._heed()
+
+    def _heed(self) -> None:
+        for run in (self._chunk, self._loss):
+            if isinstance(run, KernelRun) and self._halt is not None:
+                run.halt = self._halt
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
         return self.flat_step(*flat, updates=self.unroll)

@@ -25,6 +25,7 @@ from trainable.checkpoint import CheckpointKeeper, Saving
 from trainable.errors import CompileError, one_line
 from trainable.fit import fit
 from trainable.fused.kernel import FLAGS
+from trainable.halt import Halt
 from trainable.lanes import Fitted, Lanes
 from trainable.lines import traceback_of
 from trainable.program import Program, never
@@ -144,16 +145,19 @@ class Worker:
         self._faults: dict[tuple[Any, ...], tuple[float, str]] = {}
         self._packs = 0
 
-    def run(self, task: Task, stop: Callable[[], bool] = never) -> Outcome:
+    def run(
+        self, task: Task, stop: Callable[[], bool] = never, halt: Halt | None = None
+    ) -> Outcome:
         """Fit the lanes of one pack on one thread; errors of the problem come back as data.
 
         Args:
             stop: asked after each update; where it says so, the pack is saved and given back.
+            halt: once `stop` says so, it has the update given up that takes long.
         """
         with ambient.as_left(self._recipe.source.key):
-            return self._run(task, stop)
+            return self._run(task, stop, halt or Halt())
 
-    def _run(self, task: Task, stop: Callable[[], bool]) -> Outcome:
+    def _run(self, task: Task, stop: Callable[[], bool], halt: Halt) -> Outcome:
         device = self._device(task)
         torch.set_num_threads(1)  # sums would depend on the number of threads
         started, clock = time.time(), time.perf_counter()
@@ -164,6 +168,7 @@ class Worker:
         try:
             self._check(task)
             program = self._program(task, device)
+            program.heed(halt)
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
         except CompileError as caught:
             fault = self._fault(task, str(caught), stop)

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from trainable.fused.axes import Axis
+from trainable.fused.entry import GIVE_UP, HEAD, TAIL
 from trainable.fused.listing import Listing, Places
 from trainable.fused.loops import (
     Index,
@@ -48,31 +49,13 @@ _KINDS = {torch.float32: ("float", "int32_t"), torch.float64: ("double", "int64_
 _START = {"sum": "T(0)", "max": "T(-INFINITY)", "min": "T(INFINITY)"}
 _JOIN = {"sum": "{0} + {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})"}
 
-HEAD = """
-template <int N>
-static void some(int64_t first, int64_t fits, int64_t updates, const T *const *in,
-                 const T *const *data, T *const *out) {
-"""
-"""Of the fits from `first` on, a handful: N registers full."""
-
-TAIL = """
-}
-
-extern "C" void run(int64_t fits, int64_t updates, const T *const *in, const T *const *data,
-                    T *const *out) {
-  int64_t first = 0;
-  for (; fits - first > 2 * EACH; first += 4 * EACH) some<4>(first, fits, updates, in, data, out);
-  for (; first < fits; first += EACH) some<1>(first, fits, updates, in, data, out);
-}
-"""
-"""Four registers at a time take as long as three, one after the other."""
-
 
 def source(loops: Loops, carried: int) -> str:
-    """Return the C++ source of ``run(fits, updates, in, data, out)``.
+    """Return the C++ source of ``run(fits, updates, in, data, out, halt)``.
 
     ``in`` and ``out`` have an array for each input and output, a row for each fit; ``data`` has
-    one for each of `loops.data`.
+    one for each of `loops.data`. It returns 0, and what is in ``out`` is of no use, where ``*halt``
+    was not 0 meanwhile; else 1.
 
     Args:
         carried: how many inputs, the first, become in each update what the last outputs are: the
@@ -102,6 +85,7 @@ class _Kernel:
             self._list.each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
         if self._carried:
             with self._list.block("for (int64_t update = 1; update < updates; update++)"):
+                self._list.say(GIVE_UP)
                 self._carry()
         self._body(self._loops.outputs)
         for i, value in enumerate(self._loops.outputs):
@@ -168,6 +152,7 @@ class _Kernel:
             self._parts(sums, ("t", into), TILE, "tile", (first, last), points)
 
         def stretch(first: str, last: str) -> None:
+            self._list.say(GIVE_UP)
             tiles(first, last, "s")
 
         for operation in sums:

@@ -18,6 +18,7 @@ from trainable.building import Run
 from trainable.compiler import command
 from trainable.fused.emission import source
 from trainable.fused.loops import Loops
+from trainable.halt import Halt, Halted
 
 FLAGS = (
     "-std=c++17", "-O3", "-march=native",
@@ -69,11 +70,16 @@ class Kernel:
 
 
 class KernelRun:
-    """A loaded kernel. It keeps the data that all fits share: the machine code knows addresses."""
+    """A loaded kernel. It keeps the data that all fits share: the machine code knows addresses.
+
+    Attributes:
+        halt: has a call given up.
+    """
 
     def __init__(self, run: Any, loops: Loops, updates: int) -> None:
         self._run, self._loops = run, loops
-        run.restype = None
+        self.halt = Halt()
+        run.restype = ctypes.c_int
         self._updates = ctypes.c_int64(updates)
         self._data = _addresses([tensor for _, tensor in loops.data])
 
@@ -82,12 +88,19 @@ class KernelRun:
         return KernelRun(self._run, self._loops, updates)
 
     def __call__(self, arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Run it.
+
+        Raises:
+            Halted: it was given up.
+        """
         loops = self._loops
         rows = [tensor.contiguous() for tensor in arguments[: len(loops.inputs)]]
         fits = len(rows[0])
         made = [torch.empty((fits, *shape), dtype=loops.dtype) for shape in loops.shapes]
         inputs, outputs = _addresses(rows), _addresses(made)
-        self._run(ctypes.c_int64(fits), self._updates, inputs, self._data, outputs)
+        halt = self.halt.address
+        if not self._run(ctypes.c_int64(fits), self._updates, inputs, self._data, outputs, halt):
+            raise Halted
         return made
 
 

@@ -1,0 +1,55 @@
+"""Loggers of the libraries that a search uses: silent meanwhile, afterwards as they were."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LIBRARIES = ("ray", "optuna", "torch")
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Leave loggers as they are: levels, handlers, and whether they hand on.
+
+    Those of a library that is imported meanwhile are left as its import has made them.
+    """
+    before = {
+        logger: (logger.level, logger.propagate, logger.disabled, list(logger.handlers))
+        for logger in _loggers()
+    }
+    try:
+        yield
+    finally:
+        for logger, (level, propagate, disabled, handlers) in before.items():
+            if logger.level != level:
+                logger.setLevel(level)
+            logger.propagate, logger.disabled = propagate, disabled
+            if logger.handlers != handlers:
+                logger.handlers[:] = handlers
+
+
+@contextmanager
+def quiet(name: str, level: int) -> Iterator[None]:
+    """Let a logger and those below it tell nothing below `level`."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _loggers() -> list[logging.Logger]:
+    """The root logger, and those of the libraries that are imported."""
+    imported = sys.modules.keys() & set(LIBRARIES)
+    known = list(logging.root.manager.loggerDict.items())
+    ours = [
+        logger
+        for name, logger in known
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in imported
+    ]
+    return [logging.root, *ours]

@@ -1,0 +1,142 @@
+"""Standard streams of the command: closed, full or without a reader, they cost no search.
+
+While a search runs, what cannot be written to them is lost. What a command is asked for, though, is
+written to standard output or told to be missing, by the exit code too.
+
+Where that is data (``--json``, ``--csv -``), nothing else may be between it: then file descriptor
+1 leads to standard error from the beginning, for all that the problem, Ray and their processes
+print, and the data alone go where it led before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+STANDARD = (0, 1, 2)
+
+_data: TextIO | None = None  # where the data go, if nothing else may go there
+
+
+class Lasting:
+    """A text stream that never fails: what it cannot take is lost."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream: Any = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):  # full; closed; there is none
+            self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        with suppress(OSError, ValueError, AttributeError):
+            return bool(self._stream.isatty())
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Closed:
+    """In place of a standard output that was closed from the beginning."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+    def flush(self) -> None:
+        return
+
+    def isatty(self) -> bool:
+        return False
+
+
+def lasting(stream: TextIO | None) -> TextIO:
+    """Return `stream`, or nothing at all, as a stream that never fails."""
+    return cast(TextIO, stream if isinstance(stream, Lasting) else Lasting(stream))
+
+
+def tell(message: str) -> None:
+    """Write a line to standard error, if that can be."""
+    print(message, file=lasting(sys.stderr), flush=True)
+
+
+def begin(data: bool) -> None:
+    """Make the standard streams of this process good to work with.
+
+    Args:
+        data: whether standard output is for data alone.
+    """
+    global _data
+    for handle in STANDARD:  # else files would be given their numbers, and what is printed
+        try:
+            os.fstat(handle)
+        except OSError:
+            _lose(handle)
+    output = cast(TextIO, sys.stdout or Closed())
+    if data and sys.stdout is not None:
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        output = open(kept, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # to the end
+    if data:
+        _data = output
+    sys.stdout = sys.stdout or output
+    sys.stderr = lasting(sys.stderr)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Let nothing that a search prints on the way end it."""
+    before = sys.stdout
+    sys.stdout = lasting(before)
+    try:
+        yield
+    finally:
+        sys.stdout = before
+
+
+def output() -> TextIO:
+    """Return where a command writes what it is asked for."""
+    return _data or sys.stdout
+
+
+def for_data() -> bool:
+    """Whether standard output is for data alone."""
+    return _data is not None
+
+
+def end() -> None:
+    """Lose what no stream has taken: else Python would fail over it when it ends."""
+    for stream in (_data, sys.__stdout__, sys.__stderr__):
+        if stream is None or isinstance(stream, Closed):
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                _lose(stream.fileno())
+
+
+def _lose(handle: int) -> None:
+    """Let a file descriptor lead to nothing."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    if nothing == handle:
+        os.set_inheritable(handle, True)
+    else:
+        os.dup2(nothing, handle)
+        os.close(nothing)

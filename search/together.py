@@ -1,0 +1,34 @@
+"""What searches of a process share: the first to begin sets it, the last to end puts it back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+
+class Together:
+    """A context that is entered once for all that are in it at a time, in whichever threads."""
+
+    def __init__(self, context: Callable[[], AbstractContextManager[None]]) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._entered: AbstractContextManager[None] | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Be in it."""
+        with self._lock:
+            if self._inside == 0:
+                self._entered = self._context()
+                self._entered.__enter__()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0 and self._entered is not None:
+                    self._entered.__exit__(None, None, None)
+                    self._entered = None
