@@ -15,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.errors import BadInput, EngineError
+from slurm.addresses import split
+from slurm.devices import translated
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -94,11 +96,12 @@ def check_address(address: str) -> None:
         return
     if "://" in address:
         raise BadInput(f"--address {address}: Ray Client is not supported; give HOST:PORT")
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadInput(f"--address {address} is not HOST:PORT, as in 10.0.0.1:6379, nor auto")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PORT_SECONDS).close()
+        place = split(address)
+    except ValueError as error:
+        raise BadInput(f"--address {error}, nor auto") from None
+    try:
+        socket.create_connection(place, timeout=PORT_SECONDS).close()
     except OSError as error:
         why = error.strerror or str(error)
         raise BadInput(f"no Ray answers at {address} ({why}); is the cluster up?") from error
@@ -194,22 +197,28 @@ def _environment(own: Path | None) -> Iterator[None]:
     Args:
         own: closed folder for the token of a Ray of our own, or None.
     """
-    wanted = {k: v for k, v in ENVIRONMENT.items() if k not in os.environ}
+    wanted: dict[str, str | None] = {k: v for k, v in ENVIRONMENT.items() if k not in os.environ}
+    wanted.update(translated(os.environ))  # Ray refuses to run with ROCR_VISIBLE_DEVICES
     if own is not None:
         token = own / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
         wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
     before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    _set(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    """Set variables of the environment, or remove them."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

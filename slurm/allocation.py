@@ -18,9 +18,19 @@ _SHARE = re.compile(r"^\s+Nodes=(\S+) CPU_IDs=(\S*) Mem=(\d+) GRES(?:_IDX)?=(.*)
 _FIELD = re.compile(r"(?:^|\s)([A-Z][A-Za-z/:]*)=(\S*)")
 
 _WORDS = (
-    "Command", "WorkDir", "StdErr", "StdOut", "StdIn", "Comment", "AdminComment", "SystemComment",
-    "Extra", "SubmitLine", "Features", "MailUser",
-)  # fmt: skip
+    "Command",
+    "WorkDir",
+    "StdErr",
+    "StdOut",
+    "StdIn",
+    "Comment",
+    "AdminComment",
+    "SystemComment",
+    "Extra",
+    "SubmitLine",
+    "Features",
+    "MailUser",
+)
 """Fields that have a line to themselves and may hold spaces, and what looks like a field."""
 
 _MOST_IDS = 127
@@ -90,20 +100,20 @@ def parse(text: str) -> Allocation:
         SlurmError: the text is none.
     """
     fields: dict[str, str] = {}
-    found: list[tuple[str, str, int, str]] = []
+    each: list[tuple[str, str, int, str]] = []
     for line in text.splitlines():
         if "JobId" in fields and line.startswith("JobId="):
             break  # the next task of an array, or the next part of a heterogeneous job
         share = _SHARE.match(line)
         if share is not None:
             nodes, ids, memory, resources = share.groups()
-            found.append((nodes, ids, int(memory), resources))
+            each += [(node, ids, int(memory), resources) for node in expand(nodes)]
             continue
         for name, value in _named(line.strip()):
             fields.setdefault(name, value)  # what a user has named or written comes after
     if "JobId" not in fields:
         raise SlurmError(f"scontrol told nothing of a job but {text[:80]!r}")
-    return Allocation(job=fields["JobId"], shares=_shares(found, fields), fields=fields)
+    return Allocation(job=fields["JobId"], shares=_shares(each, fields), fields=fields)
 
 
 def _named(line: str) -> list[tuple[str, str]]:
@@ -116,18 +126,15 @@ def _named(line: str) -> list[tuple[str, str]]:
     return [*fields, ("JobName", job_name)] if named else fields
 
 
-def _shares(
-    found: list[tuple[str, str, int, str]], fields: dict[str, str]
-) -> tuple[Share, ...]:
+def _shares(each: list[tuple[str, str, int, str]], fields: dict[str, str]) -> tuple[Share, ...]:
     """The share of each node; its CPUs are those that SLURM counts.
 
-    CPU_IDs has every thread of a core, also where the job uses one of them (``--hint=nomultithread``)
-    and a step that asked for the others would be refused.
+    CPU_IDs has every thread of a core, also where the job uses one of them
+    (``--hint=nomultithread``) and a step that asked for the others would be refused.
     """
-    each = [(node, ids, memory, words) for nodes, ids, memory, words in found
-            for node in expand(nodes)]  # fmt: skip
     listed = [gres.count_numbers(ids) for _, ids, _, _ in each]
-    total = int(re.match(r"\d*", fields.get("NumCPUs", ""))[0] or sum(listed))  # type: ignore[index]
+    told = fields.get("NumCPUs", "")
+    total = int(told) if told.isdigit() else sum(listed)
     cut = [at for at, (_, ids, _, _) in enumerate(each) if len(ids) >= _MOST_IDS]
     for at in cut:
         rest = total - sum(count for other, count in enumerate(listed) if other not in cut)
@@ -135,11 +142,14 @@ def _shares(
     most = max(1, sum(listed))
     return tuple(
         Share(
-            node=node, cpus=count if most <= total else max(1, count * total // most),
-            gpus=gres.gpus(words), memory=memory << 20, gres=gres.shares(words),
+            node=node,
+            cpus=count if most <= total else max(1, count * total // most),
+            gpus=gres.gpus(words),
+            memory=memory << 20,
+            gres=gres.shares(words),
         )
         for (node, _, memory, words), count in zip(each, listed, strict=True)
-    )  # fmt: skip
+    )
 
 
 def _seconds(moment: str) -> float | None:

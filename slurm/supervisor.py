@@ -23,6 +23,7 @@ from slurm.errors import ClusterError, SlurmError
 from slurm.isolation import Isolation
 from slurm.jobfolder import JobFolder
 from slurm.news import News, say
+from slurm.ports import as_text
 from slurm.signals import Signals
 from slurm.variables import for_ray
 
@@ -49,11 +50,13 @@ class Orders:
         command: what to run on the cluster; empty: keep the cluster up until the job ends.
         prefix: what to put before each process on a node, such as ``apptainer exec --nv IMAGE``.
         interface: the network interface of all nodes, or None.
+        ports: the range that Ray's ports are of, on all nodes, or None: any.
     """
 
     command: Sequence[str]
     prefix: Sequence[str]
     interface: str | None
+    ports: range | None = None
 
 
 class Supervisor:
@@ -89,12 +92,13 @@ class Supervisor:
         own_temp = temp.make(self._job)
         shares = self._allocation.shares
         head = next(s for s in shares if s.node == self._node)
-        interface = self._orders.interface
+        options = [] if self._orders.interface is None else ["--interface", self._orders.interface]
+        if self._orders.ports is not None:
+            options += ["--ports", as_text(self._orders.ports)]
         self._agents = Agents(
             self._folder, self._job, shares=[head, *(s for s in shares if s is not head)],
             everywhere=shares, prefix=self._orders.prefix,
-            options=[] if interface is None else ["--interface", interface],
-            environment=self._environment,
+            options=options, environment=self._environment,
         )  # fmt: skip
         self._environment["TMPDIR"] = str(own_temp)  # what the command leaves there goes with us
         try:

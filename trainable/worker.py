@@ -247,7 +247,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _device_name(device: str, gpu: bool) -> str:
     """The device by the host's own numbering; a slot of a GPU without CUDA keeps its number."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    told = os.environ.get("HIP_VISIBLE_DEVICES") or os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
+    visible = told.split(",")[0]
     if device == "cuda":
         return f"cuda:{visible}"
     return f"cpu for gpu:{visible}" if gpu else "cpu"

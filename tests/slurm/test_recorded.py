@@ -37,7 +37,9 @@ def test_a_gpu_with_a_long_name() -> None:
     assert found.shares == (Share(node="server2", cpus=8, gpus=1, memory=10 * GIB),)
     assert found.ends is not None
     assert found.ends - found.started == 1800
-    assert found.fields["StdOut"] == found.fields["StdErr"] == "/data/jobs/GPU-job/job_output_13.txt"
+    assert (
+        found.fields["StdOut"] == found.fields["StdErr"] == "/data/jobs/GPU-job/job_output_13.txt"
+    )
 
 
 def test_shares_of_gpus_are_gpus_and_a_step_asks_for_the_shares() -> None:
@@ -125,11 +127,14 @@ def test_resources_of_a_node(text: str, gpus: int, asked: str) -> None:
     [
         ("PENDING REQUEUED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD CONFIGURING", Phase.WAITING),
         ("RUNNING SUSPENDED STOPPED COMPLETING RESIZING SIGNALING STAGE_OUT", Phase.LIVING),
-        ("COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL OUT_OF_MEMORY PREEMPTED BOOT_FAIL "
-         "DEADLINE REVOKED GONE", Phase.OVER),
+        (
+            "COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL OUT_OF_MEMORY PREEMPTED BOOT_FAIL "
+            "DEADLINE REVOKED GONE",
+            Phase.OVER,
+        ),
         ("UNKNOWN ?", Phase.UNKNOWN),
     ],
-)  # fmt: skip
+)
 def test_states_of_jobs(states: str, expected: Phase) -> None:
     """A job whose state hides behind a flag is not over; a word of a later version neither."""
     for state in states.split():
@@ -144,6 +149,17 @@ def test_states_of_nodes() -> None:
     """Nodes that are powered down serve; those that do not answer, drain or fail do not."""
     for state in ("idle", "mixed", "allocated+", "idle~", "idle#", "mixed-", "planned", "idle$"):
         assert node_works(state)
-    for state in ("down*", "idle*", "drained", "draining@", "fail", "failing*", "inval", "unk*",
-                  "powered_down", "future", "boot^"):  # fmt: skip
+    for state in (
+        "down*",
+        "idle*",
+        "drained",
+        "draining@",
+        "fail",
+        "failing*",
+        "inval",
+        "unk*",
+        "powered_down",
+        "future",
+        "boot^",
+    ):
         assert not node_works(state)
