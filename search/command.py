@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from search import jobs
+from search import jobs, watching
 from search.errors import BadInput, Interrupted, SearchError
 from search.stopping import listen_early
 from slurm.errors import SlurmError
@@ -236,7 +236,7 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
         click.echo(line)
 
 
-for _command in jobs.COMMANDS:
+for _command in (*jobs.COMMANDS, watching.status, watching.logs):
     main.add_command(_command)
 
 

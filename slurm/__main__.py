@@ -75,6 +75,7 @@ def _supervise(asked: argparse.Namespace) -> int:
     where = place(command, job)
     life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     folder = JobFolder.make(where.absolute(), life)
+    folder.publish("job", {name: allocation.fields.get(name) for name in ("StdOut", "StdErr")})
     os.environ["SHOAL_OUT"] = str(where.parent.parent)
     orders = Orders(
         command=command,

@@ -5,6 +5,7 @@
       head.json         where this life's head is
       cluster.json      the nodes that Ray counts, and their resources
       alive             touched by the batch host while it lives
+      job.json          where its output and errors go, for those who look without SLURM
       life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
       memory-NAME.json  how many processes the memory limit has killed on one node

@@ -18,7 +18,6 @@ from slurm.doctor import look_here
 from slurm.findings import BAD, GOOD, WARNING, Finding, as_line, from_line
 from slurm.marker import Marker
 
-
 ANY = hardware.Told()
 """What torch may have told where that is not what is looked at: asking takes seconds."""
 

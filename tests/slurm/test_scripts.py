@@ -107,12 +107,10 @@ def test_a_dry_run_explains_every_flag() -> None:
                                                     "uppmax, or the path of your own"),
         (("attach", "7"), "srun is not on this machine: go to a SLURM login node, or search on "
                           "this machine: shoal run"),
-        (("status", "nowhere"), "squeue is not on this machine: go to a SLURM login node, or read "
-                                "the results: shoal results nowhere"),
+        (("status", "nowhere"), "nowhere does not exist; give a run folder, as shoal run makes them"),
         (("cancel", "nowhere"), "scancel is not on this machine: go to a SLURM login node, or "
                                 "press Ctrl-C where the search runs"),
-        (("logs", "nowhere"), "squeue is not on this machine: go to a SLURM login node, or read "
-                              "the results: shoal results nowhere"),
+        (("logs", "nowhere"), "nowhere does not exist; give a run folder, as shoal run makes them"),
     ],
 )  # fmt: skip
 def test_without_slurm_one_line_says_what_to_do(
