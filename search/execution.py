@@ -72,7 +72,7 @@ def _end_early(report: Report, command: str) -> None:
     packs = "1 pack" if report.saved == 1 else f"{report.saved} packs"
     saved = f", {packs} saved" if report.saved else ""
     message = f"{reason.value}{saved}; {command} goes on"
-    if reason is Reason.LIMIT:
+    if reason in (Reason.LIMIT, Reason.SAVE):
         raise Suspended(message, gained=report.fresh > 0 or report.saved > 0)
     error = Interrupted(message)
     if reason is Reason.TERMINATE:

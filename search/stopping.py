@@ -22,6 +22,10 @@ from search.errors import Suspended
 
 END = "SHOAL_END"
 
+NEAR_SECONDS = 600.0
+"""How long before its time limit a job is warned by SIGUSR1 at the most; before that the signal is
+somebody's own, or another job wants the nodes."""
+
 LIMIT_SECONDS = 45.0
 """How long before a job's time limit the search saves by itself, where no signal has come."""
 
@@ -35,6 +39,7 @@ class Reason(Enum):
     INTERRUPT = "interrupted"
     TERMINATE = "told to end"
     LIMIT = "the time limit is near"
+    SAVE = "told to save"
     BUDGET = "the time budget is used"
 
 
@@ -54,7 +59,8 @@ class Stop:
             budget: seconds that it may take, or None.
         """
         self.reason: Reason | None = None
-        ends = {Reason.LIMIT: _limit()}
+        self._limit = _limit()
+        ends = {Reason.LIMIT: self._limit}
         if budget is not None:
             kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
             ends[Reason.BUDGET] = began + budget - kept
@@ -64,6 +70,11 @@ class Stop:
         """Ask the search to end; the first reason stays."""
         if self.reason is None:
             self.reason = reason
+
+    def ask_to_save(self) -> None:
+        """Ask the search to end by SIGUSR1, which says of its cause nothing but when it came."""
+        near = self._limit + LIMIT_SECONDS - time.monotonic() < NEAR_SECONDS
+        self.ask(Reason.LIMIT if near else Reason.SAVE)
 
     def asked(self) -> bool:
         """Whether it is to end."""
@@ -98,7 +109,10 @@ def listening(stop: Stop) -> Iterator[Callable[[], None]]:
     def hear(number: int, frame: object) -> None:
         if number == signal.SIGINT and stop.reason is Reason.INTERRUPT:
             raise KeyboardInterrupt
-        stop.ask(_SIGNALS[signal.Signals(number)])
+        if number == signal.SIGUSR1:
+            stop.ask_to_save()
+        else:
+            stop.ask(_SIGNALS[signal.Signals(number)])
 
     def listen() -> None:
         for number in _SIGNALS:
@@ -116,7 +130,7 @@ def listening(stop: Stop) -> Iterator[Callable[[], None]]:
 _SIGNALS = {
     signal.SIGINT: Reason.INTERRUPT,
     signal.SIGTERM: Reason.TERMINATE,
-    signal.SIGUSR1: Reason.LIMIT,
+    signal.SIGUSR1: Reason.SAVE,
 }
 
 

@@ -121,7 +121,7 @@ def gpus(share: Share | None, told: Told) -> Finding:
         if told.build is None:
             why = "torch is a build for CPUs alone"
         return finding(
-            "GPUs", WARNING, f"SLURM gave {asked}, torch finds none ({why}): fits run on the CPU"
+            "GPUs", WARNING, f"SLURM gave {asked}, torch finds no GPU ({why}): fits run on the CPU"
         )
     parts = visible(os.environ) or []
     if names and are_parts(parts):  # a process sees one part; each worker gets another

@@ -186,8 +186,8 @@ class Supervisor:
         if driver is None or killed or driver.struck_down or driver.code == NOTHING_GAINED:
             return self._conclude_idle(killed)
         if driver.code == SAVED:
-            cause = "preempted" if self._word().preempted else "time limit"
-            return self._go_on(cause, gained=True)
+            word = self._word()
+            return self._go_on(self._signals.cause(word.ends, word.preempted), gained=True)
         self._folder.note_end(f"the command ended with exit code {driver.code}")
         assert driver.code is not None
         return driver.code
@@ -228,15 +228,17 @@ class Supervisor:
         word = self._word()
         if word.preempted:
             return self._go_on("preempted", gained=False)
-        limit = word.fields.get("TimeLimit", "?")
-        how = f"nothing was gained within the limit of {limit}"
+        cause, limit = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
+        how, advice = "nothing was gained before it came", "send it once packs have ended"
+        if cause == "time limit":
+            how = f"nothing was gained within the limit of {limit}"
+            advice = "give a longer --time or a shorter --signal"
         if killed:
             how = "the command did not end when it was asked to save"
         if self._signals.save_at is not None and word.ends is not None:
             before = word.ends - self._signals.save_at
             how += f" (the signal came {before:.0f} s before the limit of {limit})"
-        advice = "give a longer --time or a shorter --signal"
-        say(try_again(self._job, self._folder, f"time limit: {how}", advice))
+        say(try_again(self._job, self._folder, f"{cause}: {how}", advice))
         return 1
 
     def _go_on(self, cause: str, *, gained: bool) -> int:

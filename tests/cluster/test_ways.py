@@ -216,7 +216,7 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     lines = said.splitlines()
     for host in ("n1", "n2", "n3"):
         assert lines.count(host) == 1
-    assert said.count("SLURM gave 2, torch finds no CUDA") == 3
+    assert said.count("SLURM gave 2, torch finds no GPU") == 3
     assert said.count("the head's node answers at 10.211.0.1") == 3
     assert said.count("its name resolves to 127.0.1.1, which is not used") == 3
     assert "versions    the same" in said
