@@ -28,7 +28,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from slurm.causes import told
 from slurm.errors import BadInput
+
+TAIL_BYTES = 1 << 16
+"""How much of the end of a log is looked through for a cause."""
 
 QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
 """How long an earlier life must have been silent before this one begins, and how long that is
@@ -143,12 +147,14 @@ class JobFolder:
                 self.publish("end", {"why": why, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def tail(self, node: str, lines: int = 8) -> str:
-        """The last lines of a node's log, indented."""
+        """The last lines of a node's log that tell a cause, indented."""
         try:
-            text = self.log(node).read_text(encoding="utf-8", errors="replace")
+            with open(self.log(node), "rb") as log:
+                log.seek(max(0, log.seek(0, 2) - TAIL_BYTES))
+                text = log.read().decode(errors="replace")
         except OSError:
             return ""
-        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:] if line.strip())
+        return "\n".join(f"    {line}" for line in told(text, lines))
 
     def _replace(self, name: str, text: str, mode: int = 0o644) -> None:
         beside = self.path / f".{name}.{os.uname().nodename}.{os.getpid()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 
-
 NEAR_SECONDS = 600.0
 """How long before the time limit a SIGUSR1 is taken for SLURM's warning of it, at the most."""
 

@@ -180,8 +180,12 @@ def test_two_heads_on_one_node_listen_inside_the_range_alone(tmp_path: Path) -> 
             f"--folder={folder.path}", f"--job={job}", "--cpus=1", "--gpus=0", "--memory=0",
             "--expected=1", f"--ports={as_text(RANGE)}",
         ]  # fmt: skip
-        environment = {**os.environ, "RAY_AUTH_MODE": "token", "PATH": "/usr/bin:/bin",
-                       "RAY_AUTH_TOKEN_PATH": str(folder.token)}  # fmt: skip
+        environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "PATH": "/usr/bin:/bin",
+            "RAY_AUTH_TOKEN_PATH": str(folder.token),
+        }
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         agents.append((process, folder))
     try:

@@ -30,8 +30,16 @@ DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failu
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that is whole."""
     out = tmp_path_factory.mktemp("done") / "run"
-    search.run("cubic-sine", space=SPACE, trials=8, steps=20, engine="inline", program="eager",
-               out=out, progress=False)  # fmt: skip
+    search.run(
+        "cubic-sine",
+        space=SPACE,
+        trials=8,
+        steps=20,
+        engine="inline",
+        program="eager",
+        out=out,
+        progress=False,
+    )
     return out
 
 
@@ -39,8 +47,17 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begun(tmp_path: Path) -> Path:
     """A search that has ended with all of its fits left."""
     out = tmp_path / "run"
-    search.run("cubic-sine", space=SPACE, trials=64, steps=2000, engine="inline", program="eager",
-               out=out, progress=False, time_budget=0.001)  # fmt: skip
+    search.run(
+        "cubic-sine",
+        space=SPACE,
+        trials=64,
+        steps=2000,
+        engine="inline",
+        program="eager",
+        out=out,
+        progress=False,
+        time_budget=0.001,
+    )
     return out
 
 
@@ -159,8 +176,9 @@ def test_errors_of_fits_are_the_log_of_a_search_without_slurm(
     assert said("logs", begun)[1] == "pack 0: ValueError: no\n"
     code, _, err = said("status", tmp_path / "none")
     assert (code, err) == (
-        2, f"shoal: {tmp_path}/none does not exist; give a run folder, as shoal run makes them\n"
-    )  # fmt: skip
+        2,
+        f"shoal: {tmp_path}/none does not exist; give a run folder, as shoal run makes them\n",
+    )
 
 
 @pytest.mark.usefixtures("no_slurm")
@@ -197,10 +215,18 @@ def test_a_writer_on_another_host_is_watched_for_some_seconds(begun: Path, said:
 @pytest.mark.parametrize(
     ("state", "code"),
     [
-        ("PENDING", 3), ("RUNNING", 3), ("SUSPENDED", 3), ("COMPLETING", 3), ("REQUEUE_HOLD", 3),
-        ("STOPPED", 3), ("COMPLETED", 1), ("NODE_FAIL", 1), ("BOOT_FAIL", 1), ("CANCELLED", 1),
+        ("PENDING", 3),
+        ("RUNNING", 3),
+        ("SUSPENDED", 3),
+        ("COMPLETING", 3),
+        ("REQUEUE_HOLD", 3),
+        ("STOPPED", 3),
+        ("COMPLETED", 1),
+        ("NODE_FAIL", 1),
+        ("BOOT_FAIL", 1),
+        ("CANCELLED", 1),
     ],
-)  # fmt: skip
+)
 def test_the_exit_code_tells_the_state_of_the_job(
     slurm: Slurm, begun: Path, said: Said, state: str, code: int
 ) -> None:
