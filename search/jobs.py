@@ -22,7 +22,9 @@ _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.option("--nodes", type=click.IntRange(min=1), default=1, help="Hosts.  [1]")
 @click.option("--gpus-per-node", help="GPUs of each host, as in 2 or l40s:2.")
-@click.option("--cpus-per-task", type=click.IntRange(min=1), help="CPU cores of each host.")
+@click.option(
+    "--cpus-per-task", type=click.IntRange(min=1), help="CPUs of each host: one a GPU and one more."
+)
 @click.option("--mem", help="Memory of each host, as in 8G.")
 @click.option("--time", "limit", default="00:30:00", help="Time limit.  [00:30:00]")
 @click.option("-A", "--account", help="The project that pays.")
@@ -39,7 +41,8 @@ def submit(
 ) -> None:  # fmt: skip
     """Submit a search, or the doctor, as a batch job.
 
-    For example: shoal submit --nodes 3 --gpus-per-node 2 -A PROJECT -- run --trials 100000
+    For example:
+    shoal submit --nodes 3 --gpus-per-node 2 --cpus-per-task 4 -A PROJECT -- run --trials 100000
     """
     given = {
         "nodes": nodes, "gpus-per-node": gpus_per_node, "cpus-per-task": cpus_per_task, "mem": mem,
