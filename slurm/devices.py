@@ -38,7 +38,7 @@ def translate(environment: MutableMapping[str, str]) -> None:
 
 def visible(environment: Mapping[str, str]) -> list[str] | None:
     """Return the names of the GPUs that a process may use, or None: all."""
-    for name in (HIP, ROCR, CUDA):
+    for name in (CUDA, HIP, ROCR):
         if name in environment:
             told = environment[name].strip()
             return [] if told in ("", "-1", "NoDevFiles") else told.split(",")

@@ -92,15 +92,15 @@ def cpus(share: Share | None) -> Finding:
             f"bound to {bound} of the {share.cpus} that SLURM counts: ask with --cpus-per-task, "
             "not --ntasks",
         )
-    wanted = share.gpus + 1 if share.gpus else 2
-    if share.cpus < wanted:
-        packs = f"for {share.gpus} GPUs" if share.gpus else "one pack of fits at a time"
-        return finding(
-            "CPUs",
-            WARNING,
-            f"{share.cpus} of SLURM's counting, {packs}: a search takes one for each GPU, and one "
-            f"more; ask with --cpus-per-task={max(wanted, 4)}",
-        )
+    if share.cpus < (share.gpus + 1 if share.gpus else 2):
+        text = f"{share.cpus} of SLURM's counting, one pack of fits at a time; ask with "
+        text += "--cpus-per-task=16, or as many as you want"
+        if share.gpus:
+            text = (
+                f"{share.cpus} of SLURM's counting for {share.gpus} GPUs: a search takes one for "
+            )
+            text += "each GPU, and one more; ask with --cpus-per-gpu=2"
+        return finding("CPUs", WARNING, text)
     return finding("CPUs", GOOD, f"{share.cpus} of SLURM's counting, bound to {bound}")
 
 

@@ -1,7 +1,7 @@
 # HPC2N, Kebnekaise, as its documentation and course pages had it in August 2026. Look again at
 # docs.hpc2n.umu.se where a module is missing (module spider PyTorch).
 #
-#   sbatch -A hpc2n2026-NNN --gpus-per-node=1 --cpus-per-task=4 -C l40s \
+#   sbatch -A hpc2n2026-NNN --gpus-per-node=1 --cpus-per-gpu=2 -C l40s \
 #       slurm/search.sbatch --site hpc2n run ...
 #
 # -C names the GPU: v100 a40 a6000 l40s a100 h100, or nvidia_gpu for any of NVIDIA. PyPI's builds of

@@ -12,6 +12,7 @@ from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager as 
 from search.cluster import _environment
 from slurm.devices import are_parts, translate, translated, visible
 from slurm.variables import for_ray
+from trainable.worker import _device_name
 
 
 @pytest.fixture
@@ -59,4 +60,24 @@ def test_parts_of_gpus_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) 
     assert not are_parts(["0", "GPU-8f6e"])
     assert visible({}) is None
     assert visible({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}) == []
-    assert visible({"HIP_VISIBLE_DEVICES": "1", "CUDA_VISIBLE_DEVICES": "0"}) == ["1"]
+    assert visible({"HIP_VISIBLE_DEVICES": "1"}) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("set_by_ray", "set_by_slurm"),
+    [
+        ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
+        ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_a_worker_knows_its_gpu_where_slurm_sets_the_variables_of_all_makers(
+    monkeypatch: pytest.MonkeyPatch, set_by_ray: str, set_by_slurm: str
+) -> None:
+    """Ray leaves one device in its maker's variable; the other has all of the job's."""
+    monkeypatch.setenv(set_by_slurm, "0,1")
+    monkeypatch.setenv(set_by_ray, "1")
+    assert _device_name("cuda", True) == "cuda:1"
+    assert _device_name("cpu", True) == "cpu for gpu:1"
+    monkeypatch.delenv(set_by_ray)
+    monkeypatch.delenv(set_by_slurm)
+    assert _device_name("cuda", True) == "cuda:0"

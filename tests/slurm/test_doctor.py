@@ -140,8 +140,8 @@ def test_too_few_cpus_for_a_search_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     few = hardware.cpus(replace(TWO, cpus=1))
     assert few.level == WARNING
     assert few.text == (
-        "1 of SLURM's counting, for 2 GPUs: a search takes one for each GPU, and one more; ask "
-        "with --cpus-per-task=4"
+        "1 of SLURM's counting for 2 GPUs: a search takes one for each GPU, and one more; ask with "
+        "--cpus-per-gpu=2"
     )
     assert "one pack of fits at a time" in hardware.cpus(replace(TWO, cpus=1, gpus=0)).text
     assert hardware.cpus(TWO).level == GOOD
