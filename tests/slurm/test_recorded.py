@@ -83,6 +83,12 @@ def test_of_several_jobs_the_first_is_read() -> None:
     assert held.fields["StdErr"] == ""
 
 
+@pytest.mark.parametrize("moment", ["NONE", "None", "N/A", "Unknown", "(null)", ""])
+def test_what_is_no_moment_is_none(moment: str) -> None:
+    """As the versions write it."""
+    assert parse(f"JobId=1 JobName=x\n   StartTime=Unknown EndTime={moment}\n").ends is None
+
+
 def test_a_list_of_cpus_that_scontrol_cuts_off_is_filled_up() -> None:
     """Its buffer is 128 bytes: the last number may be half of one."""
     ids = ",".join(str(number) for number in range(0, 400, 2))[:127]
