@@ -25,6 +25,8 @@ from typing import Any
 
 from search import loggers
 from search.errors import BadInput, EngineError
+from slurm.addresses import split
+from slurm.devices import translated
 from trainable.files import is_utf8
 from trainable.standing import absolute
 from trainable.world import standing
@@ -103,11 +105,12 @@ def check_address(address: str) -> None:
         return
     if "://" in address:
         raise BadInput(f"--address {address}: Ray Client is not supported; give HOST:PORT")
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadInput(f"--address {address} is not HOST:PORT, as in 10.0.0.1:6379, nor auto")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PORT_SECONDS).close()
+        place = split(address)
+    except ValueError as error:
+        raise BadInput(f"--address {error}, nor auto") from None
+    try:
+        socket.create_connection(place, timeout=PORT_SECONDS).close()
     except OSError as error:
         why = error.strerror or str(error)
         raise BadInput(f"no Ray answers at {address} ({why}); is the cluster up?") from error
@@ -239,29 +242,38 @@ def _environment(own: Path | None) -> Iterator[None]:
     Args:
         own: closed folder for the token of a Ray of our own, or None.
     """
-    wanted = {k: v for k, v in ENVIRONMENT.items() if not os.environ.get(k)}
+    changes: dict[str, str | None] = {k: v for k, v in ENVIRONMENT.items() if not os.environ.get(k)}
+    changes.update(translated(os.environ))  # Ray refuses to run with ROCR_VISIBLE_DEVICES
+    for name, value in os.environ.items():
+        if not value and name.startswith(("RAY_", "TUNE_")):
+            changes.setdefault(name, None)  # Ray would read a number there
     if own is not None:
         token = own / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
-        wanted.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
+        changes.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
         if cache := os.environ.get("SHOAL_CACHE"):  # its workers stand elsewhere
-            wanted["SHOAL_CACHE"] = absolute(os.path.expanduser(cache))
-    before = _ours_or_rays(wanted)
-    for name in [name for name, value in before.items() if not value]:
-        del os.environ[name]  # Ray would read a number there
-    os.environ.update(wanted)
+            changes["SHOAL_CACHE"] = absolute(os.path.expanduser(cache))
+    before = _changing(changes)
+    _set(changes)
     try:
         yield
     finally:
-        for name in _ours_or_rays(wanted).keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
+        _set({**dict.fromkeys(_changing(changes)), **before})
 
 
-def _ours_or_rays(wanted: Mapping[str, str]) -> dict[str, str]:
-    """The part of the environment that we set, or Ray does."""
-    return {k: v for k, v in os.environ.items() if k in wanted or k.startswith(SET_BY_RAY)}
+def _changing(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The part of the environment that we change, or Ray does."""
+    return {k: v for k, v in os.environ.items() if k in changes or k.startswith(SET_BY_RAY)}
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    """Set variables of the environment, or remove them (None)."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

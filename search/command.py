@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from search import jobs, streams
+from search import jobs, streams, watching
 from search.errors import BadInput
 from search.group import Group, printed
 from search.paths import PathGiven
@@ -207,7 +207,7 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
 _FILE = re.compile(r"\.py:\w+$")
 """Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
 
-for _command in jobs.COMMANDS:
+for _command in (*jobs.COMMANDS, watching.status, watching.logs):
     main.add_command(_command)
 
 

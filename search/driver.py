@@ -97,6 +97,7 @@ class Driver:
             fresh=self.rounds.done - self._begun,
             saved=self._saved,
             reason=None if self.rounds.whole else self._stop.reason or self._stop.due,
+            number=self._stop.number,
             notes=self._notes,
         )
 

@@ -73,5 +73,5 @@ def _end_early(report: Report, command: str) -> None:
     message = f"{reason.value}{saved}; {command} goes on"
     if reason in (Reason.LIMIT, Reason.SAVE):
         gained = report.fresh > 0 or report.saved > 0
-        raise Suspended(message, gained=gained, number=reason.number)
-    raise Interrupted(message, by=reason.number)
+        raise Suspended(message, gained=gained, number=report.number)
+    raise Interrupted(message, by=report.number)

@@ -1,4 +1,4 @@
-"""The command line's batch jobs: submit, script, attach, status, logs, cancel, doctor."""
+"""The command line's batch jobs: submit, script, attach, cancel, doctor."""
 
 from __future__ import annotations
 
@@ -12,13 +12,8 @@ from search.paths import PathGiven
 from slurm import commands, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import named_out
+from slurm.states import is_over
 from slurm.submission import KINDS, Submission, script
-
-POLL_SECONDS = 5.0
-"""How often ``logs -f`` looks at the files, and asks the queue once."""
-
-OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
-        "DEADLINE", "GONE")  # fmt: skip
 
 _folder = click.argument("folder", type=PathGiven(absolute=False))
 _site = click.option("--site", default="plain", help="Name or path of a site file.  [plain]")
@@ -28,7 +23,9 @@ _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.option("--nodes", type=click.IntRange(min=1), default=1, help="Hosts.  [1]")
 @click.option("--gpus-per-node", help="GPUs of each host, as in 2 or l40s:2.")
-@click.option("--cpus-per-task", type=click.IntRange(min=1), help="CPU cores of each host.")
+@click.option(
+    "--cpus-per-task", type=click.IntRange(min=1), help="CPUs of each host: one a GPU and one more."
+)
 @click.option("--mem", help="Memory of each host, as in 8G.")
 @click.option("--time", "limit", default="00:30:00", help="Time limit.  [00:30:00]")
 @click.option("-A", "--account", help="The project that pays.")
@@ -45,7 +42,8 @@ def submit(
 ) -> None:  # fmt: skip
     """Submit a search, or the doctor, as a batch job.
 
-    For example: shoal submit --nodes 3 --gpus-per-node 2 -A PROJECT -- run --trials 100000
+    For example:
+    shoal submit --nodes 3 --gpus-per-node 2 --cpus-per-task 4 -A PROJECT -- run --trials 100000
     """
     given = {
         "nodes": nodes, "gpus-per-node": gpus_per_node, "cpus-per-task": cpus_per_task, "mem": mem,
@@ -115,109 +113,15 @@ def attach(job: str, words: tuple[str, ...]) -> int:
 
 @click.command()
 @_folder
-def status(folder: Path) -> None:
-    """Show where the batch job of a run folder stands, and its search."""
-    commands.require("squeue", f"read the results: shoal results {folder}")
-    now = queue.of_folder(folder)
-    job = now.job
-    state = now.state.lower() if now.state != "GONE" else "over, and SLURM has forgotten it"
-    details = [f"reason {now.reason}" if now.reason else "", f"{now.left} left" if now.left else ""]
-    if now.state in OVER:
-        details = []
-    click.echo(f"job     {job}: {', '.join([state, *filter(None, details)])}")
-    warning = queue.too_many_nodes(now)
-    if warning is not None:
-        click.echo(f"        {warning}")
-    place = folder / "slurm" / job
-    _show_nodes(place, now.state)
-    _show_lives(place, now.state)
-    _show_search(folder)
-
-
-def _show_nodes(place: Path, state: str) -> None:
-    from slurm.jobfolder import published
-
-    cluster = published(place, "cluster")
-    if cluster is None or state != "RUNNING":
-        return
-    nodes = cluster["nodes"]
-    cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
-    names = ", ".join(sorted(name.split()[0] for name in nodes))
-    click.echo(f"nodes   {names}: {cpus} CPUs, {gpus} GPUs")
-
-
-def _show_lives(place: Path, state: str) -> None:
-    from slurm.jobfolder import published
-
-    life, end = published(place, "life"), published(place, "end")
-    if life is None:
-        return
-    over = life["life"] - (state == "RUNNING")  # the last life that has ended
-    last = "" if over < 0 else " (last: ended without a word)"
-    if end is not None and end["life"] >= over:
-        last = f" (last: {end['why']}, {end['when']})"
-    click.echo(f"lives   {life['life'] + 1}{last}")
-
-
-def _show_search(folder: Path) -> None:
-    from search.placing import reserved
-
-    if reserved(folder) or not folder.exists():
-        click.echo("search  not begun")
-        return
-    from search.api import load
-
-    result = load(folder)
-    done, total = len(result.trials), result.lanes
-    best = "" if result.ranking.empty else f", best loss {result.best['loss']:.8g}"
-    click.echo(f"search  {done:,} of {total:,} lanes done{best}")
-
-
-@click.command()
-@_folder
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job is over.")
-def logs(folder: Path, follow: bool) -> None:
-    """Print what the batch job of a run folder has said."""
-    commands.require("squeue", f"read the results: shoal results {folder}")
-    job = queue.of_folder(folder).job
-    files = _log_files(folder, job)
-    read = dict.fromkeys(files, 0)
-    while True:
-        over = not follow or queue.standing(job).state in OVER
-        for file in files:
-            if file.exists():
-                with open(file, encoding="utf-8", errors="replace") as handle:
-                    handle.seek(read[file])
-                    click.echo(handle.read(), nl=False)
-                    read[file] = handle.tell()
-        if over:
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _log_files(folder: Path, job: str) -> list[Path]:
-    """Where the job's output and errors are: as SLURM says, else where ``submit`` puts them."""
-    from slurm.allocation import parse
-    from slurm.errors import SlurmError
-
-    try:
-        fields = parse(commands.show_job(job)).fields
-        return [Path(fields[name].replace("%%", "%")) for name in ("StdOut", "StdErr")]
-    except (SlurmError, KeyError):
-        return [folder / "slurm" / f"{job}.out", folder / "slurm" / f"{job}.err"]
-
-
-@click.command()
-@_folder
 def cancel(folder: Path) -> None:
     """End the batch job of a run folder; what is done stays."""
     commands.require("scancel", "press Ctrl-C where the search runs")
     now = queue.of_folder(folder)
     job, state = now.job, now.state
-    if state in OVER:
+    if is_over(state):
         raise BadInput(f"job {job} of {folder} is over ({state.lower()}); there is nothing to end")
     commands.cancel(job)
     click.echo(f"job {job} is cancelled; submit again with --out {folder} to go on")
 
 
-COMMANDS = (submit, print_script, attach, status, logs, cancel, doctor)
+COMMANDS = (submit, print_script, attach, cancel, doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ class Report:
     Attributes:
         seconds: where the wall time went; sums to it.
         fresh: lanes that this run added; saved: packs that it left unfinished and saved.
-        reason: why it ended early, or None.
+        reason: why it ended early, or None; number: the signal that told it to, if one has.
     """
 
     engine: str
@@ -23,4 +24,5 @@ class Report:
     fresh: int
     saved: int = 0
     reason: Reason | None = None
+    number: signal.Signals | None = None
     notes: list[str] = field(default_factory=list)

@@ -27,6 +27,10 @@ from search.handlers import Taken, stand_for_default
 
 END = "SHOAL_END"
 
+NEAR_SECONDS = 600.0
+"""How long before its time limit a job is warned by SIGUSR1 at the most; before that the signal is
+somebody's own, or another job wants the nodes."""
+
 LIMIT_SECONDS = 45.0
 """How long before a job's time limit the search saves by itself, where no signal has come."""
 
@@ -44,17 +48,12 @@ class Reason(Enum):
     LIMIT = "the time limit is near"
     BUDGET = "the time budget is used"
 
-    @property
-    def number(self) -> signal.Signals | None:
-        """The signal that gives this reason, if one does."""
-        return next((number for number, reason in _SIGNALS.items() if reason is self), None)
-
 
 class Stop:
     """Whether a search is to save what is in flight and end. Cheap to ask, from any thread.
 
     Attributes:
-        reason: why it is to end, or None.
+        reason: why it is to end, or None; number: the signal that has said so, if one has.
         due: why it ends when its time is over.
     """
 
@@ -66,16 +65,25 @@ class Stop:
             budget: seconds that it may take, or None.
         """
         self.reason: Reason | None = None
-        ends = {Reason.LIMIT: _limit()}
+        self.number: signal.Signals | None = None
+        self._limit = _limit()
+        ends = {Reason.LIMIT: self._limit}
         if budget is not None:
             kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
             ends[Reason.BUDGET] = began + budget - kept
         self.due, self._end = min(ends.items(), key=lambda item: item[1])
 
-    def ask(self, reason: Reason) -> None:
+    def ask(self, reason: Reason, number: signal.Signals | None = None) -> None:
         """Ask the search to end; the first reason stays."""
         if self.reason is None:
-            self.reason = reason
+            self.reason, self.number = reason, number
+
+    def hear(self, number: int) -> None:
+        """Ask the search to end by a signal. SIGUSR1 says of its cause nothing but when it came."""
+        known = signal.Signals(number)
+        near = self._limit + LIMIT_SECONDS - time.monotonic() < NEAR_SECONDS
+        limit = near and known is signal.SIGUSR1
+        self.ask(Reason.LIMIT if limit else _SIGNALS[known], known)
 
     def asked(self) -> bool:
         """Whether it is to end."""
@@ -111,7 +119,7 @@ def listening(stop: Stop) -> Iterator[Callable[[], None]]:
         interrupts += number == signal.SIGINT
         if interrupts > 1 and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.ask(_SIGNALS[signal.Signals(number)])
+        stop.hear(number)
 
     taken = Taken(_SIGNALS, hear)
     try:

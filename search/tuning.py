@@ -8,7 +8,7 @@ Three things together, since each alone loses workers or stands still:
   whose own worker is still starting keeps it; by Tune's own order, the freed worker would take
   the waiting pack and its starting worker would be given up.
 - While packs are to come, a worker without one gets an idle pack, since one answer of None makes
-  Tune end a worker for good. The scheduler stops it as soon as there is work.
+  Tune end a worker for good. The scheduler stops it as soon as there is work that its host can do.
 
 Tune saves nothing in flight, and runs no pack again by itself here: a pack whose worker died comes
 back to the driver, which knows its checkpoint and hands it out anew.
@@ -33,18 +33,14 @@ from ray.tune.search import Searcher
 from search.cluster import Cluster
 from search.desk import Desk
 from search.errors import EngineError
+from search.hands import Hands
 from search.loggers import quiet
-from search.packs import Pack
-from search.rounds import Rounds
 from trainable.pack import IDLE, ring
 from trainable.pack import Pack as PackTrainable
 from trainable.worker import Recipe
 
 SAVE_SECONDS = 30.0
 """How long workers get to save what they have in hand."""
-
-SLOTS_SECONDS = 0.5
-"""How often a running cluster is asked for its slots; a Ray of our own keeps those that it has."""
 
 PATIENCE_SECONDS = 20.0
 """When to tell that no worker has come."""
@@ -57,42 +53,6 @@ NODE_DIED = "node has died"
 
 class Enough(Exception):
     """The search was told to stop, and all that could be saved is back."""
-
-
-class Hands:
-    """What is in workers' hands: packs and idle packs, by Tune's trial id."""
-
-    def __init__(self, rounds: Rounds, cluster: Cluster, workers: int | None, gpu: bool) -> None:
-        self.rounds = rounds
-        self.packs: dict[str, tuple[Pack, float]] = {}
-        self.idle: set[str] = set()
-        self._cluster, self._workers, self._gpu = cluster, workers, gpu
-        self._slots, self._asked = 0, 0.0
-
-    @property
-    def slots(self) -> int:
-        """How many packs can run at once, now."""
-        now = time.monotonic()
-        fixed = self._cluster.own and self._slots > 0
-        if not fixed and now - self._asked > SLOTS_SECONDS:
-            alive = self._cluster.slots(self._gpu)
-            self._slots = alive if self._workers is None else min(alive, self._workers)
-            self._asked = now
-        return self._slots
-
-    def free(self) -> str:
-        """What of the cluster is free, in words."""
-        return self._cluster.free(self._gpu)
-
-    @property
-    def full(self) -> bool:
-        """Whether no slot is left."""
-        return len(self.packs) + len(self.idle) >= max(1, self.slots)
-
-    def idle_may_end(self, waiting: bool) -> bool:
-        """Whether an idle worker is wanted for something else, or for nothing any more."""
-        over = len(self.packs) + len(self.idle) > max(1, self.slots)
-        return self.rounds.ready > 0 or self.rounds.exhausted or (over and waiting)
 
 
 class NotSaved:
@@ -124,15 +84,16 @@ class PackSearcher(NotSaved, Searcher):
             return str(Searcher.FINISHED)
         if hands.full:
             return None
-        pack = hands.rounds.take()
+        pack = None if hands.owes_idle() else hands.rounds.take()
         if pack is not None:
             hands.packs[trial_id] = (pack, time.monotonic())
             task = ray.put(self._desk.task(pack))
             return {
                 "pack": pack.name, "task": task, "recipe": self._recipe, "search": self._search,
             }  # fmt: skip
-        if hands.rounds.exhausted:
+        if hands.rounds.exhausted and not hands.owes_idle():
             return None
+        hands.bench()
         hands.idle.add(trial_id)
         # a poll of each idle worker costs the driver some milliseconds
         return {"pack": IDLE, "seconds": 0.02 * max(1, hands.slots)}
@@ -164,7 +125,9 @@ class NewestFirst(NotSaved, FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         waiting = any(t.status == Trial.PENDING for t in tune_controller.get_live_trials())
-        done = self._hands.idle_may_end(waiting)
+        done = self._hands.idle_may_end(
+            trial.trial_id, str(result.get("hostname")), waiting=waiting
+        )
         return str(TrialScheduler.STOP if done else TrialScheduler.CONTINUE)
 
 
@@ -185,6 +148,10 @@ class Returns(NotSaved, tune.Callback):
         outcome = result.pop("outcome", None)
         if outcome is not None and trial.trial_id in self._hands.packs:
             pack, since = self._hands.packs.pop(trial.trial_id)
+            if outcome.fault is None:
+                self._hands.works(outcome.node)
+            else:
+                self._hands.fails(outcome.node)
             trial.config.clear()  # Tune keeps it to the end, and with it the lanes in Ray's store
             with self._kept():
                 self._desk.given(pack, outcome, time.monotonic() - since)

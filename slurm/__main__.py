@@ -18,6 +18,7 @@ def main(words: list[str]) -> int:
     batch = roles.add_parser("supervise", help="in a batch script: a cluster, and a command on it")
     batch.add_argument("--prefix", default=os.environ.get("SHOAL_PREFIX", ""))
     batch.add_argument("--interface", default=os.environ.get("SHOAL_INTERFACE", ""))
+    batch.add_argument("--ports", default=os.environ.get("SHOAL_PORTS", ""))
     batch.add_argument("command", nargs=argparse.REMAINDER)
     node = roles.add_parser("agent", help="in a step: Ray on one node")
     node.add_argument("--role", choices=("head", "worker"), required=True)
@@ -25,17 +26,21 @@ def main(words: list[str]) -> int:
     node.add_argument("--node", required=True)
     node.add_argument("--job", required=True)
     node.add_argument("--interface")
+    node.add_argument("--ports", default="")
     for name in ("life", "cpus", "gpus", "memory", "expected"):
         node.add_argument(f"--{name}", type=int, required=True)
     look = roles.add_parser("doctor", help="in a batch script: look at every node")
     look.add_argument("--prefix", default="")
     look.add_argument("--interface", default="")
+    look.add_argument("--ports", default=os.environ.get("SHOAL_PORTS", ""))
     look.add_argument("--out", type=Path, default=Path("."))
     one = roles.add_parser("examine", help="in a step: look at one node")
     one.add_argument("--node", required=True)
     one.add_argument("--out", type=Path, required=True)
     one.add_argument("--interface")
+    one.add_argument("--ports", default="")
     one.add_argument("--towards")
+    one.add_argument("--gres", default="")
     one.add_argument("--marker", type=Path)
     for name in ("cpus", "gpus", "memory"):
         one.add_argument(f"--{name}", type=int, required=True)
@@ -52,6 +57,7 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm import commands
     from slurm.allocation import parse
     from slurm.jobfolder import JobFolder, place
+    from slurm.ports import parse_range
     from slurm.signals import Signals
     from slurm.supervisor import Orders, Supervisor
 
@@ -69,9 +75,13 @@ def _supervise(asked: argparse.Namespace) -> int:
     where = place(command, job)
     life = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     folder = JobFolder.make(where.absolute(), life)
+    folder.publish("job", {name: allocation.fields.get(name) for name in ("StdOut", "StdErr")})
     os.environ["SHOAL_OUT"] = str(where.parent.parent)
     orders = Orders(
-        command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
+        command=command,
+        prefix=shlex.split(asked.prefix),
+        interface=asked.interface or None,
+        ports=parse_range(asked.ports),
     )
     node = os.environ.get("SLURMD_NODENAME") or allocation.shares[0].node
     return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
@@ -80,28 +90,42 @@ def _supervise(asked: argparse.Namespace) -> int:
 def _agent(asked: argparse.Namespace) -> int:
     from slurm.agent import Agent, Role
     from slurm.allocation import Share
+    from slurm.devices import translate
     from slurm.jobfolder import JobFolder
+    from slurm.ports import parse_range
 
+    translate(os.environ)
     share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
     role = Role(
         head=asked.role == "head", share=share, expected=asked.expected, job=asked.job,
-        interface=asked.interface,
+        interface=asked.interface, ports=parse_range(asked.ports),
     )  # fmt: skip
     return Agent(role, JobFolder(asked.folder, asked.life)).run()
 
 
 def _doctor(asked: argparse.Namespace) -> int:
     from slurm.doctor import look_at_job
+    from slurm.ports import parse_range
 
-    return look_at_job(asked.out, shlex.split(asked.prefix), asked.interface or None)
+    ports = parse_range(asked.ports)
+    return look_at_job(asked.out, shlex.split(asked.prefix), asked.interface or None, ports)
 
 
 def _examine(asked: argparse.Namespace) -> int:
     from slurm.allocation import Share
     from slurm.doctor import bed_of, look_for_job
+    from slurm.ports import parse_range
 
-    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
-    look_for_job(bed_of(share, asked.out, asked.towards, asked.interface, asked.marker))
+    share = Share(
+        node=asked.node,
+        cpus=asked.cpus,
+        gpus=asked.gpus,
+        memory=asked.memory,
+        gres=asked.gres,
+    )
+    ports = parse_range(asked.ports)
+    bed = bed_of(share, asked.out, asked.towards, asked.interface, asked.marker, ports)
+    look_for_job(bed)
     return 0
 
 

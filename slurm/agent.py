@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurm import commands, temp
+from slurm import commands, ports, temp
 from slurm.addresses import answers, own_address
 from slurm.allocation import Share
 from slurm.ending import put_back
@@ -61,6 +61,7 @@ class Role:
         expected: nodes of the allocation.
         job: the id to requeue by.
         interface: the network interface to use, such as ``ib0``, or None to find one.
+        ports: the range that Ray's ports are of, or None: any.
     """
 
     head: bool
@@ -68,6 +69,7 @@ class Role:
     expected: int
     job: str
     interface: str | None
+    ports: range | None = None
 
 
 def store_bytes(share: Share) -> int:
@@ -80,15 +82,18 @@ def store_bytes(share: Share) -> int:
     return max(LEAST_STORE, min(MOST_STORE, eighth, shm))
 
 
-def ray_command(role: Role, *, address: str, head: str | None, temp_dir: Path) -> list[str]:
+def ray_command(
+    role: Role, *, address: str, head: str | None, temp_dir: Path, ports: Sequence[str]
+) -> list[str]:
     """Return the command that runs Ray's own part of a node in the foreground.
 
     Args:
         address: this node's.
         head: the head's HOST:PORT; None on the head itself.
+        ports: options for its ports.
     """
     share, store = role.share, store_bytes(role.share)
-    where = ["--head", "--port=0", "--include-dashboard=false"]
+    where = ["--head", "--include-dashboard=false"]
     if head is not None:
         where = [f"--address={head}"]
     memory = [f"--memory={max(share.memory - store, 1 << 20)}"] if share.memory else []
@@ -96,7 +101,7 @@ def ray_command(role: Role, *, address: str, head: str | None, temp_dir: Path) -
         sys.executable, "-P", "-m", "ray.scripts.scripts", "start", *where,
         f"--node-ip-address={address}", f"--num-cpus={share.cpus}", f"--num-gpus={share.gpus}",
         *memory, f"--object-store-memory={store}", f"--temp-dir={temp_dir}",
-        "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", "--block",
+        *ports, "--disable-usage-stats", "--block",
     ]  # fmt: skip
 
 
@@ -108,6 +113,7 @@ class Agent:
         self._memory = MemoryKills()
         before = folder.read(f"memory-{role.share.node}") or {}
         self._killed = int(before.get("kills", 0))
+        self._ports: list[str] = []
 
     def run(self) -> int:
         """Run until Ray or the step ends; return the exit code.
@@ -124,7 +130,9 @@ class Agent:
         temp.remove_left_over()
         parent = temp.make(self._role.job)
         try:
-            return self._head(parent) if self._role.head else self._worker(parent)
+            slots = max(self._role.share.cpus, self._role.share.gpus)
+            with ports.for_node(self._role.ports, slots, head=self._role.head) as self._ports:
+                return self._head(parent) if self._role.head else self._worker(parent)
         finally:
             for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(sign, signal.SIG_IGN)
@@ -149,7 +157,7 @@ class Agent:
     def _head(self, parent: Path) -> int:
         own = own_address(self._role.interface)
         inside = parent / "r"
-        ray = self._start(ray_command(self._role, address=own, head=None, temp_dir=inside))
+        ray = self._start(self._command(own, None, inside))
         address = self._await_address(ray, inside / "ray_current_cluster")
         _await_port(ray, address)
         self._folder.publish("head", {"address": address, "node": self._role.share.node})
@@ -170,7 +178,7 @@ class Agent:
     def _worker(self, parent: Path) -> int:
         head = self._await_head()
         own = own_address(self._role.interface, towards=head)
-        ray = self._start(ray_command(self._role, address=own, head=head, temp_dir=parent / "r"))
+        ray = self._start(self._command(own, head, parent / "r"))
         last_seen = asked = time.monotonic()
         while True:
             self._look_at_memory()
@@ -197,6 +205,9 @@ class Agent:
             node, limit = self._role.share.node, self._memory.limit
             _say(warning(limit))
             self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
+
+    def _command(self, own: str, head: str | None, temp_dir: Path) -> list[str]:
+        return ray_command(self._role, address=own, head=head, temp_dir=temp_dir, ports=self._ports)
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)

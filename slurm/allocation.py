@@ -11,10 +11,30 @@ import re
 import time
 from dataclasses import dataclass
 
+from slurm import gres
 from slurm.errors import SlurmError
 
-_SHARE = re.compile(r"^\s+Nodes=(\S+) CPU_IDs=(\S+) Mem=(\d+) GRES=(.*)$", re.MULTILINE)
+_SHARE = re.compile(r"^\s+Nodes=(\S+) CPU_IDs=(\S*) Mem=(\d+) GRES(?:_IDX)?=(.*)$")
 _FIELD = re.compile(r"(?:^|\s)([A-Z][A-Za-z/:]*)=(\S*)")
+
+_WORDS = (
+    "Command",
+    "WorkDir",
+    "StdErr",
+    "StdOut",
+    "StdIn",
+    "Comment",
+    "AdminComment",
+    "SystemComment",
+    "Extra",
+    "SubmitLine",
+    "Features",
+    "MailUser",
+)
+"""Fields that have a line to themselves and may hold spaces, and what looks like a field."""
+
+_MOST_IDS = 127
+"""Characters after which scontrol cuts off a node's list of CPUs (a buffer of 128)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +43,16 @@ class Share:
 
     Attributes:
         cpus: logical CPUs.
+        gpus: GPUs that it can use, whole or in part.
         memory: bytes; 0 where SLURM does not count memory.
+        gres: what srun must ask for by ``--gres`` where it has parts of GPUs, such as ``shard:4``.
     """
 
     node: str
     cpus: int
     gpus: int
     memory: int
+    gres: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,29 +94,62 @@ class Allocation:
 
 
 def parse(text: str) -> Allocation:
-    """Return the allocation that ``scontrol show job -d`` prints.
+    """Return the allocation that ``scontrol show job -d`` prints; of several, the first.
 
     Raises:
         SlurmError: the text is none.
     """
     fields: dict[str, str] = {}
+    each: list[tuple[str, str, int, str]] = []
     for line in text.splitlines():
-        if _SHARE.match(line):
+        if "JobId" in fields and line.startswith("JobId="):
+            break  # the next task of an array, or the next part of a heterogeneous job
+        share = _SHARE.match(line)
+        if share is not None:
+            nodes, ids, memory, resources = share.groups()
+            each += [(node, ids, int(memory), resources) for node in expand(nodes)]
             continue
-        name, equals, value = line.strip().partition("=")
-        if equals and name in ("Command", "WorkDir", "StdErr", "StdOut", "StdIn", "Comment"):
-            fields[name] = value  # may hold spaces
-            continue
-        fields.update(_FIELD.findall(line))
+        for name, value in _named(line.strip()):
+            fields.setdefault(name, value)  # what a user has named or written comes after
     if "JobId" not in fields:
         raise SlurmError(f"scontrol told nothing of a job but {text[:80]!r}")
-    shares = []
-    for nodes, ids, memory, gres in _SHARE.findall(text):
-        for node in expand(nodes):
-            shares.append(
-                Share(node=node, cpus=_count(ids), gpus=_gpus(gres), memory=int(memory) << 20)
-            )
-    return Allocation(job=fields["JobId"], shares=tuple(shares), fields=fields)
+    return Allocation(job=fields["JobId"], shares=_shares(each, fields), fields=fields)
+
+
+def _named(line: str) -> list[tuple[str, str]]:
+    """The fields of a line."""
+    name, equals, value = line.partition("=")
+    if equals and name in _WORDS:
+        return [(name, value)]
+    before, named, job_name = f" {line}".partition(" JobName=")
+    fields: list[tuple[str, str]] = _FIELD.findall(before)
+    return [*fields, ("JobName", job_name)] if named else fields
+
+
+def _shares(each: list[tuple[str, str, int, str]], fields: dict[str, str]) -> tuple[Share, ...]:
+    """The share of each node; its CPUs are those that SLURM counts.
+
+    CPU_IDs has every thread of a core, also where the job uses one of them
+    (``--hint=nomultithread``) and a step that asked for the others would be refused.
+    """
+    listed = [gres.count_numbers(ids) for _, ids, _, _ in each]
+    told = fields.get("NumCPUs", "")
+    total = int(told) if told.isdigit() else sum(listed)
+    cut = [at for at, (_, ids, _, _) in enumerate(each) if len(ids) >= _MOST_IDS]
+    for at in cut:
+        rest = total - sum(count for other, count in enumerate(listed) if other not in cut)
+        listed[at] = max(1, rest // len(cut))
+    most = max(1, sum(listed))
+    return tuple(
+        Share(
+            node=node,
+            cpus=count if most <= total else max(1, count * total // most),
+            gpus=gres.gpus(words),
+            memory=memory << 20,
+            gres=gres.shares(words),
+        )
+        for (node, _, memory, words), count in zip(each, listed, strict=True)
+    )
 
 
 def _seconds(moment: str) -> float | None:
@@ -123,20 +179,3 @@ def _expand_one(pattern: str) -> list[str]:
         for number in range(int(low), int(high or low) + 1):
             names += [f"{before}{number:0{len(low)}d}{rest}" for rest in _expand_one(after)]
     return names
-
-
-def _count(ids: str) -> int:
-    """How many numbers ``0-3,6`` names."""
-    spans = [item.partition("-") for item in ids.split(",")]
-    return sum(int(high or low) - int(low) + 1 for low, _, high in spans)
-
-
-def _gpus(gres: str) -> int:
-    """The GPUs of ``gpu:l40s:2(IDX:0-1),gpu:1(IDX:3)``."""
-    plain = re.sub(r"\([^)]*\)", "", gres)
-    found = 0
-    for item in plain.split(","):
-        words = item.strip().split(":")
-        if words[0] == "gpu":
-            found += int(words[-1]) if words[-1].isdigit() else 1
-    return found

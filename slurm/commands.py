@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 
 from slurm.errors import BadInput, SlurmError
+from slurm.states import node_works
 
 SECONDS = 30.0
 """How long an answer may take: a busy controller takes its time."""
@@ -29,34 +30,40 @@ def require(tool: str, instead: str) -> None:
         raise BadInput(f"{tool} is not on this machine: go to a SLURM login node, or {instead}")
 
 
-def ask(*command: str, text: str | None = None) -> str:
+def ask(*command: str, text: str | None = None, seconds: float | None = None) -> str:
     """Run a SLURM command and return what it prints.
 
     Args:
         text: its standard input.
+        seconds: how long its answer may take; SECONDS if absent.
 
     Raises:
         SlurmError: it failed; the message has SLURM's own words.
     """
+    seconds = SECONDS if seconds is None else seconds
     try:
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=SECONDS,
+            command, input=text, capture_output=True, text=True, timeout=seconds,
             errors="replace", check=False, stdin=subprocess.DEVNULL if text is None else None,
             env={**os.environ, "SLURM_TIME_FORMAT": "standard"},  # moments as we read them
         )  # fmt: skip
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise BadInput(f"{command[0]} is not on this machine: go to a SLURM node") from None
     except subprocess.TimeoutExpired:
-        raise SlurmError(f"{command[0]} gave no answer in {SECONDS:.0f} s") from None
+        raise SlurmError(f"{command[0]} gave no answer in {seconds:.0f} s") from None
     if done.returncode != 0:
         words = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
         raise SlurmError(f"{command[0]}: {words.removeprefix(f'{command[0]}: ')}")
     return done.stdout
 
 
-def show_job(job: str) -> str:
-    """Return ``scontrol show job -d`` of one job: all that SLURM knows of it."""
-    return ask("scontrol", "show", "job", "-d", job)
+def show_job(job: str, seconds: float | None = None) -> str:
+    """Return ``scontrol show job -d`` of one job: all that SLURM knows of it.
+
+    Args:
+        seconds: how long the answer may take; SECONDS if absent.
+    """
+    return ask("scontrol", "show", "job", "-d", job, seconds=seconds)
 
 
 def node_states(nodes: Sequence[str]) -> dict[str, str]:
@@ -67,10 +74,9 @@ def node_states(nodes: Sequence[str]) -> dict[str, str]:
 
 def usable_nodes(partition: str) -> int:
     """Return how many nodes of a partition are not down, drained or failed."""
-    bad = ("down", "drain", "fail", "inval", "unk", "power", "boot")
     told = ask("sinfo", "--noheader", "--Node", "--partition", partition, "--format=%N %T")
     states = dict(line.split(None, 1) for line in told.splitlines() if line.strip())
-    return sum(not state.startswith(bad) and not state.endswith("*") for state in states.values())
+    return sum(node_works(state) for state in states.values())
 
 
 def requeue(job: str) -> None:

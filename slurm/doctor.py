@@ -7,15 +7,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from slurm import commands
 from slurm.addresses import own_address
 from slurm.allocation import Allocation, Share, parse
-from slurm.checks import BAD, GOOD, Bed, Finding, as_line, examine, from_line, not_shared
+from slurm.checks import Bed, examine, not_shared
 from slurm.errors import BadInput, SlurmError
+from slurm.findings import BAD, GOOD, WARNING, Finding, as_line, from_line
 from slurm.marker import Marker
+from slurm.ports import as_text, door
 from slurm.steps import on_node
 from slurm.variables import for_step
 
@@ -32,7 +34,9 @@ def look_here(out: Path) -> int:
     return int(any(f.level == BAD for f in findings))
 
 
-def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
+def look_at_job(
+    out: Path, prefix: Sequence[str], interface: str | None, ports: range | None
+) -> int:
     """Look at every node of this job, one step each; return 1 if a search would not work.
 
     Raises:
@@ -43,20 +47,24 @@ def look_at_job(out: Path, prefix: Sequence[str], interface: str | None) -> int:
         raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}
-    with _door(interface) as towards, Marker.laid(_existing(out)) as marker:
-        steps = {}
-        for share in allocation.shares:
-            agent = _agent(share, out, prefix, interface, towards, marker)
-            steps[share.node] = _launch(share, allocation, agent)
+    with _door(interface, ports) as towards, Marker.laid(_existing(out)) as marker:
+        options = ["--interface", interface] if interface is not None else []
+        options += ["--ports", as_text(ports)] if ports is not None else []
+        options += ["--towards", towards] if towards is not None else []
+        options += ["--marker", str(marker.path)] if marker is not None else []
+        steps = {
+            share.node: _launch(share, allocation, [*prefix, *_agent(share, out), *options])
+            for share in allocation.shares
+        }
         for node, step in steps.items():
             found[node] = _collect(step)
             if marker is not None and _has_good_folder(found[node]) and not marker.answered(node):
                 found[node].append(not_shared(node, marker.path.parent))
     for node, findings in found.items():
         _print(node, findings)
-    alike = _compare(found)
-    _print(f"all {len(found)} nodes", [alike])
-    return int(any(f.level == BAD for findings in [*found.values(), [alike]] for f in findings))
+    alike = [_compare(found), *_compare_compilers(found)]
+    _print(f"all {len(found)} nodes", alike)
+    return int(any(f.level == BAD for findings in [*found.values(), alike] for f in findings))
 
 
 def look_for_job(bed: Bed) -> None:
@@ -65,35 +73,22 @@ def look_for_job(bed: Bed) -> None:
 
 
 @contextmanager
-def _door(interface: str | None) -> Iterator[str | None]:
-    """A port on this node that the others try to reach."""
-    try:
-        own = own_address(interface)
-    except SlurmError:
-        yield None
-        return
-    with socket.socket() as door:
-        door.bind((own, 0))
-        door.listen(128)
-        yield f"{own}:{door.getsockname()[1]}"
+def _door(interface: str | None, ports: range | None) -> Iterator[str | None]:
+    """A port on this node that the others try to reach; None where there is none."""
+    with ExitStack() as kept:
+        towards = None
+        with suppress(OSError, SlurmError):  # the check of this node tells
+            towards = kept.enter_context(door(own_address(interface), ports))
+        yield towards
 
 
-def _agent(
-    share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None,
-    marker: Marker | None,
-) -> list[str]:  # fmt: skip
-    agent = [
-        *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
+def _agent(share: Share, out: Path) -> list[str]:
+    shares = ["--gres", share.gres] if share.gres else []
+    return [
+        "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
-        "--out", str(out),
+        "--out", str(out), *shares,
     ]  # fmt: skip
-    if interface is not None:
-        agent += ["--interface", interface]
-    if towards is not None:
-        agent += ["--towards", towards]
-    if marker is not None:
-        agent += ["--marker", str(marker.path)]
-    return agent
 
 
 def _launch(share: Share, allocation: Allocation, agent: Sequence[str]) -> subprocess.Popen[str]:
@@ -141,6 +136,22 @@ def _compare(found: dict[str, list[Finding]]) -> Finding:
     )
 
 
+def _compare_compilers(found: dict[str, list[Finding]]) -> list[Finding]:
+    """What to say where some nodes cannot make the programs of others, or make others."""
+    told: dict[str, list[str]] = {}
+    for node, findings in found.items():
+        for one in findings:
+            if one.check == "compiler":
+                text = one.text.partition(", by ")[0] if one.level == GOOD else "none"
+                told.setdefault(text, []).append(node)
+    if len(told) <= 1:
+        return []
+    each = "; ".join(f"{', '.join(nodes)}: {text}" for text, nodes in told.items())
+    text = f"differ: {each}: fits run compiled on the nodes that have the first node's alone"
+    advice = "load one for all in the site file (module load GCC)"
+    return [Finding(check="compiler", level=WARNING, text=f"{text}; {advice}")]
+
+
 def _print(where: str, findings: Sequence[Finding]) -> None:
     print(where)
     for found in findings:
@@ -157,10 +168,11 @@ def _existing(out: Path) -> Path:
 
 
 def bed_of(
-    share: Share, out: Path, towards: str | None, interface: str | None, marker: Path | None
-) -> Bed:
+    share: Share, out: Path, towards: str | None, interface: str | None, marker: Path | None,
+    ports: range | None = None,
+) -> Bed:  # fmt: skip
     """What a step is told of its node."""
     return Bed(
         share=share, folder=_existing(out), towards=towards, interface=interface,
-        marker=None if marker is None else Marker(marker),
+        ports=ports, marker=None if marker is None else Marker(marker),
     )  # fmt: skip

@@ -37,15 +37,15 @@ def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
     return descriptor
 
 
-def read_text(path: Path) -> str:
-    """Return what stands in a file; what is not UTF-8 is replaced.
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """Return what stands in a file, or the last `most` bytes; what is not UTF-8 is replaced.
 
     Raises:
         OSError: it cannot be read.
     """
     with os.fdopen(opened(path), "rb") as handle:
-        handle.seek(max(0, os.fstat(handle.fileno()).st_size - MOST_BYTES))
-        return handle.read(MOST_BYTES).decode(errors="replace")
+        handle.seek(max(0, os.fstat(handle.fileno()).st_size - most))
+        return handle.read(most).decode(errors="replace")
 
 
 def touch(path: Path) -> None:

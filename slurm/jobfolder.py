@@ -5,6 +5,7 @@
       head.json         where this life's head is
       cluster.json      the nodes that Ray counts, and their resources
       alive             touched by the batch host while it lives
+      job.json          where its output and errors go, for those who look without SLURM
       life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
       memory-NAME.json  how many processes the memory limit has killed on one node
@@ -27,8 +28,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from slurm.causes import told
 from slurm.errors import BadInput
 from slurm.files import own_folder, read_text, touch
+
+TAIL_BYTES = 1 << 16
+"""How much of the end of a log is looked through for a cause."""
 
 QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
 """How long an earlier life must have been silent before this one begins, and how long that is
@@ -142,12 +147,12 @@ class JobFolder:
                 self.publish("end", {"why": why, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def tail(self, node: str, lines: int = 8) -> str:
-        """The last lines of a node's log, indented."""
+        """The last lines of a node's log that tell a cause, indented."""
         try:
-            text = read_text(self.log(node))
+            text = read_text(self.log(node), TAIL_BYTES)
         except OSError:
             return ""
-        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:] if line.strip())
+        return "\n".join(f"    {line}" for line in told(text, lines))
 
     def _replace(self, name: str, text: str, mode: int = 0o644) -> None:
         beside = self.path / f".{name}.{os.uname().nodename}.{os.getpid()}"

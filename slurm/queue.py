@@ -11,9 +11,14 @@ from slurm import commands
 from slurm.allocation import Allocation, parse
 from slurm.commands import ask
 from slurm.errors import BadInput, SlurmError
+from slurm.states import GONE, Phase, phase
 
 _RECORD, _FIELD = "\x1e", "\x1f"
 """ASCII's own separators: folders and commands may hold all else, newlines too."""
+
+
+class NoJob(BadInput):
+    """No batch job has worked in a run folder, and none in the queue will."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +39,42 @@ class Standing:
     nodes: int = 0
     partition: str = ""
 
+    @property
+    def phase(self) -> Phase:
+        """How far the job is."""
+        return phase(self.state)
 
-def standing(job: str) -> Standing:
-    """Ask where a job stands."""
+
+def standing(job: str, seconds: float | None = None) -> Standing:
+    """Ask where a job stands.
+
+    Args:
+        seconds: how long SLURM's answer may take; `commands.SECONDS` if absent.
+
+    Raises:
+        SlurmError: it does not answer.
+    """
     try:
-        told = _listed("--jobs", job)
+        told = _listed("--jobs", job, seconds=seconds)
     except SlurmError as error:
         if "Invalid job id" not in str(error):
             raise
         told = []
-    return told[0][0] if told else Standing(job=job, state="GONE")
+    return told[0][0] if told else Standing(job=job, state=GONE)
 
 
-def _listed(*which: str) -> list[tuple[Standing, str, str]]:
+def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, str, str]]:
     """Jobs, those that ended in the last minutes too, each with its folder and its command."""
     form = _RECORD + _FIELD.join(("%A", "%T", "%r", "%L", "%D", "%P", "%Z", "%o"))
-    told = ask("squeue", "--noheader", "--states=all", *which, f"--format={form}")
+    told = ask(
+        "squeue", "--noheader", "--states=all", *which, f"--format={form}", seconds=seconds
+    )  # fmt: skip
     found = []
     for record in told.split(_RECORD)[1:]:
         job, state, reason, left, nodes, partition, folder, command = record.split(_FIELD)
         now = Standing(
             job=job, state=state, reason="" if reason == "None" else reason, left=left,
-            nodes=int(nodes), partition=partition,
+            nodes=int(nodes) if nodes.isdigit() else 0, partition=partition,
         )  # fmt: skip
         found.append((now, folder, command.removesuffix("\n")))
     return found
@@ -65,7 +84,10 @@ def too_many_nodes(now: Standing) -> str | None:
     """What to say of a waiting job that asks for more nodes than its partition has, or None."""
     if now.state != "PENDING":
         return None
-    usable = commands.usable_nodes(now.partition)
+    try:
+        usable = commands.usable_nodes(now.partition)
+    except SlurmError:
+        return None
     if now.nodes <= usable:
         return None
     return (
@@ -74,31 +96,36 @@ def too_many_nodes(now: Standing) -> str | None:
     )
 
 
-def of_folder(out: Path) -> Standing:
-    """Return where the batch job of a run folder stands: of several, the one that runs, else the
-    newest. A job that waits has left no trace in the folder; its command tells.
+def of_folder(out: Path, seconds: float | None = None) -> Standing:
+    """Return where the batch job of a run folder stands: of several, the one that runs, else one
+    that waits, else the newest. A job that waits has left no trace in the folder; its command does.
+
+    Args:
+        seconds: how long SLURM's answer may take; `commands.SECONDS` if absent.
 
     Raises:
-        BadInput: there is none.
+        NoJob: there is none.
+        SlurmError: SLURM does not answer.
     """
-    been = _jobs_in(out)
+    been = jobs_in(out)
     mine = [
-        now for now, folder, command in _listed("--me")
+        now for now, folder, command in _listed("--me", seconds=seconds)
         if now.job in been or _names(command, Path(folder), out)
     ]  # fmt: skip
     if mine:
-        return max(mine, key=lambda now: (now.state == "RUNNING", int(now.job)))
-    if been:
-        return Standing(job=been[-1], state="GONE")
+        order = (Phase.OVER, Phase.UNKNOWN, Phase.WAITING, Phase.LIVING)
+        return max(mine, key=lambda now: (order.index(now.phase), int(now.job)))
+    if been:  # another user's, or forgotten
+        return standing(been[-1], seconds)
     if not out.is_dir():
-        raise BadInput(
+        raise NoJob(
             f"{out} does not exist, and no job of yours in the queue has --out {out}; "
             "give a run folder of a batch job"
         )
-    raise BadInput(f"no batch job has worked in {out}; submit one: shoal submit ... -- run ...")
+    raise NoJob(f"no batch job has worked in {out}; submit one: shoal submit ... -- run ...")
 
 
-def _jobs_in(out: Path) -> list[str]:
+def jobs_in(out: Path) -> list[str]:
     """The ids of the jobs that have worked in a run folder, the oldest first."""
     try:
         return sorted(

@@ -22,8 +22,10 @@ def on_node(share: Share, shares: Sequence[Share]) -> tuple[list[str], list[str]
         shares: of all nodes of the job, in SLURM's order.
     """
     first = shares[0]
-    if share.gpus <= first.gpus:
+    if share.gpus <= first.gpus or share.gres:
         gpus = f"--gpus={share.gpus}" if share.gpus else "--gres=none"
+        if share.gres:  # parts of GPUs are no GPUs to SLURM
+            gpus = f"--gres={share.gres}"
         options = [f"--nodelist={share.node}", "--nodes=1", "--ntasks=1", gpus]
         return [*options, f"--cpus-per-task={share.cpus}"], []
     both = f"{first.node},{share.node}"

@@ -23,6 +23,7 @@ from slurm.errors import ClusterError, SlurmError
 from slurm.isolation import Isolation
 from slurm.jobfolder import JobFolder
 from slurm.news import News, say
+from slurm.ports import as_text
 from slurm.signals import Signals
 from slurm.variables import for_ray
 
@@ -49,11 +50,13 @@ class Orders:
         command: what to run on the cluster; empty: keep the cluster up until the job ends.
         prefix: what to put before each process on a node, such as ``apptainer exec --nv IMAGE``.
         interface: the network interface of all nodes, or None.
+        ports: the range that Ray's ports are of, on all nodes, or None: any.
     """
 
     command: Sequence[str]
     prefix: Sequence[str]
     interface: str | None
+    ports: range | None = None
 
 
 class Supervisor:
@@ -89,12 +92,13 @@ class Supervisor:
         own_temp = temp.make(self._job)
         shares = self._allocation.shares
         head = next(s for s in shares if s.node == self._node)
-        interface = self._orders.interface
+        options = [] if self._orders.interface is None else ["--interface", self._orders.interface]
+        if self._orders.ports is not None:
+            options += ["--ports", as_text(self._orders.ports)]
         self._agents = Agents(
             self._folder, self._job, shares=[head, *(s for s in shares if s is not head)],
             everywhere=shares, prefix=self._orders.prefix,
-            options=[] if interface is None else ["--interface", interface],
-            environment=self._environment,
+            options=options, environment=self._environment,
         )  # fmt: skip
         self._environment["TMPDIR"] = str(own_temp)  # what the command leaves there goes with us
         try:
@@ -182,8 +186,8 @@ class Supervisor:
         if driver is None or killed or driver.struck_down or driver.code == NOTHING_GAINED:
             return self._conclude_idle(killed)
         if driver.code == SAVED:
-            cause = "preempted" if self._word().preempted else "time limit"
-            return self._go_on(cause, gained=True)
+            word = self._word()
+            return self._go_on(self._signals.cause(word.ends, word.preempted), gained=True)
         self._folder.note_end(f"the command ended with exit code {driver.code}")
         assert driver.code is not None
         return driver.code
@@ -224,15 +228,17 @@ class Supervisor:
         word = self._word()
         if word.preempted:
             return self._go_on("preempted", gained=False)
-        limit = word.fields.get("TimeLimit", "?")
-        how = f"nothing was gained within the limit of {limit}"
+        cause, limit = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
+        how, advice = "nothing was gained before it came", "send it once packs have ended"
+        if cause == "time limit":
+            how = f"nothing was gained within the limit of {limit}"
+            advice = "give a longer --time or a shorter --signal"
         if killed:
             how = "the command did not end when it was asked to save"
         if self._signals.save_at is not None and word.ends is not None:
             before = word.ends - self._signals.save_at
             how += f" (the signal came {before:.0f} s before the limit of {limit})"
-        advice = "give a longer --time or a shorter --signal"
-        say(try_again(self._job, self._folder, f"time limit: {how}", advice))
+        say(try_again(self._job, self._folder, f"{cause}: {how}", advice))
         return 1
 
     def _go_on(self, cause: str, *, gained: bool) -> int:

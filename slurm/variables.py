@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from slurm.devices import translate
+
 RAY = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -48,6 +50,7 @@ def for_ray(inherited: Mapping[str, str], token: Path) -> dict[str, str]:
         for name, value in inherited.items()
         if name.lower() not in PROXIES and not name.startswith("RAY_")
     }
+    translate(kept)
     return {**kept, **RAY, "RAY_AUTH_TOKEN_PATH": str(token)}
 
 

@@ -290,8 +290,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _device_name(device: str, gpu: bool) -> str:
-    """The device by the host's own numbering; a slot of a GPU without CUDA keeps its number."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    """The device by the host's own numbering; a slot of a GPU without CUDA keeps its number.
+
+    Ray gives a worker one device, by its maker's variable; SLURM may have set the other's too.
+    """
+    told = [os.environ.get(f"{maker}_VISIBLE_DEVICES", "") for maker in ("CUDA", "HIP")]
+    visible = min((names.split(",") for names in told if names), key=len, default=["0"])[0]
     if device == "cuda":
         return f"cuda:{visible}"
     return f"cpu for gpu:{visible}" if gpu else "cpu"

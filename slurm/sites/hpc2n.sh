@@ -1,7 +1,8 @@
 # HPC2N, Kebnekaise, as its documentation and course pages had it in August 2026. Look again at
 # docs.hpc2n.umu.se where a module is missing (module spider PyTorch).
 #
-#   sbatch -A hpc2n2026-NNN --gpus-per-node=1 -C l40s slurm/search.sbatch --site hpc2n run ...
+#   sbatch -A hpc2n2026-NNN --gpus-per-node=1 --cpus-per-gpu=2 -C l40s \
+#       slurm/search.sbatch --site hpc2n run ...
 #
 # -C names the GPU: v100 a40 a6000 l40s a100 h100, or nvidia_gpu for any of NVIDIA. PyPI's builds of
 # torch since 2.11 leave out the V100: the module's PyTorch, below, has it.

@@ -10,3 +10,7 @@ fi
 
 # Where nodes have several networks, the one that Ray uses.
 # SHOAL_INTERFACE=ib0
+
+# Where a firewall leaves some ports open between the nodes: Ray's. A node takes one for each CPU, and
+# ten; jobs that share a node share the range, so give some hundreds.
+# SHOAL_PORTS=20000-20999

@@ -1,8 +1,8 @@
 # UPPMAX, Pelle (Slurm 25.05), as its documentation and course pages had it in August 2026. Look
 # again at docs.uppmax.uu.se where a module is missing (module spider PyTorch).
 #
-#   sbatch -A uppmaxYYYY-X-ZZZ -p gpu --gpus-per-node=l40s:1 -t 00:30:00 \
-#       slurm/search.sbatch --site uppmax run ...
+#   sbatch -A uppmaxYYYY-X-ZZZ -p gpu --gpus-per-node=l40s:1 --cpus-per-gpu=2 \
+#       -t 00:30:00 slurm/search.sbatch --site uppmax run ...
 #
 # l40s and h100 are in partition gpu, t4 in haswell. Without --time a job has one minute.
 # Bianca (projects sensYYYYNNN) has no internet: bring a folder of wheels (pip download) and install

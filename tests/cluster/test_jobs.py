@@ -43,10 +43,12 @@ def test_a_job_that_waits_is_found_by_the_folder_it_will_make(cluster: Any, home
     script = "slurm/search.sbatch"
     other = cluster.sbatch("--hold", script, *SMALL, "--out", "runs/two", cwd=home)
     job = cluster.sbatch("--hold", script, "run", "--out", out, "--trials", "64", cwd=home)
-    told = cluster.run(*SHOAL, "status", out, cwd=home, check=True).stdout
-    assert told.startswith(f"job     {job}: pending, reason JobHeldUser")
-    assert "search  not begun" in told
-    assert cluster.run(*SHOAL, "logs", out, cwd=home, check=True).stdout == ""
+    told = cluster.run(*SHOAL, "status", out, cwd=home)
+    assert told.stdout.startswith(f"job     {job}: pending, reason JobHeldUser")
+    assert "search  not begun" in told.stdout
+    assert told.returncode == 3
+    said = cluster.run(*SHOAL, "logs", out, cwd=home)
+    assert (said.returncode, said.stdout) == (3, "")
     assert f"job {job} is cancelled" in cluster.run(*SHOAL, "cancel", out, cwd=home).stdout
     assert cluster.job(other)["JobState"] == "PENDING"
     none = cluster.run(*SHOAL, "status", "runs/three", cwd=home)

@@ -41,6 +41,7 @@ WAYS = {
     "--gpus-per-task": (
         ("--nodes=1", "--ntasks=2", "--gpus-per-task=1", "--cpus-per-task=2"), [(4, 2)],
     ),
+    "--gres=shard": (("--nodes=2", "--gres=shard:2", "--cpus-per-task=1"), [(1, 1), (1, 1)]),
     "--ntasks, uneven": (("--nodes=2", "--ntasks=5", "--mem=1500"), None),
 }  # fmt: skip
 
@@ -168,6 +169,39 @@ def test_a_hostile_place(cluster: Any, home: Path) -> None:
         cluster.run("sh", "-c", "rm -rf /tmp/ttttt*", host=host)
 
 
+WITHOUT_A_COMPILER = """#!/bin/bash
+# of two nodes one has neither a compiler nor what was compiled
+if [ "$(uname -n)" = n2 ]; then export CXX=no-such-c++ SHOAL_CACHE=/tmp/empty; fi
+exec "$@"
+"""
+
+
+def test_nodes_with_and_without_a_compiler_do_not_mix_programs(cluster: Any, home: Path) -> None:
+    """What the first node has settled runs where it can be had, and no row is of another program;
+    meanwhile Ray keeps to the site's range of ports."""
+    node = home / "node.sh"
+    node.write_text(WITHOUT_A_COMPILER)
+    node.chmod(0o755)
+    (home / "mine.sh").write_text(
+        'SHOAL_PREFIX="$SLURM_SUBMIT_DIR/node.sh"\nSHOAL_PORTS=23000-23099\n'
+    )
+    job = cluster.sbatch(
+        "--nodes=2", "--nodelist=n1,n2", "--cpus-per-task=2", "--mem=2500", SCRIPT, "--site",
+        "./mine.sh", *SMALL, "--program", "compiled", "--out", "runs/x", cwd=home,
+        SHOAL_CACHE=str(home / "cache"),
+    )  # fmt: skip
+    fields = cluster.wait(job)
+    errors = (home / f"shoal-{job}.err").read_text()
+    assert fields["JobState"] == "COMPLETED", errors
+    assert "cluster of 2 of 2 nodes up, 4 CPUs" in errors
+    trials = pandas.read_parquet(home / "runs/x/trials.parquet")
+    assert len(trials) == 64
+    assert set(trials["node"]) == {"n1"}
+    assert set(trials["state"]) <= {"complete", "diverged"}
+    head = json.loads((home / f"runs/x/slurm/{job}/head.json").read_text())
+    assert 23000 <= int(head["address"].rpartition(":")[2]) < 23100
+
+
 def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: Path) -> None:
     """The head is killed: FAILED within a minute, and the log says how to go on."""
     job = cluster.sbatch(
@@ -216,7 +250,7 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     lines = said.splitlines()
     for host in ("n1", "n2", "n3"):
         assert lines.count(host) == 1
-    assert said.count("SLURM gave 2, torch finds no CUDA") == 3
+    assert said.count("SLURM gave 2, torch finds no GPU") == 3
     assert said.count("the head's node answers at 10.211.0.1") == 3
     assert said.count("its name resolves to 127.0.1.1, which is not used") == 3
     assert "versions    the same" in said

@@ -175,7 +175,7 @@ class Keeper:
         )
         nodes = "\n".join(
             f"NodeName={h} NodeAddr={address(h)} CPUs={CPUS} RealMemory={MEMORY_MIB} "
-            f"Gres=gpu:{GPUS} State=UNKNOWN"
+            f"Gres=gpu:{GPUS},shard:{4 * GPUS} State=UNKNOWN"
             for h in HOSTS
         )
         (folder / "slurm.conf").write_text(f"""\
@@ -201,7 +201,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 MpiDefault=none
 SchedulerParameters=batch_sched_delay=0,bf_interval=5,sched_interval=2
-GresTypes=gpu
+GresTypes=gpu,shard
 {nodes}
 PartitionName=DEFAULT Nodes={",".join(HOSTS)} MaxTime=INFINITE State=UP
 PartitionName=main Default=YES PreemptMode=OFF
@@ -211,6 +211,7 @@ PartitionName=high PriorityTier=10
         (folder / "gres.conf").write_text(
             f"AutoDetect=off\nNodeName={','.join(HOSTS)} Name=gpu "
             f"File={folder}/gpu/gpu[0-{GPUS - 1}]\n"
+            f"NodeName={','.join(HOSTS)} Name=shard Count={4 * GPUS}\n"
         )
         (folder / "cgroup.conf").write_text(
             "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainRAMSpace=yes\n"

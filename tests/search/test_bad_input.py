@@ -413,9 +413,10 @@ CASES = [
     ("results done more", "Got unexpected extra argument (more)"),
     ("fit --nonsense", "No such option '--nonsense'. Did you mean '--seed'?"),
     # addresses
-    ("run --address nowhere", "--address nowhere is not HOST:PORT, as in 10.0.0.1:6379, nor auto"),
-    ("run --address 127.0.0.1:0", "--address 127.0.0.1:0 is not HOST:PORT, as in 10.0.0.1:6379, nor auto"),
-    ("run --address 127.0.0.1:99999", "--address 127.0.0.1:99999 is not HOST:PORT, as in 10.0.0.1:6379, nor auto"),
+    ("run --address nowhere", "--address nowhere is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
+    ("run --address ::1:6379", "--address ::1:6379 is not HOST:PORT (an IPv6 address stands in brackets), as in [fd00::2]:6379, nor auto"),
+    ("run --address 127.0.0.1:0", "--address 127.0.0.1:0 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
+    ("run --address 127.0.0.1:99999", "--address 127.0.0.1:99999 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
     ("run --address ray://127.0.0.1:1", "--address ray://127.0.0.1:1: Ray Client is not supported; give HOST:PORT"),
     ("run --address 127.0.0.1:1", "no Ray answers at 127.0.0.1:1 (Connection refused); is the cluster up?"),
 ]  # fmt: skip

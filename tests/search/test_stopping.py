@@ -19,6 +19,7 @@ import pandas
 import pytest
 
 import search
+from search.stopping import Reason, Stop, listening
 
 Same = Callable[[Path, Path], None]
 
@@ -59,7 +60,7 @@ def begun(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
     [
         (signal.SIGINT, 130, "interrupted"),
         (signal.SIGTERM, 143, "told to end"),
-        (signal.SIGUSR1, 75, "the time limit is near"),
+        (signal.SIGUSR1, 75, "told to save"),
     ],
 )
 def test_a_signal_saves_what_is_in_flight(
@@ -103,7 +104,7 @@ def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: 
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
-    assert re.search(r"the time limit is near, [12] packs? saved; shoal run --out out", errors)
+    assert re.search(r"told to save, [12] packs? saved; shoal run --out out", errors)
     search.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
 
@@ -124,6 +125,22 @@ def await_checkpoint(folder: Path) -> None:
     while not list((folder / "out/packs").glob("*.pt")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"), [(None, Reason.SAVE), (7200, Reason.SAVE), (150, Reason.LIMIT)]
+)
+def test_a_signal_to_save_is_the_time_limits_only_near_it(
+    monkeypatch: pytest.MonkeyPatch, left: float | None, reason: Reason
+) -> None:
+    """SLURM's warning comes minutes before the limit; at other times it is somebody's own."""
+    monkeypatch.delenv("SHOAL_END", raising=False)
+    if left is not None:
+        monkeypatch.setenv("SHOAL_END", str(time.time() + left))
+    stop = Stop(time.monotonic(), None)
+    with listening(stop):
+        signal.raise_signal(signal.SIGUSR1)
+    assert stop.reason is reason
 
 
 def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
