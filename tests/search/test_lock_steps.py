@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-import pytest
-
 from search.held import Held
 from search.taking import take
 

@@ -9,7 +9,7 @@ import pytest
 from ray._private.accelerators.amd_gpu import AMDGPUAcceleratorManager as Amd
 from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager as Nvidia
 
-from search.cluster import _environment
+from search.surroundings import set_for_ray
 from slurm.devices import are_parts, translate, translated, visible
 from slurm.variables import for_ray
 from trainable.worker import _device_name
@@ -31,7 +31,7 @@ def test_ray_runs_on_amds_gpus_as_slurm_gives_them(tmp_path: Path) -> None:
     for_nodes = for_ray(os.environ, tmp_path / "token")
     assert for_nodes["HIP_VISIBLE_DEVICES"] == "2,3"
     assert "ROCR_VISIBLE_DEVICES" not in for_nodes
-    with _environment(None):
+    with set_for_ray(None):
         assert Amd.get_current_process_visible_accelerator_ids() == ["2", "3"]
     assert os.environ["ROCR_VISIBLE_DEVICES"] == "2,3"
     assert "HIP_VISIBLE_DEVICES" not in os.environ
