@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import errno
 import re
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -67,7 +66,7 @@ def take(top: P, me: bytes, judge: Judge, name: Callable[[], str]) -> Held[P]:
         OSError: the disk does not take it.
     """
     for _ in range(LOOKS):
-        locks = _locks(top)
+        locks = _locks(top, name)
         try:
             while (last := _last(locks)) is not None:
                 held = _follow(top, locks, last, me, judge, name())
@@ -78,7 +77,7 @@ def take(top: P, me: bytes, judge: Judge, name: Callable[[], str]) -> Held[P]:
                 judge.pause()
         finally:
             locks.close()
-        _begin(top)
+        _begin(top, name())
         judge.pause()
     raise NoNumber
 
@@ -129,19 +128,19 @@ def _await_death(
     judge.await_death(said, look)
 
 
-def _locks(top: P) -> P:
+def _locks(top: P, name: Callable[[], str]) -> P:
     """The folder of the lock."""
     while True:
         try:
             return top.folder(LOCKS)
         except FileNotFoundError:
-            _begin(top)
+            _begin(top, name())
 
 
-def _begin(top: Place) -> None:
+def _begin(top: Place, name: str) -> None:
     """Make the folder of the lock, with a number in it from the first moment, where there is none
     or an empty one."""
-    beside = f"{LOCKS}-{secrets.token_hex(8)}"
+    beside = f"{LOCKS}-{name}"
     top.mkdir(beside)
     try:
         new = top.folder(beside)

@@ -18,6 +18,9 @@ Tree = tuple[tuple[str, "Tree | bytes"], ...]
 TABLE = "trials.parquet"
 
 
+NEW = object()
+
+
 class NextStep(BaseException):
     """The process has come to a step that it has not done yet."""
 
@@ -48,7 +51,6 @@ class World:
         newest: the highest number of a writer so far.
         beats: by process, beats that were done in full.
         watched: by process, for the writer that it follows, the beats then.
-        files: that were moved into place, by whom.
     """
 
     def __init__(self) -> None:
@@ -86,21 +88,23 @@ class World:
             frozenset((who, *beats.items()) for who, beats in self.watched.items()),
         )
 
-    def alive(self) -> list[str]:
-        """Processes that have steps left."""
-        return [name for name in self.steps if name not in self.over]
-
     @property
     def writer(self) -> str:
         """Whose name the folder of the lock has; empty before the first."""
         locks = self.folders[0].get(".lock")
         assert isinstance(locks, int)
-        (last,) = [name for name in self.folders[locks]]
+        last = max((n for n in self.folders[locks] if n[:6].isdigit()), default="")
         return last.partition("-")[2][:1]
 
 
 class Process:
-    """One process, run again from the beginning of its stage until it comes to a step that is new."""
+    """One process, run again from the beginning of its stage until a step that is new.
+
+    Args:
+        see_dead: whether it can tell that another has died, as on one machine.
+        fine: whether others may come between all of its steps, or not before those that only write
+            what has a name that nobody knows yet, or tidy up.
+    """
 
     def __init__(self, world: World, name: str, see_dead: bool, fine: bool) -> None:
         self.world, self.name, self._see_dead, self.fine = world, name, see_dead, fine
@@ -114,9 +118,8 @@ class Process:
         Args:
             free: it is no step of the disk, and happens with the one before.
         """
-        for told in self._told:
-            break
-        else:
+        told = next(self._told, NEW)
+        if told is NEW:
             if not (free and self._fresh >= 0):
                 self._fresh -= 1
                 if self._fresh < 0:
@@ -359,31 +362,112 @@ def releasing(process: Process, top: Folder, lock: Lock) -> Lock:
 Lock = tuple[int, str, int, int]
 """Number, name and folder of a lock that is held, and the beats so far."""
 
+NOTHING = (0, (0, "", 0, 0), 0)
+
 Stage = Callable[[Process, "Folder", Lock], Lock]
 
 
+def begun() -> World:
+    """A run folder with a lock that nobody has had."""
+    world = World()
+    world.folders = {0: {".lock": 1}, 1: {"000000": 2}, 2: {}}
+    return world
+
+
+def go(world: World, name: str, stages: list[Stage], see_dead: bool, fine: bool) -> World:
+    """The world after a process's next step."""
+    after = world.copy()
+    Process(after, name, see_dead, fine).go(stages)
+    return after
+
+
 def explore(
-    world: World, scripts: dict[str, list[Stage]], *, see_dead: bool, deaths: int, fine: bool = True
-) -> tuple[set[object], list[World]]:
-    """Go every way; return the worlds that were met, and those in which all is over."""
-    world.steps = dict.fromkeys(scripts, ())
-    world.at = dict.fromkeys(scripts, (0, (0, "", 0, 0), 0))
+    world: World, all_stages: dict[str, list[Stage]], see_dead: bool, deaths: int, fine: bool = True
+) -> list[World]:
+    """Go every way, and return the worlds in which all is over.
+
+    From each world on the way, a process that comes when all others are dead gets the lock.
+    """
+    world.steps = dict.fromkeys(all_stages, ())
+    world.at = dict.fromkeys(all_stages, NOTHING)
     met: set[object] = set()
+    disks: dict[Tree, World] = {}
     ends, left = [], [(world, deaths)]
     while left:
         now, may_die = left.pop()
         if (key := (now.key, may_die)) in met:
             continue
         met.add(key)
-        going = now.alive()
+        disks.setdefault(now.tree(), now)
+        going = [name for name in all_stages if name not in now.over]
         if not going:
             ends.append(now)
         for name in going:
-            after = now.copy()
-            Process(after, name, see_dead, fine).go(scripts[name])
-            left.append((after, may_die))
+            left.append((go(now, name, all_stages[name], see_dead, fine), may_die))
             if may_die:
                 dead = now.copy()
                 dead.over[name] = "dead"
                 left.append((dead, may_die - 1))
-    return met, ends
+    for disk in disks.values():
+        assert comes_late(disk) == "done"
+    assert len(disks) > 50
+    return ends
+
+
+def comes_late(world: World) -> str:
+    """How a process ends that is alone from now on."""
+    world = world.copy()
+    world.over = dict.fromkeys(world.steps, "dead")
+    world.steps["d"], world.at["d"] = (), NOTHING
+    for _ in range(100):
+        if "d" in world.over:
+            break
+        world = go(world, "d", SHORT, see_dead=False, fine=True)
+    return world.over["d"]
+
+
+SHORT = [taking, writing]
+LONG = [taking, writing, beating, writing, releasing]
+
+
+@pytest.mark.parametrize(
+    ("see_dead", "stages"), [(True, LONG), (False, LONG[:4])], ids=["one machine", "two"]
+)
+def test_two_take_it_in_every_order_and_either_may_die_at_any_step(
+    see_dead: bool, stages: list[Stage]
+) -> None:
+    """One of them lives on and beats: whoever comes meanwhile is refused, or has followed a writer
+    that stood still."""
+    ends = explore(begun(), {"a": stages, "b": SHORT}, see_dead, deaths=1)
+    ways = {(end.over["a"], end.over["b"]) for end in ends}
+    assert {("done", "done"), ("done", "refused"), ("followed", "done"), ("dead", "done")} <= ways
+    assert ("refused", "refused") not in ways
+
+
+def test_both_may_die() -> None:
+    """And who comes then gets it."""
+    ends = explore(begun(), {"a": SHORT, "b": SHORT}, see_dead=True, deaths=2)
+    assert ("dead", "dead") in {tuple(end.over.values()) for end in ends}
+
+
+def test_the_lock_is_made_by_two_at_once() -> None:
+    """Where there is none yet, or only an empty folder, or one that was left half made."""
+    for folders in (
+        {0: {}},
+        {0: {".lock": 1}, 1: {}},
+        {0: {".lock-0123456789abcdef": 1}, 1: {"000000": 2}, 2: {}},
+    ):
+        world = World()
+        world.folders = folders  # type: ignore[assignment]  # names and numbers
+        ends = explore(world, {"a": [taking], "b": [taking]}, see_dead=True, deaths=0, fine=False)
+        assert {"done"} <= {how for end in ends for how in end.over.values()}
+
+
+def test_three_take_it_in_every_order_and_one_may_die_at_any_step() -> None:
+    """Each gets it, or is told who has it, or loses it only when it stands still."""
+    for stages, deaths, ways in (
+        ([taking], 1, {"done", "refused", "dead"}),
+        (SHORT, 0, {"done", "refused", "followed"}),
+    ):
+        ends = explore(begun(), dict.fromkeys("abc", stages), False, deaths, fine=False)
+        assert {how for end in ends for how in end.over.values()} == ways
