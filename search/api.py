@@ -15,6 +15,7 @@ from search.means import CHECKPOINT_SECONDS, Means, seconds_of
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result
+from search.starting import free
 
 
 def run(
@@ -124,9 +125,4 @@ def _path(name: str, given: Any) -> Path:
 def new_folder(problem: str) -> Path:
     """Return the path of a new run folder in ``runs/``, named by the problem and the time."""
     name = problem.rpartition(":")[2] if ":" in problem else problem
-    path = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    return free
+    return free(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")

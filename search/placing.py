@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
+
+from search.starting import filling
 
 ENTRIES = {
     "parts", "packs", "problem", "environment.json", "trials.parquet", "curves.parquet",
@@ -25,11 +29,28 @@ def place(beside: Path, path: Path) -> None:
     """Move the whole new run folder `beside` to `path`.
 
     Raises:
+        FileExistsError: another search was put there meanwhile.
         OSError: something else is there, or the place cannot be written.
     """
     if not reserved(path):
-        beside.rename(path)
+        try:
+            beside.rename(path)
+        except OSError:
+            _check_free(path)
+            raise
         return
+    with filling(path):
+        _check_free(path)
+        _fill(beside, path)
+
+
+def _check_free(path: Path) -> None:
+    """Raise FileExistsError where a search has its folder already."""
+    if (path / "search.toml").exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _fill(beside: Path, path: Path) -> None:
     for entry in sorted(beside.iterdir(), key=lambda entry: entry.name == "search.toml"):
         target = path / entry.name
         if target.is_dir():  # left by a search that was killed in this very moment

@@ -88,7 +88,7 @@ def prepare(
     began = standing()
     try:
         new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
-        return replace(new, began=began)
+        return replace(new, began=began, named=out is not None)
     except BaseException:
         return_to(began)
         raise
