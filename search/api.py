@@ -16,6 +16,7 @@ from search.paths import given_path
 from search.preparation import prepare
 from search.progress import Progress, Silent, choose
 from search.result import Result
+from search.starting import free
 from trainable.files import path_read
 
 
@@ -128,9 +129,4 @@ def new_folder(problem: str) -> Path:
     """
     problem = path_read(problem)
     name = problem.rpartition(":")[2] if ":" in problem else problem
-    path = given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    return free
+    return free(given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")

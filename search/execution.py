@@ -16,6 +16,7 @@ from search.paths import shown
 from search.prepared import Prepared
 from search.progress import Progress
 from search.report import Report
+from search.starting import Taken, free
 from search.stopping import Reason
 from search.writer import Writer, create
 from trainable import TrainableError, claimed
@@ -41,7 +42,7 @@ def run_prepared(
             stack.enter_context(claimed(prepared.source.files))
         except TrainableError as error:
             raise BadInput(str(error)) from error
-        folder = prepared.folder or create(out, prepared.request, prepared.source)
+        folder = prepared.folder or _begin(prepared, out)
         for note in prepared.notes:
             progress.say(note)
         writer = Writer(folder, progress.say)
@@ -57,6 +58,27 @@ def run_prepared(
             raise Interrupted(f"interrupted; {command} goes on", by=error) from None
         _end_early(report, command)
     return folder, report
+
+
+def _begin(prepared: Prepared, out: Path) -> RunFolder:
+    """Make the folder of a new search. Of two that begin at once in a folder that the user has
+    named, the second goes on with what the first has made; else it takes another name.
+
+    Raises:
+        BadInput: the place cannot be written, or the first is another search.
+    """
+    wanted = out
+    while True:
+        try:
+            return create(out, prepared.request, prepared.source)
+        except Taken:
+            if prepared.named:
+                break
+            out = free(wanted)
+    there = RunFolder.open(out)
+    if there.request.mark != prepared.request.mark:
+        raise BadInput(f"{out} was taken by another search in this moment; choose another --out")
+    return there
 
 
 def _end_early(report: Report, command: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from search.starting import filling
 from trainable.directory import Directory
 
 FOLDERS = ("parts", "packs", "problem")
@@ -56,11 +57,28 @@ def place(beside: Path, path: Path) -> None:
     """Move the whole new run folder `beside` to `path`.
 
     Raises:
+        FileExistsError: another search was put there meanwhile.
         OSError: something else is there, or the place cannot be written.
     """
     if not reserved(path):
-        beside.rename(path)
+        try:
+            beside.rename(path)
+        except OSError:
+            _check_free(path)
+            raise
         return
+    with filling(path):
+        _check_free(path)
+        _fill(beside, path)
+
+
+def _check_free(path: Path) -> None:
+    """Raise FileExistsError where a search has its folder already."""
+    if (path / "search.toml").exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _fill(beside: Path, path: Path) -> None:
     with Directory.at(beside) as new, Directory.at(path) as there:
         for name in sorted(new.names(), key=lambda name: name == "search.toml"):
             if stat.S_ISDIR(there.kind(name)):  # left by a search that was killed in this moment

@@ -87,7 +87,8 @@ def prepare(
     space = _asked_space(asked.get("space", {}))
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust)
-    return _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+    new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+    return replace(new, named=out is not None)
 
 
 def load(prepared: Prepared, done: int) -> Prepared:

@@ -16,6 +16,7 @@ class Prepared:
     Attributes:
         folder: the run folder of a search that goes on, or None for a new one.
         defaults: values of the hyperparameters that are not in the space.
+        named: whether the user has named the run folder.
         notes: what the user should know of the choices made.
     """
 
@@ -24,4 +25,5 @@ class Prepared:
     defaults: dict[str, float] = field(default_factory=dict)
     shape_names: tuple[str, ...] = ()
     folder: RunFolder | None
+    named: bool = True
     notes: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ def summary_text(result: Result, report: Report) -> str:
     ]
     if report.fresh:
         lines.append(f"time    {wall:.1f} s: {', '.join(spent)}")
+    elif left:
+        lines.append(f"time    {wall:.1f} s, in which no pack came to its end")
     else:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,13 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
 
-from search import ledger, rows
+from search import ledger, rows, starting
 from search.errors import BadInput, RunFolderError
 from search.folder import PROBLEM, RunFolder
 from search.keys import Keys, in_order
 from search.lock import NO_ROOM, Lock, told, why
 from search.merging import merge, parquet_bytes
-from search.placing import place
+from search.placing import ENTRIES, place
 from search.request import Request
 from trainable.directory import OddFile
 from trainable.source import Source
@@ -47,13 +46,15 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
     """Make the folder of a new search, whole or not at all.
 
     Raises:
-        BadInput: something is there already, or the place cannot be written.
+        BadInput: something is there already (`starting.Taken`: a search that was quicker), or the
+            place cannot be written.
         RunFolderError: the disk is full.
     """
-    beside = path.parent / f".{path.name}.{os.getpid()}"
+    beside = starting.beside(path)
     missing = [above for above in path.parents if not above.exists()]
     try:
         beside.mkdir(parents=True)
+        starting.tidy(beside, {*ENTRIES, "search.toml"})
         (beside / "parts").mkdir()
         (beside / "packs").mkdir()
         for name, content in source.contents().items():  # what was hashed and executed
@@ -74,6 +75,8 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         with suppress(OSError):
             for above in missing:
                 above.rmdir()
+        if isinstance(error, FileExistsError) and error.filename == str(path):
+            raise starting.Taken(f"{path} is there already; choose another --out") from error
         if error.errno in NO_ROOM:
             raise RunFolderError(
                 f"cannot make {path}: {why(error)}; make room and run the same command again"

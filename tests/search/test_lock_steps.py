@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+import pytest
+
 from search.held import Held
 from search.taking import take
 

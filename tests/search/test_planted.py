@@ -13,10 +13,6 @@ import pytest
 
 import search
 from search.command import main
-from search.lock import Lock
-from search.placing import reserved
-from trainable import checkpoint
-from trainable.directory import Directory
 
 SECONDS = 20.0
 """A command that waits for a pipe would never end; one that does not takes a moment."""
