@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def site_text(site: str) -> str:
         BadInput: there is none.
     """
     named = site in sites()
-    file = HERE / "sites" / f"{site}.sh" if named else Path(site)
+    file = HERE / "sites" / f"{site}.sh" if named else Path(os.path.expanduser(site))
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError):
