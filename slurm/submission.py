@@ -47,7 +47,7 @@ def site_text(site: str) -> str:
         BadInput: there is none.
     """
     named = site in sites()
-    file = HERE / "sites" / f"{site}.sh" if named else Path(site)
+    file = HERE / "sites" / f"{site}.sh" if named else Path(os.path.expanduser(site))
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError):

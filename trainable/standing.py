@@ -37,6 +37,10 @@ LEFT = "_shoal_left"
 """The attribute of an instance that says in which folder its constructor has left it."""
 
 
+OUTER, NOWHERE = -1, -2
+"""In the place of a descriptor: of a call that is in no other, and of a folder without one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """Where the code of a class belongs.
@@ -149,9 +153,7 @@ class _Turns:
         self._changed = threading.Condition()
         self._guests = 0
         self._world, self._alone = World(), False
-        self._back = (
-            -1
-        )  # a descriptor of that folder, which can be gone back to even when it is gone
+        self._back = NOWHERE  # a descriptor of that folder, which serves when it is gone too
         self._added: list[str] = []
         self._thread = threading.local()
 
@@ -160,7 +162,8 @@ class _Turns:
         stack: list[int] = self._thread.__dict__.setdefault("stack", [])
         if stack:  # a call within a call, such as of a search that a problem starts
             stack.append(_here())
-            _go(world.folder)
+            if stack[-1] != NOWHERE:
+                _go(world.folder)
             return
         with self._changed:
             while self._guests and (alone or self._alone or world != self._world):
@@ -170,8 +173,9 @@ class _Turns:
                 self._world, self._alone = world, alone
                 self._added = _add(world)
             self._guests += 1
-            _go(world.folder)
-        stack.append(-1)
+            if self._back != NOWHERE:
+                _go(world.folder)
+        stack.append(OUTER)
 
     def standing(self) -> str:
         """Where the process stands when none of these calls runs; empty where that is gone."""
@@ -181,16 +185,17 @@ class _Turns:
     def leave(self) -> None:
         """Stand again where the others are, or, after the last one, where the process was."""
         inner = self._thread.stack.pop()
-        if inner >= 0:
+        if inner != OUTER:
             _return(inner)
             return
         with self._changed:
             self._guests -= 1
             if self._guests:
-                _go(self._world.folder)
+                if self._back != NOWHERE:
+                    _go(self._world.folder)
                 return
             _return(self._back)
-            self._home, self._back = "", -1
+            self._home, self._back = "", NOWHERE
             for entry in self._added:
                 with suppress(ValueError):  # the code has removed it
                     sys.path.remove(entry)
@@ -201,11 +206,20 @@ _turns = _Turns()
 
 
 def _here() -> int:
-    """A descriptor of the working folder; it need not be readable, nor be there any more."""
-    return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
+    """A descriptor of the working folder, which need not be readable, nor be there any more.
+
+    It is `NOWHERE` in a folder that this user may not enter (after ``su``, say): one could not come
+    back to it, and stays.
+    """
+    try:
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
+    except OSError:
+        return NOWHERE
 
 
 def _return(descriptor: int) -> None:
+    if descriptor == NOWHERE:
+        return
     try:
         if not os.path.samestat(os.stat(descriptor), os.stat(".")):
             os.fchdir(descriptor)
