@@ -23,13 +23,14 @@ from typing import Any
 from slurm import commands, ports, temp
 from slurm.addresses import answers, own_address
 from slurm.allocation import Share
-from slurm.ending import put_back
+from slurm.ending import end_job, put_back
 from slurm.errors import ClusterError, SlurmError
 from slurm.files import opened
 from slurm.jobfolder import JobFolder
 from slurm.memory import MemoryKills, warning
 from slurm.processes import adopt_orphans, end_descendants
 from slurm.ray_nodes import count_nodes
+from slurm.turn import Turn, pause_seconds
 
 HEAD_SECONDS = 120.0
 """How long a worker waits for the head."""
@@ -179,7 +180,8 @@ class Agent:
         head = self._await_head()
         own = own_address(self._role.interface, towards=head)
         ray = self._start(self._command(own, head, parent / "r"))
-        last_seen = asked = time.monotonic()
+        last_seen, ask = time.monotonic(), 0.0
+        look = Turn(self._folder, "look", ASK_SECONDS, self._role.expected)
         while True:
             self._look_at_memory()
             now = time.monotonic()
@@ -189,9 +191,9 @@ class Agent:
                     _say(f"Ray ended with exit code {ray.returncode}")
                     return 1
             lost = now - last_seen
-            if lost > LOST_SECONDS and now - asked > ASK_SECONDS:
-                asked = now
-                if self._batch_host_is_gone():
+            if lost > LOST_SECONDS and now > ask:
+                ask = now + pause_seconds(self._role.expected, ASK_SECONDS)
+                if look.take() and self._batch_host_is_gone():
                     return self._put_back()
             if lost > GIVE_UP_SECONDS:
                 raise ClusterError(f"the head at {head} has been out of reach for {lost:.0f} s")
@@ -226,15 +228,18 @@ class Agent:
 
     def _await_head(self) -> str:
         deadline = time.monotonic() + HEAD_SECONDS
+        listen = time.monotonic() + SILENT_SECONDS
         if self._folder.read("head") is None:
             _say("waiting for the head")
         while time.monotonic() < deadline:
             head = self._folder.read("head")
             if head is not None:
                 return str(head["address"])
-            if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
-                raise ClusterError("the batch host went away before the head was up")
-            time.sleep(POLL_SECONDS)
+            if time.monotonic() > listen:
+                listen = time.monotonic() + SILENT_SECONDS
+                if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
+                    raise ClusterError("the batch host went away before the head was up")
+            time.sleep(pause_seconds(self._role.expected, POLL_SECONDS))
         raise ClusterError(f"no head came in {HEAD_SECONDS:.0f} s")
 
     def _batch_host_is_gone(self) -> bool:
@@ -251,14 +256,17 @@ class Agent:
         return dead or self._folder.silence() > SILENT_SECONDS
 
     def _put_back(self) -> int:
-        why = "the batch host is lost"
-        _say(f"{why}: asking SLURM to put job {self._role.job} back into the queue")
+        why, job = "the batch host is lost", self._role.job
+        _say(f"{why}: job {job} goes back into the queue")
         try:
-            _say(put_back(self._role.job, self._folder, why))
+            _say(
+                put_back(
+                    job, self._folder, why, nodes=self._role.expected,
+                    otherwise=lambda: end_job(job),  # nobody else is left to end it
+                )
+            )  # fmt: skip
         except ClusterError as error:
             _say(str(error))
-            self._folder.note_end(str(error))
-            commands.cancel(self._role.job)  # nobody else is left to end it
         return 1
 
 

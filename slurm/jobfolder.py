@@ -9,8 +9,10 @@
       life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
       memory-NAME.json  how many processes the memory limit has killed on one node
-      requeues          how often the job was put back into the queue for a lost cluster
-      idle              how many lives in a row gained nothing
+      requeues          how often the job was put back into the queue for a lost cluster, and
+                        the last life that was
+      idle              how many lives in a row gained nothing, and the last of them
+      turn-*            whose turn it is to ask SLURM (`slurm.turn`)
       end.json          why the last life that could say so ended
 
 Every file that another process reads is replaced whole by rename.
@@ -63,6 +65,8 @@ class JobFolder:
             for old in ("head.json", "cluster.json"):
                 (path / old).unlink(missing_ok=True)
             folder.publish("life", {})
+            for old_turn in path.glob("turn-*"):
+                old_turn.unlink(missing_ok=True)
             folder._await_silence()
             folder._replace("token", secrets.token_hex(32), mode=0o600)
             folder.beat()
@@ -97,15 +101,21 @@ class JobFolder:
 
     def silence(self) -> float:
         """Seconds since the batch host last said that it lives."""
+        return self.age("alive") or 0.0
+
+    def age(self, name: str) -> float | None:
+        """Seconds since a file was written, by the disk's own clock, since those of hosts differ;
+        None where it is not known."""
+        probe = self.path / f".clock.{os.uname().nodename}.{secrets.token_hex(4)}"
         try:
-            # by the disk's own clock, since those of hosts differ
-            probe = self.path / f".clock.{os.uname().nodename}.{os.getpid()}"
             touch(probe)
             now = probe.stat().st_mtime
-            probe.unlink()
-            return now - (self.path / "alive").stat().st_mtime
+            return now - (self.path / name).stat().st_mtime
         except OSError:
-            return 0.0
+            return None
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     def superseded(self) -> bool:
         """Whether a later life has begun: then this one must write nothing any more."""
@@ -127,12 +137,15 @@ class JobFolder:
                 (self.path / "alive").unlink(missing_ok=True)
 
     def count(self, what: str) -> int:
-        """Note that `what` (a file's name) happened once more; return how often that was."""
-        before = 0
+        """Note that `what` (a file's name) happened in this life; return in how many it has."""
+        before, last = 0, -1
         with suppress(OSError, ValueError):
-            before = int(read_text(self.path / what))
+            words = read_text(self.path / what).split()
+            before, last = int(words[0]), int(words[1]) if len(words) > 1 else -1
+        if last == self.life:
+            return before
         with suppress(OSError):
-            self._replace(what, f"{before + 1}\n")
+            self._replace(what, f"{before + 1} {self.life}\n")
         return before + 1
 
     def forget(self, what: str) -> None:
@@ -155,8 +168,8 @@ class JobFolder:
         return "\n".join(f"    {line}" for line in told(text, lines))
 
     def _replace(self, name: str, text: str, mode: int = 0o644) -> None:
-        beside = self.path / f".{name}.{os.uname().nodename}.{os.getpid()}"
-        beside.unlink(missing_ok=True)
+        # by chance, not by process: containers of one host have the same numbers
+        beside = self.path / f".{name}.{os.uname().nodename}.{secrets.token_hex(4)}"
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

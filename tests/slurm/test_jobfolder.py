@@ -25,9 +25,11 @@ def test_a_later_life_supersedes_an_earlier_one(tmp_path: Path) -> None:
 
 
 def test_what_is_counted_and_why_a_life_ended_outlast_it(tmp_path: Path) -> None:
-    """A life that is superseded says nothing any more; one that has left is not waited for."""
+    """Lives are counted, whoever counts and how often; a count of an older shoal is gone on with.
+    A life that is superseded says nothing any more; one that has left is not waited for."""
     first = JobFolder.make(tmp_path / "5", 0)
-    assert [first.count("idle"), first.count("idle"), first.count("requeues")] == [1, 2, 1]
+    (first.path / "idle").write_text("1\n")
+    assert [first.count("idle"), first.count("idle"), first.count("requeues")] == [2, 2, 1]
     first.note_end("time limit: saved")
     first.leave()
     second = JobFolder.make(tmp_path / "5", 1)
