@@ -30,6 +30,7 @@ from typing import Any
 
 from slurm.causes import told
 from slurm.errors import BadInput
+from slurm.plainfile import read_plain
 
 TAIL_BYTES = 1 << 16
 """How much of the end of a log is looked through for a cause."""
@@ -189,7 +190,7 @@ def named_out(command: Sequence[str]) -> Path | None:
 def published(path: Path, name: str) -> dict[str, Any] | None:
     """Return what any life published as `name` in the job folder at `path`, or None."""
     try:
-        values = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = json.loads(read_plain(path / f"{name}.json") or b"null")
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
