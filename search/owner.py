@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
+
+from search import processes
 
 
 def identity() -> dict[str, Any]:
@@ -14,8 +15,8 @@ def identity() -> dict[str, Any]:
     return {
         "process": os.getpid(),
         "host": os.uname().nodename,
-        "machine": _machine(),
-        "since": _began(os.getpid()),
+        "machine": processes.machine(),
+        "since": processes.began(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID"),
         "life": int(life) if life.isdecimal() else 0,
     }
@@ -46,9 +47,9 @@ class Owner:
         if lives is not None and lives[0] < lives[1]:
             return True
         machine, process = self._said.get("machine"), self._said.get("process")
-        if machine is None or machine != _machine() or not isinstance(process, int):
+        if machine is None or machine != processes.machine() or not isinstance(process, int):
             return False
-        began = _began(process)
+        began = processes.began(process)
         return began is None or began != self._said.get("since")
 
     def is_later(self) -> bool:
@@ -62,21 +63,3 @@ class Owner:
         if mine["job"] is None or self._said.get("job") != mine["job"] or not isinstance(life, int):
             return None
         return life, mine["life"]
-
-
-def _machine() -> str | None:
-    """This boot of this machine and its space of process numbers; None where none can be told."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def _began(process: int) -> str | None:
-    """When a process began, in the kernel's ticks, so that a number used again is told apart."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from search import processes
 from search.errors import BadInput
 
 OLD_SECONDS = 3600.0
@@ -36,7 +37,7 @@ class Taken(BadInput):
 def beside(path: Path) -> Path:
     """Return where the run folder `path` is made before it is moved into place."""
     process = os.getpid()
-    whose = f"{process}-{_machine()}-{_began(process) or 0}-{secrets.token_hex(2)}"
+    whose = f"{process}-{_machine()}-{processes.began(process) or 0}-{secrets.token_hex(2)}"
     return path.with_name(f".{path.name}.{whose}")
 
 
@@ -99,12 +100,12 @@ def _is_dead(entry: os.DirEntry[str], now: float) -> bool:
     earlier = _EARLIER.fullmatch(entry.name)
     if earlier is not None:
         process = int(earlier[1])
-        return process == os.getpid() or _began(process) is None
+        return process == os.getpid() or processes.began(process) is None
     made = _BESIDE.fullmatch(entry.name)
     if made is None:
         return False
     if made[2] == _machine():
-        return _began(int(made[1])) != made[3]
+        return processes.began(int(made[1])) != made[3]
     return now - entry.stat(follow_symlinks=False).st_mtime > OLD_SECONDS
 
 
@@ -119,18 +120,5 @@ def _is_new(entry: os.DirEntry[str], entries: set[str]) -> bool:
 
 def _machine() -> str:
     """This boot of this machine and its space of process numbers, in eight letters."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        boot, space = os.uname().nodename, ""
-    return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:8]
-
-
-def _began(process: int) -> str | None:
-    """When a process began, in the kernel's ticks; None: it is gone, or that cannot be told."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text.rpartition(")")[2].split()[19]
+    told = processes.machine() or os.uname().nodename
+    return hashlib.sha256(told.encode()).hexdigest()[:8]

@@ -116,12 +116,13 @@ def _run_lines(seen: Outlook, folder: Path) -> Iterator[str]:
 
 def _node_lines(place: Path, job: Standing) -> Iterator[str]:
     cluster = published(place, "cluster")
-    nodes = {} if cluster is None else cluster.get("nodes")
-    if not nodes or job.phase not in (Phase.LIVING, Phase.UNKNOWN):
+    if cluster is None or job.phase not in (Phase.LIVING, Phase.UNKNOWN):
         return
-    cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
-    names = ", ".join(sorted(name.split()[0] for name in nodes))
-    yield f"nodes   {names}: {cpus} CPUs, {gpus} GPUs"
+    with suppress(AttributeError, KeyError, TypeError):  # not ours
+        nodes = cluster["nodes"]
+        cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
+        names = ", ".join(sorted(name.split()[0] for name in nodes))
+        yield f"nodes   {names}: {cpus} CPUs, {gpus} GPUs"
 
 
 def _life_lines(place: Path, job: Standing) -> Iterator[str]:
@@ -131,7 +132,8 @@ def _life_lines(place: Path, job: Standing) -> Iterator[str]:
     goes_on = job.phase in (Phase.LIVING, Phase.UNKNOWN)
     over = life["life"] - goes_on  # the last life that has ended
     last = "" if over < 0 else " (last: ended without a word)"
-    if end is not None and end.get("life", -1) >= over:
+    ended = -1 if end is None else end.get("life")
+    if end is not None and isinstance(ended, int) and ended >= over:
         last = f" (last: {end.get('why')}, {end.get('when')})"
     yield f"lives   {life['life'] + 1}{last}"
 
@@ -178,6 +180,8 @@ def _log_files(folder: Path, seen: Outlook) -> Iterator[Path]:
 
 def _show(file: Path, begin: int) -> int:
     """Print what is in a file from a byte on; return where it ends now."""
+    if not file.is_file():
+        return begin
     try:
         with open(file, "rb") as handle:
             size = handle.seek(0, 2)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search import processes
+from slurm.files import read_plain
+
 WATCH_SECONDS = 5.0
 """How long a writer on another host is looked at: it beats every two seconds."""
 
 LOOK_SECONDS = 0.25
-MOST_BYTES = 1 << 16
 
 _PLACE = re.compile(r"(\d{6,18})(?:-([0-9a-f]{16}))?")
 
@@ -43,12 +43,12 @@ def writer(folder: Path, watch: float = WATCH_SECONDS) -> Writer | None:
     place, name = _last(folder / ".lock")
     if place is None:
         return None
-    owner = _read(place / (f"{name}.json" if name else "owner.json"))
+    owner = read_plain(place / (f"{name}.json" if name else "owner.json"))
     if owner is None or not isinstance(said := _parsed(owner), dict) or "process" not in said:
         return None
     process, host = said.get("process"), said.get("host")
-    if isinstance(process, int) and said.get("machine") == _machine() is not None:
-        began = _began(process)
+    if isinstance(process, int) and said.get("machine") == processes.machine() is not None:
+        began = processes.began(process)
         lives = began is not None and began == said.get("since")
         return Writer(name=f"process {process} on this machine", lives=lives)
     beat = place / (f"{name}.beat" if name else "beat")
@@ -71,44 +71,16 @@ def _last(locks: Path) -> tuple[Path | None, str]:
 
 def _beats(file: Path, watch: float) -> bool:
     """Whether a number changes within some seconds."""
-    before, until = _read(file), time.monotonic() + watch
+    before, until = read_plain(file), time.monotonic() + watch
     while before is not None and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
-        now = _read(file)
+        now = read_plain(file)
         if now is not None and now != before:
             return True
     return False
 
 
-def _read(file: Path) -> bytes | None:
-    """What stands in a plain file; nothing else is opened, nor waited for."""
-    with suppress(OSError):
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if stat.S_ISREG(os.fstat(handle).st_mode):
-                return os.read(handle, MOST_BYTES)
-        finally:
-            os.close(handle)
-    return None
-
-
 def _parsed(text: bytes) -> Any:
     with suppress(ValueError, RecursionError):
         return json.loads(text)
-    return None
-
-
-def _machine() -> str | None:
-    """This boot of this machine and its space of process numbers, as a writer says it."""
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    return None
-
-
-def _began(process: int) -> str | None:
-    """When a process began, in the kernel's ticks, so that a number used again is told apart."""
-    with suppress(OSError, IndexError):
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-        return text.rpartition(")")[2].split()[19]
     return None

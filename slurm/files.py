@@ -48,6 +48,15 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         return handle.read(most).decode(errors="replace")
 
 
+def read_plain(path: Path) -> bytes | None:
+    """Return the first MiB of a file; None where there is none, or something else."""
+    try:
+        with os.fdopen(opened(path), "rb") as handle:
+            return handle.read(1 << 20)
+    except OSError:
+        return None
+
+
 def touch(path: Path) -> None:
     """Make a file, or give it the disk's time."""
     descriptor = opened(path, os.O_WRONLY | os.O_CREAT)

@@ -77,7 +77,10 @@ def claimed(ports: range, least: int, most: int) -> Iterator[list[int]]:
         for port in ports:
             if len(mine) == most:
                 break
-            claim = kept.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            try:
+                claim = kept.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            except OSError:  # as many files are open as may be
+                break
             try:
                 claim.bind(f"\0shoal-port-{port}")
             except OSError:  # another job's

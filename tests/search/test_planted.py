@@ -1,4 +1,4 @@
-"""Links, pipes and other odd things in a run folder: one line, at once, and nobody's file changes."""
+"""Links, pipes and other odd things in a run folder: one line, at once, no file of others changed."""
 
 from __future__ import annotations
 

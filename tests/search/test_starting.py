@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import search
-from search import starting
+from search import processes, starting
 from search.execution import _begin
 from search.folder import RunFolder
 from search.preparation import prepare
@@ -97,7 +97,7 @@ def test_what_killed_starts_have_left_goes_and_nothing_else(
     with subprocess.Popen(["sleep", "600"]) as living:
         try:
             mine = beside(tmp_path / "out").name.split("-")
-            began = str(starting._began(living.pid))
+            began = str(processes.began(living.pid))
             dead = [
                 folder(tmp_path / f".out.{os.getpid()}", "parts", "search.toml"),
                 folder(tmp_path / ".other.99999999", "parts"),

@@ -327,6 +327,18 @@ def test_logs_are_found_as_slurm_says_or_as_the_job_has_noted(
     assert said("logs", begun)[1] == "all is lost ö\n"
 
 
+@pytest.mark.usefixtures("no_slurm")
+def test_odd_files_of_a_job_are_passed_over(begun: Path, said: Said) -> None:
+    """Pipes, links, folders and what is no JSON: nothing is waited for, nothing raised."""
+    place = work_in(begun, "12", cluster={"nodes": 7})
+    os.mkfifo(place / "end.json")
+    os.mkfifo(place.with_suffix(".out"))
+    (place / "job.json").mkdir()
+    (place / "life.json").write_text("[" * 100_000)
+    assert said("status", begun)[0] == 4
+    assert said("logs", begun)[:2] == (4, "")
+
+
 def test_following_ends_when_the_search_is_over_and_tells_how(
     slurm: Slurm, begun: Path, said: Said
 ) -> None:
