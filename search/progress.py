@@ -11,6 +11,8 @@ from typing import Any, Protocol, TextIO
 import numpy
 import pyarrow as pa
 
+from search.printable import printable
+
 LIVE_SECONDS, PLAIN_SECONDS = 0.1, 5.0
 
 
@@ -88,7 +90,7 @@ class Silent:
 
     def say(self, message: str) -> None:
         if self._stream is not None:
-            print(message, file=self._stream, flush=True)
+            print(printable(message), file=self._stream, flush=True)
 
     def end(self) -> None:
         return
@@ -111,7 +113,7 @@ class Plain:
                 self.say(line)
 
     def say(self, message: str) -> None:
-        print(message, file=self._stream, flush=True)
+        print(printable(message), file=self._stream, flush=True)
 
     def end(self) -> None:
         return
@@ -139,7 +141,7 @@ class Live:
             self._live.update(self._text(line), refresh=True)
 
     def say(self, message: str) -> None:
-        self._console.print(message, markup=False, highlight=False)
+        self._console.print(printable(message), markup=False, highlight=False)
 
     def end(self) -> None:
         self._live.stop()

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from search.printable import escaped, printable
 from search.report import Report
 from search.result import Result
 
@@ -42,13 +43,13 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")
     lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def summary_json(result: Result, report: Report) -> str:
     """The end of a search as one JSON object; what is not finite is null."""
     best = None if result.best_row is None else _row(result.best_row)
-    return json.dumps(
+    told = json.dumps(
         {
             "folder": str(result.path),
             "best": best,
@@ -61,6 +62,7 @@ def summary_json(result: Result, report: Report) -> str:
         },
         ensure_ascii=False,
     )
+    return escaped(told)
 
 
 def results_table(result: Result, best: int) -> str:
@@ -71,12 +73,13 @@ def results_table(result: Result, best: int) -> str:
         return f"{result.path} has no finished trial yet"
     head = ranking.head(best)[columns]
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
-    return f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}"
+    return printable(f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}")
 
 
 def results_json(rows: pandas.DataFrame) -> str:
     """Rows as a JSON list; what is not finite is null."""
-    return json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
+    told = json.dumps([_row(row) for row in rows.to_dict("records")], ensure_ascii=False)
+    return escaped(told)
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
