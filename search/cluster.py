@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,9 @@ OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
 
 PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
+
+TEMP = re.compile(r"shoal-([0-9]+)-[a-z0-9_]{8}")
+"""Names of temp folders, which are closed to others."""
 
 LONGEST_TEMP = 16
 """Bytes of TMPDIR that leave room for Ray's sockets: 91 of the 107 that Linux allows are ours and
@@ -239,11 +244,15 @@ def _temp(short: bool) -> Iterator[Path]:
 
 
 def _remove_if_left(folder: Path) -> None:
-    pid = folder.name.split("-")[1]
+    """Remove a temp folder whose process has ended, if it is one of ours by its name and kind."""
+    named = TEMP.fullmatch(folder.name)
+    if named is None:
+        return
     try:
-        if pid.isdigit() and folder.stat().st_uid == os.getuid():
-            os.kill(int(pid), 0)
+        found = folder.lstat()
+        if found.st_mode == stat.S_IFDIR | 0o700 and found.st_uid == os.getuid():
+            os.kill(int(named[1]), 0)
     except ProcessLookupError:
         shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
+    except (OSError, OverflowError):
         return

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 import numpy
 import pyarrow as pa
 
+from search.printable import printable
 from search.streams import lasting
 
 LIVE_SECONDS, PLAIN_SECONDS = 0.1, 5.0
@@ -90,7 +91,7 @@ class Silent:
 
     def say(self, message: str) -> None:
         if self._stream is not None:
-            print(message, file=self._stream, flush=True)
+            print(printable(message), file=self._stream, flush=True)
 
     def end(self) -> None:
         return
@@ -113,7 +114,7 @@ class Plain:
                 self.say(line)
 
     def say(self, message: str) -> None:
-        print(message, file=self._stream, flush=True)
+        print(printable(message), file=self._stream, flush=True)
 
     def end(self) -> None:
         return
@@ -141,7 +142,7 @@ class Live:
             self._live.update(self._text(line), refresh=True)
 
     def say(self, message: str) -> None:
-        self._console.print(message, markup=False, highlight=False)
+        self._console.print(printable(message), markup=False, highlight=False)
 
     def end(self) -> None:
         self._live.stop()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.paths import shown
+from search.printable import escaped, printable
 from search.report import Report
 from search.result import Result
 
@@ -45,13 +46,13 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")
     lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def summary_json(result: Result, report: Report) -> str:
     """The end of a search as one JSON object; what is not finite is null."""
     best = None if result.best_row is None else _row(result.best_row)
-    return json.dumps(
+    told = json.dumps(
         {
             "folder": shown(result.path),
             "best": best,
@@ -63,6 +64,7 @@ def summary_json(result: Result, report: Report) -> str:
             "notes": report.notes,
         }
     )
+    return escaped(told)
 
 
 def results_table(result: Result, best: int) -> str:
@@ -73,12 +75,12 @@ def results_table(result: Result, best: int) -> str:
         return f"{result.path} has no trial that has ended without failure"
     head = ranking.head(best)[columns]
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
-    return f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}"
+    return printable(f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}")
 
 
 def results_json(rows: pandas.DataFrame) -> str:
     """Rows as a JSON list; what is not finite is null."""
-    return json.dumps([_row(row) for row in rows.to_dict("records")])
+    return escaped(json.dumps([_row(row) for row in rows.to_dict("records")]))
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:

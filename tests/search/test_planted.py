@@ -1,7 +1,8 @@
-"""Links, pipes and other odd things in a run folder: one line, at once, no file of others changed."""
+"""Links, pipes and other odd things in a run folder: one line, at once, and no file changes."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,12 @@ import pytest
 
 import search
 from search.command import main
+from search.folder import RunFolder
+from search.placing import reserved
+from search.printable import escaped, printable
+from search.writer import Writer
+from trainable import checkpoint
+from trainable.directory import Directory
 
 SECONDS = 20.0
 """A command that waits for a pipe would never end; one that does not takes a moment."""
@@ -136,3 +143,127 @@ def test_what_is_no_file_of_ours_is_refused_in_one_line(
         assert name.rpartition("/")[2] in line
         assert name == "environment.json" or what in line
     assert everything(Path("theirs")) == before
+
+
+def test_a_run_folder_may_be_a_link_itself(out: Path) -> None:
+    """As where a user's ``runs`` lead to a large disk."""
+    Path("runs").symlink_to(Path.cwd())
+    assert search.run(out="runs/out", engine="inline").ended == 8
+    Path("way").symlink_to(out.absolute())
+    assert search.run(out="way", engine="inline").ended == 8
+
+
+def test_the_log_of_errors_is_appended_to_as_a_file_of_its_own(out: Path) -> None:
+    """Not through a link, nor into a pipe; one that a backup has too is copied first."""
+    writer = Writer(RunFolder.open(out), print)
+    log = writer.log_error("r0", "\x80first\udc80")
+    os.link(log, "theirs/backup.log")
+    writer.log_error("r1", "second")
+    assert Path("theirs/backup.log").read_bytes() == b"pack r0\n\xc2\x80first\\udc80\n\n"
+    assert log.read_bytes().endswith(b"\n\npack r1\nsecond\n\n")
+    for plant, what in PLANTED.values():
+        plant(log)
+        before = everything(Path("theirs"))
+        with pytest.raises(search.RunFolderError, match=f"cannot write .*errors.log: {what};"):
+            writer.log_error("r2", "third")
+        assert everything(Path("theirs")) == before
+        clear(log)
+    writer.close()
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_written_leads_nowhere(out: Path) -> None:
+    """Rows and checkpoints do not go to where ``parts`` and ``packs`` lead now."""
+    writer = Writer(RunFolder.open(out), print)
+    rows = writer.folder.trials()
+    link(out / "parts")
+    link(out / "packs")
+    before = everything(Path("theirs"))
+    with pytest.raises(search.RunFolderError, match=r"cannot write .*: it is a symbolic link;"):
+        writer.add("r000000-p000000", rows)
+    writer.close()
+    with pytest.raises(OSError, match="it is a symbolic link"):
+        checkpoint.remove(out / "packs")
+    with pytest.raises(OSError, match="it is a symbolic link"):
+        checkpoint.remove(out / "packs", "0" * 24)
+    assert checkpoint.attempts(out / "packs", "0" * 24) == []
+    with pytest.raises(checkpoint.CheckpointError, match="it is a symbolic link"):
+        checkpoint.load(out / f"packs/{'0' * 24}-000000.pt", of="0" * 24, device="cpu")
+    assert everything(Path("theirs")) == before
+
+
+def test_checkpoints_go_by_name_and_kind(out: Path) -> None:
+    """A user's own files among them stay."""
+    theirs, key = Path("theirs"), "0" * 24
+    shutil.copytree(theirs, out / "packs", dirs_exist_ok=True)
+    (out / "packs" / f".{key}-000001.pt.0123").write_text("half")
+    (out / "packs" / f"{'1' * 24}-000000.pt").mkdir()
+    (out / "packs" / f"{'1' * 24}-000001.pt").symlink_to(theirs.absolute())
+    checkpoint.remove(out / "packs", key)
+    assert not list((out / "packs").glob(f"*{key}*"))
+    checkpoint.remove(out / "packs")
+    assert {entry.name for entry in (out / "packs").iterdir()} == {
+        *(entry.name for entry in theirs.iterdir() if key not in entry.name),
+        *(f"{'1' * 24}-00000{n}.pt" for n in (0, 1)),
+    }
+
+
+def test_a_project_with_folders_of_the_same_names_is_left_alone(half: Path, out: Path) -> None:
+    """One with ``slurm`` and ``problem`` of the user's own, and a job's run folder with rows whose
+    ``search.toml`` is gone."""
+    project, problem = Path("project"), f"{half.with_name('good.py')}:Good"
+    for name in ("slurm", "problem"):
+        (project / name).mkdir(parents=True)
+        (project / name / "thesis.tex").write_text("x")
+    before = everything(project)
+    with pytest.raises(search.BadInput, match="cannot make project: Directory not empty"):
+        search.run(problem, trials=1, out=project, engine="inline", program="eager")
+    assert everything(project) == before
+    (out / "slurm").mkdir()
+    (out / "search.toml").unlink()
+    shutil.rmtree(out / ".lock")
+    before = everything(out)
+    assert not reserved(out)
+    with pytest.raises(search.BadInput, match=r"it has no search\.toml"):
+        search.run(trials=1, steps=1, out=out, engine="inline", program="eager")
+    assert everything(out) == before
+
+
+def test_more_files_than_a_search_leaves_are_not_looked_through(out: Path) -> None:
+    """A folder with thousands of names is refused after as many."""
+    folder = Directory.at(out / "parts")
+    for number in range(12):
+        folder.write(f"r{number}", b"")
+    assert len(folder.names(12)) == 12
+    with pytest.raises(OSError, match="it holds more than 11 files"):
+        folder.names(11)
+    with pytest.raises(OSError, match="it is larger than 0 MiB"):
+        Directory.at(out).read("trials.parquet", most=10)
+    folder.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user needs root")
+def test_an_installed_problem_of_another_users_folder_needs_trust(tmp_path: Path) -> None:
+    """Its ``search.toml`` says which class is called, and with which values."""
+    out = tmp_path / "out"
+    search.run(trials=64, steps=400, out=out, engine="inline", program="eager", time_budget=0.001)
+    os.chown(out / "search.toml", 65534, 65534)
+    with pytest.raises(search.BadInput, match=r"would run code of user nobody .*add --trust"):
+        search.run(out=out, engine="inline")
+    assert search.run(out=out, engine="inline", trust=True).ended == 64
+
+
+def test_what_is_printed_of_a_folder_does_not_command_the_terminal(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escapes, also those of one character, line ends in names, and turns of direction."""
+    assert printable("a\x1b[2J\x9b2J\u202e\udc80µ\tb\n") == "a?[2J?2J??µ\tb\n"
+    assert json.loads(escaped('{"a": "\x9b\x7f"}')) == {"a": "\x9b\x7f"}
+    assert "\x9b" not in escaped('{"a": "\x9b"}')
+    evil = Path("evil\x1b]0;x\x07\n\x9b")
+    out.rename(evil)
+    with pytest.raises(SystemExit, match="0"):
+        main.main(args=["results", str(evil)])
+    with pytest.raises(SystemExit, match="2"):
+        main.main(args=["results", f"{evil}2"])
+    told = capsys.readouterr()
+    assert not set(told.out + told.err) & set("\x1b\x07\x9b")
