@@ -19,7 +19,7 @@ import click
 from search import jobs
 from search.encoding import print_anything
 from search.errors import BadInput, Interrupted, SearchError
-from search.paths import PathGiven
+from search.paths import PathGiven, check_standing
 from search.stopping import listen_early
 from slurm.errors import SlurmError
 
@@ -146,6 +146,7 @@ def run(
 
     PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
     """
+    check_standing()
     with _without_collecting():
         from search.plain import named
         from search.space import parse_assignments
@@ -230,6 +231,7 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
 
     For example: shoal fit cubic-sine lr=1e-6 --seed 0
     """
+    check_standing()
     from search.single import fit_once
 
     problems = [word for word in words if "=" not in word or _FILE.search(word)]
