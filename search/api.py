@@ -55,7 +55,7 @@ def run(
         seed: decides, with the other arguments, every number of the table.
         sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``.
         replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
-        out: the run folder; a new one in ``runs/`` if absent.
+        out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
         workers: packs at once; one per GPU, else one per core, if absent.
         engine: ``auto``, ``ray`` or ``inline``.
         address: HOST:PORT of a running Ray, or ``auto``.

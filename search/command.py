@@ -17,7 +17,7 @@ import click
 from search import jobs, streams, watching
 from search.errors import BadInput
 from search.group import Group, printed
-from search.paths import PathGiven
+from search.paths import PathGiven, check_standing
 
 BEGAN = time.monotonic()
 
@@ -105,6 +105,7 @@ def run(
 
     PROBLEM is a name (cubic-sine, legendre-sine), module:Class or file.py:Class.
     """
+    check_standing()
     with _without_collecting(), streams.printing():
         from search.plain import named
         from search.space import parse_assignments
@@ -192,6 +193,7 @@ def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
 
     For example: shoal fit cubic-sine lr=1e-6 --seed 0
     """
+    check_standing()
     from search.single import fit_once
 
     problems = [word for word in words if "=" not in word or _FILE.search(word)]

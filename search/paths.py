@@ -12,6 +12,8 @@ import click
 
 from search.errors import BadInput
 
+GONE = "the folder where you stand is gone; go to another, by cd"
+
 
 class GivenPath(type(Path())):  # type: ignore[misc]  # the kind of this system
     """An absolute path that messages show as the user would write it (``f"{path}"``).
@@ -46,10 +48,19 @@ def given_path(name: str, given: Any) -> Path:
     try:
         return GivenPath(path.absolute())
     except OSError:
-        raise BadInput(
-            f"{name} {given}: the folder where you stand is gone; go to another, by cd, or give an "
-            "absolute path"
-        ) from None
+        raise BadInput(f"{name} {given}: {GONE}, or give an absolute path") from None
+
+
+def check_standing() -> None:
+    """Check that the process stands in a folder: torch's libraries end it where that is gone.
+
+    Raises:
+        BadInput: it does not.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        raise BadInput(GONE) from None
 
 
 def at_home(name: str, text: str) -> Path:

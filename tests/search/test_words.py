@@ -21,6 +21,8 @@ from search.command import main
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
 from search.preparation import DEFAULTS, prepare
 from search.request import Request
+from trainable.errors import CompileError
+from trainable.library import cache_folder
 
 MICRO, MU = "\u00b5", "\u03bc"
 
@@ -169,11 +171,23 @@ def test_ray_starts_where_a_folder_is_not_utf_8_and_a_variable_is_empty(
 
 
 def test_an_empty_variable_is_as_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Ray's address, and of what Ray itself would read a number from."""
+    """Of Ray's address, the run folder of a batch job, the home folder and the cache."""
     monkeypatch.setenv("RAY_ADDRESS", "")
     assert Means(engine="auto").ray_address is None
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert Means(engine="auto").ray_address == "10.0.0.1:6379"
+    monkeypatch.setenv("SHOAL_OUT", "")
+    run = main.commands["run"]
+    out = next(option for option in run.params if option.name == "out")
+    assert out.resolve_envvar_value(click.Context(run)) is None
+    for name in ("HOME", "SHOAL_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(
+        search.BadInput, match=r"path ~/a: you have no home folder; for a folder of"
+    ):
+        search.load("~/a")
+    with pytest.raises(CompileError, match="there is no home folder to keep libraries in; set"):
+        cache_folder()
 
 
 def _options() -> Iterator[tuple[str, click.Option, str]]:

@@ -172,12 +172,19 @@ def test_the_copies_go_on_where_nothing_of_the_place_is_needed(place: Path) -> N
     assert search.load(out).states()["complete"] == 8
 
 
-def test_a_relative_path_needs_a_folder_to_stand_in(place: Path) -> None:
-    """The one line says so, and nothing was made."""
+def test_a_relative_path_needs_a_folder_to_stand_in(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one line says so, and nothing was made; a command of its own needs one in any case."""
     os.chdir(place / "sub")
     (place / "sub").rmdir()
     with pytest.raises(search.BadInput, match=r"out runs/a: the folder where you stand is gone"):
         search.run("cubic-sine", **SMALL, out="runs/a")
+    for words in (["run", "--out", str(place / "a")], ["fit", "lr=1e-6"]):
+        with pytest.raises(SystemExit, match="2"):
+            main.main(args=words)
+        told = "shoal: the folder where you stand is gone; go to another, by cd\n"
+        assert capsys.readouterr().err == told
     os.chdir(place)
 
 

@@ -203,7 +203,7 @@ BROKEN = {
     "an empty file": (': > "$OUT"', "is not a whole library"),
     "half a library": ('real "$@" && truncate -s 6000 "$OUT"', "is not a whole library"),
     "no library": ('echo text > "$OUT"', "is not a whole library"),
-    "no function": ('echo "int other();" > e.cpp; real -shared -o "$OUT" -x c++ - </dev/null',
+    "no function": ('real -shared -o "$OUT" -x c++ - </dev/null',
                     "undefined symbol: run"),
     "an error": ("echo not today >&2; exit 3", "compiling failed (not today)"),
     "an error without a word": ("exit 3", "compiling failed (exit code 3)"),
