@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 
 from trainable.alone import STOP, received, send
-from trainable.worker import Outcome, Recipe, Task
+from trainable.task import Outcome, Recipe, Task
 
 BLAMED = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 """Signals that a process gets for what it does itself, and not from others."""

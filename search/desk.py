@@ -8,7 +8,7 @@ from typing import Protocol
 from search.alone import Death
 from search.packs import Pack
 from search.rounds import Rounds
-from trainable.worker import Outcome, Recipe, Task
+from trainable.task import Outcome, Recipe, Task
 
 
 class Trust(Enum):

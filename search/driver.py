@@ -32,7 +32,7 @@ from search.stopping import Reason, Stop, listening
 from search.tasks import Tasks, recipe_of
 from search.unwritten import Unwritten
 from search.writer import Writer
-from trainable.worker import Outcome, Task
+from trainable.task import Outcome, Task
 
 LATEST = 16
 """How many of the last packs tell how long the next one takes."""

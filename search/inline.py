@@ -20,7 +20,8 @@ from search.alone import Alone, Death
 from search.desk import Desk, Trust
 from search.packs import Pack
 from trainable.halt import Halt
-from trainable.worker import Outcome, Task, Worker
+from trainable.task import Outcome, Task
+from trainable.worker import Worker
 
 WAIT_SECONDS = 0.2
 

@@ -29,7 +29,7 @@ from search.request import Request
 from search.rounds import Rounds
 from search.tasks import Tasks, dead
 from search.writer import Writer
-from trainable.worker import Outcome
+from trainable.task import Outcome
 
 ATTEMPTS = 2
 """How often a pack is tried that ends with an error of its problem."""

@@ -13,7 +13,7 @@ from trainable.lanes import FAILED, STATES
 if TYPE_CHECKING:
     from search.packs import Pack
     from search.request import Request
-    from trainable.worker import Outcome
+    from trainable.task import Outcome
 
 KEY = ("trial", "replicate")
 

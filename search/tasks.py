@@ -14,7 +14,7 @@ from trainable.block import Plan
 from trainable.checkpoint import Saving
 from trainable.lanes import Lanes
 from trainable.source import Source
-from trainable.worker import Outcome, Recipe, Task
+from trainable.task import Outcome, Recipe, Task
 
 
 def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu: bool) -> Recipe:

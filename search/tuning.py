@@ -37,7 +37,7 @@ from search.hands import Hands
 from search.loggers import quiet
 from trainable.pack import IDLE, ring
 from trainable.pack import Pack as PackTrainable
-from trainable.worker import Recipe
+from trainable.task import Recipe
 
 SAVE_SECONDS = 30.0
 """How long workers get to save what they have in hand."""

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from trainable.worker import Task, Worker
+from trainable.task import Task
+from trainable.worker import Worker
 
 STOP = b"stop"
 

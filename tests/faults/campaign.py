@@ -23,27 +23,40 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from kit import (  # noqa: E402  # the kit lies beside this script
+    DISK_SEARCH,
     Fault,
     Shim,
     Trial,
     Witness,
+    crash,
     freeze_driver,
     interrupt,
     kill_driver,
     kill_raylet,
     kill_worker,
+    mount,
     undisturbed,
+    unmount,
+    with_disk,
 )
 
 FAULTS: dict[str, Fault] = {
     "kill-driver": kill_driver,
     "kill-worker": kill_worker,
     "kill-raylet": kill_raylet,
+    "crash": crash,
+    "unmount": unmount,
     "freeze-driver": freeze_driver,
     "interrupt": interrupt,
 }
 
-ENDS = {"kill-driver": (-9,), "kill-raylet": (1,), "interrupt": (130, 143, 75, 76, -2, -15, -10)}
+ON_DISK = ["unmount", "kill-driver"]
+"""What strikes searches whose data is on a disk that can go."""
+
+ENDS = {
+    "kill-driver": (-9,), "crash": (-11,), "kill-raylet": (1,), "unmount": (1,),
+    "interrupt": (130, 143, 75, 76, -2, -15, -10),
+}  # fmt: skip
 """Exit codes with which a struck command may end, besides 0."""
 
 
@@ -58,15 +71,24 @@ def harass(
     folder: Path, names: list[str], chance: random.Random, whole: Path, most: int
 ) -> tuple[Counter[str], float]:
     """Strike one search until it ends, or `most` times; return how often each fault struck, and
-    the most memory of a driver, in MiB."""
+    the most memory of a driver, in MiB.
+
+    Args:
+        whole: the undisturbed search; where one of the faults is ``unmount``, of `DISK_SEARCH`.
+    """
+    on_disk = "unmount" in names
     shim = Shim(folder) if "move-clock" in names or "slow-disk" in names else None
-    trial = Trial(folder, environment=shim.environment if shim else None)
+    trial = with_disk(folder) if on_disk else Trial(folder)
+    if shim is not None:
+        trial = Trial(folder, environment=shim.environment)
     struck: Counter[str] = Counter()
     with Witness(trial.out) as witness:
         while True:
             name = chance.choice(names)
             words = engine(name, chance)
             before = trial.writers
+            if struck.total() >= most or chance.random() < 0.5:
+                mount(trial)
             process = trial.start(*words)
             while process.poll() is None and trial.writers == before:  # it still begins
                 time.sleep(0.01)
@@ -86,7 +108,8 @@ def harass(
                 trial.measure()
                 time.sleep(0.02)
             code, said = trial.end()
-            assert code == 0 or code in ENDS.get(name, ()), (name, code, said)
+            expected = (0, *ENDS.get(name, ()), *(ENDS["unmount"] if on_disk else ()))
+            assert code in expected, (name, code, said)
             assert "Traceback" not in said, said
             if code == 0:
                 break
@@ -111,7 +134,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=1000, help="strikes at one search")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    every = [*FAULTS, "move-clock", "slow-disk"]
+    every = [*(fault for fault in FAULTS if fault != "unmount"), "move-clock", "slow-disk"]
     names = every if asked.fault == "all" else [asked.fault]
     struck: Counter[str] = Counter()
     searches, began = 0, time.monotonic()
@@ -129,13 +152,18 @@ def main() -> int:
         (place / "whole").mkdir()
         whole, seconds, usual = undisturbed(place / "whole")
         print(f"undisturbed: {seconds:.1f} s, a driver of {usual:.0f} MiB", flush=True)
+        (place / "on-disk").mkdir()
+        on_disk = undisturbed(place / "on-disk", DISK_SEARCH)[0]
         most = 0.0
         while not over():
             folder = place / str(searches)
             folder.mkdir()
             chance = random.Random(f"{asked.seed}:{searches}")
-            now, peak = harass(folder, names, chance, whole, asked.most)
-            most = max(most, peak)
+            if asked.fault == "unmount" or (asked.fault == "all" and chance.random() < 0.2):
+                now, _ = harass(folder, ON_DISK, chance, on_disk, asked.most)
+            else:
+                now, peak = harass(folder, names, chance, whole, asked.most)
+                most = max(most, peak)
             struck += now
             searches += 1
             told = ", ".join(f"{count} {name}" for name, count in sorted(now.items())) or "none"

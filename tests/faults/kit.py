@@ -36,6 +36,36 @@ SEARCH = (
 )  # fmt: skip
 """What is searched: 20 packs in five rounds of TPE, with lanes that diverge."""
 
+DISK_SEARCH = (
+    "disk.py:Line", "--trials", "96", "--steps", "1500", "--program", "eager", "--pack", "4",
+    "--round", "24", "--seed", "3", "--sampler", "random",
+)  # fmt: skip
+"""Packs of four shapes, each of which reads a file of a disk that can go."""
+
+DISK_PROBLEM = """
+import os
+from pathlib import Path
+import torch
+
+class Line:
+    space = {"lr": "1e-4:1e-2:log", "degree": [1, 2, 3, 4]}
+
+    def __init__(self, degree):
+        self.degree = degree
+
+    def data(self):
+        text = (Path(os.environ["SHOAL_TEST_DISK"]) / "data").read_text()
+        return torch.tensor([float(word) for word in text.split()])
+
+    def initial(self, seed):
+        return {"w": torch.ones(self.degree + 1)}
+
+    def loss_and_gradient(self, params, data):
+        powers = torch.stack([data ** k for k in range(self.degree + 1)])
+        r = params["w"] @ powers - torch.sin(data)
+        return (r * r).sum(), {"w": 2 * (powers @ r)}
+"""
+
 SHIM = Path(__file__).with_name("shim.c")
 
 
@@ -180,11 +210,19 @@ class Trial:
             time.sleep(0.1)
 
 
+def with_disk(folder: Path) -> Trial:
+    """A search that reads a file of a disk: the folder ``disk``."""
+    (folder / "disk").mkdir()
+    (folder / "disk" / "data").write_text("0.0 0.25 0.5 0.75 1.0")
+    (folder / "disk.py").write_text(DISK_PROBLEM)
+    return Trial(folder, DISK_SEARCH, {"SHOAL_TEST_DISK": str(folder / "disk")})
+
+
 def undisturbed(
     folder: Path, words: Sequence[str] = SEARCH, engine: str = "ray"
 ) -> tuple[Path, float, float]:
     """Run the search in one go; return its run folder, its seconds, its driver's MiB."""
-    trial = Trial(folder, words)
+    trial = with_disk(folder) if words is DISK_SEARCH else Trial(folder, words)
     began = time.monotonic()
     workers = ("--workers", "2") if engine == "ray" else ()
     process = trial.start("--engine", engine, *workers)
@@ -215,6 +253,29 @@ def kill_worker(trial: Trial, chance: random.Random) -> None:
 def kill_raylet(trial: Trial, chance: random.Random) -> None:
     """The Ray of this machine: on one machine the search ends, and says how to go on."""
     _kill_one(trial, chance, "raylet/raylet")
+
+
+def crash(trial: Trial, chance: random.Random) -> None:
+    """As a fault in native code does to the driver, or to a process that packs have there."""
+    assert trial.process is not None
+    alone = [p for p, line in trial.processes().items() if "trainable.alone" in line]
+    with suppress(ProcessLookupError):
+        os.kill(chance.choice([trial.process.pid, *sorted(alone)]), signal.SIGSEGV)
+
+
+def unmount(trial: Trial, chance: random.Random) -> None:
+    """The disk with the data goes, for a moment or until `mount`."""
+    with suppress(FileNotFoundError):
+        (trial.folder / "disk").rename(trial.folder / "away")
+    if chance.random() < 0.5:
+        time.sleep(chance.uniform(0.0, 1.0))
+        mount(trial)
+
+
+def mount(trial: Trial) -> None:
+    """The disk is there again, if it was gone."""
+    with suppress(FileNotFoundError):
+        (trial.folder / "away").rename(trial.folder / "disk")
 
 
 def freeze_driver(trial: Trial, chance: random.Random) -> None:

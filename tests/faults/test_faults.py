@@ -37,7 +37,7 @@ def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.mark.parametrize(
     ("names", "most"),
     [
-        (["kill-driver"], 4),
+        (["kill-driver", "crash"], 4),
         (["kill-worker", "kill-raylet"], 3),
         (["freeze-driver", "interrupt"], 3),
     ],
@@ -59,3 +59,14 @@ def test_a_clock_that_jumps_and_a_slow_disk_cost_nothing(
     names = ["move-clock", "slow-disk", "kill-driver"]
     struck, _ = campaign.harass(tmp_path, names, random.Random(1), whole, 4)
     assert struck.keys() & {"move-clock", "slow-disk"}
+
+
+def test_a_disk_with_the_data_that_goes_and_comes_back_costs_nothing(
+    campaign: ModuleType, tmp_path: Path
+) -> None:
+    """While the search runs, and before it goes on."""
+    for name in ("whole", "struck"):
+        (tmp_path / name).mkdir()
+    whole = campaign.undisturbed(tmp_path / "whole", campaign.DISK_SEARCH, engine="inline")[0]
+    struck, _ = campaign.harass(tmp_path / "struck", ["unmount"], random.Random(5), whole, 2)
+    assert struck["unmount"] >= 1

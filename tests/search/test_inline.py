@@ -17,7 +17,7 @@ import search
 import search.inline
 from search.desk import Trust
 from search.inline import run_inline
-from trainable.worker import Outcome
+from trainable.task import Outcome
 
 SCRIPT = """
 import gc, sys

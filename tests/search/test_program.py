@@ -35,8 +35,9 @@ from search.writer import Writer, create
 from trainable.compiler import command, identity
 from trainable.fused.kernel import FLAGS
 from trainable.settled import Settled, key
+from trainable.task import Outcome
 from trainable.temporary import private_folder
-from trainable.worker import Outcome, Worker
+from trainable.worker import Worker
 
 Same = Callable[[Path, Path], None]
 

@@ -13,7 +13,8 @@ import torch
 
 from trainable import RULES, CheckpointError, Fitted, Lanes, Plan, Program, find, fit
 from trainable.checkpoint import CheckpointKeeper, Saving, attempts, key, load, remove, save
-from trainable.worker import Recipe, Task, Worker
+from trainable.task import Recipe, Task
+from trainable.worker import Worker
 
 PLAN = Plan(steps=60, report=7, diverge_factor=1000.0)
 DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}

@@ -1,0 +1,108 @@
+"""Tasks: what a worker is given, all packs' part and one pack's, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trainable import checkpoint
+from trainable.block import Plan
+from trainable.checkpoint import Saving
+from trainable.lanes import Fitted, Lanes
+from trainable.settled import Settled
+from trainable.source import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all packs of a search have in common.
+
+    Attributes:
+        program: how the step is run: ``eager`` or ``compiled``, each shape as `settled` says.
+        unroll: updates of one call of a kernel (`trainable.settled.updates`).
+        defaults: values of the hyperparameters that lanes do not bring.
+        gpu: whether a pack has a GPU to itself.
+        patience: seconds that a worker whose host is at fault waits before it says so, so that
+            others take the packs.
+    """
+
+    source: Source
+    plan: Plan
+    program: str
+    unroll: int
+    defaults: dict[str, float]
+    settled: Settled = field(default_factory=Settled)
+    gpu: bool = False
+    patience: float = 0.0
+
+    def key(self, lanes: Lanes, block: int) -> str:
+        """Return the hash that names the checkpoints of a pack."""
+        return checkpoint.key(
+            lanes, program=f"{self.source.sha256} {self.settled.name(lanes.shape)}",
+            plan=self.plan, block=block, defaults=self.defaults,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.source.spec})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A pack to run.
+
+    Attributes:
+        block: lanes in one tensor operation.
+        saving: where its checkpoints go, or None for none.
+        control: a lane that has worked, to be tried where the pack fails; None: it is not tried.
+    """
+
+    lanes: Lanes
+    block: int
+    saving: Saving | None = None
+    control: Lanes | None = None
+
+    def __repr__(self) -> str:  # Ray Tune formats what passes through it
+        return f"Task({len(self.lanes)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a pack: its rows, or the error that ended it.
+
+    Attributes:
+        started: seconds since 1970 (UTC) when the pack was first begun.
+        seconds: what fitting took this time, without making the program ready;
+        before: what it took until the checkpoint.
+        error: None, or one line.
+        fault: None, or why this host cannot run the pack, in one line; another may.
+        control: whether the pack failed and the control was tried: with a fault, it failed too;
+            with an error, it worked, so that the pack is to blame.
+        memory: whether the error is that memory ran out.
+        stopped: whether it was told to stop and is unfinished; saved: whether it can go on.
+        notes: what went wrong with checkpoints, or with the cache of compiled programs.
+        details: the traceback, where there is an error.
+        first: whether it was the worker's first pack, which waits for the worker to start.
+    """
+
+    fitted: Fitted | None
+    node: str
+    device: str
+    started: float
+    seconds: float
+    before: float = 0.0
+    error: str | None = None
+    fault: str | None = None
+    control: bool = False
+    memory: bool = False
+    stopped: bool = False
+    saved: bool = False
+    notes: tuple[str, ...] = ()
+    details: str = ""
+    first: bool = False
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it was fitted on a CPU."""
+        return self.device.startswith("cpu")
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.fault or self.error or 'fitted'})"
