@@ -36,7 +36,7 @@ def test_addresses_with_ports_are_read_and_written() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("::1:6379", r"brackets, as in \[fd00::2\]:6379"),
+        ("::1:6379", r"brackets\), as in \[fd00::2\]:6379"),
         ("fd00::2", "brackets"),
         ("n1", "is not HOST:PORT"),
         (":6379", "is not HOST:PORT"),
