@@ -74,11 +74,8 @@ class Outlook:
         return Code.OVER
 
 
-def look(folder: Path, watch: float = writing.WATCH_SECONDS) -> Outlook:
+def look(folder: Path) -> Outlook:
     """Look at a run folder, and ask SLURM of its job, all within seconds.
-
-    Args:
-        watch: seconds for which a writer on another host is looked at.
 
     Raises:
         BadInput: the folder does not exist, and no job will make it.
@@ -104,7 +101,7 @@ def look(folder: Path, watch: float = writing.WATCH_SECONDS) -> Outlook:
     if job is None and been:
         job = Standing(job=been[-1], state=UNKNOWN)
     if writer is not None and writer.lives is None and (job is None or job.state == UNKNOWN):
-        writer = writing.writer(folder, watch)
+        writer = writing.writer(folder, writing.WATCH_SECONDS)
     return Outlook(job=job, silent=silent, writer=writer)
 
 

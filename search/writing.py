@@ -34,7 +34,7 @@ class Writer:
     lives: bool | None
 
 
-def writer(folder: Path, watch: float = WATCH_SECONDS) -> Writer | None:
+def writer(folder: Path, watch: float) -> Writer | None:
     """Return who writes a run folder, or None: whoever did has ended in good order.
 
     Args:

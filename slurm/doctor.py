@@ -168,9 +168,13 @@ def _existing(out: Path) -> Path:
 
 
 def bed_of(
-    share: Share, out: Path, towards: str | None, interface: str | None, marker: Path | None,
+    share: Share,
+    out: Path,
+    towards: str | None,
+    interface: str | None,
+    marker: Path | None,
     ports: range | None = None,
-) -> Bed:  # fmt: skip
+) -> Bed:
     """What a step is told of its node."""
     return Bed(
         share=share, folder=_existing(out), towards=towards, interface=interface,

@@ -66,9 +66,7 @@ def standing(job: str, seconds: float | None = None) -> Standing:
 def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, str, str]]:
     """Jobs, those that ended in the last minutes too, each with its folder and its command."""
     form = _RECORD + _FIELD.join(("%A", "%T", "%r", "%L", "%D", "%P", "%Z", "%o"))
-    told = ask(
-        "squeue", "--noheader", "--states=all", *which, f"--format={form}", seconds=seconds
-    )  # fmt: skip
+    told = ask("squeue", "--noheader", "--states=all", *which, f"--format={form}", seconds=seconds)
     found = []
     for record in told.split(_RECORD)[1:]:
         job, state, reason, left, nodes, partition, folder, command = record.split(_FIELD)

@@ -186,10 +186,21 @@ def test_nodes_with_and_without_a_compiler_do_not_mix_programs(cluster: Any, hom
         'SHOAL_PREFIX="$SLURM_SUBMIT_DIR/node.sh"\nSHOAL_PORTS=23000-23099\n'
     )
     job = cluster.sbatch(
-        "--nodes=2", "--nodelist=n1,n2", "--cpus-per-task=2", "--mem=2500", SCRIPT, "--site",
-        "./mine.sh", *SMALL, "--program", "compiled", "--out", "runs/x", cwd=home,
+        "--nodes=2",
+        "--nodelist=n1,n2",
+        "--cpus-per-task=2",
+        "--mem=2500",
+        SCRIPT,
+        "--site",
+        "./mine.sh",
+        *SMALL,
+        "--program",
+        "compiled",
+        "--out",
+        "runs/x",
+        cwd=home,
         SHOAL_CACHE=str(home / "cache"),
-    )  # fmt: skip
+    )
     fields = cluster.wait(job)
     errors = (home / f"shoal-{job}.err").read_text()
     assert fields["JobState"] == "COMPLETED", errors

@@ -36,7 +36,7 @@ def test_addresses_with_ports_are_read_and_written() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("::1:6379", r"brackets, as in \[fd00::2\]:6379"),
+        ("::1:6379", r"brackets\), as in \[fd00::2\]:6379"),
         ("fd00::2", "brackets"),
         ("n1", "is not HOST:PORT"),
         (":6379", "is not HOST:PORT"),
@@ -176,10 +176,22 @@ def test_two_heads_on_one_node_listen_inside_the_range_alone(tmp_path: Path) -> 
         folder = JobFolder.make(tmp_path / "slurm" / job, 0)
         folder.log("n1").touch()
         command = [
-            sys.executable, "-P", "-m", "slurm", "agent", "--role=head", "--node=n1", "--life=0",
-            f"--folder={folder.path}", f"--job={job}", "--cpus=1", "--gpus=0", "--memory=0",
-            "--expected=1", f"--ports={as_text(RANGE)}",
-        ]  # fmt: skip
+            sys.executable,
+            "-P",
+            "-m",
+            "slurm",
+            "agent",
+            "--role=head",
+            "--node=n1",
+            "--life=0",
+            f"--folder={folder.path}",
+            f"--job={job}",
+            "--cpus=1",
+            "--gpus=0",
+            "--memory=0",
+            "--expected=1",
+            f"--ports={as_text(RANGE)}",
+        ]
         environment = {
             **os.environ,
             "RAY_AUTH_MODE": "token",

@@ -182,7 +182,9 @@ def test_errors_of_fits_are_the_log_of_a_search_without_slurm(
 
 
 @pytest.mark.usefixtures("no_slurm")
-def test_a_writer_on_another_host_is_watched_for_some_seconds(begun: Path, said: Said) -> None:
+def test_a_writer_on_another_host_is_watched_for_some_seconds(
+    begun: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It beats: 3; it does not: 4, since its host may be out of sight."""
     place = next((begun / ".lock").iterdir())
     _, _, name = place.name.partition("-")
@@ -190,7 +192,9 @@ def test_a_writer_on_another_host_is_watched_for_some_seconds(begun: Path, said:
     (place / (f"{name}.json" if name else "owner.json")).write_text(json.dumps(owner))
     beat = place / (f"{name}.beat" if name else "beat")
     beat.write_text("1\n")
+    monkeypatch.setattr("search.writing.WATCH_SECONDS", 0.5)
     code, out, _ = said("status", begun)
+    monkeypatch.setattr("search.writing.WATCH_SECONDS", 120.0)
     assert code == 4
     assert "run     process 7 on n9 gives no sign of life" in out
     stop = threading.Event()
@@ -269,16 +273,17 @@ def test_a_whole_search_is_done_whatever_became_of_its_job(
 
 @pytest.mark.parametrize("how", [f"echo '{DOWN}' >&2; exit 1", "exec sleep 600"])
 def test_without_a_controller_the_folder_is_told_within_seconds(
-    slurm: Slurm, done: Path, living: Path, said: Said, how: str
+    slurm: Slurm, done: Path, living: Path, said: Said, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """It refuses, or says nothing for ever: a line tells, and what else is known is shown."""
+    monkeypatch.setattr("search.outlook.ASK_SECONDS", 1.0)
     slurm.is_down(how)
     work_in(living, "12", cluster={"nodes": {"n1 10.0.0.1": {"cpu": 2, "gpu": 0}}})
     began = time.monotonic()
     code, out, err = said("status", living)
     assert time.monotonic() - began < 60
     assert (code, err) == (3, "")
-    why = "no answer in 5 s" if "sleep" in how else "Unable to contact slurm controller"
+    why = "no answer in 1 s" if "sleep" in how else "Unable to contact slurm controller"
     first, *rest = out.splitlines()
     assert first.startswith("job     12: SLURM does not answer (")
     assert first.endswith("): what follows is what the folder says")
@@ -340,7 +345,7 @@ def test_odd_files_of_a_job_are_passed_over(begun: Path, said: Said) -> None:
 
 
 def test_following_ends_when_the_search_is_over_and_tells_how(
-    slurm: Slurm, begun: Path, said: Said
+    slurm: Slurm, begun: Path, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each line once; a log that a job's next life begins anew is read from its beginning."""
     slurm.has("12", "RUNNING", begun)
@@ -352,7 +357,8 @@ def test_following_ends_when_the_search_is_over_and_tells_how(
         log.write_text("second\n")
         slurm.has("12", "TIMEOUT", begun)
 
-    later = threading.Timer(2.0, go_on)
+    monkeypatch.setattr("search.watching.POLL_SECONDS", 0.5)
+    later = threading.Timer(1.0, go_on)
     later.start()
     code, out, _ = said("logs", "-f", begun)
     later.join()
