@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from slurm.errors import BadInput, SlurmError
+from slurm.errors import SlurmError
 
 
 def main(words: list[str]) -> int:
@@ -54,15 +54,15 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm.jobfolder import JobFolder, place
     from slurm.signals import Signals
     from slurm.supervisor import Orders, Supervisor
+    from slurm.tasks import filled_words, own_job
 
-    number = os.environ.get("SLURM_JOB_ID")
-    if number is None:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+    number, job = own_job(os.environ)
     signals = Signals()
-    job = number
-    if "SLURM_ARRAY_TASK_ID" in os.environ:  # the plain id would requeue its siblings
-        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
+    command = filled_words(command, os.environ)
+    prefix = shlex.split(asked.prefix)
+    if command[:1] == ["python"] and not prefix:  # of a container it is its own
+        command[0] = sys.executable
     allocation = parse(commands.show_job(number))
     if not allocation.shares:
         raise SlurmError(f"SLURM names no nodes of job {number}")
@@ -70,9 +70,7 @@ def _supervise(asked: argparse.Namespace) -> int:
     life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     folder = JobFolder.make(where.absolute(), life)
     os.environ["SHOAL_OUT"] = str(where.parent.parent)
-    orders = Orders(
-        command=command, prefix=shlex.split(asked.prefix), interface=asked.interface or None
-    )
+    orders = Orders(command=command, prefix=prefix, interface=asked.interface or None)
     node = os.environ.get("SLURMD_NODENAME", allocation.shares[0].node)
     return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
 

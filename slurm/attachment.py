@@ -23,7 +23,10 @@ def attach(job: str, command: Sequence[str]) -> int:
         BadInput: the job is not ours, has ended, or has no cluster that is up.
     """
     allocation = queue.own_running(job)
-    folder = Path(allocation.fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
+    fields = allocation.fields
+    if "ArrayTaskId" in fields:  # its folder is named as a task's, whichever id was typed
+        job = f"{fields['ArrayJobId']}_{fields['ArrayTaskId']}"
+    folder = Path(fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
     try:
         head = published(folder, "head") or {}
         share = next(s for s in allocation.shares if s.node == head.get("node"))
@@ -39,7 +42,7 @@ def attach(job: str, command: Sequence[str]) -> int:
         environment["SHOAL_END"] = f"{allocation.ends:.0f}"
     options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", f"--jobid={job}", "--overlap", *options, "--mem=0", "--export=ALL",
+        "srun", f"--jobid={allocation.job}", "--overlap", *options, "--mem=0", "--export=ALL",
         "--input=none", "--quiet", f"--chdir={os.getcwd()}", *guard,
     ]  # fmt: skip
     return subprocess.run([*step, *command], env=environment, check=False).returncode

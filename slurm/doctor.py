@@ -82,8 +82,9 @@ def _agent(
     share: Share, out: Path, prefix: Sequence[str], interface: str | None, towards: str | None,
     marker: Marker | None,
 ) -> list[str]:  # fmt: skip
+    python = "python" if prefix else sys.executable  # of a container it is its own
     agent = [
-        *prefix, "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
+        *prefix, python, "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
         "--out", str(out),
     ]  # fmt: skip
