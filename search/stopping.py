@@ -5,7 +5,8 @@
     SIGUSR1   as SIGINT once; whoever sent it starts the search again (75, or 76: nothing gained)
 
 SHOAL_END in the environment, in seconds since 1970, is when a batch job's time limit ends: it is as
-if SIGUSR1 came shortly before.
+if SIGUSR1 came shortly before. SHOAL_END_FILE names a file that says it too, and is looked at now
+and then, since the limit of a job may be moved while it runs.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
+from pathlib import Path
 
 from search.errors import Suspended
 
-END = "SHOAL_END"
+END, END_FILE = "SHOAL_END", "SHOAL_END_FILE"
+
+LOOK_SECONDS = 10.0
+"""How often that file is looked at."""
 
 LIMIT_SECONDS = 45.0
 """How long before a job's time limit the search saves by itself, where no signal has come."""
@@ -54,11 +59,11 @@ class Stop:
             budget: seconds that it may take, or None.
         """
         self.reason: Reason | None = None
-        ends = {Reason.LIMIT: _limit()}
+        self._ends = {Reason.LIMIT: float("inf")}
         if budget is not None:
             kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
-            ends[Reason.BUDGET] = began + budget - kept
-        self.due, self._end = min(ends.items(), key=lambda item: item[1])
+            self._ends[Reason.BUDGET] = began + budget - kept
+        self._look()
 
     def ask(self, reason: Reason) -> None:
         """Ask the search to end; the first reason stays."""
@@ -67,7 +72,10 @@ class Stop:
 
     def asked(self) -> bool:
         """Whether it is to end."""
-        if self.reason is None and time.monotonic() >= self._end:
+        now = time.monotonic()
+        if now >= self._again:
+            self._look()
+        if self.reason is None and now >= self._end:
             self.ask(self.due)
         return self.reason is not None
 
@@ -75,12 +83,20 @@ class Stop:
         """Whether something that takes so long ends in time."""
         return time.monotonic() + seconds < self._end
 
+    def _look(self) -> None:
+        self._again = time.monotonic() + LOOK_SECONDS
+        self._ends[Reason.LIMIT] = _limit()
+        self.due, self._end = min(self._ends.items(), key=lambda item: item[1])
+
 
 def _limit() -> float:
     """When to save for a job's time limit, of ``time.monotonic()``; inf: there is none."""
+    told = os.environ.get(END, "")
+    with suppress(OSError, ValueError, KeyError):
+        told = Path(os.environ[END_FILE]).read_text(encoding="ascii")
     try:
-        end = float(os.environ[END])
-    except (KeyError, ValueError):
+        end = float(told)
+    except ValueError:
         return float("inf")
     return time.monotonic() + end - time.time() - LIMIT_SECONDS
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from slurm import queue
+from slurm import limit, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import published
 from slurm.steps import on_node
@@ -35,11 +35,11 @@ def attach(job: str, command: Sequence[str]) -> int:
             f"job {job} has no Ray cluster that is up; look into shoal-{job}.err where it was "
             "submitted, and start one by: sbatch slurm/cluster.sbatch"
         ) from None
-    environment = for_step(for_ray(os.environ, folder / "token"))
-    environment["RAY_ADDRESS"] = head["address"]
-    environment.pop("SHOAL_END", None)  # of a job that this is called from
-    if allocation.ends is not None:
-        environment["SHOAL_END"] = f"{allocation.ends:.0f}"
+    environment = {
+        **for_step(for_ray(limit.without(os.environ), folder / "token")),
+        **limit.environment(folder, allocation.ends),
+        "RAY_ADDRESS": head["address"],
+    }
     options, guard = on_node(share, allocation.shares)
     step = [
         "srun", f"--jobid={allocation.job}", "--overlap", *options, "--mem=0", "--export=ALL",
