@@ -17,6 +17,7 @@ import click
 from search import jobs, streams, watching
 from search.errors import BadInput
 from search.group import Group, printed
+from search.numbered import Numbered
 from search.paths import PathGiven, check_standing
 
 BEGAN = time.monotonic()
@@ -58,7 +59,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 )
 @_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
 @_setting("--steps", int, "Updates of each fit.  [2000]")
-@_setting("--seed", int, "Decides, with the other arguments, the whole table.  [0]")
+@_setting("--seed", Numbered(int), "Decides, with the other arguments, the whole table.  [0]")
 @_setting("--sampler", str, "tpe, optuna-tpe, qmc or random.  [tpe]")
 @_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
 @_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
@@ -74,7 +75,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 )
 @click.option(
     "--out",
-    type=PathGiven(),
+    type=Numbered(PathGiven()),
     envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
 )
@@ -186,7 +187,7 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
 @main.command()
 @click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE...")
 @click.option("--steps", type=int, default=2000, help="Updates.  [2000]")
-@click.option("--seed", type=int, default=0, help="Seed of the initial parameters.  [0]")
+@click.option("--seed", type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]")
 @click.option("--report", type=int, default=100, help="Updates between two printed losses.  [100]")
 def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
     """Fit once, without Ray: print the loss as it falls, and the result.

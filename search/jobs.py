@@ -13,7 +13,8 @@ from slurm import commands, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import named_out
 from slurm.states import is_over
-from slurm.submission import KINDS, Submission, script
+from slurm.submission import KINDS, Submission, is_array, script
+from slurm.tasks import MARK, has_mark
 
 _folder = click.argument("folder", type=PathGiven(absolute=False))
 _site = click.option("--site", default="plain", help="Name or path of a site file.  [plain]")
@@ -22,6 +23,7 @@ _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.option("--nodes", type=click.IntRange(min=1), default=1, help="Hosts.  [1]")
+@click.option("--gpus", help="GPUs of all hosts together, as in 4 or l40s:4.")
 @click.option("--gpus-per-node", help="GPUs of each host, as in 2 or l40s:2.")
 @click.option(
     "--cpus-per-task", type=click.IntRange(min=1), help="CPUs of each host: one a GPU and one more."
@@ -36,40 +38,55 @@ _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @_site
 @_words
 def submit(
-    nodes: int, gpus_per_node: str | None, cpus_per_task: int | None, mem: str | None, limit: str,
-    account: str | None, partition: str | None, constraint: str | None, more: tuple[str, ...],
-    dry_run: bool, site: str, words: tuple[str, ...],
+    nodes: int, gpus: str | None, gpus_per_node: str | None, cpus_per_task: int | None,
+    mem: str | None, limit: str, account: str | None, partition: str | None, constraint: str | None,
+    more: tuple[str, ...], dry_run: bool, site: str, words: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Submit a search, or the doctor, as a batch job.
+    """Submit a search, a fit, a cluster or the doctor as a batch job. Of an array
+    (--sbatch=--array=0-9), {task} in --out and --seed is the task's number.
 
     For example:
     shoal submit --nodes 3 --gpus-per-node 2 --cpus-per-task 4 -A PROJECT -- run --trials 100000
     """
     given = {
-        "nodes": nodes, "gpus-per-node": gpus_per_node, "cpus-per-task": cpus_per_task, "mem": mem,
-        "time": limit, "account": account, "partition": partition, "constraint": constraint,
+        "nodes": nodes, "gpus": gpus, "gpus-per-node": gpus_per_node,
+        "cpus-per-task": cpus_per_task, "mem": mem, "time": limit, "account": account,
+        "partition": partition, "constraint": constraint,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    kind = {"run": "search", "doctor": "doctor"}.get(words[0] if words else "")
-    if kind is None:
+    kind = {"run": "search"}.get(words[0], words[0]) if words else ""
+    if kind not in KINDS or (words[0] == "search"):
         raise BadInput(
-            "say run or doctor after --, as in: shoal submit --nodes 2 -- run --trials 4096"
+            "say run, fit, cluster or doctor after --, as in: "
+            "shoal submit --nodes 2 -- run --trials 4096"
         )
-    out = named_out(words)
-    if kind == "doctor":
+    out = named_out(words) if kind in ("search", "doctor") else None
+    if kind != "search":
         words = words[1:]
+    if kind == "doctor":
         out = Path("runs", "doctor") if out is None else out
-    if out is None:
-        out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}")
+    if kind == "search" and out is None:
+        each = f"-{MARK}" if is_array(more) else ""
+        out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}{each}")
         words = (*words, "--out", str(out))
-    job = Submission(text=script(kind, site, words), flags=(*flags, *more), out=out)
+    if has_mark(words) and not is_array(more):
+        raise BadInput(
+            f"{MARK} is the number of an array's task: submit one by --sbatch=--array=0-9"
+        )
+    text = script(kind, site, words, sys.executable)
+    job = Submission(text=text, flags=(*flags, *more), out=out)
     if dry_run:
         click.echo(job.explained(), nl=False)
         return
     commands.require("sbatch", "search on this machine: shoal run")
     number = job.submit()
-    click.echo(f"job {number} submitted; run folder {out}")
-    click.echo(f"watch it: shoal status {out}; shoal logs {out} -f; shoal cancel {out}")
+    if out is None:
+        click.echo(f"job {number} submitted; it writes shoal-{number}.out and shoal-{number}.err")
+        if kind == "cluster":
+            click.echo(f"once it runs: shoal attach {number} -- run --trials 4096")
+    else:
+        click.echo(f"job {number} submitted; run folder {out}")
+        click.echo(f"watch it: shoal status {out}; shoal logs {out} -f; shoal cancel {out}")
     warning = queue.too_many_nodes(queue.standing(number))
     if warning is not None:
         click.echo(f"shoal: job {number}: {warning}", err=True)
@@ -92,7 +109,7 @@ def doctor(out: Path) -> int:
 @_site
 def print_script(kind: str, site: str) -> None:
     """Print a batch script to edit; it needs no clone: shoal script search > my.sbatch."""
-    click.echo(script(kind, site), nl=False)
+    click.echo(script(kind, site, python=sys.executable), nl=False)
 
 
 @click.command()

@@ -10,7 +10,8 @@ others, once all is saved, in what they would have done without a search: they e
 signal for which the program has a handler of its own is left to it (`search.handlers`).
 
 SHOAL_END in the environment, in seconds since 1970, is when a batch job's time limit ends: it is as
-if SIGUSR1 came shortly before.
+if SIGUSR1 came shortly before. SHOAL_END_FILE names a file that says it too, and is looked at now
+and then, since the limit of a job may be moved while it runs.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
+from pathlib import Path
 
 from search.errors import Suspended
 from search.handlers import Taken, stand_for_default
 
-END = "SHOAL_END"
+END, END_FILE = "SHOAL_END", "SHOAL_END_FILE"
+
+LOOK_SECONDS = 10.0
+"""How often that file is looked at."""
 
 NEAR_SECONDS = 600.0
 """How long before its time limit a job is warned by SIGUSR1 at the most; before that the signal is
@@ -66,12 +71,11 @@ class Stop:
         """
         self.reason: Reason | None = None
         self.number: signal.Signals | None = None
-        self._limit = _limit()
-        ends = {Reason.LIMIT: self._limit}
+        self._ends = {Reason.LIMIT: float("inf")}
         if budget is not None:
             kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
-            ends[Reason.BUDGET] = began + budget - kept
-        self.due, self._end = min(ends.items(), key=lambda item: item[1])
+            self._ends[Reason.BUDGET] = began + budget - kept
+        self._look()
 
     def ask(self, reason: Reason, number: signal.Signals | None = None) -> None:
         """Ask the search to end; the first reason stays."""
@@ -81,13 +85,16 @@ class Stop:
     def hear(self, number: int) -> None:
         """Ask the search to end by a signal. SIGUSR1 says of its cause nothing but when it came."""
         known = signal.Signals(number)
-        near = self._limit + LIMIT_SECONDS - time.monotonic() < NEAR_SECONDS
+        near = self._ends[Reason.LIMIT] + LIMIT_SECONDS - time.monotonic() < NEAR_SECONDS
         limit = near and known is signal.SIGUSR1
         self.ask(Reason.LIMIT if limit else _SIGNALS[known], known)
 
     def asked(self) -> bool:
         """Whether it is to end."""
-        if self.reason is None and time.monotonic() >= self._end:
+        now = time.monotonic()
+        if now >= self._again:
+            self._look()
+        if self.reason is None and now >= self._end:
             self.ask(self.due)
         return self.reason is not None
 
@@ -95,12 +102,20 @@ class Stop:
         """Whether something that takes so long ends in time."""
         return time.monotonic() + seconds < self._end
 
+    def _look(self) -> None:
+        self._again = time.monotonic() + LOOK_SECONDS
+        self._ends[Reason.LIMIT] = _limit()
+        self.due, self._end = min(self._ends.items(), key=lambda item: item[1])
+
 
 def _limit() -> float:
     """When to save for a job's time limit, of ``time.monotonic()``; inf: there is none."""
+    told = os.environ.get(END, "")
+    with suppress(OSError, ValueError, KeyError):
+        told = Path(os.environ[END_FILE]).read_text(encoding="ascii")
     try:
-        end = float(os.environ[END])
-    except (KeyError, ValueError):
+        end = float(told)
+    except ValueError:
         return float("inf")
     return time.monotonic() + end - time.time() - LIMIT_SECONDS
 

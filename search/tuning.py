@@ -45,6 +45,9 @@ SAVE_SECONDS = 30.0
 PATIENCE_SECONDS = 20.0
 """When to tell that no worker has come."""
 
+MOST_IDLE_SECONDS = 1.0
+"""How long an idle worker may take to see that there is a pack for it, however many there are."""
+
 MOST_PENDING = 1 << 20
 
 NODE_DIED = "node has died"
@@ -96,7 +99,7 @@ class PackSearcher(NotSaved, Searcher):
         hands.bench()
         hands.idle.add(trial_id)
         # a poll of each idle worker costs the driver some milliseconds
-        return {"pack": IDLE, "seconds": 0.02 * max(1, hands.slots)}
+        return {"pack": IDLE, "seconds": min(MOST_IDLE_SECONDS, 0.02 * max(1, hands.slots))}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

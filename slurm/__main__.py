@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from slurm.errors import BadInput, SlurmError
+from slurm.errors import SlurmError
 
 
 def main(words: list[str]) -> int:
@@ -60,15 +60,15 @@ def _supervise(asked: argparse.Namespace) -> int:
     from slurm.ports import parse_range
     from slurm.signals import Signals
     from slurm.supervisor import Orders, Supervisor
+    from slurm.tasks import filled_words, own_job
 
-    number = os.environ.get("SLURM_JOB_ID")
-    if not number:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+    number, job = own_job(os.environ)
     signals = Signals()
-    job = number
-    if os.environ.get("SLURM_ARRAY_TASK_ID"):  # the plain id would requeue its siblings
-        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
+    command = filled_words(command, os.environ)
+    prefix = shlex.split(asked.prefix)
+    if command[:1] == ["python"] and not prefix:  # of a container it is its own
+        command[0] = sys.executable
     allocation = parse(commands.show_job(number))
     if not allocation.shares:
         raise SlurmError(f"SLURM names no nodes of job {number}")
@@ -79,7 +79,7 @@ def _supervise(asked: argparse.Namespace) -> int:
     os.environ["SHOAL_OUT"] = str(where.parent.parent)
     orders = Orders(
         command=command,
-        prefix=shlex.split(asked.prefix),
+        prefix=prefix,
         interface=asked.interface or None,
         ports=parse_range(asked.ports),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -100,8 +101,9 @@ class Agents:
 
     def _launch(self, share: Share) -> subprocess.Popen[bytes]:
         role = "head" if share is self._head else "worker"
+        python = "python" if self._prefix else sys.executable  # of a container it is its own
         agent = [
-            *self._prefix, "python", "-P", "-m", "slurm", "agent", "--role", role,
+            *self._prefix, python, "-P", "-m", "slurm", "agent", "--role", role,
             "--folder", str(self._folder.path), "--life", str(self._folder.life),
             "--node", share.node, "--cpus", str(share.cpus), "--gpus", str(share.gpus),
             "--memory", str(share.memory), "--expected", str(len(self._everywhere)),

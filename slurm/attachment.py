@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from slurm import queue
+from slurm import limit, queue
 from slurm.errors import BadInput
 from slurm.jobfolder import published
 from slurm.steps import on_node
@@ -23,7 +23,10 @@ def attach(job: str, command: Sequence[str]) -> int:
         BadInput: the job is not ours, has ended, or has no cluster that is up.
     """
     allocation = queue.own_running(job)
-    folder = Path(allocation.fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
+    fields = allocation.fields
+    if "ArrayTaskId" in fields:  # its folder is named as a task's, whichever id was typed
+        job = f"{fields['ArrayJobId']}_{fields['ArrayTaskId']}"
+    folder = Path(fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
     try:
         head = published(folder, "head") or {}
         share = next(s for s in allocation.shares if s.node == head.get("node"))
@@ -32,14 +35,14 @@ def attach(job: str, command: Sequence[str]) -> int:
             f"job {job} has no Ray cluster that is up; look into shoal-{job}.err where it was "
             "submitted, and start one by: sbatch slurm/cluster.sbatch"
         ) from None
-    environment = for_step(for_ray(os.environ, folder / "token"))
-    environment["RAY_ADDRESS"] = head["address"]
-    environment.pop("SHOAL_END", None)  # of a job that this is called from
-    if allocation.ends is not None:
-        environment["SHOAL_END"] = f"{allocation.ends:.0f}"
+    environment = {
+        **for_step(for_ray(limit.without(os.environ), folder / "token")),
+        **limit.environment(folder, allocation.ends),
+        "RAY_ADDRESS": head["address"],
+    }
     options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", f"--jobid={job}", "--overlap", *options, "--mem=0", "--export=ALL",
+        "srun", f"--jobid={allocation.job}", "--overlap", *options, "--mem=0", "--export=ALL",
         "--input=none", "--quiet", f"--chdir={os.getcwd()}", *guard,
     ]  # fmt: skip
     return subprocess.run([*step, *command], env=environment, check=False).returncode

@@ -53,7 +53,7 @@ def look_at_job(
         options += ["--towards", towards] if towards is not None else []
         options += ["--marker", str(marker.path)] if marker is not None else []
         steps = {
-            share.node: _launch(share, allocation, [*prefix, *_agent(share, out), *options])
+            share.node: _launch(share, allocation, [*prefix, *_agent(share, out, prefix), *options])
             for share in allocation.shares
         }
         for node, step in steps.items():
@@ -82,10 +82,11 @@ def _door(interface: str | None, ports: range | None) -> Iterator[str | None]:
         yield towards
 
 
-def _agent(share: Share, out: Path) -> list[str]:
+def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
     shares = ["--gres", share.gres] if share.gres else []
+    python = "python" if prefix else sys.executable  # of a container it is its own
     return [
-        "python", "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
+        python, "-P", "-m", "slurm", "examine", "--node", share.node, "--cpus",
         str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
         "--out", str(out), *shares,
     ]  # fmt: skip

@@ -9,6 +9,7 @@
       life.json         how often the job was started before; who reads a later life stops
       node-NAME.log     what the agent and Ray say on one node
       memory-NAME.json  how many processes the memory limit has killed on one node
+      limit             when its time limit ends it, in seconds since 1970
       requeues          how often the job was put back into the queue for a lost cluster, and
                         the last life that was
       idle              how many lives in a row gained nothing, and the last of them
@@ -68,7 +69,7 @@ class JobFolder:
             for old_turn in path.glob("turn-*"):
                 old_turn.unlink(missing_ok=True)
             folder._await_silence()
-            folder._replace("token", secrets.token_hex(32), mode=0o600)
+            folder.write("token", secrets.token_hex(32), mode=0o600)
             folder.beat()
         except OSError as error:
             raise BadInput(
@@ -87,7 +88,7 @@ class JobFolder:
 
     def publish(self, name: str, values: Mapping[str, Any]) -> None:
         """Write ``NAME.json`` for the other processes of this life."""
-        self._replace(f"{name}.json", json.dumps({**values, "life": self.life}) + "\n")
+        self.write(f"{name}.json", json.dumps({**values, "life": self.life}) + "\n")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return what was published in this life as `name`, or None."""
@@ -145,7 +146,7 @@ class JobFolder:
         if last == self.life:
             return before
         with suppress(OSError):
-            self._replace(what, f"{before + 1} {self.life}\n")
+            self.write(what, f"{before + 1} {self.life}\n")
         return before + 1
 
     def forget(self, what: str) -> None:
@@ -167,7 +168,8 @@ class JobFolder:
             return ""
         return "\n".join(f"    {line}" for line in told(text, lines))
 
-    def _replace(self, name: str, text: str, mode: int = 0o644) -> None:
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        """Replace a file whole."""
         # by chance, not by process: containers of one host have the same numbers
         beside = self.path / f".{name}.{os.uname().nodename}.{secrets.token_hex(4)}"
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slurm import commands
@@ -12,6 +12,7 @@ from slurm.allocation import Allocation, parse
 from slurm.commands import ask
 from slurm.errors import BadInput, SlurmError
 from slurm.states import GONE, Phase, phase
+from slurm.tasks import ID, order, task_in
 
 _RECORD, _FIELD = "\x1e", "\x1f"
 """ASCII's own separators: folders and commands may hold all else, newlines too."""
@@ -65,7 +66,7 @@ def standing(job: str, seconds: float | None = None) -> Standing:
 
 def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, str, str]]:
     """Jobs, those that ended in the last minutes too, each with its folder and its command."""
-    form = _RECORD + _FIELD.join(("%A", "%T", "%r", "%L", "%D", "%P", "%Z", "%o"))
+    form = _RECORD + _FIELD.join(("%i", "%T", "%r", "%L", "%D", "%P", "%Z", "%o"))
     told = ask("squeue", "--noheader", "--states=all", *which, f"--format={form}", seconds=seconds)
     found = []
     for record in told.split(_RECORD)[1:]:
@@ -106,13 +107,14 @@ def of_folder(out: Path, seconds: float | None = None) -> Standing:
         SlurmError: SLURM does not answer.
     """
     been = jobs_in(out)
-    mine = [
-        now for now, folder, command in _listed("--me", seconds=seconds)
-        if now.job in been or _names(command, Path(folder), out)
-    ]  # fmt: skip
+    mine = []
+    for now, folder, command in _listed("--me", seconds=seconds):
+        job = now.job if now.job in been else _named_by(command, Path(folder), out, now.job)
+        if job is not None:
+            mine.append(replace(now, job=job))
     if mine:
-        order = (Phase.OVER, Phase.UNKNOWN, Phase.WAITING, Phase.LIVING)
-        return max(mine, key=lambda now: (order.index(now.phase), int(now.job)))
+        phases = (Phase.OVER, Phase.UNKNOWN, Phase.WAITING, Phase.LIVING)
+        return max(mine, key=lambda now: (phases.index(now.phase), order(now.job)))
     if been:  # another user's, or forgotten
         return standing(been[-1], seconds)
     if not out.is_dir():
@@ -127,14 +129,16 @@ def jobs_in(out: Path) -> list[str]:
     """The ids of the jobs that have worked in a run folder, the oldest first."""
     try:
         return sorted(
-            (e.name for e in (out / "slurm").iterdir() if e.name.isdigit() and e.is_dir()), key=int
+            (e.name for e in (out / "slurm").iterdir() if ID.fullmatch(e.name) and e.is_dir()),
+            key=order,
         )
     except OSError:
         return []
 
 
-def _names(command: str, folder: Path, out: Path) -> bool:
-    """Whether a job's command, which SLURM tells without its quotes, has ``--out`` for `out`.
+def _named_by(command: str, folder: Path, out: Path, job: str) -> str | None:
+    """The job, or the task of it, whose command, which SLURM tells without its quotes, has
+    ``--out`` for `out`; or None.
 
     Args:
         folder: where the job was submitted.
@@ -143,12 +147,11 @@ def _names(command: str, folder: Path, out: Path) -> bool:
     for named in re.finditer(r"\s--out[= ]", command):
         words = command[named.end() :].split(" ")
         for count in range(len(words)):
-            if (
-                os.path.realpath(folder / os.path.expanduser(" ".join(words[: count + 1])))
-                == wanted
-            ):
-                return True
-    return False
+            named_out = os.path.expanduser(" ".join(words[: count + 1]))
+            found = task_in(job, os.path.realpath(folder / named_out), wanted)
+            if found is not None:
+                return found
+    return None
 
 
 def own_running(job: str) -> Allocation:
@@ -157,7 +160,7 @@ def own_running(job: str) -> Allocation:
     Raises:
         BadInput: it is another's, unknown, or not running.
     """
-    if not job.isdigit():
+    if ID.fullmatch(job) is None:
         raise BadInput(f"{job!r} is no job id; squeue --me lists yours")
     try:
         found = parse(commands.show_job(job))
@@ -166,6 +169,10 @@ def own_running(job: str) -> Allocation:
     number = found.fields.get("UserId", "").partition("(")[2].rstrip(")")
     if number != str(os.getuid()):
         raise BadInput(f"job {job} is {found.user}'s, not yours; squeue --me lists yours")
+    if "HetJobId" in found.fields:
+        raise BadInput(
+            f"job {job} is heterogeneous, and no cluster of shoal's; squeue --me lists yours"
+        )
     if found.state != "RUNNING":
         raise BadInput(f"job {job} is {found.state.lower()}, not running; squeue --me lists yours")
     return found

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slurm import commands, temp
+from slurm import commands, limit, temp
 from slurm.agents import Agents
 from slurm.allocation import Allocation, parse
 from slurm.driver import NOTHING_GAINED, SAVED, Driver
@@ -73,10 +73,11 @@ class Supervisor:
     ) -> None:  # fmt: skip
         self._allocation, self._folder, self._orders = allocation, folder, orders
         self._signals, self._job, self._node = signals, job, node
-        self._environment = for_ray(os.environ, folder.token)
-        self._environment.pop("SHOAL_END", None)  # of the job that this one was submitted from
-        if allocation.ends is not None:
-            self._environment["SHOAL_END"] = f"{allocation.ends:.0f}"
+        self._environment = {
+            **for_ray(limit.without(os.environ), folder.token),
+            **limit.environment(folder.path, allocation.ends),
+        }
+        self._limit = limit.Limit(allocation, folder)
         self._news = News(allocation, folder, node)
         self._isolation = Isolation(job, len(allocation.shares))
         self._agents: Agents
@@ -153,6 +154,7 @@ class Supervisor:
                 return f"Ray ended on other nodes than {self._node}"
             self._agents.look_after()
             self._beat()
+            self._limit.look()
             self._news.tell()
             if self._isolation.complete(len(self._news.counted)):
                 raise ClusterError(
@@ -228,16 +230,16 @@ class Supervisor:
         word = self._word()
         if word.preempted:
             return self._go_on("preempted", gained=False)
-        cause, limit = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
+        cause, given = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
         how, advice = "nothing was gained before it came", "send it once packs have ended"
         if cause == "time limit":
-            how = f"nothing was gained within the limit of {limit}"
+            how = f"nothing was gained within the limit of {given}"
             advice = "give a longer --time or a shorter --signal"
         if killed:
             how = "the command did not end when it was asked to save"
         if self._signals.save_at is not None and word.ends is not None:
             before = word.ends - self._signals.save_at
-            how += f" (the signal came {before:.0f} s before the limit of {limit})"
+            how += f" (the signal came {before:.0f} s before the limit of {given})"
         say(try_again(self._job, self._folder, f"{cause}: {how}", advice))
         return 1
 

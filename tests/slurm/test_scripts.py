@@ -102,8 +102,8 @@ def test_a_dry_run_explains_every_flag() -> None:
     [
         (("submit", "--", "run"), "sbatch is not on this machine: go to a SLURM login node, or "
                                   "search on this machine: shoal run"),
-        (("submit", "--", "fly"), "say run or doctor after --, as in: shoal submit --nodes 2 -- "
-                                  "run --trials 4096"),
+        (("submit", "--", "fly"), "say run, fit, cluster or doctor after --, as in: shoal submit "
+                                  "--nodes 2 -- run --trials 4096"),
         (("submit", "--site", "mars", "--", "run"), "no site file mars; give one of hpc2n, plain, "
                                                     "uppmax, or the path of your own"),
         (("attach", "7"), "srun is not on this machine: go to a SLURM login node, or search on "
