@@ -59,7 +59,8 @@ def begun(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
     [
         (signal.SIGINT, 130, "interrupted"),
         (signal.SIGTERM, 143, "told to end"),
-        (signal.SIGUSR1, 75, "the time limit is near"),
+        (signal.SIGHUP, 129, "the terminal was closed"),
+        (signal.SIGUSR1, 75, "told to save"),
     ],
 )
 def test_a_signal_saves_what_is_in_flight(
@@ -103,7 +104,7 @@ def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: 
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
-    assert re.search(r"the time limit is near, [12] packs? saved; shoal run --out out", errors)
+    assert re.search(r"told to save, [12] packs? saved; shoal run --out out", errors)
     search.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
 
