@@ -60,6 +60,7 @@ def begun(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
     [
         (signal.SIGINT, 130, "interrupted"),
         (signal.SIGTERM, 143, "told to end"),
+        (signal.SIGHUP, 129, "the terminal was closed"),
         (signal.SIGUSR1, 75, "told to save"),
     ],
 )

@@ -16,7 +16,7 @@ import click
 import pytest
 
 import search
-from search import driver, means
+from search import means, mishaps
 from search.command import main
 from search.means import CHECKPOINT_SECONDS, Means, seconds_of
 from search.preparation import DEFAULTS, prepare
@@ -251,7 +251,7 @@ def test_the_curve_has_the_points_that_help_says() -> None:
         ("two\nminutes' work of a core", means.COMPILED_INLINE_SECONDS, 120.0),
         ("(four seconds', if it is not compiled)", means.INLINE_SECONDS, 4.0),
         ("every five minutes otherwise (`--checkpoint`)", CHECKPOINT_SECONDS, 300.0),
-        ("after six deaths on nodes that live", driver.DEATHS, 6),
+        ("after six deaths on nodes that live", mishaps.DEATHS, 6),
         ("or 1000 times the first", DEFAULTS["diverge_factor"], 1000.0),
     ],
 )
