@@ -32,6 +32,8 @@ from kit import (  # noqa: E402  # the kit lies beside this script
     kill_driver,
     kill_raylet,
     kill_worker,
+    plant,
+    rival,
     undisturbed,
 )
 
@@ -41,6 +43,8 @@ FAULTS: dict[str, Fault] = {
     "kill-raylet": kill_raylet,
     "freeze-driver": freeze_driver,
     "interrupt": interrupt,
+    "rival": rival,
+    "plant": plant,
 }
 
 ENDS = {"kill-driver": (-9,), "kill-raylet": (1,), "interrupt": (130, 143, 75, 76, -2, -15, -10)}
