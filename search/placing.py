@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,31 +81,52 @@ def _check_free(path: Path) -> None:
 
 def _fill(beside: Path, path: Path) -> None:
     with Directory.at(beside) as new, Directory.at(path) as there:
-        for name in sorted(new.names(), key=lambda name: name == "search.toml"):
-            if stat.S_ISDIR(there.kind(name)):  # left by a search that was killed in this moment
-                with new.folder(name) as mine:
-                    _empty(there, name, mine)
+        names = sorted(new.names(), key=lambda name: name == "search.toml")
+        left = [name for name in names if stat.S_ISDIR(there.kind(name))]
+        for do in (_check, _empty):  # what a search has left that was killed in this moment
+            for name in left:
+                with new.folder(name) as mine, there.folder(name) as theirs:
+                    do(theirs, mine)
+        for name in left:
+            there.rmdir(name)
+        for name in names:
             new.rename(name, there, name)
     beside.rmdir()
 
 
-def _empty(there: Directory, name: str, mine: Directory) -> None:
-    """Remove a folder that holds nothing but what ours holds too.
+def _check(theirs: Directory, mine: Directory) -> None:
+    """Check that a folder holds nothing but what ours holds too.
 
     Raises:
-        OSError: it holds something else, which stays.
+        OSError: it holds something else.
     """
-    with there.folder(name) as theirs:
-        names = theirs.names(MOST_ENTRIES)
-        for each in names:
-            if stat.S_ISDIR(theirs.kind(each)) and stat.S_ISDIR(mine.kind(each)):
-                with mine.folder(each) as below:
-                    _empty(theirs, each, below)
-            elif stat.S_ISREG(mine.kind(each)) and _same(theirs, mine, each):
-                theirs.unlink(each)
-            else:
-                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
-    there.rmdir(name)
+    for name, theirs_below, mine_below in _folders(theirs, mine):
+        if theirs_below is not None and mine_below is not None:
+            _check(theirs_below, mine_below)
+        elif not stat.S_ISREG(mine.kind(name)) or not _same(theirs, mine, name):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+
+def _empty(theirs: Directory, mine: Directory) -> None:
+    """Remove what a folder holds, which is what ours holds."""
+    for name, theirs_below, mine_below in _folders(theirs, mine):
+        if theirs_below is not None and mine_below is not None:
+            _empty(theirs_below, mine_below)
+            theirs.rmdir(name)
+        else:
+            theirs.unlink(name)
+
+
+def _folders(
+    theirs: Directory, mine: Directory
+) -> Iterator[tuple[str, Directory | None, Directory | None]]:
+    """Names of the first folder, each with the folders that have it in both, if both have it."""
+    for name in theirs.names(MOST_ENTRIES):
+        if stat.S_ISDIR(theirs.kind(name)) and stat.S_ISDIR(mine.kind(name)):
+            with theirs.folder(name) as theirs_below, mine.folder(name) as mine_below:
+                yield name, theirs_below, mine_below
+        else:
+            yield name, None, None
 
 
 def _same(one: Directory, other: Directory, name: str) -> bool:

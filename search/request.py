@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from reprlib import repr as short
 from typing import Any
 
 from search.errors import BadInput
@@ -81,10 +82,10 @@ class Request:
         check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
         for name in ("problem", "source"):
             if not isinstance(getattr(self, name), str):
-                raise BadInput(f"{name} must be text, not {getattr(self, name)!r}")
+                raise BadInput(f"{name} must be text, not {short(getattr(self, name))}")
         seconds = self.lane_seconds
         if not is_number(seconds) or not 0 <= seconds < math.inf:
-            raise BadInput(f"lane_seconds must be a number of seconds, not {seconds!r}")
+            raise BadInput(f"lane_seconds must be a number of seconds, not {short(seconds)}")
         if self.lanes > MOST_LANES:
             raise BadInput(
                 f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
@@ -167,7 +168,7 @@ def listed(value: Any) -> list[Any]:
         TypeError: it is none.
     """
     if not isinstance(value, list):
-        raise TypeError(f"must be a list, not {value!r}")
+        raise TypeError(f"must be a list, not {short(value)}")
     return value
 
 
@@ -184,13 +185,13 @@ def _halved(value: Any) -> tuple[tuple[int, int], ...]:
             or not all(type(n) is int and 0 <= n <= MOST for n in pair)
             or not pair[1]
         ):
-            raise ValueError(f"must be pairs of a round and a block, not {value!r}")
+            raise ValueError(f"must be pairs of a round and a block, not {short(value)}")
     return pairs
 
 
 def _space(value: Any) -> Space:
     if not isinstance(value, dict) or not value:
-        raise TypeError(f"must be a table of names and values, not {value!r}")
+        raise TypeError(f"must be a table of names and values, not {short(value)}")
     return Space(parse(name, text) for name, text in value.items())
 
 
@@ -203,7 +204,7 @@ def check_numbers(given: dict[str, Any]) -> None:
     for name, least in LEAST.items():
         value = given.get(name, least)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise BadInput(f"{name} must be a whole number, not {value!r}")
+            raise BadInput(f"{name} must be a whole number, not {short(value)}")
         if value < least:
             raise BadInput(f"{name} must be at least {least}, not {value}")
         if value > MOST:

@@ -35,6 +35,8 @@ from kit import (  # noqa: E402  # the kit lies beside this script
     kill_raylet,
     kill_worker,
     mount,
+    plant,
+    rival,
     undisturbed,
     unmount,
     with_disk,
@@ -48,6 +50,8 @@ FAULTS: dict[str, Fault] = {
     "unmount": unmount,
     "freeze-driver": freeze_driver,
     "interrupt": interrupt,
+    "rival": rival,
+    "plant": plant,
 }
 
 ON_DISK = ["unmount", "kill-driver"]

@@ -297,6 +297,31 @@ def interrupt(trial: Trial, chance: random.Random) -> None:
         time.sleep(chance.uniform(0.0, 0.3))
 
 
+def rival(trial: Trial, chance: random.Random) -> None:
+    """The same command once more, while the first writes: it is refused, or has nothing to do."""
+    done = subprocess.run(
+        [sys.executable, "-m", "search", "run", "--engine", "inline", "--quiet", "--out", "out"],
+        cwd=trial.folder, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0 or "is being written by" in done.stderr, done.stderr
+
+
+def plant(trial: Trial, chance: random.Random) -> None:
+    """A stranger's link, pipe and file where checkpoints lie: none of them is touched."""
+    packs, key = trial.out / "packs", f"{chance.getrandbits(96):024x}"
+    theirs = trial.folder / "theirs"
+    theirs.write_text("theirs")
+    planted = [packs / f"{key}-000000.pt", packs / f"{key}-000001.pt", packs / "resnet-50.pt"]
+    planted[0].symlink_to(theirs)
+    os.mkfifo(planted[1])
+    planted[2].write_text("theirs")
+    time.sleep(chance.uniform(0.0, 2.0))
+    assert all(os.path.lexists(path) for path in planted)
+    assert theirs.read_text() == planted[2].read_text() == "theirs"
+    for path in planted:
+        path.unlink()
+
+
 def _kill_one(trial: Trial, chance: random.Random, *having: str) -> None:
     there = [p for p, line in trial.processes().items() if all(word in line for word in having)]
     if there:

@@ -40,6 +40,7 @@ def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
         (["kill-driver", "crash"], 4),
         (["kill-worker", "kill-raylet"], 3),
         (["freeze-driver", "interrupt"], 3),
+        (["rival", "plant"], 2),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",
 )

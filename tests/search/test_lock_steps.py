@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from search.held import Held
 from search.taking import take
+from trainable.directory import Directory
 
 Tree = tuple[tuple[str, "Tree | bytes"], ...]
 """A folder as it can be compared: names with their folders or contents."""
@@ -473,3 +475,64 @@ def test_three_take_it_in_every_order_and_one_may_die_at_any_step() -> None:
     ):
         ends = explore(begun(), dict.fromkeys("abc", stages), False, deaths, fine=False)
         assert {how for end in ends for how in end.over.values()} == ways
+
+
+class Stalls:
+    """A judge that stands still once it has judged, as a process does that is stopped there.
+
+    Args:
+        meanwhile: what the others do.
+    """
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile, self._judged = meanwhile, 0
+
+    def await_death(self, said: bytes | None, look: Callable[[], bytes | None]) -> None:
+        """At first the writer is dead; afterwards it lives."""
+        self._judged += 1
+        if self._judged > 1:
+            raise Alive
+        self._meanwhile()
+
+    def pause(self) -> None:
+        """Nothing."""
+
+
+def test_who_has_stalled_does_not_come_by_an_old_number(tmp_path: Path) -> None:
+    """On a real disk: another came and went, a third writes; the first one's look is long ago."""
+    top, names = Directory.at(tmp_path), iter(f"{number:016x}" for number in range(100))
+    first = take(top, b"0", Stalls(lambda: None), lambda: next(names))
+    numbers, third = [first.number], []
+
+    def meanwhile() -> None:
+        for _ in range(2):
+            held = take(top, b"1", Stalls(lambda: None), lambda: next(names))
+            numbers.append(held.number)
+            if len(numbers) < 3:
+                held.release()
+            third[:] = [held]
+
+    with pytest.raises(Alive):
+        take(top, b"2", Stalls(meanwhile), lambda: next(names))
+    assert numbers == [1, 2, 3]
+    (held,) = third
+    assert held.stands()
+    assert not first.stands()
+    assert [place.name[:6] for place in (tmp_path / ".lock").iterdir()] == ["000003"]
+    held.beat()
+    assert held.number == 3
+
+
+def test_a_writer_that_finds_a_claim_gets_away(tmp_path: Path) -> None:
+    """Then it has the next number, and the claim is gone; who has followed it cannot be fled."""
+    top, names = Directory.at(tmp_path), iter(f"{number:016x}" for number in range(100))
+    held = take(top, b"0", Stalls(lambda: None), lambda: next(names))
+    held.own.write("f" * 16 + ".json", b"claim")
+    held.beat()
+    assert held.number == 2
+    assert held.stands()
+    assert not list(tmp_path.glob(".lock/*/ffff*"))
+    take(top, b"1", Stalls(lambda: None), lambda: next(names))
+    assert not held.stands()
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        held.beat()

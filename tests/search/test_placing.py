@@ -58,3 +58,25 @@ def test_a_search_killed_while_it_fills_the_folder_can_begin_again(tmp_path: Pat
     assert len(names) >= 5
     create(out, request, find("cubic-sine"))
     assert search.run(out=out, engine="inline").states()["complete"] == 1
+
+
+def test_copies_that_a_killed_search_has_left_are_replaced(tmp_path: Path) -> None:
+    """The same files are; where one differs, or there is another, all stay."""
+    out, copy = tmp_path / "out", Path("problem", "mine", "good.py")
+    (out / "slurm").mkdir(parents=True)
+    for n, (text, more, whole) in enumerate([("y", "", False), ("x", "z", False), ("x", "", True)]):
+        beside = new(tmp_path / f"beside{n}")
+        for folder, content in ((beside, "x"), (out, text)):
+            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+            (folder / copy).write_text(content)
+        if more:
+            (out / copy).with_name("thesis.tex").write_text(more)
+        if whole:
+            place(beside, out)
+            assert not beside.exists()
+            continue
+        with pytest.raises(OSError, match="not empty"):
+            place(beside, out)
+        assert (out / copy).read_text() == text
+        (out / copy).with_name("thesis.tex").unlink(missing_ok=True)
+    assert (out / "search.toml").exists()

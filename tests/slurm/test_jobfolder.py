@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from slurm.errors import BadInput
+from slurm.files import APPEND, opened
 from slurm.jobfolder import JobFolder, place, published
 
 
@@ -76,3 +78,32 @@ def test_where_a_job_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
         assert place(command, "7") == Path("runs/job-7/slurm/7")
     monkeypatch.setenv("SHOAL_OUT", "mine")
     assert place(["run"], "7") == Path("mine/slurm/7")
+
+
+def test_a_planted_link_or_pipe_is_not_followed(tmp_path: Path) -> None:
+    """A stranger's folder keeps its mode and its files, and no reading waits."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    (theirs / "head.json").write_text("{}")
+    out = tmp_path / "out" / "slurm"
+    out.mkdir(parents=True)
+    (out / "5").symlink_to(theirs)
+    with pytest.raises(BadInput, match="5 is a link; give an --out"):
+        JobFolder.make(out / "5", 0)
+    (tmp_path / "way").symlink_to(out)
+    with pytest.raises(BadInput, match="way is a link; give an --out"):
+        JobFolder.make(tmp_path / "way" / "6", 0)
+    assert theirs.stat().st_mode & 0o777 == 0o755
+    assert (theirs / "head.json").read_text() == "{}"
+    folder = JobFolder.make(out / "7", 0)
+    for name in ("end.json", "requeues", "node-n1.log"):
+        os.mkfifo(folder.path / name)
+    assert published(folder.path, "end") is None
+    assert folder.tail("n1") == ""
+    assert folder.count("requeues") == 1
+    (folder.path / "alive").unlink()
+    (folder.path / "alive").symlink_to(theirs / "made")
+    folder.beat()
+    assert not (theirs / "made").exists()
+    with pytest.raises(OSError, match="it is no file"):
+        opened(folder.path / "alive", APPEND)
