@@ -119,7 +119,7 @@ class Request:
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as TOML has them; the space last."""
+        """Plain values, as TOML has them; the space and the place last."""
         plain = {
             each.name: getattr(self, each.name)
             for each in fields(self)
@@ -132,9 +132,8 @@ class Request:
                 del plain[name]
         if self.settled.programs:
             plain["settled"] = self.settled.as_dict()
-        if self.began.folder:
-            plain["began"] = self.began.as_dict()
-        return {"format": FORMAT, **plain, "space": self.space.texts()}
+        began = {"began": self.began.as_dict()} if self.began.folder else {}
+        return {"format": FORMAT, **plain, "space": self.space.texts(), **began}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:

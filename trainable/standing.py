@@ -244,16 +244,17 @@ def _go(folder: str) -> None:
 
 
 def _explain(error: OSError, world: World) -> None:
-    """Let an error about a file say where that would lie, if its folder is gone."""
+    """Let an error about a file tell its absolute path, and whether its folder is gone."""
     name = error.filename
-    if isinstance(name, (str, bytes)) and world.gone:
-        path = os.path.join(world.folder, os.fsdecode(name))
-        if path.startswith(world.folder.rstrip(os.sep) + os.sep):
-            error.filename = path
-            error.strerror = (
-                f"{error.strerror} (the search began in {world.folder}, which is not there; "
-                "put it back, or name the problem again where it is now)"
-            )
+    if not isinstance(name, (str, bytes)):
+        return
+    gone = world.gone
+    error.filename = path = os.path.join(world.folder if gone else standing(), os.fsdecode(name))
+    told = f"(the search began in {world.folder}, which is not there; "
+    if gone and path.startswith(world.folder + os.sep) and told not in str(error.strerror):
+        error.strerror = (
+            f"{error.strerror} {told}put it back, or name the problem again where it is now)"
+        )
 
 
 def _add(world: World) -> list[str]:

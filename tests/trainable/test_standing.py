@@ -83,6 +83,8 @@ def test_what_the_constructor_does_holds_for_its_instance(folders: tuple[Path, P
         with within(instance):
             assert instance.where() == str(folder)
             os.chdir("/")
+        with pytest.raises(FileNotFoundError, match=f"'{folder}/x'"), within(instance):
+            Path("x").read_text()
         assert Path.cwd() == here
     os.chdir(two)
     with within(plain):
