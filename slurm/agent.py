@@ -27,7 +27,7 @@ from slurm.ending import end_job, put_back
 from slurm.errors import ClusterError, SlurmError
 from slurm.jobfolder import JobFolder
 from slurm.memory import MemoryKills, warning
-from slurm.processes import adopt_orphans, end_descendants
+from slurm.processes import MARK, adopt_orphans, end_descendants, ends_with_us
 from slurm.ray_nodes import count_nodes
 from slurm.turn import Turn, pause_seconds
 
@@ -123,13 +123,14 @@ class Agent:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
+        os.environ[MARK] = str(parent)
         try:
             return self._head(parent) if self._role.head else self._worker(parent)
         finally:
             for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(sign, signal.SIG_IGN)
             end_descendants()
-            shutil.rmtree(parent, ignore_errors=True)
+            temp.remove(parent)
 
     def _write_own_log(self) -> None:
         """Write to the node's log without srun, which ends with the batch host."""
@@ -200,7 +201,9 @@ class Agent:
             self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, preexec_fn=ends_with_us(signal.SIGKILL)
+        )
 
     def _await_address(self, ray: subprocess.Popen[bytes], file: Path) -> str:
         deadline = time.monotonic() + START_SECONDS

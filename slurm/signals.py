@@ -14,7 +14,7 @@ class Signals:
         """The signal that asked the job to end, or None: its user's, or SLURM's last word."""
         self.save_at: float | None = None
         """When SIGUSR1 came: the time limit is near, or another job wants the nodes; or None."""
-        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(sign, self._take)
 
     def _take(self, number: int, frame: object) -> None:
