@@ -124,6 +124,7 @@ class Agent:
         temp.remove_left_over()
         parent = temp.make(self._role.job)
         os.environ[MARK] = str(parent)
+        temp.keep(parent)
         try:
             return self._head(parent) if self._role.head else self._worker(parent)
         finally:

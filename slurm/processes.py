@@ -1,7 +1,7 @@
 """The processes beneath this one: none of them outlives it, with cgroups or without.
 
 Those that it starts itself are told to end with it, by the kernel; whatever those have started
-carries a mark in its environment, by which the next one here finds what is left.
+carries a mark in its environment, by which what is left is found (`slurm.temp`).
 """
 
 from __future__ import annotations
@@ -38,15 +38,18 @@ def ends_with_us(number: signal.Signals) -> Callable[[], None]:
     return tie
 
 
-def end_marked(value: str) -> None:
-    """Kill the processes of this user that were started with a mark, but this one."""
-    entry = f"{MARK}={value}".encode()
+def end_marked(value: str) -> int:
+    """Kill the processes of this user that were started with a mark, but this one; return how many
+    there were."""
+    entry, count = f"{MARK}={value}".encode(), 0
     for found in Path("/proc").iterdir():
         if found.name.isdigit() and int(found.name) != os.getpid():
             with suppress(OSError):
                 mine = found.stat().st_uid == os.getuid()
                 if mine and entry in (found / "environ").read_bytes().split(b"\0"):
                     os.kill(int(found.name), signal.SIGKILL)
+                    count += 1
+    return count
 
 
 def descendants() -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -24,6 +25,8 @@ LOCK = "lock"
 
 YOUNG_SECONDS = 3600.0
 """For how long a folder without a lock is left alone: it may be about to get one."""
+
+CLEAR_SECONDS = 5.0
 
 _held: dict[Path, int] = {}
 
@@ -51,14 +54,39 @@ def remove(folder: Path) -> None:
         os.close(handle)
 
 
+def keep(folder: Path) -> None:
+    """Have a folder that `make` made removed when this process ends, be it by SIGKILL, and all that
+    was started with its mark ended: by a process in a session of its own that waits for that."""
+    reading, writing = os.pipe()
+    if os.fork() != 0:
+        os.close(reading)  # the other end is closed with this process
+        return
+    try:
+        os.setsid()
+        os.close(writing)
+        os.close(_held[folder])
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(sign, signal.SIG_IGN)
+        os.read(reading, 1)
+        _clear(folder)
+    finally:
+        os._exit(0)
+
+
+def _clear(folder: Path) -> None:
+    deadline = time.monotonic() + CLEAR_SECONDS
+    while end_marked(str(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # they may have started others meanwhile
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_left_over() -> None:
     """Remove what jobs of this user left on this node because they were killed: folders, and
     processes that were started with them."""
     for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
         for old in parent.glob("shoaljob-*-*-*"):
             if _is_left_over(old):
-                end_marked(str(old))
-                shutil.rmtree(old, ignore_errors=True)
+                _clear(old)
 
 
 def _is_left_over(folder: Path) -> bool:
