@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from slurm.errors import SlurmError
+from slurm.errors import BadInput, SlurmError
 
 
 def main(words: list[str]) -> int:
@@ -72,6 +72,12 @@ def _supervise(asked: argparse.Namespace) -> int:
     allocation = parse(commands.show_job(number))
     if not allocation.shares:
         raise SlurmError(f"SLURM names no nodes of job {number}")
+    node = os.environ.get("SLURMD_NODENAME", "")
+    if not any(share.node == node for share in allocation.shares):
+        raise BadInput(
+            f"this shell is on no node of job {number}, and Ray's driver needs one; "
+            "go there, and type it again: srun --overlap --nodes=1 --ntasks=1 --pty bash"
+        )
     where = place(command, job)
     life = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     folder = JobFolder.make(where.absolute(), life)
@@ -83,7 +89,6 @@ def _supervise(asked: argparse.Namespace) -> int:
         interface=asked.interface or None,
         ports=parse_range(asked.ports),
     )
-    node = os.environ.get("SLURMD_NODENAME") or allocation.shares[0].node
     return Supervisor(allocation, folder, orders, signals, node=node, job=job).run()
 
 

@@ -28,7 +28,7 @@ from slurm.errors import ClusterError, SlurmError
 from slurm.files import opened
 from slurm.jobfolder import JobFolder
 from slurm.memory import MemoryKills, warning
-from slurm.processes import adopt_orphans, end_descendants
+from slurm.processes import MARK, adopt_orphans, end_descendants, ends_with_us
 from slurm.ray_nodes import count_nodes
 from slurm.turn import Turn, pause_seconds
 
@@ -130,6 +130,8 @@ class Agent:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
+        os.environ[MARK] = str(parent)
+        temp.keep(parent)
         try:
             slots = max(self._role.share.cpus, self._role.share.gpus)
             with ports.for_node(self._role.ports, slots, head=self._role.head) as self._ports:
@@ -138,7 +140,7 @@ class Agent:
             for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(sign, signal.SIG_IGN)
             end_descendants()
-            shutil.rmtree(parent, ignore_errors=True)
+            temp.remove(parent)
 
     def _write_own_log(self) -> None:
         """Write to the node's log without srun, which ends with the batch host."""
@@ -212,7 +214,9 @@ class Agent:
         return ray_command(self._role, address=own, head=head, temp_dir=temp_dir, ports=self._ports)
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, preexec_fn=ends_with_us(signal.SIGKILL)
+        )
 
     def _await_address(self, ray: subprocess.Popen[bytes], file: Path) -> str:
         deadline = time.monotonic() + START_SECONDS

@@ -102,9 +102,14 @@ def cancel(job: str) -> None:
     ask("scancel", job)
 
 
-def end_steps(job: str) -> None:
-    """Ask all steps of a job to end, but not its batch script.
+def end_steps(job: str, mark: str) -> None:
+    """Ask the steps of a job whose names end with `mark` to end: two questions for all of them.
 
-    A SIGTERM to srun itself kills its step at once, with no time to tidy up.
+    A signal to the job would reach every step, and in an allocation that somebody holds in a shell
+    (salloc) that shell too. A SIGTERM to srun itself kills its step at once, with no time to tidy
+    up.
     """
-    ask("scancel", "--signal=TERM", job)
+    told = ask("squeue", "--noheader", "--steps", f"--jobs={job}", "--format=%i %j")
+    steps = [line.split()[0] for line in told.splitlines() if line.rstrip().endswith(mark)]
+    if steps:
+        ask("scancel", "--signal=TERM", *steps)

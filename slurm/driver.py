@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from slurm.processes import ends_with_us
+
 SAVED = 75
 """Its exit code for: I have saved and got further; start me again and I go on."""
 
@@ -23,8 +25,9 @@ class Driver:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
-        )
+            command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True,
+            preexec_fn=ends_with_us(signal.SIGTERM),  # it saves, and Ray goes with the steps
+        )  # fmt: skip
         self._asked: int | None = None
 
     @property

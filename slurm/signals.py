@@ -18,7 +18,7 @@ class Signals:
         self.save_at: float | None = None
         """When SIGUSR1 came: the time limit is near, another job wants the nodes, or its user wants
         it to save; or None."""
-        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(sign, self._take)
 
     def _take(self, number: int, frame: object) -> None:

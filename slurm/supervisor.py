@@ -8,7 +8,6 @@ by which it says that it is to be started again (see `slurm.driver`).
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -97,7 +96,8 @@ class Supervisor:
         if self._orders.ports is not None:
             options += ["--ports", as_text(self._orders.ports)]
         self._agents = Agents(
-            self._folder, self._job, shares=[head, *(s for s in shares if s is not head)],
+            self._folder, self._job, self._allocation.job,
+            shares=[head, *(s for s in shares if s is not head)],
             everywhere=shares, prefix=self._orders.prefix,
             options=options, environment=self._environment,
         )  # fmt: skip
@@ -115,7 +115,7 @@ class Supervisor:
             if self._driver is not None:
                 self._driver.end(STOP_SECONDS)
             self._agents.end()
-            shutil.rmtree(own_temp, ignore_errors=True)
+            temp.remove(own_temp)
             self._folder.leave()
 
     @property

@@ -67,9 +67,7 @@ def cluster(keeper: Any) -> Iterator[Any]:
         assert time.monotonic() < deadline, left
         time.sleep(0.3)
     for host in ("n1", "n2", "n3"):
-        listed = keeper.run(
-            "sh", "-c", "ls -d /tmp/shoal-[0-9]* /tmp/ray", host=host
-        ).stdout.split()
+        listed = keeper.run("sh", "-c", "ls -d /tmp/shoaljob-* /tmp/ray", host=host).stdout.split()
         if host in keeper.cut:  # the next job tidies up after what was killed
             keeper.run("rm", "-rf", *listed, host=host)
         else:
