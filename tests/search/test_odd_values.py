@@ -97,7 +97,6 @@ def made(folder: Path, plain: dict[str, Any]) -> Path:
         (("steps",), GONE, "missing 1 required keyword-only argument: 'steps'"),
         (("settled",), 3, "settled: "),
     ],
-    ids=str,
 )
 def test_a_damaged_search_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], at: tuple[Any, ...], odd: object, line: str
