@@ -42,8 +42,8 @@ def test_json_is_one_object_and_nothing_else(shoal: Shoal, tmp_path: Path) -> No
         "1 of 3 workers will stand idle: 2 packs are in flight at a time; "
         "a smaller --pack than 8 or a larger --round than 8 helps"
     )
-    assert done.stderr == f"{idle}\n"
-    assert told["notes"] == [idle]
+    assert done.stderr.splitlines() == told["notes"]
+    assert told["notes"][0] == idle  # on a busy machine it says besides that workers are late
     assert told["states"]["complete"] + told["states"]["diverged"] == 40
     assert (told["fresh"], told["engine"], told["folder"]) == (40, "ray", "out")
     assert 0.5 * wall < sum(told["seconds"].values()) < wall

@@ -107,7 +107,7 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
         def __init__(self, recipe: Any) -> None:
             pass
 
-        def run(self, task: Any, stop: Any) -> Any:
+        def run(self, task: Any, stop: Any, halt: Any) -> Any:
             desk.seen.wait(timeout=120)
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
