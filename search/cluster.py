@@ -23,8 +23,8 @@ from typing import Any
 
 from search.errors import BadInput, EngineError
 from trainable.files import is_utf8
+from trainable.locating import INSTALLED
 from trainable.standing import absolute
-from trainable.world import standing
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -189,15 +189,17 @@ def connected(
 
 
 def _job_config() -> Any:
-    """The configuration of our job; None: the usual one.
+    """The configuration of our job: where workers find shoal.
 
-    Ray tells workers the working folder, and fails where that is gone or its name is not UTF-8. We
-    need no such thing, since each problem brings its own (`trainable.standing`).
+    Ray would put the working folder on their path, where a user's own ``trainable.py`` may lie, and
+    fails where that folder is gone or its name is not UTF-8. Each problem brings the folder and the
+    path that its code needs (`trainable.standing`).
     """
     from ray.job_config import JobConfig
 
-    folder = standing()
-    return None if folder and is_utf8(folder) else JobConfig(_client_job=True)
+    root = str(Path(__file__).parent.parent)
+    path = [root] if is_utf8(root) and Path(root).name not in INSTALLED else []
+    return JobConfig(_client_job=True, _py_driver_sys_path=path)
 
 
 def _leave_signals(handler: object) -> None:
