@@ -29,7 +29,7 @@ from search.errors import BadInput, EngineError
 from search.surroundings import set_for_ray
 from slurm.addresses import split
 from trainable.files import is_utf8
-from trainable.world import standing
+from trainable.locating import INSTALLED
 
 OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
@@ -192,15 +192,17 @@ def connected(
 
 
 def _job_config() -> Any:
-    """The configuration of our job; None: the usual one.
+    """The configuration of our job: where workers find shoal.
 
-    Ray tells workers the working folder, and fails where that is gone or its name is not UTF-8. We
-    need no such thing, since each problem brings its own (`trainable.standing`).
+    Ray would put the working folder on their path, where a user's own ``trainable.py`` may lie, and
+    fails where that folder is gone or its name is not UTF-8. Each problem brings the folder and the
+    path that its code needs (`trainable.standing`).
     """
     from ray.job_config import JobConfig
 
-    folder = standing()
-    return None if folder and is_utf8(folder) else JobConfig(_client_job=True)
+    root = str(Path(__file__).parent.parent)
+    path = [root] if is_utf8(root) and Path(root).name not in INSTALLED else []
+    return JobConfig(_client_job=True, _py_driver_sys_path=path)
 
 
 @contextmanager

@@ -159,13 +159,17 @@ def test_a_folder_whose_name_is_not_utf_8_serves_for_all(
 def test_ray_starts_where_a_folder_is_not_utf_8_and_a_variable_is_empty(
     place: Path, no_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its workers find the problem; a variable that Ray reads a number from is as if unset."""
+    """Its workers find the problem, and shoal's own packages whatever lies there besides; a
+    variable that Ray reads a number from is as if unset."""
     monkeypatch.setenv("RAY_CHDIR_TO_TRIAL_DIR", "")
     folder = place / os.fsdecode(LATIN)
     folder.mkdir()
     (place / "prob.py").rename(folder / "prob.py")
+    executed = place / "executed"
+    (folder / "trainable.py").write_text(f"open({str(executed)!r}, 'w')\nraise SystemExit")
     os.chdir(folder)
     search.run("prob.py:Café", **{**SMALL, "engine": "ray"}, workers=1, out=folder / "a")
+    assert not executed.exists()
     assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == ""
     assert len(search.load("a").trials) == 8
 
