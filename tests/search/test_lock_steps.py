@@ -53,8 +53,8 @@ class World:
         steps: by process, what each of its steps in this stage has told it.
         at: by process, its stage, the lock that it has, and how many names it has made.
         newest: the highest number of a writer so far.
-        beats: by process, beats that were done in full.
-        watched: by process, for the writer that it follows, the beats then.
+        begun: by process, how many beats it has begun; beats: that were done in full.
+        watched: by process, for the writer that it follows, the beats begun then.
     """
 
     def __init__(self) -> None:
@@ -63,6 +63,7 @@ class World:
         self.at: dict[str, tuple[int, Lock, int]] = {}
         self.over: dict[str, str] = {}
         self.newest = 0
+        self.begun: dict[str, int] = {}
         self.beats: dict[str, int] = {}
         self.watched: dict[str, dict[str, int]] = {}
 
@@ -71,7 +72,8 @@ class World:
         new = World()
         new.folders = {number: dict(names) for number, names in self.folders.items()}
         new.steps, new.at = dict(self.steps), dict(self.at)
-        new.over, new.newest, new.beats = dict(self.over), self.newest, dict(self.beats)
+        new.over, new.newest = dict(self.over), self.newest
+        new.begun, new.beats = dict(self.begun), dict(self.beats)
         new.watched = {name: dict(beats) for name, beats in self.watched.items()}
         return new
 
@@ -88,6 +90,7 @@ class World:
         return (
             tuple(frozenset(names.items()) for names in self.folders.values()),
             tuple(self.over.get(n) or (self.at[n], steps) for n, steps in self.steps.items()),
+            frozenset(self.begun.items()),
             frozenset(self.beats.items()),
             frozenset((who, *beats.items()) for who, beats in self.watched.items()),
         )
@@ -96,8 +99,8 @@ class World:
     def writer(self) -> str:
         """Whose name the folder of the lock has; empty before the first."""
         locks = self.folders[0].get(".lock")
-        assert isinstance(locks, int)
-        last = max((n for n in self.folders[locks] if n[:6].isdigit()), default="")
+        names = self.folders[locks] if isinstance(locks, int) else {}
+        last = max((name for name in names if name[:6].isdigit()), default="")
         return last.partition("-")[2][:1]
 
 
@@ -114,6 +117,7 @@ class Process:
         self.world, self.name, self._see_dead, self.fine = world, name, see_dead, fine
         self._told = iter(world.steps[name])
         self._fresh = 1
+        self.wrong = ""
         self._names = world.at[name][2]
 
     def step(self, do: Callable[[], Any], *, free: bool = False) -> Any:
@@ -147,7 +151,7 @@ class Process:
             raise Alive
 
     def _note_watch(self, writer: str) -> None:
-        self.world.watched[self.name] = {writer: self.world.beats.get(writer, 0)}
+        self.world.watched[self.name] = {writer: self.world.begun.get(writer, 0)}
 
     def new_name(self) -> str:
         """One that nobody has had; its first letter tells whose it is."""
@@ -176,6 +180,8 @@ class Process:
             self.world.at[self.name] = stage + 1, lock, self._names
             if stage + 1 == len(stages):
                 self.world.over[self.name] = "done"
+        finally:
+            assert not self.wrong, self.wrong
         self.world.steps[self.name] = ()
 
 
@@ -254,6 +260,7 @@ class Folder:
         def write() -> None:
             self._there(name)
             self._names()[name] = content
+            self._world.begun[self.process.name] = self._world.begun.get(self.process.name, 0) + 1
 
         self.process.step(write)
 
@@ -277,7 +284,8 @@ class Folder:
             there = target.get(new_last)
             if isinstance(there, int) and self._names(there):
                 raise OSError(errno.ENOTEMPTY, "Directory not empty")
-            _judge(self.process, self._world.writer if ".lock" in self._names(0) else "", new)
+            wrong = _judge(self.process, self._world.writer, new)
+            self.process.wrong = self.process.wrong or wrong
             del names[last]
             target[new_last] = what
 
@@ -311,20 +319,24 @@ class Folder:
         """Nothing."""
 
 
-def _judge(process: Process, writer: str, new: str) -> None:
-    """What may be renamed when, by what the test knows of all processes."""
+def _judge(process: Process, writer: str, new: str) -> str:
+    """What is wrong with a renaming, by what the test knows of all processes; empty: nothing."""
     world, mine = process.world, process.name
-    if new == TABLE:
-        assert writer == mine, f"{mine} writes while {writer} is the writer"
+    if new == TABLE and writer != mine:
+        return f"{mine} writes while {writer} is the writer"
     number, _, name = new.removeprefix(".lock/").partition("-")
     if not number.isdigit():
-        return
-    assert int(number) == world.newest + 1, "a number comes again"
-    assert name[0] == mine, "a process takes a number for another"
+        return ""
+    if int(number) != world.newest + 1:
+        return "a number comes again"
+    if name[0] != mine:
+        return "a process takes a number for another"
     world.newest += 1
-    if writer not in ("", mine) and world.over.get(writer) is None:
-        seen = world.watched[mine].get(writer)
-        assert seen is None or seen == world.beats.get(writer, 0), f"{writer} lives and is followed"
+    if writer in ("", mine) or writer in world.over:
+        return ""
+    watched = world.watched[mine].get(writer)
+    lives = watched is not None and watched < world.beats.get(writer, 0)
+    return f"{writer} lives and is followed" if lives else ""
 
 
 def taking(process: Process, top: Folder, lock: Lock) -> Lock:
@@ -353,7 +365,7 @@ def beating(process: Process, top: Folder, lock: Lock) -> Lock:
     """Says that it lives."""
     held, world = held_by(top, lock), process.world
     held.beat()
-    world.beats[process.name] = world.beats.get(process.name, 0) + 1
+    world.beats[process.name] = world.begun[process.name]
     return held.number, *lock[1:3], lock[3] + 1
 
 
@@ -455,9 +467,8 @@ def test_both_may_die() -> None:
 
 
 def test_the_lock_is_made_by_two_at_once() -> None:
-    """Where there is none yet, or only an empty folder, or one that was left half made."""
+    """Where there is only an empty folder, or one that was left half made."""
     for folders in (
-        {0: {}},
         {0: {".lock": 1}, 1: {}},
         {0: {".lock-0123456789abcdef": 1}, 1: {"000000": 2}, 2: {}},
     ):
