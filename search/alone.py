@@ -28,8 +28,13 @@ LOOK_SECONDS = 0.1
 SAVE_SECONDS = 30.0
 """How long it gets to save its pack."""
 
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+"""Signals that a terminal or a batch job sends to all processes: the driver tells what to do."""
+
 _CHILD = """
-import sys
+import signal, sys
+for number in {ignored!r}:
+    signal.signal(number, signal.SIG_IGN)
 sys.path[:] = {path!r}
 from trainable.alone import serve
 serve({descriptor})
@@ -98,7 +103,9 @@ class Alone:
     def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
         ours, theirs = Pipe()
         with theirs:
-            code = _CHILD.format(path=sys.path, descriptor=theirs.fileno())
+            code = _CHILD.format(
+                ignored=tuple(map(int, IGNORED)), path=sys.path, descriptor=theirs.fileno()
+            )
             try:
                 child = subprocess.Popen(
                     [sys.executable, "-P", "-c", code],

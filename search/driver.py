@@ -58,7 +58,7 @@ class Driver:
             self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
         )
         self.rounds = Rounds(request, prepared.shape_names, finished)
-        self._mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
+        self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         self._tasks.control = of_rows(request, prepared.shape_names, finished)
         self._stop = Stop(began, means.budget_seconds)
         self._begun = self.rounds.done
@@ -106,8 +106,8 @@ class Driver:
         if self._means.workers is not None:
             self._warn_idle(workers)
         folder, number = self._writer.folder.packs, self._writer.number
-        self._mishaps.suspect(left_behind(folder, number))
-        with InHand(folder, number, workers, self._mishaps.suspects) as in_hand:
+        self.mishaps.suspect(left_behind(folder, number))
+        with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
             self._in_hand = in_hand
             run_inline(self, workers)
 
@@ -124,7 +124,7 @@ class Driver:
             if means.ray_address is not None:
                 gpu = cluster.slots(gpu=True) > 0
                 self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
-                self._mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
+                self.mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
             limit = means.workers if means.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
             run_on_ray(self, cluster, workers=limit)
@@ -159,7 +159,7 @@ class Driver:
         if self._first_pack is None:
             self._first_pack = time.monotonic()
         self._budget.take()
-        self._mishaps.hosts.takes(pack.name)
+        self.mishaps.hosts.takes(pack.name)
         return self._tasks.of(pack)
 
     def tick(self, slots: int) -> None:
@@ -173,7 +173,7 @@ class Driver:
         if self.rounds.warning is not None:
             self.say(self.rounds.warning)
             self.rounds.warning = None
-        self._mishaps.check()
+        self.mishaps.check()
         if self._stop.asked():
             self._halt()
             self._tell_stop()
@@ -184,7 +184,7 @@ class Driver:
 
     def _halt(self) -> None:
         self.rounds.halt()
-        self._mishaps.let_go()
+        self.mishaps.let_go()
 
     def _tell_stop(self) -> None:
         reason = self._stop.reason
@@ -197,11 +197,11 @@ class Driver:
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
         self._budget.give(outcome.seconds, held, outcome.first)
-        self._mishaps.hosts.gives(pack.name)
+        self.mishaps.hosts.gives(pack.name)
         if outcome.fault is not None:
-            self._mishaps.faulty(pack, outcome, self._stop.asked())
+            self.mishaps.faulty(pack, outcome, self._stop.asked())
             return
-        self._mishaps.hosts.works(outcome.node)
+        self.mishaps.hosts.works(outcome.node)
         if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
@@ -216,24 +216,24 @@ class Driver:
             self.rounds.give_back(pack)
             return
         if outcome.error is not None:
-            if self._mishaps.failed(pack, outcome):
+            if self.mishaps.failed(pack, outcome):
                 self._finish(pack, outcome)
             return
         self._held.append(held)
         self._finish(pack, outcome)
-        self._mishaps.worked(pack)
+        self.mishaps.worked(pack)
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
         """The worker of a pack died, of its own or with its node."""
-        self._ended(pack, held, self._mishaps.died(pack, node))
+        self._ended(pack, held, self.mishaps.died(pack, node))
 
     def trust(self, pack: Pack) -> Trust:
         """Where a pack may run, here."""
-        return self._mishaps.trust(pack)
+        return self.mishaps.trust(pack)
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
         """A process that was started for packs died over one."""
-        self._ended(pack, held, self._mishaps.fell(pack, death))
+        self._ended(pack, held, self.mishaps.fell(pack, death))
 
     def note(self, slot: int, pack: str) -> None:
         """A slot of this process has a pack of this name in hand now, or none (empty)."""
@@ -242,7 +242,7 @@ class Driver:
     def _ended(self, pack: Pack, held: float, final: Outcome | None) -> None:
         """A pack came to an end without an outcome; `final`: what is kept of it now."""
         self._budget.give(0.0, held, first=False)
-        self._mishaps.hosts.gives(pack.name)
+        self.mishaps.hosts.gives(pack.name)
         if final is not None:
             self._finish(pack, final)
 

@@ -11,7 +11,6 @@ import io
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 from contextlib import suppress
@@ -24,9 +23,6 @@ from trainable.task import Task
 from trainable.worker import Worker
 
 STOP = b"stop"
-
-IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-"""The parent hears them, and tells what is to be done."""
 
 
 def send(channel: Connection, what: object) -> None:
@@ -51,8 +47,6 @@ def serve(descriptor: int) -> None:
     Args:
         descriptor: of the channel.
     """
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
     with suppress(OSError, ValueError):  # a death is expected: it need not fill the disk
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     channel, stop = Connection(descriptor), threading.Event()

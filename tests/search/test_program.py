@@ -435,7 +435,7 @@ def test_a_pack_that_a_host_cannot_run_goes_to_others(driver: Driver) -> None:
     """As often as it comes back: no attempt is counted, and no row fails. Each host is told once.
     Once every host that lives has failed, the search ends."""
     live = {"one", "two"}
-    driver.hosts = Hosts(lambda: live)
+    driver.mishaps.hosts = Hosts(lambda: live)
     for _ in range(5):
         pack = taken(driver)
         driver.given(pack, back("one", "no compiler"), 0.1)
