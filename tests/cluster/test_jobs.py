@@ -160,7 +160,7 @@ def test_in_a_shell_of_an_allocation_a_search_ends_its_own_steps_alone(
 ) -> None:
     """Under salloc, in a step on one of its nodes: the shell lives on, and so does another step;
     the job is not put back."""
-    alone = f"{SEARCH} --quiet; echo it ended with $?; squeue --steps --noheader --format=%j"
+    alone = f"{SEARCH}; echo it ended with $?; squeue --steps --noheader --format=%j"
     step = "srun --overlap --nodes=1 --ntasks=1 --mem=0"
     told = cluster.run(
         "salloc", "--nodes=2", "--cpus-per-task=2", "--mem=1900", "bash", "-c",
@@ -178,4 +178,4 @@ def test_in_a_shell_of_an_allocation_a_search_ends_its_own_steps_alone(
     assert "this shell is on no node of job" in refused.stderr
 
 
-SEARCH = "bash slurm/search.sbatch run --trials 64 --steps 50 --pack 8 --out runs/x"
+SEARCH = "python -P -m slurm supervise -- true --out runs/x"
