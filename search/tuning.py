@@ -54,6 +54,16 @@ NODE_DIED = "node has died"
 """What Ray says of an actor that went with its node."""
 
 
+def idle_seconds(slots: int) -> float:
+    """How long an idle worker sleeps before it looks for a pack: a look of each costs the driver
+    some milliseconds.
+
+    Args:
+        slots: how many workers there may be.
+    """
+    return min(MOST_IDLE_SECONDS, 0.02 * max(1, slots))
+
+
 class Enough(Exception):
     """The search was told to stop, and all that could be saved is back."""
 
@@ -98,8 +108,7 @@ class PackSearcher(NotSaved, Searcher):
             return None
         hands.bench()
         hands.idle.add(trial_id)
-        # a poll of each idle worker costs the driver some milliseconds
-        return {"pack": IDLE, "seconds": min(MOST_IDLE_SECONDS, 0.02 * max(1, hands.slots))}
+        return {"pack": IDLE, "seconds": idle_seconds(hands.slots)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -261,7 +261,7 @@ class Agent:
 
     def _put_back(self) -> int:
         why, job = "the batch host is lost", self._role.job
-        _say(f"{why}: job {job} goes back into the queue")
+        _say(f"{why}: asking SLURM to put job {job} back into the queue")
         try:
             _say(
                 put_back(

@@ -155,3 +155,29 @@ def test_the_cluster_of_another_user_is_refused(cluster: Any, home: Path) -> Non
     told = cluster.run(*SHOAL, "attach", job, "--", *SMALL, cwd=home)
     assert told.returncode == 2
     assert told.stderr == f"shoal: job {job} is alice's, not yours; squeue --me lists yours\n"
+
+
+def test_in_a_shell_of_an_allocation_a_search_ends_its_own_steps_alone(
+    cluster: Any, home: Path
+) -> None:
+    """Under salloc, in a step on one of its nodes: the shell lives on, and so does another step;
+    the job is not put back."""
+    alone = f"{SEARCH}; echo it ended with $?; squeue --steps --noheader --format=%j"
+    step = "srun --overlap --nodes=1 --ntasks=1 --mem=0"
+    told = cluster.run(
+        "salloc", "--nodes=2", "--cpus-per-task=2", "--mem=1900", "bash", "-c",
+        f"srun --overlap --job-name=another --mem=0 sleep 600 & {step} --job-name=mine bash -c "
+        f"'{alone}'; kill %1; wait; echo the shell lives",
+        cwd=home,
+    )  # fmt: skip
+    lines = told.stdout.splitlines()
+    assert "it ended with 0" in lines, told.stdout + told.stderr
+    assert {"another", "mine"} <= set(lines)
+    assert not [line for line in lines if line.startswith("ray-")]
+    assert lines[-1] == "the shell lives"
+    refused = cluster.run("salloc", "--nodes=1", "bash", "-c", SEARCH, cwd=home)
+    assert refused.returncode == 2
+    assert "this shell is on no node of job" in refused.stderr
+
+
+SEARCH = "python -P -m slurm supervise -- true --out runs/x"

@@ -177,7 +177,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
         asked = "the batch host is lost: asking SLURM"
         log = folder / f"slurm/{job}/node-{other}.log"
         cluster.eventually(lambda: asked in log.read_text(), seconds=60)
-        assert cluster.job(job)["Restarts"] == "1"
+        cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
         cluster.wait(job, "RUNNING")
         assert batch_host not in cluster.nodes(job)
         done = len(search.load(folder).trials)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from search.tuning import idle_seconds
 from slurm import ending
 from slurm.ending import end_job, go_on, put_back
 from slurm.errors import ClusterError
@@ -149,9 +150,11 @@ def test_a_refusal_is_told_with_what_to_type(tmp_path: Path, stand_in: Stand) ->
 
 
 def test_waiting_nodes_look_ten_times_a_second_together_at_the_most() -> None:
-    """However many there are; few of them look often enough each."""
+    """However many there are; few of them look often enough each. An idle worker, which looks at
+    the driver's memory, sleeps a second at the most."""
     for nodes in (1, 3, 20, 100, 1000):
         pauses = [pause_seconds(nodes, 0.2) for _ in range(200)]
         assert nodes / min(pauses) <= max(10.0, nodes / 0.2 if nodes == 1 else 10.0)
         assert min(pauses) >= 0.2
+    assert [idle_seconds(workers) for workers in (0, 1, 4, 50, 5000)] == [0.02, 0.02, 0.08, 1, 1]
     assert len({pause_seconds(100, 0.2) for _ in range(9)}) == 9
