@@ -19,10 +19,13 @@ from typing import Any
 
 import torch
 
+from trainable.halt import Halt
 from trainable.task import Task
 from trainable.worker import Worker
 
 STOP = b"stop"
+
+Tasks = queue.SimpleQueue[tuple[Task, Halt]]
 
 
 def send(channel: Connection, what: object) -> None:
@@ -50,11 +53,12 @@ def serve(descriptor: int) -> None:
     with suppress(OSError, ValueError):  # a death is expected: it need not fill the disk
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     channel, stop = Connection(descriptor), threading.Event()
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    tasks: Tasks = queue.SimpleQueue()
     worker = Worker(received(channel.recv_bytes()))
     threading.Thread(target=_listen, args=(channel, tasks, stop), daemon=True).start()
     while True:
-        outcome = worker.run(tasks.get(), stop.is_set)
+        task, halt = tasks.get()
+        outcome = worker.run(task, stop.is_set, halt)
         for stream in (sys.stdout, sys.stderr):  # what the problem has printed
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
@@ -62,14 +66,17 @@ def serve(descriptor: int) -> None:
             send(channel, outcome)
 
 
-def _listen(channel: Connection, tasks: queue.SimpleQueue[Task], stop: threading.Event) -> None:
+def _listen(channel: Connection, tasks: Tasks, stop: threading.Event) -> None:
     """Take what comes, until the parent is gone."""
+    halt = Halt()
     with suppress(EOFError, OSError):
         while True:
             message = channel.recv_bytes()
             if message == STOP:
                 stop.set()
+                halt.set()
             else:
                 stop.clear()  # the word came too late for the pack before
-                tasks.put(received(message))
+                halt = Halt()
+                tasks.put((received(message), halt))
     os._exit(1)

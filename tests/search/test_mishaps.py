@@ -91,8 +91,8 @@ def test_what_a_run_cannot_do_is_not_final(world: Path, same_table: SameTable) -
     left, ends it with that error; once it is back, the table is as if nothing had been."""
     run(world, "whole")
     out = world.parent / "out"
-    at_fit(world, 5, "os.kill(os.getpid(), signal.SIGUSR1)")
-    with pytest.raises(search.SearchError, match="time limit is near"):
+    at_fit(world, 5, "os.kill(os.getpid(), signal.SIGINT)")
+    with pytest.raises(search.Interrupted, match="interrupted"):
         run(world, "out")
     (world / "hook").unlink()
     before = states(out)
