@@ -11,6 +11,7 @@ from search.errors import BadInput, RunFolderError, SearchError
 from search.folder import PROBLEM, RunFolder
 from search.trust import check
 from trainable.files import path_read
+from trainable.problems import PROBLEMS
 from trainable.world import World
 
 
@@ -27,7 +28,8 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> trainable.Source:
     """
     source = folder.source()
     if source is None:
-        if not folder.whole:  # it names what is called, and with which values
+        named_class = folder.request.problem not in PROBLEMS  # and what it is called with
+        if named_class and not folder.whole:
             check(folder.path, _decisive(folder), trust)
         return _installed(folder)
     if named:
@@ -68,7 +70,7 @@ def _installed(folder: RunFolder) -> trainable.Source:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:
         raise _other(folder, request.source, f"{now.sha256[:8]} now")
-    return replace(now, world=request.began)
+    return now if request.problem in PROBLEMS else replace(now, world=request.began)
 
 
 def _compared(folder: RunFolder) -> tuple[trainable.File, ...]:

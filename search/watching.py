@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ import click
 from search import outlook
 from search.outlook import Code, Outlook
 from search.paths import PathGiven
-from search.placing import reserved
+from search.printable import printable
 from slurm import commands, queue
 from slurm.allocation import parse
 from slurm.errors import SlurmError
+from slurm.files import opened
 from slurm.jobfolder import published
 from slurm.queue import Standing
 from slurm.states import GONE, UNKNOWN, Phase, is_held
@@ -71,7 +73,7 @@ def logs(folder: Path, follow: bool) -> int:
         told = "no batch job has worked there, and no fit has failed with an error"
         click.echo(f"shoal: {folder} has no log: {told}", err=True)
     while True:
-        code = seen.code(whole=_is_whole(folder), begun=not reserved(folder))
+        code = seen.code(whole=_is_whole(folder), begun=_has_begun(folder))
         for file in files:
             read[file] = _show(file, read[file])
         if not follow or code in (Code.DONE, Code.OVER):
@@ -140,7 +142,7 @@ def _life_lines(place: Path, job: Standing) -> Iterator[str]:
 
 def _rows(folder: Path) -> tuple[bool, int, int, str]:
     """Whether a search has begun, how many lanes are done, of how many, and the best loss."""
-    if reserved(folder) or not folder.exists():
+    if not _has_begun(folder):
         return False, 0, 0, ""
     from search.api import load
 
@@ -150,8 +152,16 @@ def _rows(folder: Path) -> tuple[bool, int, int, str]:
     return True, result.ended, result.lanes, best
 
 
+def _has_begun(folder: Path) -> bool:
+    if not folder.exists():
+        return False
+    from search.placing import reserved
+
+    return not reserved(folder)
+
+
 def _is_whole(folder: Path) -> bool:
-    if reserved(folder) or not folder.exists():
+    if not _has_begun(folder):
         return False
     from search.folder import RunFolder
 
@@ -180,13 +190,11 @@ def _log_files(folder: Path, seen: Outlook) -> Iterator[Path]:
 
 def _show(file: Path, begin: int) -> int:
     """Print what is in a file from a byte on; return where it ends now."""
-    if not file.is_file():
-        return begin
     try:
-        with open(file, "rb") as handle:
+        with os.fdopen(opened(file), "rb") as handle:
             size = handle.seek(0, 2)
             handle.seek(begin if begin <= size else 0)  # begun anew, by a job that starts again
-            click.echo(handle.read().decode(errors="replace"), nl=False)
+            click.echo(printable(handle.read().decode(errors="replace")), nl=False)
             return handle.tell()
     except OSError:
         return begin

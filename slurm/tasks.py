@@ -66,7 +66,7 @@ def filled_words(words: Sequence[str], environment: Mapping[str, str]) -> list[s
 
 def has_mark(words: Sequence[str]) -> bool:
     """Whether a command has a ``{task}`` in ``--out`` or ``--seed``."""
-    return filled_words(words, {"SLURM_ARRAY_TASK_ID": ""}) != list(words)
+    return filled_words(words, {"SLURM_ARRAY_TASK_ID": "0"}) != list(words)
 
 
 def order(job: str) -> tuple[int, ...]:

@@ -22,8 +22,10 @@ Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start, also where a shell runs them in the background."""
+    """Let signals reach what the tests start, also where a shell runs them in the background or
+    ``nohup`` does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without annotations

@@ -245,7 +245,10 @@ def test_more_files_than_a_search_leaves_are_not_looked_through(out: Path) -> No
 def test_an_installed_problem_of_another_users_folder_needs_trust(tmp_path: Path) -> None:
     """Its ``search.toml`` says which class is called, and with which values."""
     out = tmp_path / "out"
-    search.run(trials=64, steps=400, out=out, engine="inline", program="eager", time_budget=0.001)
+    search.run(
+        "trainable.problems.cubic_sine:CubicSine", trials=64, steps=400, out=out, engine="inline",
+        program="eager", time_budget=0.001,
+    )  # fmt: skip
     os.chown(out / "search.toml", 65534, 65534)
     with pytest.raises(search.BadInput, match=r"would run code of user nobody .*add --trust"):
         search.run(out=out, engine="inline")
