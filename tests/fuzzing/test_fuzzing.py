@@ -14,7 +14,7 @@ from trainable.fused.operators import NotLowered
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Torch warns of what the grammar writes, such as the transpose of a number."""
 
-SEEDS = range(1000, 1060)
+SEEDS = range(1000, 1040)
 
 MOST_TRIED = 24
 """Problems that use an operator, of which one has to tell its fault."""
@@ -33,7 +33,7 @@ def sources() -> list[tuple[Problem, str]]:
 
 
 def test_random_problems_give_the_numbers_of_torch() -> None:
-    """Sixty problems, most of them fused; `make fuzz` tries thousands."""
+    """Forty problems, most of them fused; `make fuzz` tries thousands."""
     results = [tried(problem(seed)) for seed in SEEDS]
     assert [line for result in results for line in result.wrong] == []
     refused = Counter(result.refused for result in results if result.refused is not None)

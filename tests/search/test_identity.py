@@ -57,13 +57,14 @@ def test_each_trial_and_replicate_has_one_row(
     assert set(trials["rule"]) == {"sgd", "momentum", "adam"}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
+@pytest.mark.parametrize(
+    ("sampler", "workers"), [("tpe", 1), ("tpe", 4), ("qmc", 2), ("random", 3)]
+)
 @pytest.mark.usefixtures("one_ray")
 def test_workers_and_engine_do_not_change_the_table(
     tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str, workers: int
 ) -> None:
-    """Over 1, 2 and 4 workers of Ray Tune, and inline, the table is the same."""
+    """Over some workers of Ray Tune, and inline, the table is the same."""
     out = tmp_path / "ray"
     search.run(**arguments(sampler), out=out, engine="ray", workers=workers)
     same_table(reference(sampler), out)

@@ -263,7 +263,7 @@ def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
     out = lost_between(prepared, tmp_path / "out", means)
     assert len(search.load(out).trials) == 0
     with pytest.raises(ProgramLost, match="there is no C"):  # also where it goes on
-        search.run(out=out, engine=engine, workers=2)
+        search.run(out=out, engine="inline")
     monkeypatch.delenv("CXX")
     search.run(out=out, engine="inline")
     same_table(tmp_path / "whole", out)

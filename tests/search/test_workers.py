@@ -47,7 +47,7 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     log, problem = tmp_path / "log", tmp_path / "watched.py"
     problem.write_text(WATCHED.format(log=str(log)))
     asked: dict[str, Any] = {
-        "problem": f"{problem}:Watched", "trials": 80 * LANES, "steps": 1500, "seed": 5,
+        "problem": f"{problem}:Watched", "trials": 48 * LANES, "steps": 1500, "seed": 5,
         "sampler": "random", "round": 8 * LANES, "pack": LANES, "block": LANES,
         "engine": "ray", "workers": 2, "program": "eager",
     }  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     killer.join()
     assert capsys.readouterr().err.count("its worker died; it runs again\n") == 1
     assert killed, "no worker was there to be killed"
-    assert trials["trial"].tolist() == list(range(80 * LANES))
+    assert trials["trial"].tolist() == list(range(48 * LANES))
     assert set(trials["state"]) == {"complete"}
     packs = {pid: count // LANES for pid, count in by_worker(log).items()}
     new = [pid for pid in packs if pid not in list(packs)[:2]]
