@@ -45,7 +45,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """
     with os.fdopen(opened(path), "rb") as handle:
         handle.seek(max(0, os.fstat(handle.fileno()).st_size - most))
-        return handle.read(most).decode(errors="replace")
+        return handle.read().decode(errors="replace")
 
 
 def read_plain(path: Path) -> bytes | None:

@@ -113,10 +113,9 @@ class Directory:
             OSError: it is not there, or cannot be read.
         """
         with self.open(name) as handle:
-            content = handle.read(most + 1)
-        if len(content) > most:
-            raise OddFile(errno.EFBIG, f"it is larger than {most >> 20} MiB")
-        return content
+            if os.fstat(handle.fileno()).st_size > most:
+                raise OddFile(errno.EFBIG, f"it is larger than {most >> 20} MiB")
+            return handle.read()
 
     def create(self, name: str) -> BufferedWriter:
         """Make a file, where nothing is, and open it to be written."""
