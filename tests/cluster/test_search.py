@@ -34,6 +34,29 @@ SEARCH = [
 ]
 
 
+GATED = """
+import os
+import time
+from pathlib import Path
+
+from trainable.problems.legendre_sine import LegendreSine
+
+GATE = Path(__file__).parent / "gate"
+
+
+class Gated(LegendreSine):
+    def data(self):
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        if gpu in ("0", "1"):  # a worker's own; who prepares the search does not wait
+            (GATE / f"{os.uname().nodename}-{gpu}").touch()
+            until = time.monotonic() + 240
+            while len(list(GATE.iterdir())) < 6 and time.monotonic() < until:
+                time.sleep(0.1)
+        return super().data()
+"""
+"""The default problem, of which no pack begins before each of six GPUs has one."""
+
+
 def test_a_new_user_goes_by_the_readme(
     cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
     same_table: Callable[[Path, Path], None], record_property: Callable[[str, str], None],
@@ -46,6 +69,8 @@ def test_a_new_user_goes_by_the_readme(
     assert clone == "git clone URL-OF-THIS-REPOSITORY shoal && cd shoal"
     assert make.startswith("make search ")
     install(home / "shoal")
+    (home / "shoal/gated.py").write_text(GATED)
+    (home / "shoal/gate").mkdir()
     for path in (home, *home.rglob("*")):
         os.chown(path, 4001, 4001, follow_symlinks=False)
     text = "\n".join(["set -e", "cd shoal", *lines])
@@ -53,8 +78,9 @@ def test_a_new_user_goes_by_the_readme(
     text = text.replace("shoal status runs/big ", "shoal status runs/big || test $? = 3 ")
     account = {"HOME": str(cluster.folder / "home/alice"), "USER": "alice"}
     defaults = {"SBATCH_CPUS_PER_GPU": "2", "SBATCH_MEM_PER_NODE": "3G"}  # as sites have them
+    text = text.replace("run --trials 100000", f"run gated.py:Gated {' '.join(SEARCH)}")
     done = cluster.run(
-        "bash", "-c", text.replace("run --trials 100000", f"run {' '.join(SEARCH)}"), cwd=home,
+        "bash", "-c", text, cwd=home,
         user=4001, check=True, **account, **defaults,
     )  # fmt: skip
     (job,) = re.findall(r"Submitted batch job (\d+)", done.stdout)
@@ -66,12 +92,14 @@ def test_a_new_user_goes_by_the_readme(
     assert set(trials["node"]) == {"n1", "n2", "n3"}
     assert set(trials["device"]) == {"cpu for gpu:0", "cpu for gpu:1"}
     assert trials.groupby(["node", "device"]).ngroups == 6
+    assert len(list((home / "shoal/gate").iterdir())) == 6
     (seconds,) = re.findall(r"cluster of 3 of 3 nodes up, 12 CPUs, 6 GPUs, (\d+) s after", errors)
     record_property("measured", f"three nodes counted {seconds} s after the job's start")
     assert seconds in done.stdout
     assert "torch finds no CUDA" in done.stdout
     assert "best    loss" in done.stdout
-    alone = shoal("run", *SEARCH, "--out", "alone", "--engine", "inline")
+    (tmp_path / "gated.py").write_text(GATED)
+    alone = shoal("run", "gated.py:Gated", *SEARCH, "--out", "alone", "--engine", "inline")
     assert alone.returncode == 0, alone.stderr
     same_table(tmp_path / "alone", home / "shoal/runs/big")
 
