@@ -37,9 +37,9 @@ def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.mark.parametrize(
     ("names", "most"),
     [
-        (["kill-driver", "crash"], 4),
-        (["kill-worker", "kill-raylet"], 3),
-        (["freeze-driver", "interrupt"], 3),
+        (["kill-driver", "crash"], 3),
+        (["kill-worker", "kill-raylet"], 2),
+        (["freeze-driver", "interrupt"], 2),
         (["rival", "plant"], 2),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",
