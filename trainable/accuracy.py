@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,24 @@ _SUMMED = {
 }  # fmt: skip
 """Operations that round inside, of many numbers."""
 
+
+def _alpha(args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The factor of a sum; none where a product by it is not rounded."""
+    alpha = named.get("alpha", args[2] if len(args) > 2 else 1)
+    return 0 if alpha in (1, -1) else alpha
+
+
+_PRODUCTS: Mapping[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
+    "add": lambda args, named: _alpha(args, named) * args[1],
+    "sub": lambda args, named: _alpha(args, named) * args[1],
+    "rsub": lambda args, named: _alpha(args, named) * args[0],
+    "addcmul": lambda args, named: named.get("value", 1) * args[1] * args[2],
+    "addcdiv": lambda args, named: named.get("value", 1) * args[1] / args[2],
+    "lerp": lambda args, named: args[2] * args[1] - (1 - args[2]) * args[0],
+    "tanh_backward": lambda args, named: args[0] * args[1] * args[1],
+}
+"""Operations that make a product and add it to something, and that product: it is rounded before,
+or not where both are one instruction, and what cancels then shows it."""
 
 _FUNCTIONS = {
     "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "atan",
@@ -92,8 +110,12 @@ class Noisy(Interpreter):
         return self._disturbed(made, FUNCTION_ULPS if _name(n) in _FUNCTIONS else 1.0)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """Call an operation; one that sums is taken to add one number after the other."""
+        """Call an operation; one that sums is taken to add one number after the other, and one that
+        makes a product inside to round it."""
         made = super().call_function(target, args, kwargs)
+        if _name_of(target) in _PRODUCTS and made.is_floating_point():
+            product = torch.as_tensor(_PRODUCTS[_name_of(target)](args, kwargs), dtype=made.dtype)
+            return made + (self._disturbed(product.expand_as(made), 2.0) - product)
         if _name_of(target) not in _SUMMED or not made.is_floating_point():
             return made
         # of n numbers of one sign, whose partial sums are all rounded: √(Σ k²) ≈ n √(n / 3)

@@ -118,6 +118,14 @@ class Trial:
         rows = [self.one(*(tensor[i] for tensor in own), *data) for i in range(len(own[0]))]
         return [torch.stack(column) for column in zip(*rows, strict=True)]
 
+    def is_torchs(self) -> bool:
+        """Whether torch itself can do it: some formulas of gradients fail on truth values."""
+        try:
+            self.stacked(*self.given)
+        except RuntimeError:
+            return False
+        return True
+
     def kernel(self, kind: type[Kernel] = Kernel) -> Kernel:
         """Return its kernel.
 
@@ -145,6 +153,11 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
         kernel = trial.kernel(kind)
     except NotLowered as error:
         result.refused = str(error)
+        return result
+    except RuntimeError as error:
+        if trial.is_torchs():
+            raise
+        result.refused = f"torch cannot: {str(error)[:60]}"
         return result
     made = functions([kernel], None, never, private=False)
     assert made is not None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from trainable import Lanes, find
-from trainable.accuracy import judged
+from trainable.accuracy import Verdict, judged, verdicts
 from trainable.agreement import difference
 from trainable.fused.kernel import Kernel
 from trainable.library import functions
 from trainable.program import Program, never
 from trainable.rules import RULES
+from trainable.tracing import traced
+
+Function = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 FIT = """
 import torch
@@ -123,3 +127,57 @@ def test_numbers_that_are_none_must_be_so_in_both() -> None:
     ):
         verdict = judged(torch.tensor(found), eager, eager.double(), [eager])
         assert verdict.wrong.tolist() == wrong
+
+
+CANCELLED: dict[str, tuple[Function, Function]] = {
+    "add": (
+        lambda a, b, c: torch.add(a - 3 * b, b, alpha=3),
+        lambda a, b, c: (a - 3 * b) + 3 * b,
+    ),
+    "sub": (
+        lambda a, b, c: torch.sub(a + 0.3 * b, b, alpha=0.3),
+        lambda a, b, c: (a + 0.3 * b) - 0.3 * b,
+    ),
+    "rsub": (
+        lambda a, b, c: torch.rsub(b, a + 0.3 * b, alpha=0.3),
+        lambda a, b, c: (a + 0.3 * b) - 0.3 * b,
+    ),
+    "addcmul": (
+        lambda a, b, c: torch.addcmul(a - 0.3 * (b * c), b, c, value=0.3),
+        lambda a, b, c: (a - 0.3 * (b * c)) + 0.3 * b * c,
+    ),
+    "addcdiv": (
+        lambda a, b, c: torch.addcdiv(a - 0.3 * (b / c), b, c, value=0.3),
+        lambda a, b, c: (a - 0.3 * (b / c)) + 0.3 * b / c,
+    ),
+    "lerp": (
+        lambda a, b, c: torch.lerp(b, a - b, 0.5),
+        lambda a, b, c: 0.5 * b + 0.5 * (a - b),
+    ),
+    "tanh_backward": (
+        lambda a, b, c: torch.ops.aten.tanh_backward(b, 1 - a),
+        lambda a, b, c: b - b * (1 - a) ** 2,
+    ),
+}
+"""Operations that round a product inside and then subtract nearly the same, and the same in words
+that round it elsewhere."""
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", CANCELLED)
+def test_where_an_operation_rounds_inside_is_no_fault(name: str, dtype: torch.dtype) -> None:
+    """Though what cancels makes it a thousand times as large; a true error beyond that is one."""
+    given = torch.randn(3, 64, 5, generator=torch.Generator().manual_seed(1), dtype=dtype).abs()
+    a, b, c = 1e-3 * given[0], given[1] + 0.1, given[2] + 0.1
+    one, other = CANCELLED[name]
+    graph = traced(lambda *tensors: (one(*tensors),), [a, b, c])
+    exact = (lambda held: (one(*held),)) if dtype != torch.float64 else None
+
+    def judge(found: torch.Tensor) -> Verdict:
+        (verdict,) = verdicts([found], graph, exact, [a, b, c], carried=0, updates=1)
+        return verdict
+
+    verdict = judge(other(a, b, c))
+    assert not verdict.wrong.any()
+    assert not verdict.unsettled.any()
+    assert judge(other(a, b, c) * (1 + 2e7 * torch.finfo(dtype).eps)).wrong.any()
