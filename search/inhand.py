@@ -47,9 +47,11 @@ class InHand:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         for handle in self._handles:
             with suppress(OSError):
                 os.close(handle)

@@ -53,9 +53,14 @@ class Mishaps:
     """
 
     def __init__(
-        self, request: Request, finished: pa.Table, rounds: Rounds, tasks: Tasks, writer: Writer,
+        self,
+        request: Request,
+        finished: pa.Table,
+        rounds: Rounds,
+        tasks: Tasks,
+        writer: Writer,
         say: Callable[[str], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.hosts = Hosts()
         self._finished = finished
         self.suspects: set[str] = set()

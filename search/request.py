@@ -145,9 +145,12 @@ class Request:
         known = dict(plain)
         known.pop("format", None)
         readings: dict[str, Callable[[Any], Any]] = {
-            "halved": _halved, "files": lambda files: tuple(map(File.from_dict, listed(files))),
-            "settled": Settled.from_dict, "space": _space, "began": World.from_dict,
-        }  # fmt: skip
+            "halved": _halved,
+            "files": lambda files: tuple(map(File.from_dict, listed(files))),
+            "settled": Settled.from_dict,
+            "space": _space,
+            "began": World.from_dict,
+        }
         for name, read in readings.items():
             if name in known:
                 try:

@@ -265,10 +265,13 @@ class Agent:
         try:
             _say(
                 put_back(
-                    job, self._folder, why, nodes=self._role.expected,
+                    job,
+                    self._folder,
+                    why,
+                    nodes=self._role.expected,
                     otherwise=lambda: end_job(job),  # nobody else is left to end it
                 )
-            )  # fmt: skip
+            )
         except ClusterError as error:
             _say(str(error))
         return 1

@@ -25,9 +25,12 @@ class Driver:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True,
+            command,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
             preexec_fn=ends_with_us(signal.SIGTERM),  # it saves, and Ray goes with the steps
-        )  # fmt: skip
+        )
         self._asked: int | None = None
 
     @property

@@ -30,9 +30,14 @@ take half a minute each."""
 
 
 def put_back(
-    job: str, folder: JobFolder, why: str, bad_node: str | None = None, most: int = MOST_REQUEUES,
-    nodes: int = 1, otherwise: Callable[[], None] | None = None,
-) -> str:  # fmt: skip
+    job: str,
+    folder: JobFolder,
+    why: str,
+    bad_node: str | None = None,
+    most: int = MOST_REQUEUES,
+    nodes: int = 1,
+    otherwise: Callable[[], None] | None = None,
+) -> str:
     """Put a job that has lost its cluster back into the queue; return what was done, in words.
 
     Args:

@@ -20,25 +20,8 @@ from slurm.findings import BAD, GOOD, WARNING, Finding, finding
 SECONDS = 150.0
 """How long torch and the compiler may take: a cold network disk is slow."""
 
-_ASK = """
-import json, torch
-told = {"names": [], "missing": [], "build": torch.version.cuda or torch.version.hip}
-for index in range(torch.cuda.device_count()):
-    told["names"].append(torch.cuda.get_device_name(index))
-    try:
-        torch.ones(2, device=f"cuda:{index}").sum().item()
-    except Exception as error:
-        told["missing"].append(str(error).splitlines()[0])
-from trainable.compiler import compiler, identity
-from trainable.errors import CompileError
-from trainable.probe import check_compiler
-try:
-    told["called"], told["compiler"] = compiler(), identity()
-    check_compiler(lambda: False)
-except CompileError as error:
-    told["why"] = str(error)
-print(json.dumps(told))
-"""
+ASK = "trainable.host"
+"""The module that tells: it is run, and never imported, since this package knows no torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +50,7 @@ def ask() -> Told:
     """Ask torch and the compiler, in another process."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _ASK],
+            [sys.executable, "-P", "-m", ASK],
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -93,7 +76,7 @@ def cpus(share: Share | None) -> Finding:
             "not --ntasks",
         )
     if share.cpus < (share.gpus + 1 if share.gpus else 2):
-        text = f"{share.cpus} of SLURM's counting, one pack of fits at a time; ask with "
+        text = f"{share.cpus} of SLURM's counting, fits run on one at a time; ask with "
         text += "--cpus-per-task=16, or as many as you want"
         if share.gpus:
             text = (

@@ -68,9 +68,11 @@ class Limit:
             if word.state == "RUNNING" and word.ends != self._ends:
                 self._ends = word.ends
                 self._tell()
-                at = "" if self._ends is None else time.strftime(
-                    " to %Y-%m-%d %H:%M:%S", time.localtime(self._ends)
-                )  # fmt: skip
+                at = (
+                    ""
+                    if self._ends is None
+                    else time.strftime(" to %Y-%m-%d %H:%M:%S", time.localtime(self._ends))
+                )
                 say(f"the time limit was moved{at or ': there is none now'}")
         self._again = time.monotonic() + self._pause()
 

@@ -37,9 +37,12 @@ class Recipe:
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""
         return checkpoint.key(
-            lanes, program=f"{self.source.sha256} {self.settled.name(lanes.shape)}",
-            plan=self.plan, block=block, defaults=self.defaults,
-        )  # fmt: skip
+            lanes,
+            program=f"{self.source.sha256} {self.settled.name(lanes.shape)}",
+            plan=self.plan,
+            block=block,
+            defaults=self.defaults,
+        )
 
     def __repr__(self) -> str:
         return f"Recipe({self.source.spec})"

@@ -46,16 +46,36 @@ class Crash:
 """
 
 WORDS = (
-    "--trials", "2", "--replicates", "8", "--pack", "1", "--round", "2", "--steps", "2000",
-    "--program", "eager", "--sampler", "random", "--engine", "inline",
-)  # fmt: skip
+    "--trials",
+    "2",
+    "--replicates",
+    "8",
+    "--pack",
+    "1",
+    "--round",
+    "2",
+    "--steps",
+    "2000",
+    "--program",
+    "eager",
+    "--sampler",
+    "random",
+    "--engine",
+    "inline",
+)
 """16 packs of one fit, of which those with seed 5 strike."""
 
 
 ASKED: dict[str, Any] = {
-    "trials": 2, "replicates": 8, "pack": 1, "round": 2, "steps": 2000, "program": "eager",
-    "sampler": "random", "engine": "inline",
-}  # fmt: skip
+    "trials": 2,
+    "replicates": 8,
+    "pack": 1,
+    "round": 2,
+    "steps": 2000,
+    "program": "eager",
+    "sampler": "random",
+    "engine": "inline",
+}
 """The same in Python."""
 
 
@@ -70,8 +90,11 @@ def command(here: Path, *more: str) -> subprocess.Popen[str]:
     """The search in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "search", "run", "crash.py:Crash", *WORDS, "--out", "out", *more],
-        cwd=here, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=here,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def deaths(here: Path) -> int:

@@ -148,7 +148,7 @@ class Process:
         if self._see_dead and self.step(lambda: self.world.over.get(writer) == "dead"):
             return
         if look() != look():
-            raise Alive
+            raise Alive("it lives")
 
     def _note_watch(self, writer: str) -> None:
         self.world.watched[self.name] = {writer: self.world.begun.get(writer, 0)}
@@ -502,7 +502,7 @@ class Stalls:
         """At first the writer is dead; afterwards it lives."""
         self._judged += 1
         if self._judged > 1:
-            raise Alive
+            raise Alive("it lives")
         self._meanwhile()
 
     def pause(self) -> None:
@@ -523,7 +523,7 @@ def test_who_has_stalled_does_not_come_by_an_old_number(tmp_path: Path) -> None:
                 held.release()
             third[:] = [held]
 
-    with pytest.raises(Alive):
+    with pytest.raises(Alive, match="it lives"):
         take(top, b"2", Stalls(meanwhile), lambda: next(names))
     assert numbers == [1, 2, 3]
     (held,) = third

@@ -51,9 +51,15 @@ class Line:
 """
 
 ASKED: dict[str, Any] = {
-    "trials": 24, "steps": 10, "round": 12, "pack": 2, "program": "eager", "sampler": "random",
-    "engine": "inline", "workers": 1,
-}  # fmt: skip
+    "trials": 24,
+    "steps": 10,
+    "round": 12,
+    "pack": 2,
+    "program": "eager",
+    "sampler": "random",
+    "engine": "inline",
+    "workers": 1,
+}
 
 
 @pytest.fixture

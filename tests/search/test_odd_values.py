@@ -21,20 +21,59 @@ from search.preparation import KEYS, prepare
 from search.request import Request
 
 GOOD: dict[str, Any] = {
-    "format": 4, "problem": "p.py:P", "source": "ab", "sampler": "random", "trials": 4,
-    "replicates": 1, "steps": 5, "report": 1, "seed": 0, "round": 4, "pack": 4, "block": 4,
-    "program": "compiled", "unroll": 1, "lane_seconds": 0.1, "diverge_factor": 1000.0,
+    "format": 4,
+    "problem": "p.py:P",
+    "source": "ab",
+    "sampler": "random",
+    "trials": 4,
+    "replicates": 1,
+    "steps": 5,
+    "report": 1,
+    "seed": 0,
+    "round": 4,
+    "pack": 4,
+    "block": 4,
+    "program": "compiled",
+    "unroll": 1,
+    "lane_seconds": 0.1,
+    "diverge_factor": 1000.0,
     "halved": [[1, 2]],
     "files": [{"module": "p", "original": "/x/p.py", "copy": "p.py", "sha256": "ab"}],
-    "settled": {"compiler": "c", "flags": "f",
-                "programs": [{"program": "eager", "shape": {"rule": "sgd"}}]},
+    "settled": {
+        "compiler": "c",
+        "flags": "f",
+        "programs": [{"program": "eager", "shape": {"rule": "sgd"}}],
+    },
     "space": {"lr": "1e-3:1e-1:log"},
-}  # fmt: skip
+}
 GONE = object()
 ODD = [
-    GONE, 0, -1, 10**30, True, 1.5, math.nan, math.inf, "", "x", "\x1b[2J", "../x", "/x", "a\0b",
-    [], [1], [[1]], ["x"], {}, {"a": 1}, {"a": "b"}, [[]], [{}], "1:" * 50, [[[[]]]],
-]  # fmt: skip
+    GONE,
+    0,
+    -1,
+    10**30,
+    True,
+    1.5,
+    math.nan,
+    math.inf,
+    "",
+    "x",
+    "\x1b[2J",
+    "../x",
+    "/x",
+    "a\0b",
+    [],
+    [1],
+    [[1]],
+    ["x"],
+    {},
+    {"a": 1},
+    {"a": "b"},
+    [[]],
+    [{}],
+    "1:" * 50,
+    [[[[]]]],
+]
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -131,12 +170,20 @@ def test_digests_of_any_form_are_read_or_refused(tmp_path: Path) -> None:
 NO_NUMBER: list[Any] = ["x", "", [], [1], {}, {"a": 1}, True, 1.5, math.nan, -1, 10**30]
 NO_WORD: list[Any] = [0, 1.5, True, [], ["x"], {}, math.nan]
 WRONG: dict[str, list[Any]] = {
-    "trials": NO_NUMBER, "replicates": NO_NUMBER, "steps": NO_NUMBER, "report": NO_NUMBER,
-    "round": NO_NUMBER, "pack": NO_NUMBER, "block": NO_NUMBER, "seed": NO_NUMBER,
-    "problem": NO_WORD, "sampler": NO_WORD, "program": NO_WORD,
+    "trials": NO_NUMBER,
+    "replicates": NO_NUMBER,
+    "steps": NO_NUMBER,
+    "report": NO_NUMBER,
+    "round": NO_NUMBER,
+    "pack": NO_NUMBER,
+    "block": NO_NUMBER,
+    "seed": NO_NUMBER,
+    "problem": NO_WORD,
+    "sampler": NO_WORD,
+    "program": NO_WORD,
     "diverge_factor": ["x", [], {}, True, math.nan, 0.5, 10**400],
     "space": [0, "x", [], ["lr"], {"lr": {}}, {"lr": [[]]}, {"lr": math.nan}, {"": 1}, {"a b": 1}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("key", KEYS)

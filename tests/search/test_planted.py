@@ -24,8 +24,14 @@ from trainable.directory import Directory
 SECONDS = 20.0
 """A command that waits for a pipe would never end; one that does not takes a moment."""
 
-FILES = ("search.toml", "digests.json", "trials.parquet", "curves.parquet", "environment.json",
-         "problem/good.py")  # fmt: skip
+FILES = (
+    "search.toml",
+    "digests.json",
+    "trials.parquet",
+    "curves.parquet",
+    "environment.json",
+    "problem/good.py",
+)
 FOLDERS = ("parts", "packs", ".lock", "problem")
 PART = "parts/r000000-p000000.0123456789abcdef.parquet"
 
@@ -110,7 +116,7 @@ def device(path: Path) -> None:
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
     """The exit code of a command, and what it says."""
     began = time.monotonic()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match=r"^\d+$") as ended:
         main.main(args=list(words))
     assert time.monotonic() - began < SECONDS
     return str(ended.value.code), capsys.readouterr().err
@@ -246,9 +252,14 @@ def test_an_installed_problem_of_another_users_folder_needs_trust(tmp_path: Path
     """Its ``search.toml`` says which class is called, and with which values."""
     out = tmp_path / "out"
     search.run(
-        "trainable.problems.cubic_sine:CubicSine", trials=64, steps=400, out=out, engine="inline",
-        program="eager", time_budget=0.001,
-    )  # fmt: skip
+        "trainable.problems.cubic_sine:CubicSine",
+        trials=64,
+        steps=400,
+        out=out,
+        engine="inline",
+        program="eager",
+        time_budget=0.001,
+    )
     os.chown(out / "search.toml", 65534, 65534)
     with pytest.raises(search.BadInput, match=r"would run code of user nobody .*add --trust"):
         search.run(out=out, engine="inline")

@@ -23,9 +23,16 @@ from search.handlers import Taken
 from search.ownsettings import own_settings
 
 SLOW: dict[str, Any] = {
-    "trials": 8, "steps": 20000, "round": 8, "pack": 8, "sampler": "random", "report": 20000,
-    "program": "eager", "engine": "inline", "workers": 1,
-}  # fmt: skip
+    "trials": 8,
+    "steps": 20000,
+    "round": 8,
+    "pack": 8,
+    "sampler": "random",
+    "report": 20000,
+    "program": "eager",
+    "engine": "inline",
+    "workers": 1,
+}
 """A pack of several seconds."""
 
 QUICK: dict[str, Any] = {"trials": 8, "steps": 5, "engine": "inline"}

@@ -137,9 +137,20 @@ def test_a_start_that_was_killed_while_it_filled_a_jobs_folder_holds_nobody_up(
 def test_a_summary_does_not_say_that_nothing_was_left(tmp_path: Path, shoal: Any) -> None:
     """Where a budget is so short that no pack ended, it tells what is left."""
     done = shoal(
-        "run", "--trials", "4", "--steps", "200000000", "--program", "eager", "--engine", "inline",
-        "--time-budget", "1s", "--out", "out",
-    )  # fmt: skip
+        "run",
+        "--trials",
+        "4",
+        "--steps",
+        "200000000",
+        "--program",
+        "eager",
+        "--engine",
+        "inline",
+        "--time-budget",
+        "1s",
+        "--out",
+        "out",
+    )
     assert "left    4 of 4 lanes" in done.stdout
     assert "in which no pack came to its end" in done.stdout
     assert "nothing was left" not in done.stdout

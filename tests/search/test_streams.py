@@ -52,9 +52,13 @@ BY_ITSELF = ("os.write", "subprocess.run", "ctypes.CDLL")
 def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of a shell in which $SHOAL is the command."""
     return subprocess.run(
-        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False,
+        ["bash", "-c", line],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "SHOAL": f"{sys.executable} -m search"},
-    )  # fmt: skip
+    )
 
 
 def test_json_is_alone_on_standard_output_whoever_prints(shoal: Shoal, tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ def test_a_name_may_be_typed_in_any_form_that_python_takes_for_it(
     assert MU in first.trials.columns
     (place / "c.toml").write_text(
         f'problem = "prob.py:Café"\ntrials = 8\nsteps = 5\nprogram = "eager"\n'
-        f'[space]\n"{MICRO}" = "1:2"\n', encoding="utf-8",
-    )  # fmt: skip
+        f'[space]\n"{MICRO}" = "1:2"\n',
+        encoding="utf-8",
+    )
     for out, name in (("b", MU), ("b", MICRO)):
         words = ["run", "--config", "c.toml", "--engine", "inline", "--out", out]
         with pytest.raises(SystemExit, match="0"):
@@ -151,8 +152,10 @@ def test_a_folder_whose_name_is_not_utf_8_serves_for_all(
     for more, code in (([], "utf-8:strict"), ([], "latin-1:strict"), (["--json"], "utf-8:strict")):
         done = subprocess.run(
             [sys.executable, "-m", "search", "run", "--program", "eager", *given, *more],
-            env={**os.environ, "PYTHONIOENCODING": code}, capture_output=True, check=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONIOENCODING": code},
+            capture_output=True,
+            check=True,
+        )
         assert (b"\\udce9" if more else LATIN) in done.stdout
 
 
@@ -203,9 +206,13 @@ def _options() -> Iterator[tuple[str, click.Option, str]]:
 
 
 NO_CONSTANT = {
-    "from trials", "from the device", "one per GPU, else one per core", "$RAY_ADDRESS",
-    "runs/PROBLEM-TIME", "steps / 20",
-}  # fmt: skip
+    "from trials",
+    "from the device",
+    "one per GPU, else one per core",
+    "$RAY_ADDRESS",
+    "runs/PROBLEM-TIME",
+    "steps / 20",
+}
 """What help says of a setting that has no one value where it is absent."""
 
 

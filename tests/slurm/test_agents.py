@@ -62,9 +62,15 @@ def test_the_end_of_a_cluster_ends_its_own_steps_alone(
     stand_in("srun", SRUN)
     squeue, scancel = stand_in("squeue", SQUEUE), stand_in("scancel", SCANCEL)
     agents = Agents(
-        JobFolder.make(tmp_path / "7", 0), "7", "7", shares=SHARES, everywhere=SHARES, prefix=(),
-        options=[], environment=dict(os.environ),
-    )  # fmt: skip
+        JobFolder.make(tmp_path / "7", 0),
+        "7",
+        "7",
+        shares=SHARES,
+        everywhere=SHARES,
+        prefix=(),
+        options=[],
+        environment=dict(os.environ),
+    )
     processes = [step.process for step in (agents.head, *agents.workers)]
     eventually(lambda: all((tmp_path / "steps" / str(p.pid)).exists() for p in processes))
     agents.end()
@@ -120,9 +126,12 @@ def test_a_killed_agent_leaves_neither_processes_nor_a_folder(
     monkeypatch.setattr("tempfile.tempdir", str(short))
     try:
         agent = subprocess.Popen(
-            [sys.executable, "-c", HOLD, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**os.environ, "TMPDIR": str(short)},
-        )  # fmt: skip
+            [sys.executable, "-c", HOLD, how],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(short)},
+        )
         assert agent.stdout is not None
         first, child, orphan = agent.stdout.readline().split()
         folder = Path(first)
@@ -162,7 +171,11 @@ def test_only_folders_that_nobody_uses_are_removed(
     link.symlink_to(target)
     temp.remove_left_over()
     assert [path.exists() for path in (own, bare, old, link, target)] == [
-        True, True, False, True, True,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     temp.remove(own)
     assert not own.exists()

@@ -143,7 +143,7 @@ def test_too_few_cpus_for_a_search_are_told(monkeypatch: pytest.MonkeyPatch) -> 
         "1 of SLURM's counting for 2 GPUs: a search takes one for each GPU, and one more; ask with "
         "--cpus-per-gpu=2"
     )
-    assert "one pack of fits at a time" in hardware.cpus(replace(TWO, cpus=1, gpus=0)).text
+    assert "fits run on one at a time" in hardware.cpus(replace(TWO, cpus=1, gpus=0)).text
     assert hardware.cpus(TWO).level == GOOD
     assert hardware.cpus(replace(TWO, cpus=2, gpus=0)).level == GOOD
 

@@ -24,9 +24,11 @@ def told(end: float | None) -> str:
 
 
 def test_a_limit_that_is_moved_reaches_the_search(
-    tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stand_in: Stand,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """Raised, it is not stopped at the old one; lowered, at the new one; without one, never. A
     controller that does not answer changes nothing."""
     word = tmp_path / "word"

@@ -88,9 +88,10 @@ def test_status_and_cancel_know_the_tasks_of_an_array(
     (tmp_path / "a.out").write_text("task 0 says\n")
     (tmp_path / "a.err").write_text("")
     for folder, job, state in (
-        ("runs/job-19_0", "19_0", "running"), ("runs/x-1", "19_1", "running"),
+        ("runs/job-19_0", "19_0", "running"),
+        ("runs/x-1", "19_1", "running"),
         ("runs/x-7", "19_7", "pending"),
-    ):  # fmt: skip
+    ):
         told = shoal("status", folder)
         assert f"job     {job}: {state}, 1:00 left" in told.stdout, told.output
         done = shoal("cancel", folder)
@@ -132,8 +133,9 @@ def test_too_many_gpus_for_one_host_say_what_to_write(
 ) -> None:
     """``--gpus`` is of all hosts; where SLURM refuses it for one, the line says so."""
     monkeypatch.chdir(tmp_path)
-    stand_in("sbatch", 'echo "sbatch: error: Requested node configuration is not available" >&2\n'
-                       "exit 1")  # fmt: skip
+    stand_in(
+        "sbatch", 'echo "sbatch: error: Requested node configuration is not available" >&2\nexit 1'
+    )
     for flags in (("--gpus=4",), ("--sbatch=--gpus=4",)):
         told = shoal("submit", *flags, "--", "run", "--out", "runs/x")
         assert told.exit_code == 2
@@ -156,9 +158,13 @@ def test_a_wheel_that_is_not_activated_runs_by_its_own_interpreter(
 
     def run(text: str) -> str:
         return subprocess.run(
-            ["bash", "-s"], input=text, capture_output=True, text=True, check=True,
+            ["bash", "-s"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
-        ).stdout  # fmt: skip
+        ).stdout
 
     site.write_text("true\n")
     text = script(kind, str(site), ("lr=1",), str(own))
@@ -180,9 +186,12 @@ def test_a_wheel_that_is_not_activated_runs_by_its_own_interpreter(
     ],
 )
 def test_a_fit_and_a_cluster_can_be_submitted(
-    words: Sequence[str], line: str, tmp_path: Path, stand_in: Stand,
+    words: Sequence[str],
+    line: str,
+    tmp_path: Path,
+    stand_in: Stand,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """They have no run folder: their output is where the script says."""
     monkeypatch.chdir(tmp_path)
     sbatch = stand_in("sbatch", f'cat > "{tmp_path}/taken"; echo 7')

@@ -82,7 +82,7 @@ def test_all_agents_of_a_large_job_put_it_back_once_and_cancel_nothing(
             lambda at=folder: put_back(  # type: ignore[misc]
                 "7", at, "the batch host is lost", nodes=1, otherwise=lambda: end_job("7")
             ),
-        )  # fmt: skip
+        )
         asked = [line for line in scontrol.read_text().splitlines() if line.startswith("requeue")]
         enough = number == 5
         assert len(asked) == (0 if enough else 1)
@@ -141,8 +141,11 @@ def test_an_allocation_of_a_shell_is_neither_put_back_nor_cancelled(
 
 def test_a_refusal_is_told_with_what_to_type(tmp_path: Path, stand_in: Stand) -> None:
     """In SLURM's own words; and it is told to the folder, and the job is ended once."""
-    stand_in("scontrol", 'test "$1" = show || { echo "requeue is disabled" >&2; exit 1; }\n'
-                         "echo JobId=7 JobState=RUNNING")  # fmt: skip
+    stand_in(
+        "scontrol",
+        'test "$1" = show || { echo "requeue is disabled" >&2; exit 1; }\n'
+        "echo JobId=7 JobState=RUNNING",
+    )
     ended: list[str] = []
     with pytest.raises(ClusterError, match=r"does not requeue it .*disabled.*; submit it again"):
         put_back("7", life(tmp_path, 0), "lost", otherwise=lambda: ended.append("7"))

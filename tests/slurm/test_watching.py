@@ -66,7 +66,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """Run the command line here; return its exit code and what it printed."""
 
     def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             main.main(args=[str(word) for word in words])
         assert isinstance(ended.value.code, int)
         return (ended.value.code, *capsys.readouterr())

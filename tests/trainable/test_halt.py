@@ -45,14 +45,23 @@ class Many(Few):
 
 def block_of(problem: type, steps: int, report: int) -> tuple[Program, Block]:
     program = Program(
-        problem, rule="sgd", shape={}, defaults={}, block=128, device="cpu", kind=KERNEL,
+        problem,
+        rule="sgd",
+        shape={},
+        defaults={},
+        block=128,
+        device="cpu",
+        kind=KERNEL,
         unroll=report,
-    )  # fmt: skip
+    )
     number = torch.arange(128)
     lanes = Lanes(
-        trial=number, replicate=torch.zeros_like(number), seed=number,
-        values={"lr": torch.full((128,), 1e-5, dtype=torch.float64)}, shape={},
-    )  # fmt: skip
+        trial=number,
+        replicate=torch.zeros_like(number),
+        seed=number,
+        values={"lr": torch.full((128,), 1e-5, dtype=torch.float64)},
+        shape={},
+    )
     block = Block(program, lanes, Plan(steps=steps, report=report, diverge_factor=1e9))
     block.prepare()
     return program, block
