@@ -1,4 +1,4 @@
-"""What the tests of the search share: rows of a finished search as packs give them."""
+"""What the tests of the search share: a finished search, and rows as packs give them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import search
 from search.folder import RunFolder
 from search.rows import SEARCH
 
 PartOf = Callable[[Path, pa.Array], pa.Table]
+
+
+GOOD = """
+import torch
+
+
+class Good:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+"""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder of 8 trials of a problem file that is gone; to be copied."""
+    place = tmp_path_factory.mktemp("finished")
+    problem = place / "good.py"
+    problem.write_text(GOOD)
+    search.run(
+        f"{problem}:Good", trials=8, steps=5, out=place / "out", engine="inline", program="eager"
+    )
+    problem.unlink()
+    return place / "out"
 
 
 @pytest.fixture(scope="session")

@@ -21,24 +21,6 @@ from search.command import main
 Damage = Callable[[Path], None]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run folder of 8 trials of a problem file."""
-    place = tmp_path_factory.mktemp("finished")
-    problem = place / "good.py"
-    problem.write_text(
-        "import torch\n\nclass Good:\n    space = {'lr': '1e-3:1e-1:log'}\n\n"
-        "    def data(self):\n        return torch.linspace(0, 1, 10)\n\n"
-        "    def initial(self, seed):\n        return (torch.ones(()),)\n\n"
-        "    def loss_and_gradient(self, params, data):\n"
-        "        r = params[0] * data - 1\n"
-        "        return (r * r).sum(), ((2 * r * data).sum(),)\n"
-    )
-    search.run(f"{problem}:Good", trials=8, steps=5, out=place / "out", engine="inline")
-    problem.unlink()
-    return place / "out"
-
-
 @pytest.fixture
 def out(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, ``out`` in the folder stood in."""

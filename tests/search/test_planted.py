@@ -36,27 +36,8 @@ FOLDERS = ("parts", "packs", ".lock", "problem")
 PART = "parts/r000000-p000000.0123456789abcdef.parquet"
 
 
-@pytest.fixture(scope="module")
-def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder of which a part was left unmerged, and is missing some rows."""
-    place = tmp_path_factory.mktemp("half")
-    problem = place / "good.py"
-    problem.write_text(
-        "import torch\n\nclass Good:\n    space = {'lr': '1e-3:1e-1:log'}\n\n"
-        "    def data(self):\n        return torch.linspace(0, 1, 10)\n\n"
-        "    def initial(self, seed):\n        return (torch.ones(()),)\n\n"
-        "    def loss_and_gradient(self, params, data):\n"
-        "        r = params[0] * data - 1\n"
-        "        return (r * r).sum(), ((2 * r * data).sum(),)\n"
-    )
-    search.run(
-        f"{problem}:Good", trials=8, steps=5, out=place / "out", engine="inline", program="eager"
-    )
-    return place / "out"
-
-
 @pytest.fixture
-def out(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def out(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, ``out`` in the folder stood in, beside a stranger's files."""
     monkeypatch.chdir(tmp_path)
     theirs = Path("theirs")
@@ -65,7 +46,7 @@ def out(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("000001/owner.json", "resnet-50.pt", "beat", "new-folder", "gone-1", ".a-b.pt.c"):
         (theirs / name).write_text("theirs")
     (theirs / f"{'0' * 24}-000000.pt").write_text("theirs")
-    return Path(shutil.copytree(half, "out"))
+    return Path(shutil.copytree(finished, "out"))
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -213,10 +194,10 @@ def test_checkpoints_go_by_name_and_kind(out: Path) -> None:
     }
 
 
-def test_a_project_with_folders_of_the_same_names_is_left_alone(half: Path, out: Path) -> None:
+def test_a_project_with_folders_of_the_same_names_is_left_alone(out: Path) -> None:
     """One with ``slurm`` and ``problem`` of the user's own, and a job's run folder with rows whose
     ``search.toml`` is gone."""
-    project, problem = Path("project"), f"{half.with_name('good.py')}:Good"
+    project, problem = Path("project"), f"{shutil.copy(out / 'problem/good.py', '.')}:Good"
     for name in ("slurm", "problem"):
         (project / name).mkdir(parents=True)
         (project / name / "thesis.tex").write_text("x")

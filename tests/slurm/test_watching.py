@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,39 +27,22 @@ SPACE = {"lr": "1e-8:1e-6:log"}
 DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 
 
+def searched(out: Path, **asked: Any) -> Path:
+    """A search's run folder."""
+    search.run("cubic-sine", space=SPACE, engine="inline", program="eager", out=out, **asked)
+    return out
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that is whole."""
-    out = tmp_path_factory.mktemp("done") / "run"
-    search.run(
-        "cubic-sine",
-        space=SPACE,
-        trials=8,
-        steps=20,
-        engine="inline",
-        program="eager",
-        out=out,
-        progress=False,
-    )
-    return out
+    return searched(tmp_path_factory.mktemp("done") / "run", trials=8, steps=20)
 
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A search that has ended with all of its fits left."""
-    out = tmp_path / "run"
-    search.run(
-        "cubic-sine",
-        space=SPACE,
-        trials=64,
-        steps=2000,
-        engine="inline",
-        program="eager",
-        out=out,
-        progress=False,
-        time_budget=0.001,
-    )
-    return out
+    return searched(tmp_path / "run", trials=64, steps=2000, time_budget=0.001)
 
 
 @pytest.fixture
