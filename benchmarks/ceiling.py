@@ -54,7 +54,7 @@ def search(folder: Path, lanes: int, pack: int, engine: str) -> dict[str, Any]:
         "--out", folder / f"{engine}-{lanes}-{pack}",
         *(["--workers", WORKERS] if engine == "ray" else []),
     ]  # fmt: skip
-    command = [sys.executable, "-m", "search", *map(str, words)]
+    command = [sys.executable, "-m", "shoal", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.read()

@@ -16,10 +16,13 @@ from pathlib import Path
 
 import torch
 
-from search.means import CHECKPOINT_SECONDS
-from trainable import Lanes, Plan, Program, find, fit
-from trainable.block import Block
-from trainable.checkpoint import CheckpointKeeper, Saving, save
+from shoal.search.engines.options import CHECKPOINT_SECONDS
+from shoal.trainable.fitting import fit
+from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, save
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems.finding import find
+from shoal.trainable.programs.program import Program
 
 DEFAULTS = {"lr": 1e-6}
 

@@ -5,10 +5,11 @@
 
 On a GPU it is unmeasured so far: no figure in README.md is of one.
 
-For each block size: lanes a second through `trainable.fit`, the share of the device's float32
-multiply-add rate (of a large matrix product, measured here, TF32 off) that the counted operations
-make (peak.py), the memory that was taken, the ratio to the course's own loop on the same device,
-one fit after the other, and the largest error against the closed form in float64. Prints a table,
+For each block size: lanes a second through `shoal.trainable.fitting.fit`, the share of the device's
+float32 multiply-add rate (of a large matrix product, measured here, TF32 off) that the counted
+operations make (peak.py), the memory that was taken, the ratio to the course's own loop on the same
+device, one fit after the other, and the largest error against the closed form in float64. Prints a
+table,
 and with `--json` an object.
 """
 
@@ -29,7 +30,11 @@ sys.path.insert(0, str(ROOT))
 
 from peak import MULTIPLY_ADDS, POINTS  # noqa: E402
 
-from trainable import Lanes, Plan, Program, find, fit  # noqa: E402
+from shoal.trainable.fitting import fit  # noqa: E402
+from shoal.trainable.fitting.block import Plan  # noqa: E402
+from shoal.trainable.lanes import Lanes  # noqa: E402
+from shoal.trainable.problems.finding import find  # noqa: E402
+from shoal.trainable.programs.program import Program  # noqa: E402
 
 UNROLL = 10
 """Updates that torch.compile is given at once."""

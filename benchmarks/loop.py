@@ -22,7 +22,11 @@ from typing import Any
 
 import torch
 
-from trainable import Lanes, Plan, Program, find, fit
+from shoal.trainable.fitting import fit
+from shoal.trainable.fitting.block import Plan
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems.finding import find
+from shoal.trainable.programs.program import Program
 
 Columns = dict[str, torch.Tensor]
 

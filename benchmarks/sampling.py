@@ -27,9 +27,9 @@ import numpy
 import optuna
 from objectives import OBJECTIVES, Objective
 
-from search.rounding import lanes_of_a_round
-from search.sampler import Earlier, RoundSampler
-from search.space import Space, parse
+from shoal.search.request.sizes import lanes_of_a_round
+from shoal.search.samplers.rounds import Earlier, RoundSampler
+from shoal.search.space.space import Space, parse
 
 TRIALS = (64, 256, 1024)
 SEARCHES = ("shoal", "optuna", "in rounds")

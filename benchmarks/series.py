@@ -104,6 +104,6 @@ of their time, the same with the fit rewritten by hand for eager torch ("tuned f
 def shoal(trials: int, steps: int, space: str, seed: int, folder: Path) -> list[str]:
     """Shoal's own search, with its defaults but for what is asked."""
     return [
-        sys.executable, "-m", "search", "run", *SPACES[space], "--trials", str(trials),
+        sys.executable, "-m", "shoal", "run", *SPACES[space], "--trials", str(trials),
         "--steps", str(steps), "--seed", str(seed), "--out", str(folder), "--json",
     ]  # fmt: skip

@@ -1,9 +1,9 @@
 """From a search to a learning rate, a table and a picture's data: the Python interface."""
 
-import search
+import shoal
 
 if __name__ == "__main__":
-    result = search.run(
+    result = shoal.run(
         "cubic-sine", space={"lr": "1e-8:1e-4:log"}, trials=128, seed=0, out="runs/example"
     )
 

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.errors import Interrupted, Suspended
-from search.execution import run_prepared
-from search.folder import RunFolder
-from search.means import CHECKPOINT_SECONDS, Means, seconds_of
-from search.paths import given_path
-from search.preparation import prepare
-from search.progress import Progress, Silent, choose
-from search.result import Result
-from search.starting import free
-from trainable.files import path_read
+from shoal.search.driver import run_prepared
+from shoal.search.engines import CHECKPOINT_SECONDS, Means, seconds_of
+from shoal.search.errors import Interrupted, Suspended
+from shoal.search.folder import RunFolder, free
+from shoal.search.preparation import prepare
+from shoal.search.request import given_path
+from shoal.search.results import Result
+from shoal.search.watching import Progress, Silent, choose
+from shoal.trainable.modules import path_read
 
 
 def run(

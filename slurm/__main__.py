@@ -1,4 +1,4 @@
-"""``python -P -m slurm``: what the batch scripts and the supervisor call on the nodes."""
+"""``python -P -m shoal.slurm``: what the batch scripts and the supervisor call on the nodes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from slurm.errors import BadInput, SlurmError
+from shoal.slurm.errors import BadInput, SlurmError
 
 
 def main(words: list[str]) -> int:
     """Run a role; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -P -m slurm", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -P -m shoal.slurm", description=__doc__)
     roles = parser.add_subparsers(dest="part", required=True)
     batch = roles.add_parser("supervise", help="in a batch script: a cluster, and a command on it")
     batch.add_argument("--prefix", default=os.environ.get("SHOAL_PREFIX", ""))
@@ -54,13 +54,10 @@ def main(words: list[str]) -> int:
 
 
 def _supervise(asked: argparse.Namespace) -> int:
-    from slurm import commands
-    from slurm.allocation import parse
-    from slurm.jobfolder import JobFolder, place
-    from slurm.ports import parse_range
-    from slurm.signals import Signals
-    from slurm.supervisor import Orders, Supervisor
-    from slurm.tasks import filled_words, own_job
+    from shoal.slurm.cluster import Orders, Signals, Supervisor
+    from shoal.slurm.jobfolder import JobFolder, place
+    from shoal.slurm.node import parse_range
+    from shoal.slurm.queue import commands, filled_words, own_job, parse
 
     number, job = own_job(os.environ)
     signals = Signals()
@@ -93,11 +90,9 @@ def _supervise(asked: argparse.Namespace) -> int:
 
 
 def _agent(asked: argparse.Namespace) -> int:
-    from slurm.agent import Agent, Role
-    from slurm.allocation import Share
-    from slurm.devices import translate
-    from slurm.jobfolder import JobFolder
-    from slurm.ports import parse_range
+    from shoal.slurm.jobfolder import JobFolder
+    from shoal.slurm.node import Agent, Role, parse_range, translate
+    from shoal.slurm.queue import Share
 
     translate(os.environ)
     share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
@@ -109,17 +104,17 @@ def _agent(asked: argparse.Namespace) -> int:
 
 
 def _doctor(asked: argparse.Namespace) -> int:
-    from slurm.doctor import look_at_job
-    from slurm.ports import parse_range
+    from shoal.slurm.doctor import look_at_job
+    from shoal.slurm.node import parse_range
 
     ports = parse_range(asked.ports)
     return look_at_job(asked.out, shlex.split(asked.prefix), asked.interface or None, ports)
 
 
 def _examine(asked: argparse.Namespace) -> int:
-    from slurm.allocation import Share
-    from slurm.doctor import bed_of, look_for_job
-    from slurm.ports import parse_range
+    from shoal.slurm.doctor import bed_of, look_for_job
+    from shoal.slurm.node import parse_range
+    from shoal.slurm.queue import Share
 
     share = Share(
         node=asked.node,

@@ -1,6 +1,6 @@
 """Files of a run folder that others may have prepared: no link, pipe or device is followed.
 
-(`trainable.directory` does the same for a search; this package knows neither of the others.)
+(`trainable.disk.directory` does the same for a search; this package knows neither of the others.)
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@
       requeues          how often the job was put back into the queue for a lost cluster, and
                         the last life that was
       idle              how many lives in a row gained nothing, and the last of them
-      turn-*            whose turn it is to ask SLURM (`slurm.turn`)
+      turn-*            whose turn it is to ask SLURM (`shoal.slurm.queue.turn`)
       end.json          why the last life that could say so ended
 
 Every file that another process reads is replaced whole by rename.
@@ -31,9 +31,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from slurm.causes import told
-from slurm.errors import BadInput
-from slurm.files import own_folder, read_text, touch
+from shoal.slurm.causes import told
+from shoal.slurm.errors import BadInput
+from shoal.slurm.files import own_folder, read_text, touch
 
 TAIL_BYTES = 1 << 16
 """How much of the end of a log is looked through for a cause."""

@@ -1,4 +1,4 @@
-"""What the tests share: running the command line, and comparing tables."""
+"""What the tests share: the command line, a finished search, tables compared, a Ray."""
 
 from __future__ import annotations
 
@@ -12,13 +12,39 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+import shoal
+from shoal.search.folder.reader import RunFolder
+from shoal.search.folder.rows import SEARCH
 
 PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""
 
-Shoal = Callable[..., "subprocess.CompletedProcess[str]"]
+Shell = Callable[..., "subprocess.CompletedProcess[str]"]
+PartOf = Callable[[Path, pa.Array], pa.Table]
+
+
+GOOD = """
+import torch
+
+
+class Good:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+"""
 
 
 def pytest_configure() -> None:
@@ -59,14 +85,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def shoal(tmp_path: Path) -> Shoal:
+def shell(tmp_path: Path) -> Shell:
     """Run ``shoal`` with arguments in the test's own folder; return what it printed."""
 
     def run(
         *arguments: object, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "search", *map(str, arguments)],
+            [sys.executable, "-m", "shoal", *map(str, arguments)],
             cwd=tmp_path,
             env={**os.environ, **environment},
             capture_output=True,
@@ -101,7 +127,7 @@ class SharedRay:
 
     def open(self) -> None:
         """Start it, if it does not run."""
-        from search.cluster import connected
+        from shoal.search.engines.ray_tune.cluster import connected
 
         if not self._is_open:
             self._open.enter_context(connected(None, 4, 0))
@@ -131,3 +157,33 @@ def one_ray(shared_ray: SharedRay) -> None:
 def no_ray(shared_ray: SharedRay) -> None:
     """The test's searches start a Ray each, whose workers have this test's environment."""
     shared_ray.close()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder of 8 trials of a problem file that is gone; to be copied."""
+    place = tmp_path_factory.mktemp("finished")
+    problem = place / "good.py"
+    problem.write_text(GOOD)
+    shoal.run(
+        f"{problem}:Good", trials=8, steps=5, out=place / "out", engine="inline", program="eager"
+    )
+    problem.unlink()
+    return place / "out"
+
+
+@pytest.fixture(scope="session")
+def part_of() -> PartOf:
+    """Return those rows of a finished search that a mask chooses, with their curves, as a part."""
+
+    def part(whole: Path, chosen: pa.Array) -> pa.Table:
+        trials, curves = (pq.read_table(whole / f"{name}.parquet") for name in ("trials", "curves"))
+        steps = curves.group_by(["trial", "replicate"], use_threads=False).aggregate(
+            [("step", "list"), ("loss", "list")]
+        )
+        lists = steps.sort_by([("trial", "ascending"), ("replicate", "ascending")])
+        rows = trials.append_column("curve_step", lists["step_list"])
+        rows = rows.append_column("curve_loss", lists["loss_list"]).filter(chosen)
+        return rows.replace_schema_metadata({SEARCH: RunFolder.open(whole).request.mark})
+
+    return part

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import search
+import shoal
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -52,8 +52,8 @@ def test_each_module_is_small_and_says_what_it_is(file: Path) -> None:
 
 
 def test_the_public_face_offers_what_it_names() -> None:
-    """Every name in ``search.__all__`` is there, sorted, and has a docstring."""
-    ignoring_case = sorted(search.__all__, key=lambda name: (name[0].islower(), name))
-    assert search.__all__ == ignoring_case
-    for name in search.__all__:
-        assert getattr(search, name).__doc__
+    """Every name in ``shoal.__all__`` is there, sorted, and has a docstring."""
+    ignoring_case = sorted(shoal.__all__, key=lambda name: (name[0].islower(), name))
+    assert shoal.__all__ == ignoring_case
+    for name in shoal.__all__:
+        assert getattr(shoal, name).__doc__

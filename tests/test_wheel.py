@@ -15,17 +15,18 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     """Built, installed into an environment of its own, and run over Ray Tune."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
+    # without --wheel: from the sdist, which is made first
+    build = [sys.executable, "-m", "build", "--no-isolation", "-o", str(tmp_path)]
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("shoal-*.whl")
     held = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in held if not name.endswith(".dist-info")} == {
-        "search", "trainable", "slurm",
-    }  # fmt: skip
+    assert {name for name in held if not name.endswith(".dist-info")} == {"shoal"}
     names = set(zipfile.ZipFile(wheel).namelist())
-    for file in (ROOT / "slurm").rglob("*"):
-        if file.suffix in (".sbatch", ".sh"):
-            assert str(file.relative_to(ROOT)) in names
+    kept = (".py", ".pyi", ".sbatch", ".sh", ".hpp")
+    for part in ("search", "trainable", "slurm"):
+        for file in (ROOT / part).rglob("*"):
+            if file.suffix in kept:
+                assert f"shoal/{file.relative_to(ROOT)}" in names
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     (site,) = venv.glob("lib/python*/site-packages")
@@ -35,7 +36,7 @@ def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     subprocess.run([*map(str, install)], check=True)
 
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    where = "import search, trainable; print(search.__file__, trainable.__file__)"
+    where = "import shoal.search, shoal.trainable as t; print(shoal.search.__file__, t.__file__)"
     told = subprocess.run(
         [venv / "bin" / "python", "-c", where], cwd=tmp_path, env=environment,
         capture_output=True, text=True, check=True,

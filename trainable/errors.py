@@ -2,7 +2,7 @@
 
 TrainableError
 ├── SourceError      the problem cannot be found or loaded
-├── ContractError    it was loaded, and breaks the contract of `trainable.problem`
+├── ContractError    it was loaded, and breaks the contract of `shoal.trainable.problems.problem`
 ├── CheckpointError  a checkpoint of a pack cannot be read or written
 └── CompileError     there is no compiler, or it does not take the program
     └── CompilerHangs    it does not end

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trainable import checkpoint
-from trainable.block import Plan
-from trainable.checkpoint import Saving
-from trainable.lanes import Fitted, Lanes
-from trainable.settled import Settled
-from trainable.source import Source
+from shoal.trainable.fitting import Plan, Saving, checkpoint
+from shoal.trainable.lanes import Fitted, Lanes
+from shoal.trainable.problems import Source
+from shoal.trainable.programs import Settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +16,7 @@ class Recipe:
 
     Attributes:
         program: how the step is run: ``eager`` or ``compiled``, each shape as `settled` says.
-        unroll: updates of one call of a kernel (`trainable.settled.updates`).
+        unroll: updates of one call of a kernel (`shoal.trainable.programs.settled.updates`).
         defaults: values of the hyperparameters that lanes do not bring.
         gpu: whether a pack has a GPU to itself.
         patience: seconds that a worker whose host is at fault waits before it says so, so that

@@ -19,17 +19,15 @@ from typing import Any
 
 import torch
 
-from trainable import ambient
-from trainable.checkpoint import CheckpointKeeper
-from trainable.errors import CompileError, one_line
-from trainable.fit import fit
-from trainable.fused.kernel import FLAGS
-from trainable.halt import Halt
-from trainable.lines import traceback_of
-from trainable.program import Program, never
-from trainable.settled import CAPTURED, EAGER, INDUCTOR, KERNEL, updates
-from trainable.settled import key as key_of
-from trainable.task import Outcome, Recipe, Task
+from shoal.trainable.errors import CompileError, one_line
+from shoal.trainable.fitting import CheckpointKeeper, fit
+from shoal.trainable.fused.cpp import FLAGS
+from shoal.trainable.halt import Halt
+from shoal.trainable.modules import traceback_of
+from shoal.trainable.process import ambient
+from shoal.trainable.programs import CAPTURED, EAGER, INDUCTOR, KERNEL, Program, never, updates
+from shoal.trainable.programs import key as key_of
+from shoal.trainable.task import Outcome, Recipe, Task
 
 AGAIN_SECONDS = 60.0
 """After so long a program that could not be had on this host is tried once more."""

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from trainable import Lanes, Plan, Program, fit
+from shoal.trainable.fitting import fit
+from shoal.trainable.fitting.block import Plan
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.programs.program import Program
 
 BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 NAMES = ("course", "environments", "figures", "picture", "record", "scaled", "series", "table")

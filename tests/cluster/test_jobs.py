@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas
 
-SHOAL = (sys.executable, "-P", "-m", "search")
+SHOAL = (sys.executable, "-P", "-m", "shoal")
 SMALL = ("run", "--trials", "64", "--steps", "50", "--quiet")
 
 
@@ -180,4 +180,4 @@ def test_in_a_shell_of_an_allocation_a_search_ends_its_own_steps_alone(
     assert "this shell is on no node of job" in refused.stderr
 
 
-SEARCH = "python -P -m slurm supervise -- true --out runs/x"
+SEARCH = "python -P -m shoal.slurm supervise -- true --out runs/x"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-SHOAL = (sys.executable, "-P", "-m", "search")
+SHOAL = (sys.executable, "-P", "-m", "shoal")
 STAND_IN = """
 import os, signal, sys, time
 life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -43,7 +43,7 @@ BATCH = """#!/bin/bash
 #SBATCH --open-mode=append
 #SBATCH --error=shoal-%A_%a.err
 #SBATCH --output=shoal-%A_%a.out
-exec python -P -m slurm supervise -- python stand.py --out "$@"
+exec python -P -m shoal.slurm supervise -- python stand.py --out "$@"
 """
 ALONE = "_4294967294"  # SLURM's task of a job that is no array
 
@@ -126,7 +126,7 @@ SEARCH = (
 
 
 def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
-    cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
+    cluster: Any, home: Path, shell: Callable[..., Any], tmp_path: Path,
     same_table: Callable[[Path, Path], None],
 ) -> None:  # fmt: skip
     """Told by the limit's signal it saves what is in flight, and the job goes back into the queue.
@@ -154,7 +154,7 @@ def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
     assert said.count("shoal: preempted: ") == 1
     told = cluster.run(*SHOAL, "status", "runs/x", cwd=home, check=True).stdout
     assert "lives   3 (last: the command ended with exit code 0, 20" in told
-    alone = shoal(*SEARCH, "alone", "--engine", "inline")
+    alone = shell(*SEARCH, "alone", "--engine", "inline")
     assert alone.returncode == 0, alone.stderr
     same_table(tmp_path / "alone", folder)
 

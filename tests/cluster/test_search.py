@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas
 
-import search
+import shoal
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ import os
 import time
 from pathlib import Path
 
-from trainable.problems.legendre_sine import LegendreSine
+from shoal.trainable.problems.legendre_sine import LegendreSine
 
 GATE = Path(__file__).parent / "gate"
 
@@ -58,7 +58,7 @@ class Gated(LegendreSine):
 
 
 def test_a_new_user_goes_by_the_readme(
-    cluster: Any, home: Path, shoal: Callable[..., Any], tmp_path: Path,
+    cluster: Any, home: Path, shell: Callable[..., Any], tmp_path: Path,
     same_table: Callable[[Path, Path], None], record_property: Callable[[str, str], None],
 ) -> None:  # fmt: skip
     """From an empty account to pandas, README.md's lines word by word, but for the clone and what
@@ -99,7 +99,7 @@ def test_a_new_user_goes_by_the_readme(
     assert "torch finds no CUDA" in done.stdout
     assert "best    loss" in done.stdout
     (tmp_path / "gated.py").write_text(GATED)
-    alone = shoal("run", "gated.py:Gated", *SEARCH, "--out", "alone", "--engine", "inline")
+    alone = shell("run", "gated.py:Gated", *SEARCH, "--out", "alone", "--engine", "inline")
     assert alone.returncode == 0, alone.stderr
     same_table(tmp_path / "alone", home / "shoal/runs/big")
 
@@ -115,7 +115,9 @@ def install(clone: Path) -> None:
     ours = sysconfig.get_path("purelib")
     (packages / "shoal.pth").write_text(f"{clone}\nimport site; site.addsitedir({ours!r})\n")
     command = clone / ".venv/bin/shoal"
-    command.write_text(f"#!{clone}/.venv/bin/python\nfrom search.command import main\n\nmain()\n")
+    command.write_text(
+        f"#!{clone}/.venv/bin/python\nfrom shoal.search.command.main import main\n\nmain()\n"
+    )
     command.chmod(0o755)
 
 
@@ -208,7 +210,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
         cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
         cluster.wait(job, "RUNNING")
         assert batch_host not in cluster.nodes(job)
-        done = len(search.load(folder).trials)
+        done = len(shoal.load(folder).trials)
         fields = cluster.wait(job)
     finally:
         cluster.run("scancel", job)
@@ -223,6 +225,6 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
 def nodes_so_far(folder: Path) -> set[str]:
     """The nodes that have sent rows."""
     try:
-        return set(search.load(folder).trials["node"])
-    except search.SearchError:
+        return set(shoal.load(folder).trials["node"])
+    except shoal.SearchError:
         return set()

@@ -51,7 +51,7 @@ def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) 
     the jobs of one user run side by side."""
     (home / "count.py").write_text(COUNT)
     (home / "count.sbatch").write_text(
-        '#!/bin/bash\nexec python -P -m slurm supervise -- python count.py "$@"\n'
+        '#!/bin/bash\nexec python -P -m shoal.slurm supervise -- python count.py "$@"\n'
     )
     jobs = {}
     for name, (flags, _) in WAYS.items():
@@ -231,7 +231,7 @@ def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: P
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0")
     assert "SLURM does not requeue it" in errors.read_text()
     assert "submit it again with the same --out" in errors.read_text()
-    told = cluster.run(sys.executable, "-P", "-m", "search", "status", "runs/x", cwd=home).stdout
+    told = cluster.run(sys.executable, "-P", "-m", "shoal", "status", "runs/x", cwd=home).stdout
     assert "does not requeue" in told or "failed" in told
 
 
@@ -250,7 +250,7 @@ def test_a_run_folder_that_the_nodes_do_not_see(cluster: Any, home: Path) -> Non
 
 def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     """Through submit: each node once, GPUs that torch does not find told of, and exit code 0."""
-    shoal = (sys.executable, "-P", "-m", "search")
+    shoal = (sys.executable, "-P", "-m", "shoal")
     done = cluster.run(
         *shoal, "submit", "--nodes=3", "--gpus-per-node=2", "--cpus-per-task=2", "--",
         "doctor", "--out", "runs/look", cwd=home, check=True,

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas
 
-import search
+import shoal
 
 PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""
@@ -71,7 +71,7 @@ SHIM = Path(__file__).with_name("shim.c")
 
 def rows_of(out: Path) -> pandas.DataFrame:
     """The rows that a user sees now, without place and time."""
-    return search.load(out).trials.drop(columns=PLACE_AND_TIME).set_index(["trial", "replicate"])
+    return shoal.load(out).trials.drop(columns=PLACE_AND_TIME).set_index(["trial", "replicate"])
 
 
 class Witness:
@@ -139,7 +139,7 @@ class Trial:
     def start(self, *more: str) -> subprocess.Popen[str]:
         """Give the command, in a session of its own."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "search", "run", *self._words, *more, "--quiet", "--out", "out"],
+            [sys.executable, "-m", "shoal", "run", *self._words, *more, "--quiet", "--out", "out"],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **self._environment}, start_new_session=True,
         )  # fmt: skip
@@ -194,7 +194,7 @@ class Trial:
         expected, found = rows_of(whole), rows_of(self.out)
         pandas.testing.assert_frame_equal(found, expected, check_exact=True)
         pandas.testing.assert_frame_equal(
-            search.load(self.out).curves, search.load(whole).curves, check_exact=True
+            shoal.load(self.out).curves, shoal.load(whole).curves, check_exact=True
         )
         assert not list((self.out / "parts").iterdir())
         assert not list((self.out / "packs").iterdir())
@@ -258,7 +258,7 @@ def kill_raylet(trial: Trial, chance: random.Random) -> None:
 def crash(trial: Trial, chance: random.Random) -> None:
     """As a fault in native code does to the driver, or to a process that packs have there."""
     assert trial.process is not None
-    alone = [p for p, line in trial.processes().items() if "trainable.alone" in line]
+    alone = [p for p, line in trial.processes().items() if "shoal.trainable.hosts.alone" in line]
     with suppress(ProcessLookupError):
         os.kill(chance.choice([trial.process.pid, *sorted(alone)]), signal.SIGSEGV)
 
@@ -300,7 +300,7 @@ def interrupt(trial: Trial, chance: random.Random) -> None:
 def rival(trial: Trial, chance: random.Random) -> None:
     """The same command once more, while the first writes: it is refused, or has nothing to do."""
     done = subprocess.run(
-        [sys.executable, "-m", "search", "run", "--engine", "inline", "--quiet", "--out", "out"],
+        [sys.executable, "-m", "shoal", "run", "--engine", "inline", "--quiet", "--out", "out"],
         cwd=trial.folder, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0 or "is being written by" in done.stderr, done.stderr

@@ -31,7 +31,7 @@ from fuzzing.faults import BEYOND, OPERATORS, Fault, kind
 from fuzzing.grammar import problem
 from fuzzing.trial import Result, Trial, tried
 
-from trainable.fused.operators import NotLowered
+from shoal.trainable.fused.loops.operators import NotLowered
 
 LEAST_FUSED = 0.8
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from trainable.fused.emission import HEAD
-from trainable.fused.kernel import FLAGS, Kernel
-from trainable.fused.loops import Loops
+from shoal.trainable.fused.cpp.emission import HEAD
+from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
+from shoal.trainable.fused.loops.loops import Loops
 
 
 @dataclass(frozen=True)

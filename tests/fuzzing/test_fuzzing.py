@@ -9,7 +9,7 @@ from fuzzing.faults import OPERATORS, Fault, kind
 from fuzzing.grammar import Problem, problem
 from fuzzing.trial import Trial, tried
 
-from trainable.fused.operators import NotLowered
+from shoal.trainable.fused.loops.operators import NotLowered
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Torch warns of what the grammar writes, such as the transpose of a number."""

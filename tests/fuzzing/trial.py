@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from fuzzing.grammar import Problem
 
-from trainable.accuracy import iterated, verdicts
-from trainable.fused.kernel import Kernel
-from trainable.fused.lowering import LANES, lower
-from trainable.fused.operators import NotLowered
-from trainable.library import functions
-from trainable.program import never
-from trainable.rules import RULES
-from trainable.tracing import traced
+from shoal.trainable.compiling.library import functions
+from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.fused.loops.operators import NotLowered
+from shoal.trainable.fused.lowering import LANES, lower
+from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.programs.accuracy import iterated, verdicts
+from shoal.trainable.programs.program import never
+from shoal.trainable.programs.tracing import traced
 
 FITS = 41
 """More than two registers of single precision, so that both widths of a kernel are used."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from slurm.causes import MOST_CHARACTERS, told
-from slurm.jobfolder import JobFolder
-from slurm.signals import Signals
+from shoal.slurm.causes import MOST_CHARACTERS, told
+from shoal.slurm.cluster.signals import Signals
+from shoal.slurm.jobfolder import JobFolder
 
 LOGS = Path(__file__).parent / "logs"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from slurm.errors import BadInput
-from slurm.files import APPEND, opened
-from slurm.jobfolder import JobFolder, place, published
+from shoal.slurm.errors import BadInput
+from shoal.slurm.files import APPEND, opened
+from shoal.slurm.jobfolder import JobFolder, place, published
 
 
 def test_a_later_life_supersedes_an_earlier_one(tmp_path: Path) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from trainable import STATES, Fitted, Lanes, Plan, Program, find, fit
-from trainable.checkpoint import CheckpointKeeper, Saving, key
+from shoal.trainable.fitting import fit
+from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
+from shoal.trainable.lanes import STATES, Fitted, Lanes
+from shoal.trainable.problems.finding import find
+from shoal.trainable.programs.program import Program
 
 pytestmark = [
     pytest.mark.gpu,

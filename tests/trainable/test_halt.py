@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from trainable.block import Block, Plan
-from trainable.compiler import compiler
-from trainable.halt import Halt
-from trainable.lanes import Lanes
-from trainable.problem import Params
-from trainable.program import Program
-from trainable.settled import KERNEL
+from shoal.trainable.compiling.compiler import compiler
+from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.halt import Halt
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems.problem import Params
+from shoal.trainable.programs.program import Program
+from shoal.trainable.programs.settled import KERNEL
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 

@@ -1,4 +1,5 @@
-"""Fused kernels: a traced function lowered to loops over named axes, and written in C++.
+"""Fused kernels: a traced step lowered to loops over named axes."""
 
-trace ── lowering ──▶ loops ── resolving ──▶ loops, checked ── emission ──▶ C++ ──▶ kernel
-"""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

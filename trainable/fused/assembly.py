@@ -9,21 +9,26 @@ from typing import Any
 
 import torch
 
-from trainable.fused.axes import Axes, Axis, Dim, flat
-from trainable.fused.loops import (
+from shoal.trainable.fused.loops import (
+    Axes,
+    Axis,
+    Dim,
     Joint,
     Map,
+    NotLowered,
     Operand,
     Operation,
+    Operator,
     Reduction,
     Value,
     all_of,
+    flat,
+    of_number,
+    promoted,
     size,
 )
-from trainable.fused.operators import NotLowered, Operator
-from trainable.fused.shared import Shared
-from trainable.fused.types import of_number, promoted
-from trainable.fused.views import View, Views
+from shoal.trainable.fused.shared import Shared
+from shoal.trainable.fused.views import View, Views
 
 
 def named(dtype: torch.dtype) -> str:

@@ -8,12 +8,20 @@ from typing import Any
 
 import torch
 
-from trainable.fused.assembly import Assembly, named
-from trainable.fused.axes import Dim
-from trainable.fused.loops import Operand, Value
-from trainable.fused.operators import COPY, TRUTH, NotLowered, mapped, on_truth_values
-from trainable.fused.types import floating, promoted
-from trainable.fused.views import View, as_number
+from shoal.trainable.fused.assembly import Assembly, named
+from shoal.trainable.fused.loops import (
+    COPY,
+    TRUTH,
+    Dim,
+    NotLowered,
+    Operand,
+    Value,
+    floating,
+    mapped,
+    on_truth_values,
+    promoted,
+)
+from shoal.trainable.fused.views import View, as_number
 
 
 def elementwise(

@@ -22,15 +22,13 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from trainable.fused.assembly import Assembly, named
-from trainable.fused.axes import Axes, flat
-from trainable.fused.elementwise import elementwise
-from trainable.fused.loops import Loops, Map, Value, all_of
-from trainable.fused.methods import METHODS
-from trainable.fused.operators import COPY, NotLowered
-from trainable.fused.resolving import resolved
-from trainable.fused.shared import name_of
-from trainable.fused.views import VIEWS, View
+from shoal.trainable.fused.assembly import Assembly, named
+from shoal.trainable.fused.elementwise import elementwise
+from shoal.trainable.fused.loops import COPY, Axes, Loops, Map, NotLowered, Value, all_of, flat
+from shoal.trainable.fused.methods import METHODS
+from shoal.trainable.fused.resolving import resolved
+from shoal.trainable.fused.shared import name_of
+from shoal.trainable.fused.views import VIEWS, View
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More

@@ -11,12 +11,10 @@ from typing import Any
 
 import torch
 
-from trainable.fused.assembly import Assembly
-from trainable.fused.axes import Dim, flat
-from trainable.fused.elementwise import converted, elementwise
-from trainable.fused.loops import Operand, size
-from trainable.fused.operators import NotLowered
-from trainable.fused.views import View
+from shoal.trainable.fused.assembly import Assembly
+from shoal.trainable.fused.elementwise import converted, elementwise
+from shoal.trainable.fused.loops import Dim, NotLowered, Operand, flat, size
+from shoal.trainable.fused.views import View
 
 Method = Callable[..., View]
 

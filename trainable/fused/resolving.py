@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from trainable.fused.axes import Axes, Axis
-from trainable.fused.loops import (
+from shoal.trainable.fused.loops import (
+    Axes,
+    Axis,
     Index,
     Joint,
     Loops,
     Map,
+    NotLowered,
     Operand,
     Operation,
     Reduction,
@@ -21,7 +23,6 @@ from trainable.fused.loops import (
     over,
     size,
 )
-from trainable.fused.operators import NotLowered
 
 LEAST_LONG = 32
 """An axis shorter than this is a small one."""

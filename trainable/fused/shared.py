@@ -6,10 +6,8 @@ from typing import Any
 
 import torch
 
-from trainable.fused.axes import Axes, flat
-from trainable.fused.loops import Value, all_of
-from trainable.fused.operators import NotLowered
-from trainable.fused.views import View
+from shoal.trainable.fused.loops import Axes, NotLowered, Value, all_of, flat
+from shoal.trainable.fused.views import View
 
 
 class Shared:

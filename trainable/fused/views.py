@@ -12,10 +12,17 @@ from typing import Any
 
 import torch
 
-from trainable.fused.axes import Axes, Axis, Dim, flat
-from trainable.fused.loops import Index, Operand, size
-from trainable.fused.operators import NotLowered
-from trainable.fused.types import Kind
+from shoal.trainable.fused.loops import (
+    Axes,
+    Axis,
+    Dim,
+    Index,
+    Kind,
+    NotLowered,
+    Operand,
+    flat,
+    size,
+)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,5 @@
-"""The problems that come with shoal, by name."""
+"""What is fitted: the contract of a problem, the built-in ones, and how others are found."""
 
-from __future__ import annotations
+import lazy_loader
 
-from collections.abc import Mapping
-
-PROBLEMS: Mapping[str, tuple[str, str]] = {
-    "cubic-sine": ("trainable.problems.cubic_sine", "CubicSine"),
-    "legendre-sine": ("trainable.problems.legendre_sine", "LegendreSine"),
-}
-"""Name of a problem: (module, class)."""
-
-__all__ = ["PROBLEMS"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

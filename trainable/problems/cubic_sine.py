@@ -15,7 +15,7 @@ import math
 
 import torch
 
-from trainable.problem import Params
+from shoal.trainable.problems.problem import Params
 
 
 class CubicSine:

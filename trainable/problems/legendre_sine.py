@@ -17,7 +17,7 @@ import math
 
 import torch
 
-from trainable.problem import Params
+from shoal.trainable.problems.problem import Params
 
 
 class LegendreSine:

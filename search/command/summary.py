@@ -1,0 +1,99 @@
+"""What the command line prints of a result: text, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from shoal.search.driver import Report
+from shoal.search.request import shown
+from shoal.search.results import Result
+from shoal.search.watching import escaped, printable
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def summary_text(result: Result, report: Report) -> str:
+    """The end of a search: best row, counts by state, where the time went, where the table is."""
+    lines = []
+    best = result.best_row
+    if best is None:
+        lines.append("no trial has ended without failure")
+    else:
+        values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
+        lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
+    counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
+    lines.append(f"lanes   {counts}")
+    left = result.lanes - result.ended
+    if left:
+        again = f"shoal run --out {shlex.quote(shown(result.path))} goes on"
+        lines.append(f"left    {left:,} of {result.lanes:,} lanes; {again}")
+    wall = sum(report.seconds.values())
+    spent = [
+        f"{name} {seconds:.1f} s ({seconds / wall:.0%})"
+        for name, seconds in report.seconds.items()
+        if seconds >= 0.005 * wall
+    ]
+    if report.fresh:
+        lines.append(f"time    {wall:.1f} s: {', '.join(spent)}")
+    elif left:
+        lines.append(f"time    {wall:.1f} s, in which no pack came to its end")
+    else:
+        lines.append("time    nothing was left to do")
+    lines.append(f"folder  {result.path}")
+    lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
+    return printable("\n".join(lines))
+
+
+def summary_json(result: Result, report: Report) -> str:
+    """The end of a search as one JSON object; what is not finite is null."""
+    best = None if result.best_row is None else _row(result.best_row)
+    told = json.dumps(
+        {
+            "folder": shown(result.path),
+            "best": best,
+            "states": result.states(),
+            "engine": report.engine,
+            "fresh": report.fresh,
+            "left": result.lanes - result.ended,
+            "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
+            "notes": report.notes,
+        }
+    )
+    return escaped(told)
+
+
+def results_table(result: Result, best: int) -> str:
+    """The best trials as a table."""
+    columns = ["trial", *result.space, "loss", "state", "steps", "node", "device"]
+    ranking = result.ranking
+    if ranking.empty:
+        return f"{result.path} has no trial that has ended without failure"
+    head = ranking.head(best)[columns]
+    text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
+    return printable(f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}")
+
+
+def results_json(rows: pandas.DataFrame) -> str:
+    """Rows as a JSON list; what is not finite is null."""
+    return escaped(json.dumps([_row(row) for row in rows.to_dict("records")]))
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

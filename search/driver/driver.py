@@ -1,0 +1,280 @@
+"""The driver: from a prepared search to a whole run folder."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+
+import torch
+
+from shoal.search.driver.budget import Budget
+from shoal.search.driver.control import of_rows
+from shoal.search.driver.hosts import FAULT_SECONDS, Hosts
+from shoal.search.driver.inhand import InHand, left_behind
+from shoal.search.driver.mishaps import Mishaps
+from shoal.search.driver.report import Report
+from shoal.search.driver.unwritten import Unwritten
+from shoal.search.engines import Death, Means, Trust, cores, run_inline
+from shoal.search.errors import RunFolderError
+from shoal.search.folder import Writer, rows
+from shoal.search.preparation import Prepared, load
+from shoal.search.process import Reason, Stop, listening
+from shoal.search.request import in_flight
+from shoal.search.rounds import Pack, Rounds, Tasks, recipe_of
+from shoal.search.watching import Best, Progress, Status
+from shoal.trainable.task import Outcome, Task
+
+LATEST = 16
+"""How many of the last packs tell how long the next one takes."""
+
+
+class Driver:
+    """Runs one search into its run folder. It is the desk of both engines."""
+
+    def __init__(
+        self, prepared: Prepared, writer: Writer, means: Means, progress: Progress, began: float
+    ) -> None:
+        self._request, self._writer, self._means = prepared.request, writer, means
+        self._progress = progress
+        self._engine = means.choose(prepared.request)
+        self._budget = Budget(began, engine=self._engine)
+        request, folder = prepared.request, writer.folder
+        prepared = load(prepared, len(finished := folder.trials()))
+        self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
+        self.recipe = recipe_of(
+            request, prepared.source.at(folder.copies), prepared.defaults, gpu=self._gpus > 0
+        )
+        self._tasks = Tasks(
+            self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
+        )
+        self.rounds = Rounds(request, prepared.shape_names, finished)
+        self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
+        self._tasks.control = of_rows(request, prepared.shape_names, finished)
+        self._stop = Stop(began, means.budget_seconds)
+        self._begun = self.rounds.done
+        self._saved = 0
+        self._best = Best()
+        self._best.note(finished)
+        self._unwritten = Unwritten(writer, self._tasks.done)
+        self._first_pack: float | None = None
+        self._held: deque[float] = deque(maxlen=LATEST)
+        self._notes: list[str] = []
+        self._said: set[str] = set()
+        self._told_stop = False
+
+    def run(self) -> Report:
+        """Run until every lane is told, or told to stop; merge; say where the time went."""
+        try:
+            if not self.rounds.whole:
+                self.rounds.start()
+                with listening(self._stop) as self.listen:
+                    self._run_inline() if self._engine == "inline" else self._run_on_ray()
+        except BaseException:
+            self.rounds.stop()
+            with suppress(RunFolderError):  # what went wrong first is told
+                self._write()
+                self._writer.merge()
+            raise
+        self.rounds.stop()
+        self._write()
+        with self._budget.writing():
+            self._writer.merge()
+        if self.rounds.whole:
+            self._tasks.clear()
+        return Report(
+            engine=self._engine,
+            seconds=self._budget.seconds(),
+            fresh=self.rounds.done - self._begun,
+            saved=self._saved,
+            reason=None if self.rounds.whole else self._stop.reason or self._stop.due,
+            number=self._stop.number,
+            notes=self._notes,
+        )
+
+    def _run_inline(self) -> None:
+        workers = self._means.threads(self._request)
+        if self._means.workers is not None:
+            self._warn_idle(workers)
+        folder, number = self._writer.folder.packs, self._writer.number
+        self.mishaps.suspect(left_behind(folder, number))
+        with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
+            self._in_hand = in_hand
+            run_inline(self, workers)
+
+    def _run_on_ray(self) -> None:
+        from shoal.search.engines.ray_tune import connected
+
+        means = self._means
+        left_behind(self._writer.folder.packs, self._writer.number)  # Ray's workers may die
+        workers = means.workers or self._gpus or cores()
+        with connected(means.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
+            self.listen()  # Ray has set a handler of its own
+            from shoal.search.engines.ray_tune import run_on_ray
+
+            if means.ray_address is not None:
+                gpu = cluster.slots(gpu=True) > 0
+                self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
+                self.mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
+            limit = means.workers if means.ray_address is not None else workers
+            self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
+            run_on_ray(self, cluster, workers=limit)
+
+    def _warn_idle(self, workers: int) -> None:
+        request, packs = self._request, in_flight(self._request)
+        if workers > packs:
+            flight = "1 pack is" if packs == 1 else f"{packs} packs are"
+            self.say(
+                f"{workers - packs} of {workers} workers will stand idle: {flight} in "
+                f"flight at a time; a smaller --pack than {request.pack} "
+                f"or a larger --round than {request.round} helps"
+            )
+
+    def _say_once(self, about: str, message: str) -> None:
+        """Tell what many packs may have to tell."""
+        if about not in self._said:
+            self.say(message)
+        self._said.add(about)
+
+    def say(self, message: str) -> None:
+        """Tell the user something that matters."""
+        self._notes.append(message)
+        self._progress.say(message)
+
+    def stopped(self) -> bool:
+        """Whether workers are to save what they have in hand and to give it back."""
+        return self._stop.asked()
+
+    def task(self, pack: Pack) -> Task:
+        """Return a pack as a worker gets it; a worker takes it now."""
+        if self._first_pack is None:
+            self._first_pack = time.monotonic()
+        self._budget.take()
+        self.mishaps.hosts.takes(pack.name)
+        return self._tasks.of(pack)
+
+    def tick(self, slots: int) -> None:
+        """Some time has passed; there are so many slots."""
+        self._writer.check()
+        self._budget.asking = self.rounds.asking
+        self._budget.slots(slots)
+        self._progress.update(self._status())
+        if self._unwritten.due:
+            self._write()
+        if self.rounds.warning is not None:
+            self.say(self.rounds.warning)
+            self.rounds.warning = None
+        self.mishaps.check()
+        if self._stop.asked():
+            self._halt()
+            self._tell_stop()
+            return
+        usual = statistics.median(self._held) if self._held else 0.0
+        if not (self._tasks.saved or self._stop.fits(usual)):
+            self._halt()  # another pack would end too late, and could not be saved
+
+    def _halt(self) -> None:
+        self.rounds.halt()
+        self.mishaps.let_go()
+
+    def _tell_stop(self) -> None:
+        reason = self._stop.reason
+        if self._told_stop or reason is None:
+            return
+        self._told_stop = True
+        again = "; Ctrl-C again: at once" if reason is Reason.INTERRUPT else ""
+        self.say(f"{reason.value}: saving what is in flight{again}")
+
+    def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
+        """A pack came back: keep its rows, or try it again."""
+        self._budget.give(outcome.seconds, held, outcome.first)
+        self.mishaps.hosts.gives(pack.name)
+        if outcome.fault is not None:
+            self.mishaps.faulty(pack, outcome, self._stop.asked())
+            return
+        self.mishaps.hosts.works(outcome.node)
+        if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
+            what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
+            self._say_once(outcome.node, f"{outcome.node} {what}")
+        for note in outcome.notes:
+            self._say_once(note, f"pack {pack.name}: {note}")
+        if outcome.stopped:
+            self._saved += outcome.saved
+            self.rounds.give_back(pack)
+            return
+        if outcome.memory and self._request.block_of(pack.round) > 1:
+            self._halve(pack)
+            self.rounds.give_back(pack)
+            return
+        if outcome.error is not None:
+            if self.mishaps.failed(pack, outcome):
+                self._finish(pack, outcome)
+            return
+        self._held.append(held)
+        self._finish(pack, outcome)
+        self.mishaps.worked(pack)
+
+    def died(self, pack: Pack, held: float, node: bool) -> None:
+        """The worker of a pack died, of its own or with its node."""
+        self._ended(pack, held, self.mishaps.died(pack, node))
+
+    def trust(self, pack: Pack) -> Trust:
+        """Where a pack may run, here."""
+        return self.mishaps.trust(pack)
+
+    def fell(self, pack: Pack, held: float, death: Death) -> None:
+        """A process that was started for packs died over one."""
+        self._ended(pack, held, self.mishaps.fell(pack, death))
+
+    def note(self, slot: int, pack: str) -> None:
+        """A slot of this process has a pack of this name in hand now, or none (empty)."""
+        self._in_hand.note(slot, pack)
+
+    def _ended(self, pack: Pack, held: float, final: Outcome | None) -> None:
+        """A pack came to an end without an outcome; `final`: what is kept of it now."""
+        self._budget.give(0.0, held, first=False)
+        self.mishaps.hosts.gives(pack.name)
+        if final is not None:
+            self._finish(pack, final)
+
+    def _halve(self, pack: Pack) -> None:
+        """Memory ran out: from this pack's round on, the block is half as large."""
+        self._tasks.done(pack)  # what the larger block has left is of another program
+        before = self._request.block_of(pack.round)
+        self._request = self._request.halve(pack.round)
+        self._writer.record(self._request)
+        self.say(
+            f"pack {pack.name}: memory ran out; from round {pack.round} on, the block has "
+            f"{self._request.block_of(pack.round)} lanes instead of {before}"
+        )
+
+    def _finish(self, pack: Pack, outcome: Outcome) -> None:
+        """Keep the rows of a pack."""
+        part = rows.part(self._request, pack, outcome)
+        self.rounds.finish(part)
+        self._best.note(part)
+        self._unwritten.add(pack, part)
+        if self._unwritten.due:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the rows that wait."""
+        with self._budget.writing():
+            self._unwritten.write()
+
+    def _status(self) -> Status:
+        return Status(
+            done=self.rounds.done,
+            total=self._request.lanes,
+            begun=self._begun,
+            unit="trials" if self._request.replicates == 1 else "lanes",
+            best=self._best,
+            seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
+        )
+
+
+def _load_tune() -> None:
+    """Import Ray Tune, which takes most of a second."""
+    import shoal.search.engines.ray_tune.tuning  # noqa: F401  # for what it imports

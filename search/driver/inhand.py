@@ -1,0 +1,102 @@
+"""Notes of what is in hand: which packs a driver runs in its own process.
+
+One file a worker slot, ``packs/hand-N-SLOT``, of one line that is rewritten in place: N is the
+number of the writer (`search.lock.lock`), so that each writer knows its own notes from those of the
+dead. They are written thousands of times and read once, after a death; the disk is not waited for,
+since they outlive the process anyway and after a power cut nobody is to blame.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Set
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+WIDTH = 64
+"""Bytes of a note, always as many, so that a full disk takes each but the first."""
+
+_NAME = re.compile(r"hand-\d+-\d+")
+_PACK = re.compile(r"r\d+-p\d+")
+
+
+class InHand:
+    """The notes of one driver. Where it ends, of whatever, those of suspects alone are left.
+
+    Args:
+        folder: ``packs/`` of the run folder.
+        number: of the writer.
+        slots: how many packs run at once.
+        suspects: names of packs that may have killed a driver before.
+    """
+
+    def __init__(self, folder: Path, number: int, slots: int, suspects: Set[str]) -> None:
+        self._suspects, self._number = suspects, number
+        self._files = [folder / f"hand-{number}-{slot}" for slot in range(slots)]
+        self._handles: list[int] = []
+        self._noted = [""] * slots
+
+    def __enter__(self) -> InHand:
+        for file in self._files:
+            with suppress(OSError):  # a disk that takes none costs a death more
+                flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW
+                self._handles.append(os.open(file, flags, 0o644))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            with suppress(OSError):
+                os.close(handle)
+        self._handles.clear()
+        for file in self._files:
+            with suppress(OSError):
+                file.unlink()
+        for slot, pack in enumerate(sorted(self._suspects)):
+            with suppress(OSError):
+                self._files[0].with_name(f"hand-{self._number}-{slot}").write_text(pack)
+
+    def note(self, slot: int, pack: str) -> None:
+        """A slot has this pack in hand now, or none (empty)."""
+        if slot < len(self._handles) and self._noted[slot] != pack:
+            self._noted[slot] = pack
+            with suppress(OSError):
+                os.pwrite(self._handles[slot], pack.encode().ljust(WIDTH), 0)
+
+
+def left_behind(folder: Path, number: int) -> set[str]:
+    """Return the names of the packs that dead drivers had in hand, and remove their notes.
+
+    Args:
+        folder: ``packs/`` of the run folder; number: of the writer, whose own notes stay.
+    """
+    names: set[str] = set()
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            own = entry.name.startswith(f"hand-{number}-")
+            if not own and _NAME.fullmatch(entry.name):
+                names |= _read(Path(entry.path))
+    return names
+
+
+def _read(file: Path) -> set[str]:
+    """The pack of one note, which is removed; a link or an odd file stays and says nothing."""
+    with suppress(OSError):
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return set()
+            text = os.read(handle, WIDTH).decode("ascii", "replace").strip()
+        finally:
+            os.close(handle)
+        file.unlink()
+        if _PACK.fullmatch(text):
+            return {text}
+    return set()

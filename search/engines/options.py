@@ -1,0 +1,127 @@
+"""What a search runs on: the engine, the number of workers, a running Ray."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+
+import torch
+
+from shoal.search.errors import BadInput
+from shoal.search.process import tell
+from shoal.search.programs import Meanwhile
+from shoal.search.request import Request
+from shoal.search.space import plain
+
+ENGINES = ("auto", "ray", "inline")
+
+INLINE_SECONDS, COMPILED_INLINE_SECONDS = 4.0, 120.0
+"""Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes eight
+seconds to start. What is compiled can run on all cores there."""
+
+MOST_THREADS = 16
+"""More would wait for each other: a thirtieth of a kernel's time is Python's."""
+
+CHECKPOINT_SECONDS = 300.0
+
+MOST_WORKERS = 100_000
+
+MOST_SECONDS = 1e9
+"""Thirty years: the longest duration."""
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def seconds_of(name: str, given: str | float, instead: str = "") -> float:
+    """Return the seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1h30m``.
+
+    Args:
+        name: what it is for; instead: what may stand there besides. For the message.
+
+    Raises:
+        BadInput: it is none, or nothing.
+    """
+    total, given = 0.0, plain(given)
+    if isinstance(given, str) and (found := _DURATION.fullmatch(given.strip())):
+        parts = [float(part or 0) for part in found.groups()]
+        total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=True))
+    elif isinstance(given, (int, float)) and not isinstance(given, bool) and given <= MOST_SECONDS:
+        total = float(given)
+    if not 0 < total <= MOST_SECONDS:
+        allowed = f"90s, 10m or 1h30m{instead and f', or {instead}'}"
+        raise BadInput(f"{name}={given}: give a duration, as in {allowed}")
+    return total
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a search runs on; none of it changes the table.
+
+    Attributes:
+        workers: packs at once; None: one per GPU, else one per core.
+        address: a running Ray; None: RAY_ADDRESS if it is set, else one of our own.
+        checkpoint_seconds: between checkpoints of a pack; None: none.
+        budget_seconds: how long the search may take; None: until it is whole.
+    """
+
+    engine: str = "auto"
+    workers: int | None = None
+    address: str | None = None
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS
+    budget_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise BadInput(f"unknown engine {self.engine!r}; known: {', '.join(ENGINES)}")
+        workers = plain(self.workers)
+        object.__setattr__(self, "workers", workers)  # numpy's number as Python's
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
+            raise BadInput(f"workers must be a whole number, not {workers!r}")
+        if workers is not None and workers < 1:
+            raise BadInput(f"workers must be at least 1, not {workers}")
+        if workers is not None and workers > MOST_WORKERS:
+            raise BadInput(f"workers must be at most {MOST_WORKERS}")
+        if self.engine == "inline" and self.address is not None:
+            raise BadInput("an address needs Ray; leave out --engine inline or --address")
+
+    @property
+    def ray_address(self) -> str | None:
+        """The running Ray to use, or None for one of our own."""
+        if self.engine == "inline":
+            return None
+        address = self.address or os.environ.get("RAY_ADDRESS") or None
+        return None if address == "local" else address
+
+    def meanwhile(self, began: float, told: bool) -> Meanwhile:
+        """Return what is seen to while programs are compiled.
+
+        Args:
+            began: when the search began, of ``time.monotonic()``; told: whether it is shown.
+        """
+        until = math.inf if self.budget_seconds is None else began + self.budget_seconds
+        return Meanwhile(say=tell, until=until) if told else Meanwhile(until=until)
+
+    def choose(self, request: Request) -> str:
+        """Return the engine: from the arguments, never from a clock."""
+        if self.engine != "auto":
+            return self.engine
+        if self.ray_address is not None or torch.cuda.is_available():
+            return "ray"
+        compiled = request.program == "compiled"
+        if not compiled and (self.workers or 1) > 1:
+            return "ray"
+        most = COMPILED_INLINE_SECONDS if compiled else INLINE_SECONDS
+        return "inline" if request.lanes * request.lane_seconds <= most else "ray"
+
+    def threads(self, request: Request) -> int:
+        """Return how many packs run at once in the driver's process."""
+        return self.workers or (min(cores(), MOST_THREADS) if request.program == "compiled" else 1)

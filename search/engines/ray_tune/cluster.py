@@ -1,0 +1,260 @@
+"""The Ray that a search runs on: one of its own on this machine, or a running one.
+
+A Ray of our own keeps its files in a closed temp folder of the search, and goes with it. Its
+processes talk to each other by this machine's own address, and yet listen on all of its addresses,
+whatever they are told; who has not the search's token is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import shoal
+from shoal.search.engines.ray_tune.surroundings import set_for_ray
+from shoal.search.errors import BadInput, EngineError
+from shoal.search.process import loggers
+from shoal.slurm.node import split
+from shoal.trainable.modules import INSTALLED, is_utf8
+
+OBJECT_STORE_BYTES = 256 << 20
+"""Lanes and results are small; Ray would take a third of the memory."""
+
+PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
+
+TEMP = re.compile(r"shoal-([0-9]+)-[a-z0-9_]{8}")
+"""Names of temp folders, which are closed to others."""
+
+LONGEST_TEMP = 16
+"""Bytes of TMPDIR that leave room for Ray's sockets: 91 of the 107 that Linux allows are ours and
+Ray's (``/shoal-PID-XXXXXXXX/ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store``)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A Ray that this process is connected to.
+
+    Attributes:
+        own: whether it is ours, and ends with the search.
+        temp: closed folder for Tune's disposable files.
+    """
+
+    own: bool
+    temp: Path
+
+    def slots(self, gpu: bool) -> int:
+        """Return how many packs can run at once, now."""
+        import ray
+
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return int(resources.get("GPU" if gpu else "CPU", 0))
+
+    def hosts(self, gpu: bool) -> set[str]:
+        """Return the names of the hosts that have slots, now."""
+        import ray
+
+        kind = "GPU" if gpu else "CPU"
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        return {
+            str(node["NodeManagerHostname"])
+            for node in nodes
+            if node["Alive"] and node["Resources"].get(kind, 0) > 0
+        }
+
+    def free(self, gpu: bool) -> str:
+        """Return how many of its slots are free, in words."""
+        import ray
+
+        kind = "GPU" if gpu else "CPU"
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+        return f"{free.get(kind, 0):g} of {self.slots(gpu)} {kind}s"
+
+
+def check_address(address: str) -> None:
+    """Check, within 15 s, that a Ray answers at `address` and takes our token.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if address in ("auto", "local"):
+        return
+    if "://" in address:
+        raise BadInput(f"--address {address}: Ray Client is not supported; give HOST:PORT")
+    try:
+        place = split(address)
+    except ValueError as error:
+        raise BadInput(f"--address {error}, nor auto") from None
+    try:
+        socket.create_connection(place, timeout=PORT_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(f"no Ray answers at {address} ({why}); is the cluster up?") from error
+    token = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if token and not os.access(token, os.R_OK):
+        raise BadInput(f"the token file {token} (RAY_AUTH_TOKEN_PATH) cannot be read")
+    command = [sys.executable, "-P", "-m", "shoal.search.engines.ray_tune.probe", address]
+    try:  # in a process of its own, since Ray's C++ ends the process on some errors
+        probe = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"what listens at {address} does not answer as a Ray") from None
+    if probe.returncode == 0:
+        return
+    if "AuthenticationError" in probe.stdout:
+        raise BadInput(
+            f"the Ray at {address} refuses our token; "
+            "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the cluster's token file"
+        )
+    raise BadInput(f"what listens at {address} does not answer as a Ray")
+
+
+@contextmanager
+def connected(
+    address: str | None, workers: int, gpus: int, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[Cluster]:
+    """Connect to the Ray at `address`, or start one of `workers` slots; end what was started.
+
+    Args:
+        meanwhile: called in another thread while Ray starts, which waits for its processes.
+
+    Raises:
+        EngineError: Ray does not start.
+    """
+    own = address is None
+    with ExitStack() as stack:
+        temp = stack.enter_context(_temp(short=own))
+        stack.enter_context(set_for_ray(temp if own else None))
+        import ray
+        from ray._private import utils
+        from ray._raylet import (  # type: ignore[attr-defined]  # compiled
+            AuthenticationTokenLoader,
+            Config,
+        )
+
+        stack.enter_context(loggers.kept())  # as the import of Ray has made them
+        loading = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
+        loading.start()  # once Ray itself is imported, and not before: both would wait for it
+        ours = not ray.is_initialized()
+        sets_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _leave_signals
+        names_entrypoint, utils.get_entrypoint_name = utils.get_entrypoint_name, lambda: "shoal"
+        if ours:  # Ray reads these once, when it is imported; it may have been, long ago
+            Config.initialize("")
+            AuthenticationTokenLoader.instance().reset_cache()
+        try:
+            if not ours:
+                pass
+            elif address is not None:
+                ray.init(
+                    address=address,
+                    job_config=_job_config(),
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            else:
+                with _deaf_to_hangups():
+                    ray.init(
+                        address="local",
+                        num_cpus=workers,
+                        num_gpus=gpus,
+                        include_dashboard=False,
+                        job_config=_job_config(),
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        object_store_memory=OBJECT_STORE_BYTES,
+                        _node_ip_address="127.0.0.1",
+                        _temp_dir=str(temp / "ray"),
+                    )
+        except Exception as error:  # Ray has many kinds of them
+            raise EngineError(f"Ray did not start: {_short(error)}") from error
+        finally:
+            utils.set_sigterm_handler = sets_handler
+            utils.get_entrypoint_name = names_entrypoint
+        try:
+            yield Cluster(own=ours and address is None, temp=temp)
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+def _job_config() -> Any:
+    """The configuration of our job: where workers find shoal.
+
+    Ray would put the working folder on their path, where a user's own ``trainable.py`` may lie, and
+    fails where that folder is gone or its name is not UTF-8. Each problem brings the folder and the
+    path that its code needs (`shoal.trainable.process.standing`).
+    """
+    from ray.job_config import JobConfig
+
+    root = str(Path(shoal.__file__).parent.parent)
+    path = [root] if is_utf8(root) and Path(root).name not in INSTALLED else []
+    return JobConfig(_client_job=True, _py_driver_sys_path=path)
+
+
+@contextmanager
+def _deaf_to_hangups() -> Iterator[None]:
+    """Start processes that do not die with the terminal: SIGHUP reaches them as it reaches us, and
+    they are to save first. (What this thread blocks is blocked in them; here others hear it.)"""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave_signals(handler: object) -> None:
+    """In place of Ray's own: its handler of SIGTERM raises wherever the main thread happens to be,
+    inside a lock of ``logging``, say, which is never released then. Ours only notes the signal."""
+
+
+def _short(error: Exception) -> str:
+    """The message of `error` in one line, without the tracebacks that Ray puts into it."""
+    return " ".join(str(error).partition("Traceback")[0].split())
+
+
+@contextmanager
+def _temp(short: bool) -> Iterator[Path]:
+    """A closed temp folder, gone afterwards; those of searches that were killed go too.
+
+    Args:
+        short: whether a Ray of our own has its sockets in it.
+    """
+    parent = Path(tempfile.gettempdir())
+    if short and len(os.fsencode(parent)) > LONGEST_TEMP:
+        parent = Path("/tmp")
+    for old in parent.glob("shoal-*-*"):
+        _remove_if_left(old)
+    temp = Path(tempfile.mkdtemp(prefix=f"shoal-{os.getpid()}-", dir=parent))
+    try:
+        yield temp
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a temp folder whose process has ended, if it is one of ours by its name and kind."""
+    named = TEMP.fullmatch(folder.name)
+    if named is None:
+        return
+    try:
+        found = folder.lstat()
+        if found.st_mode == stat.S_IFDIR | 0o700 and found.st_uid == os.getuid():
+            os.kill(int(named[1]), 0)
+    except ProcessLookupError:
+        shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, OverflowError):
+        return

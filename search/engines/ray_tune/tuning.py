@@ -1,0 +1,266 @@
+"""Ray Tune as the driver of packs: a searcher that suggests packs, and what keeps workers busy.
+
+Three things together, since each alone loses workers or stands still:
+
+- The searcher limits itself to the slots that are alive. (A concurrency limit of Tune's own knows
+  nothing of a node that left.)
+- The scheduler starts the newest pending trial. A freed worker then takes a new pack, and a pack
+  whose own worker is still starting keeps it; by Tune's own order, the freed worker would take
+  the waiting pack and its starting worker would be given up.
+- While packs are to come, a worker without one gets an idle pack, since one answer of None makes
+  Tune end a worker for good. The scheduler stops it as soon as there is work that its host can do.
+
+Tune saves nothing in flight, and runs no pack again by itself here: a pack whose worker died comes
+back to the driver, which knows its checkpoint and hands it out anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from shoal.search.engines import Desk
+from shoal.search.engines.ray_tune.cluster import Cluster
+from shoal.search.engines.ray_tune.hands import Hands
+from shoal.search.errors import EngineError
+from shoal.search.process import quiet
+from shoal.trainable.hosts import IDLE, ring
+from shoal.trainable.hosts import Pack as PackTrainable
+from shoal.trainable.task import Recipe
+
+SAVE_SECONDS = 30.0
+"""How long workers get to save what they have in hand."""
+
+PATIENCE_SECONDS = 20.0
+"""When to tell that no worker has come."""
+
+MOST_IDLE_SECONDS = 1.0
+"""How long an idle worker may take to see that there is a pack for it, however many there are."""
+
+MOST_PENDING = 1 << 20
+
+NODE_DIED = "node has died"
+"""What Ray says of an actor that went with its node."""
+
+
+def idle_seconds(slots: int) -> float:
+    """How long an idle worker sleeps before it looks for a pack: a look of each costs the driver
+    some milliseconds.
+
+    Args:
+        slots: how many workers there may be.
+    """
+    return min(MOST_IDLE_SECONDS, 0.02 * max(1, slots))
+
+
+class Enough(Exception):
+    """The search was told to stop, and all that could be saved is back."""
+
+
+class NotSaved:
+    """Tune pickles its parts for a restore of its own; of these nothing is worth keeping."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (object, ())
+
+
+class PackSearcher(NotSaved, Searcher):
+    """Suggests packs to Tune.
+
+    Args:
+        search: names this search among those on the same Ray.
+    """
+
+    def __init__(
+        self, desk: Desk, hands: Hands, recipe: ray.ObjectRef[Recipe], search: str
+    ) -> None:
+        super().__init__(metric=None, mode=None)
+        self._desk, self._hands, self._recipe, self._search = desk, hands, recipe, search
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        hands = self._hands
+        if hands.rounds.whole or hands.rounds.halted:
+            return str(Searcher.FINISHED)
+        if hands.full:
+            return None
+        pack = None if hands.owes_idle() else hands.rounds.take()
+        if pack is not None:
+            hands.packs[trial_id] = (pack, time.monotonic())
+            task = ray.put(self._desk.task(pack))
+            return {
+                "pack": pack.name, "task": task, "recipe": self._recipe, "search": self._search,
+            }  # fmt: skip
+        if hands.rounds.exhausted and not hands.owes_idle():
+            return None
+        hands.bench()
+        hands.idle.add(trial_id)
+        return {"pack": IDLE, "seconds": idle_seconds(hands.slots)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self._hands.idle.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        return None
+
+    def restore(self, checkpoint_path: str) -> None:
+        return None
+
+
+class NewestFirst(NotSaved, FIFOScheduler):
+    """Starts the newest pending trial, and stops idle packs when there is work."""
+
+    def __init__(self, hands: Hands) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._hands = hands
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        if not any(t.status == Trial.PENDING for t in tune_controller.get_live_trials()):
+            return None  # most often; the list of all trials grows
+        trials: list[Trial] = tune_controller.get_trials()
+        return next((t for t in reversed(trials) if t.status == Trial.PENDING), None)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        waiting = any(t.status == Trial.PENDING for t in tune_controller.get_live_trials())
+        done = self._hands.idle_may_end(
+            trial.trial_id, str(result.get("hostname")), waiting=waiting
+        )
+        return str(TrialScheduler.STOP if done else TrialScheduler.CONTINUE)
+
+
+class Returns(NotSaved, tune.Callback):
+    """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state; and tells
+    what of Tune's own messages matters: workers that die, and workers that do not come."""
+
+    def __init__(self, desk: Desk, hands: Hands, search: str) -> None:
+        self._desk, self._hands, self._search = desk, hands, search
+        self._began: float | None = time.monotonic()  # None: a worker has come, or it was told
+        self._rang: float | None = None
+        self._listens = False
+        self.raised: list[Exception] = []  # Tune hides the errors of callbacks in its own
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        outcome = result.pop("outcome", None)
+        if outcome is not None and trial.trial_id in self._hands.packs:
+            pack, since = self._hands.packs.pop(trial.trial_id)
+            if outcome.fault is None:
+                self._hands.works(outcome.node)
+            else:
+                self._hands.fails(outcome.node)
+            trial.config.clear()  # Tune keeps it to the end, and with it the lanes in Ray's store
+            with self._kept():
+                self._desk.given(pack, outcome, time.monotonic() - since)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._hands.idle.discard(trial.trial_id)
+        if trial.trial_id in self._hands.packs:
+            pack, since = self._hands.packs.pop(trial.trial_id)
+            with self._kept():
+                self._desk.died(pack, time.monotonic() - since, node=NODE_DIED in _error_of(trial))
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._began = None
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if not self._listens:  # Tune has set handlers of its own by now
+            self._listens = True
+            self._desk.listen()
+        with self._kept():
+            self._desk.tick(self._hands.slots)
+            if self._desk.stopped():
+                self._collect(trials)
+        if self._began is not None and time.monotonic() - self._began > PATIENCE_SECONDS:
+            self._began = None
+            self._desk.say(
+                f"no worker has started in {PATIENCE_SECONDS:.0f} s: "
+                f"{self._hands.free()} are free; waiting on"
+            )
+
+    def _collect(self, trials: list[Trial]) -> None:
+        """Tell the workers to save; wait for those that run a pack, not for those that start."""
+        if self._rang is None:
+            self._rang = time.monotonic()
+            ring(self._search)
+        packs = self._hands.packs
+        running = any(t.status == Trial.RUNNING and t.trial_id in packs for t in trials)
+        if not running or time.monotonic() - self._rang > SAVE_SECONDS:
+            raise Enough
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.raised.append(error)
+            raise
+
+
+def _error_of(trial: Trial) -> str:
+    """What Ray says of why a trial ended."""
+    try:
+        return Path(str(trial.error_file)).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
+    """Run the packs of `desk` on `cluster` until every lane is told, or told to stop.
+
+    Args:
+        workers: packs at once; None: as many as the cluster has slots.
+
+    Raises:
+        EngineError: Ray went away.
+    """
+    rounds, recipe, search = desk.rounds, desk.recipe, secrets.token_hex(8)
+    hands = Hands(rounds, cluster, workers, recipe.gpu)
+    returns = Returns(desk, hands, search)
+    tuner = tune.Tuner(
+        tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            search_alg=PackSearcher(desk, hands, ray.put(recipe), search),
+            scheduler=NewestFirst(hands),
+            num_samples=-1,
+            max_concurrent_trials=MOST_PENDING,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(cluster.temp / "storage"),
+            verbose=0,
+            callbacks=[returns],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    try:
+        with quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
+            tuner.fit()
+    except Exception as error:
+        if returns.raised:
+            if isinstance(returns.raised[0], Enough):
+                return
+            raise returns.raised[0] from None
+        if rounds.error is not None:
+            raise rounds.error from None
+        raise EngineError(f"Ray went away: {' '.join(str(error).split())}") from error

@@ -1,0 +1,112 @@
+"""The engine without Ray: packs in threads of the driver's own process.
+
+A compiled program lets the other threads of Python run while it fits, so that threads do what
+processes do, without the seconds that these take to start. What each slot has in hand is noted, for
+the case that native code ends this process; a pack that may do so has a process to itself.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+import torch
+
+from shoal.search.engines.alone import Alone, Death
+from shoal.search.engines.engine import Desk, Trust
+from shoal.search.rounds import Pack
+from shoal.trainable.halt import Halt
+from shoal.trainable.task import Outcome, Task
+from shoal.trainable.worker import Worker
+
+WAIT_SECONDS = 0.2
+
+IDLE_SECONDS = 0.01
+"""How soon an idle worker sees that there is a pack for it."""
+
+Flight = dict["Future[Outcome | Death]", tuple[Pack, int, float]]
+"""Packs that are being run, in which slot and since when."""
+
+Ended = tuple["Outcome | Death", Pack, int, float]
+
+
+def run_inline(desk: Desk, workers: int) -> None:
+    """Run the packs of `desk` here until every lane is told, or told to stop."""
+    abandoned, halt = threading.Event(), Halt()
+    processes = [Alone(desk.recipe) for _ in range(workers)]
+    slots = [Worker(desk.recipe) for _ in range(workers)]
+    idle = list(range(workers))
+    flight: Flight = {}
+
+    def stop() -> bool:
+        return desk.stopped() or abandoned.is_set()
+
+    def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
+        if trust is Trust.FULL:
+            processes[slot].close()
+            return slots[slot].run(task, stop, halt)
+        fresh = trust is Trust.NONE
+        return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
+
+    def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
+        while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
+            slot, task = idle.pop(), desk.task(pack)
+            desk.note(slot, pack.name)
+            future = pool.submit(run, slot, task, desk.trust(pack))
+            flight[future] = pack, slot, time.monotonic()
+
+    with _ended(processes), _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
+        ticked = -math.inf
+        try:
+            while flight or not desk.rounds.over:
+                if stop():
+                    halt.set()
+                if time.monotonic() - ticked >= WAIT_SECONDS or not flight:
+                    desk.tick(workers)  # which looks at files: not as often as for idle workers
+                    ticked = time.monotonic()
+                give_out(pool, patience=0.0 if flight else WAIT_SECONDS)
+                done, _ = wait(flight, IDLE_SECONDS if idle else WAIT_SECONDS, FIRST_COMPLETED)
+                ended = [(future.result(), *flight.pop(future)) for future in done]
+                now = time.monotonic()
+                idle += [slot for _, _, slot, _ in ended]
+                give_out(pool, patience=0.0)  # before what may take a moment
+                for slot in idle:
+                    desk.note(slot, "")
+                for outcome, pack, _, since in sorted(ended, key=_rows_first):
+                    if isinstance(outcome, Death):
+                        desk.fell(pack, now - since, outcome)
+                    else:
+                        desk.given(pack, outcome, now - since)
+        finally:
+            abandoned.set()
+            halt.set()
+
+
+def _rows_first(ended: Ended) -> bool:
+    """Whether a pack came back without rows, which may end the search."""
+    outcome = ended[0]
+    return isinstance(outcome, Death) or outcome.fitted is None
+
+
+@contextmanager
+def _ended(processes: list[Alone]) -> Iterator[None]:
+    """Leave no process behind."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.close()
+
+
+@contextmanager
+def _torch_threads_kept() -> Iterator[None]:
+    """Leave torch at the end as many threads as it had: each worker leaves it one."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

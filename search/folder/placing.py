@@ -1,0 +1,134 @@
+"""Putting a new run folder in its place, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shoal.search.folder.starting import filling
+from shoal.trainable.disk import Directory
+
+FOLDERS = ("parts", "packs", "problem")
+TABLES = ("trials.parquet", "curves.parquet")
+ENTRIES = {*FOLDERS, *TABLES, "environment.json", "digests.json"}
+"""What a new run folder holds besides ``search.toml``, by which it is known."""
+
+MOST_ENTRIES = 1000
+
+
+def reserved(path: Path) -> bool:
+    """Whether a batch job has made this run folder, and no search has begun in it yet.
+
+    Besides the job's own files there is what a search leaves that was killed while it moved its
+    folder here: nothing that has a row in it.
+    """
+    try:
+        with Directory.at(path) as folder:
+            names = set(folder.names(MOST_ENTRIES))
+            return (
+                "slurm" in names
+                and names <= ENTRIES | {"slurm"}
+                and all(_is_new(folder, name) for name in names)
+            )
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _is_new(folder: Directory, name: str) -> bool:
+    """Whether an entry is as a search makes it that begins."""
+    mode = folder.kind(name)
+    if name in ("slurm", "problem"):
+        return stat.S_ISDIR(mode)
+    if name in FOLDERS:
+        with folder.folder(name) as inner:
+            return not inner.names(MOST_ENTRIES)
+    if name in TABLES:
+        with folder.open(name) as handle:
+            return bool(pq.read_metadata(handle).num_rows == 0)
+    return stat.S_ISREG(mode)
+
+
+def place(beside: Path, path: Path) -> None:
+    """Move the whole new run folder `beside` to `path`.
+
+    Raises:
+        FileExistsError: another search was put there meanwhile.
+        OSError: something else is there, or the place cannot be written.
+    """
+    if not reserved(path):
+        try:
+            beside.rename(path)
+        except OSError:
+            _check_free(path)
+            raise
+        return
+    with filling(path):
+        _check_free(path)
+        _fill(beside, path)
+
+
+def _check_free(path: Path) -> None:
+    """Raise FileExistsError where a search has its folder already."""
+    if (path / "search.toml").exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _fill(beside: Path, path: Path) -> None:
+    with Directory.at(beside) as new, Directory.at(path) as there:
+        names = sorted(new.names(), key=lambda name: name == "search.toml")
+        left = [name for name in names if stat.S_ISDIR(there.kind(name))]
+        for do in (_check, _empty):  # what a search has left that was killed in this moment
+            for name in left:
+                with new.folder(name) as mine, there.folder(name) as theirs:
+                    do(theirs, mine)
+        for name in left:
+            there.rmdir(name)
+        for name in names:
+            new.rename(name, there, name)
+    beside.rmdir()
+
+
+def _check(theirs: Directory, mine: Directory) -> None:
+    """Check that a folder holds nothing but what ours holds too.
+
+    Raises:
+        OSError: it holds something else.
+    """
+    for name, theirs_below, mine_below in _folders(theirs, mine):
+        if theirs_below is not None and mine_below is not None:
+            _check(theirs_below, mine_below)
+        elif not stat.S_ISREG(mine.kind(name)) or not _same(theirs, mine, name):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+
+def _empty(theirs: Directory, mine: Directory) -> None:
+    """Remove what a folder holds, which is what ours holds."""
+    for name, theirs_below, mine_below in _folders(theirs, mine):
+        if theirs_below is not None and mine_below is not None:
+            _empty(theirs_below, mine_below)
+            theirs.rmdir(name)
+        else:
+            theirs.unlink(name)
+
+
+def _folders(
+    theirs: Directory, mine: Directory
+) -> Iterator[tuple[str, Directory | None, Directory | None]]:
+    """Names of the first folder, each with the folders that have it in both, if both have it."""
+    for name in theirs.names(MOST_ENTRIES):
+        if stat.S_ISDIR(theirs.kind(name)) and stat.S_ISDIR(mine.kind(name)):
+            with theirs.folder(name) as theirs_below, mine.folder(name) as mine_below:
+                yield name, theirs_below, mine_below
+        else:
+            yield name, None, None
+
+
+def _same(one: Directory, other: Directory, name: str) -> bool:
+    with one.open(name) as left, other.open(name) as right:
+        return left.read() == right.read()

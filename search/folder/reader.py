@@ -1,0 +1,237 @@
+"""The run folder as it is read: everything a search leaves behind, and all it needs to go on.
+
+Rows come as parts, a file for one pack or for the few of a second, and are merged into
+``trials.parquet`` and ``curves.parquet`` as they grow. ``trials.parquet`` decides: a part whose
+rows it has is merged already, and curves of lanes that it lacks are of a merge that did not end.
+Every file is whole or absent, and is what the ledger says. `shoal.search.folder.writer` writes it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from io import BufferedReader
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shoal.search.errors import BadInput, RunFolderError
+from shoal.search.folder import ledger, rows
+from shoal.search.folder.keys import Keys, in_order
+from shoal.search.request import FORMAT, Request
+from shoal.trainable.disk import Directory, read_in
+from shoal.trainable.modules import digest, path_read
+from shoal.trainable.problems import Source, of_copies
+
+MOST_PARTS = 10_000
+"""Files that are looked at; a search leaves a few hundred at the most (`search.folder.writer`)."""
+
+PROBLEM = "problem"
+"""The folder of the copies of the user's own files."""
+
+
+class RunFolder:
+    """A run folder."""
+
+    def __init__(self, path: Path, request: Request) -> None:
+        self.path = path
+        self.request = request
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Return the folder at `path`.
+
+        Raises:
+            BadInput: there is none, or another version of shoal made it.
+            RunFolderError: ``search.toml`` is not what was written.
+        """
+        if not stands(path) or not path.is_dir():
+            what = "is no folder" if stands(path) else "does not exist"
+            raise BadInput(f"{path} {what}; give a run folder, as shoal run makes them")
+        file = path / "search.toml"
+        if not stands(file):
+            raise BadInput(f"{path} is not a run folder: it has no search.toml")
+        try:
+            plain = tomllib.loads(read_in(path, file.name).decode())
+        except OSError as error:
+            raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise RunFolderError(
+                f"{file} is damaged: {error}; put it back, or choose another --out"
+            ) from error
+        if plain.get("format") != FORMAT:
+            raise BadInput(
+                f"{file} has format {plain.get('format')!r}; this version of shoal reads {FORMAT}"
+            )
+        plain = ledger.checked(path, "search.toml", tomllib.load)
+        try:
+            return cls(path, Request.from_dict(plain))
+        except (BadInput, TypeError, KeyError, AttributeError, ValueError) as error:
+            raise RunFolderError(
+                f"{file} is damaged: {error}; put it back, or choose another --out"
+            ) from error
+
+    @property
+    def packs(self) -> Path:
+        """Where workers leave checkpoints."""
+        return (self.path / "packs").absolute()
+
+    @property
+    def copies(self) -> Path:
+        """Where copies of the user's own files lie."""
+        return (self.path / PROBLEM).absolute()
+
+    def source(self) -> Source | None:
+        """Return the problem's source from the folder's own copies, or None if it has none.
+
+        Raises:
+            RunFolderError: ``search.toml`` does not fit together.
+        """
+        request = self.request
+        if not request.files:
+            return None
+        if digest(request.files) != request.source:
+            raise RunFolderError(
+                f"{self.path / 'search.toml'} is damaged: files and source do not fit together; "
+                "put it back, or choose another --out"
+            )
+        return of_copies(path_read(request.problem), request.files, self.copies, request.began)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row is there, as far as the folder can be read."""
+        try:
+            return len(self.trials()) == self.request.lanes
+        except RunFolderError:  # told by whoever writes
+            return False
+
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """Return trials and curves as they stand, merged or not, each row once.
+
+        Raises:
+            RunFolderError: a file is damaged, missing or foreign; the message names it.
+        """
+        return self._tables(curves=True)
+
+    def trials(self) -> pa.Table:
+        """Return trials as they stand; the curves are not read.
+
+        Raises:
+            RunFolderError: a file is damaged, missing or foreign; the message names it.
+        """
+        return self._tables(curves=False)[0]
+
+    def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:
+        """Trials and curves, or no curves."""
+        space, width = self.request.space, self.request.replicates
+        schema = rows.trials_schema(space)
+        wanted = None if curves else schema.names
+        parts = [(file, self.read_part(file, wanted)) for file in self.part_files()]
+        trials = self.read("trials.parquet", schema)
+        if curves:
+            points = self.read("curves.parquet", rows.CURVES)
+        else:  # damage is told, also where it is not to be read
+            points = rows.CURVES.empty_table()
+            ledger.checked(self.path, "curves.parquet", ledger.hashed)
+        known = Keys(self.request.lanes, width)
+        known.add(self.path / "trials.parquet", trials)
+        if curves:
+            points = known.only(points)
+        fresh = [part for file, part in parts if known.add(file, part)]
+        if fresh:
+            more = in_order(pa.concat_tables(fresh), width)
+            if curves:
+                more, more_points = rows.split(space, more)
+                points = pa.concat_tables([points, more_points])
+            trials = pa.concat_tables([trials, more])
+        return in_order(trials, width), in_order(points, width) if curves else points
+
+    def part_files(self) -> list[Path]:
+        """The files among the parts, whatever they are.
+
+        Raises:
+            RunFolderError: their folder cannot be read.
+        """
+        parts = self.path / "parts"
+        try:
+            with Directory.at(self.path) as top, top.folder("parts") as folder:
+                names = folder.names(MOST_PARTS)
+        except FileNotFoundError:  # with it, rows went that are done again
+            return []
+        except OSError as error:
+            raise RunFolderError(f"{parts} cannot be read: {error.strerror}") from error
+        return [parts / name for name in sorted(names) if name[0] not in "._"]
+
+    def read_part(self, file: Path, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows of a part, or some columns of them; none if it is gone.
+
+        Raises:
+            RunFolderError: it is damaged or foreign.
+        """
+        schema = rows.part_schema(self.request.space)
+        table = ledger.checked_part(file, lambda handle: _parquet(handle, file, schema, columns))
+        schema = _only(schema, columns)
+        if table is None:  # merged in this moment: its rows are in the tables
+            return schema.empty_table()
+        if (table.schema.metadata or {}).get(rows.SEARCH) != self._mark:
+            raise RunFolderError(f"{file} is of another search; move it away")
+        return table.cast(schema)
+
+    def read(self, name: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+        """Return one of the two tables as it lies there, or some columns of it.
+
+        Raises:
+            RunFolderError: it is missing or damaged.
+        """
+        file = self.path / name
+        table = ledger.checked(
+            self.path, name, lambda handle: _parquet(handle, file, schema, columns)
+        )
+        return table.cast(_only(schema, columns))
+
+    @property
+    def _mark(self) -> bytes:
+        return self.request.mark.encode()
+
+
+def _parquet(
+    handle: BufferedReader, file: Path, schema: pa.Schema, columns: list[str] | None
+) -> pa.Table:
+    """The table in an open file, or some columns of it.
+
+    Without arrow's own threads: one of them may still hold a piece of what Python has read when the
+    interpreter ends, and aborts the process then.
+    """
+    try:
+        there = pq.ParquetFile(handle, pre_buffer=False)
+        named = there.schema_arrow.names == schema.names
+        table = (
+            there.read(columns, use_threads=False).select(_only(schema, columns).names)
+            if named
+            else None
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise RunFolderError(f"{file} cannot be read: {error}") from error
+    if table is None:
+        raise RunFolderError(f"{file} has other columns than this search's; move it away")
+    return table
+
+
+def _only(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
+    """The fields of these columns, in their order."""
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
+def stands(path: Path) -> bool:
+    """Whether something is there.
+
+    Raises:
+        BadInput: that cannot be told.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; choose another") from error
+    return True

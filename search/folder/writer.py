@@ -1,0 +1,292 @@
+"""The one writer of a run folder.
+
+Every file is written whole beside its place, inside the writer's lock, and moved from there, so
+that a reader never sees half of one, and a writer that has lost the lock changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from shoal.search.errors import BadInput, RunFolderError
+from shoal.search.folder import ledger, rows, starting
+from shoal.search.folder.keys import Keys, in_order
+from shoal.search.folder.merging import merge, parquet_bytes
+from shoal.search.folder.placing import ENTRIES, place
+from shoal.search.folder.reader import PROBLEM, RunFolder
+from shoal.search.lock import NO_ROOM, Lock, told, why
+from shoal.search.request import Request
+from shoal.trainable.disk import OddFile
+from shoal.trainable.problems import Source
+
+MOST_PARTS = 256
+"""Parts are merged at this number at the latest, since clusters count files."""
+
+LEAST_MERGE = 1024
+"""Rows that are worth a merge; after that, half of what is merged already."""
+
+TABLES = ("curves.parquet", "trials.parquet")
+"""In the order in which they are replaced: trials decide."""
+
+
+def create(path: Path, request: Request, source: Source) -> RunFolder:
+    """Make the folder of a new search, whole or not at all.
+
+    Raises:
+        BadInput: something is there already (`starting.Taken`: a search that was quicker), or the
+            place cannot be written.
+        RunFolderError: the disk is full.
+    """
+    beside = starting.beside(path)
+    missing = [above for above in path.parents if not above.exists()]
+    try:
+        beside.mkdir(parents=True)
+        starting.tidy(beside, {*ENTRIES, "search.toml"})
+        (beside / "parts").mkdir()
+        (beside / "packs").mkdir()
+        for name, content in source.contents().items():  # what was hashed and executed
+            copy = beside / PROBLEM / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+        (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
+        (beside / "environment.json").write_text("[]\n", encoding="utf-8")
+        empty = {"trials.parquet": rows.trials_schema(request.space), "curves.parquet": rows.CURVES}
+        for name, schema in empty.items():
+            with open(beside / name, "wb") as handle:  # which a failure leaves closed
+                pq.write_table(schema.empty_table(), handle)
+        digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
+        (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
+        place(beside, path)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):
+            for above in missing:
+                above.rmdir()
+        if isinstance(error, FileExistsError) and error.filename == str(path):
+            raise starting.Taken(f"{path} is there already; choose another --out") from error
+        if error.errno in NO_ROOM:
+            raise RunFolderError(
+                f"cannot make {path}: {why(error)}; make room and run the same command again"
+            ) from error
+        raise BadInput(f"cannot make {path}: {why(error)}; choose another --out") from error
+    return RunFolder(path, request)
+
+
+class Writer:
+    """Writes a run folder, until `close` or this process ends.
+
+    Attributes:
+        folder: what it writes.
+    """
+
+    def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
+        """Become the folder's only writer, and remove what an interrupted merge left twice.
+
+        Args:
+            say: told where this takes longer.
+
+        Raises:
+            BadInput: another process is writing.
+            RunFolderError: the disk does not take it, or a file is damaged.
+        """
+        self.folder, self._path = folder, folder.path
+        self._lock = Lock.take(folder.path, say)
+        self._top = self._lock.folder
+        self._parts: list[Path] = []
+        self._part_rows = 0
+        self._merged = Keys(folder.request.lanes, folder.request.replicates)
+        try:
+            self._recover()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def number(self) -> int:
+        """Which writer of the folder this is; no other has had it."""
+        return self._lock.number
+
+    def close(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+    def check(self) -> None:
+        """Check that this process still is the writer.
+
+        Raises:
+            RunFolderError: another one has taken over.
+        """
+        self._lock.check()
+
+    def add(self, name: str, part: pa.Table, others: int = 0) -> None:
+        """Write the rows of one pack, or of a few.
+
+        Args:
+            name: of the pack, or of the first.
+            others: how many other packs the rows are of.
+
+        Raises:
+            RunFolderError: the disk does not take them, or there is another writer.
+        """
+        content = parquet_bytes(part)
+        digest = hashlib.sha256(content).hexdigest()
+        file = self._path / "parts" / ledger.part_name(name, others, digest)
+        with self._writing(self._path / "parts" / name), self._top.folder("parts") as parts:
+            self._stage(name, lambda out: out.write(content))
+            self._lock.place(name, parts, file.name)
+        self._parts.append(file)
+        self._part_rows += len(part)
+        if (
+            self._part_rows >= max(LEAST_MERGE, len(self._merged) // 2)
+            or len(self._parts) >= MOST_PARTS
+        ):
+            self.merge()
+
+    def merge(self) -> None:
+        """Merge all parts into the two tables, sorted by trial and replicate."""
+        if not self._parts:
+            return
+        request = self.folder.request
+        parts = [self.folder.read_part(file) for file in self._parts]
+        trials, curves = rows.split(
+            request.space, in_order(pa.concat_tables(parts), request.replicates)
+        )
+        if len(trials):
+            self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
+            self._merged.add(self._path / "trials.parquet", trials)
+        for file in self._parts:
+            self._remove_part(file)
+        self._parts.clear()
+        self._part_rows = 0
+
+    def record(self, request: Request) -> None:
+        """Replace ``search.toml``, since something holds from a later round on."""
+        self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
+        self.folder.request = request
+
+    def note_environment(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
+        """Append to ``environment.json``, one entry a run; return the earlier ones.
+
+        Raises:
+            RunFolderError: it is damaged, or the disk does not take it.
+        """
+        file = self._path / "environment.json"
+        try:
+            earlier = json.loads(self._top.read(file.name))
+        except FileNotFoundError:
+            earlier = []
+        except (OSError, ValueError, RecursionError):
+            earlier = None
+        if not isinstance(earlier, list) or not all(isinstance(e, dict) for e in earlier):
+            raise RunFolderError(
+                f"{file} is damaged; remove it (it holds no rows) and run the same command again"
+            )
+        with self._writing(file):
+            self._stage_text(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
+            self._lock.place(file.name, self._top)
+        return list(earlier)
+
+    def log_error(self, pack: str, details: str) -> Path:
+        """Append a failed pack's traceback to ``errors.log``; return that file."""
+        file = self._path / "errors.log"
+        self.check()
+        with self._writing(file), self._own_log(file.name) as handle:
+            handle.write(f"pack {pack}\n{details.rstrip()}\n\n".encode(errors="backslashreplace"))
+        return file
+
+    def _own_log(self, name: str) -> BufferedWriter:
+        """A file to append to; one that has another name elsewhere, as in a backup made of links,
+        is left to that name."""
+        try:
+            return self._top.append(name)
+        except OddFile as error:
+            if error.errno != errno.EMLINK:
+                raise
+        with self._top.open(name) as before:
+            self._stage(name, lambda out: shutil.copyfileobj(before, out))
+        self._lock.place(name, self._top)
+        return self._top.append(name)
+
+    def _recover(self) -> None:
+        for name in ("parts", "packs"):
+            folder, again = self._path / name, "remove it and run the same command again"
+            with self._writing(folder):
+                try:
+                    self._top.folder(name, make=True).close()
+                except PermissionError:
+                    continue  # told by what reads it
+                except OddFile as error:
+                    raise RunFolderError(f"{folder}: {error.strerror}; {again}") from error
+                except NotADirectoryError as error:
+                    raise RunFolderError(f"{folder} is no folder; {again}") from error
+        for name in TABLES:
+            ledger.checked(self._path, name, ledger.hashed)
+        request = self.folder.request
+        file = self._path / "trials.parquet"
+        known = Keys(request.lanes, request.replicates)
+        for keys in (self._merged, known):
+            keys.add(
+                file, self.folder.read(file.name, rows.trials_schema(request.space), [*rows.KEY])
+            )
+        for file in self.folder.part_files():
+            part = self.folder.read_part(file)
+            if known.add(file, part):
+                self._parts.append(file)
+                self._part_rows += len(part)
+            else:
+                self._remove_part(file)
+
+    def _remove_part(self, file: Path) -> None:
+        with self._writing(file), self._top.folder("parts") as parts:
+            parts.unlink(file.name)
+
+    def _replace(self, contents: Mapping[str, pa.Table | str]) -> None:
+        """Replace files that the ledger knows, in this order; a table gets more rows."""
+        with self._writing(self._path / next(iter(contents))):
+            digests = ledger.read(self._path)
+            for name, content in contents.items():
+                before = ledger.checked(self._path, name, ledger.hashed)
+                if isinstance(content, str):
+                    self._stage_text(name, content)
+                else:
+                    ledger.checked(self._path, name, partial(self._stage_merged, name, content))
+                with self._lock.staged(name) as staged:
+                    digests[name] = [ledger.hashed(staged), before]
+            self._stage_text(ledger.NAME, json.dumps(digests) + "\n")
+            for name in (ledger.NAME, *contents):
+                self._lock.place(name, self._top)
+
+    def _stage_merged(self, name: str, more: pa.Table, before: BufferedReader) -> None:
+        replicates = self.folder.request.replicates
+        with self._writing(self._path / name):
+            self._stage(name, lambda out: merge(before, more, self._merged, replicates, out))
+
+    def _stage_text(self, name: str, text: str) -> None:
+        self._stage(name, lambda out: out.write(text.encode()))
+
+    def _stage(self, name: str, write: Callable[[BufferedWriter], object]) -> None:
+        """Write a file whole beside its place."""
+        with self._lock.staging(name) as handle:
+            write(handle)
+
+    @contextmanager
+    def _writing(self, file: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self.check()
+            raise RunFolderError(f"cannot write {file}: {told(error)}") from error

@@ -1,0 +1,5 @@
+"""One writer for a run folder, on any disk, whatever becomes of it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

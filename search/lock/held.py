@@ -1,0 +1,130 @@
+"""A lock that is held: the folder of the writer, under the name that it has now."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Generic, Protocol, Self, TypeVar
+
+LOCKS = ".lock"
+STAGED = re.compile(r"[0-9a-f]{16}\.staged")
+
+
+class Place(Protocol):
+    """What of `shoal.trainable.disk.directory.Directory` taking a lock needs."""
+
+    def names(self) -> list[str]: ...
+    def kind(self, name: str) -> int: ...
+    def folder(self, name: str) -> Self: ...
+    def read(self, name: str, most: int) -> bytes: ...
+    def write(self, name: str, content: bytes) -> None: ...
+    def overwrite(self, name: str, content: bytes) -> None: ...
+    def mkdir(self, name: str) -> None: ...
+    def rename(self, name: str, to: Self, new: str) -> None: ...
+    def unlink(self, name: str) -> bool: ...
+    def rmdir(self, name: str) -> None: ...
+    def close(self) -> None: ...
+
+
+P = TypeVar("P", bound=Place)
+
+
+class Held(Generic[P]):
+    """A lock that was taken (`shoal.search.lock.taking`).
+
+    Its folder is found from the run folder by its whole path each time: whoever removes ``.lock``,
+    or moves it away, takes the lock from this writer. A link on that path leads to nothing, since
+    nobody else has a file of such a name.
+
+    Attributes:
+        own: the folder itself, whoever has it now.
+        number: counts the writers, and the claims that one of them has outlived.
+    """
+
+    def __init__(self, top: P, own: P, number: int, name: str) -> None:
+        self._top, self.own, self.number, self._name = top, own, number, name
+        self._beats = 0
+
+    @property
+    def place(self) -> str:
+        """Where its folder is."""
+        return f"{LOCKS}/{named(self.number, self._name)}"
+
+    def stands(self) -> bool:
+        """Whether nobody has followed."""
+        return stat.S_ISDIR(self._top.kind(self.place))
+
+    def move(self, staged: str, to: P, new: str) -> None:
+        """Move a file of its folder into place.
+
+        Raises:
+            FileNotFoundError: somebody has followed.
+        """
+        self._top.rename(f"{self.place}/{staged}", to, new)
+
+    def beat(self) -> None:
+        """Say that this writer lives; where somebody takes it for dead, get away.
+
+        Raises:
+            FileNotFoundError: somebody has followed.
+        """
+        self._beats += 1
+        self.own.overwrite(f"{self._name}.beat", beat_text(self._beats))
+        claims = [name for name in self.own.names() if owner_of(name) not in (None, self._name)]
+        if not claims:
+            return
+        rename(self._top, self.place, f"{LOCKS}/{named(self.number + 1, self._name)}")
+        self.number += 1
+        self.remove(claims)  # who made them has lost its way; a new claim has another name
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files of its folder, as long as nobody has followed."""
+        for name in names:
+            self._top.unlink(f"{self.place}/{name}")
+
+    def staged(self) -> list[str]:
+        """Files that are, or were, about to be moved into place."""
+        return [name for name in self.own.names() if STAGED.fullmatch(name)]
+
+    def release(self) -> None:
+        """Let others follow at once."""
+        with suppress(OSError):
+            self.remove(self.staged())
+        for name in (f"{self._name}.beat", f"{self._name}.json"):
+            with suppress(OSError):
+                self.own.unlink(name)
+
+    def close(self) -> None:
+        """Let go of its folder."""
+        self.own.close()
+
+
+def rename(place: Place, old: str, new: str) -> None:
+    """Rename a writer's folder.
+
+    Raises:
+        FileNotFoundError: somebody was quicker.
+    """
+    try:
+        place.rename(old, place, new)
+    except FileNotFoundError:
+        if not place.kind(new):  # a network disk may say so of what it has done
+            raise
+
+
+def named(number: int, name: str) -> str:
+    """The name of a writer's folder."""
+    return f"{number:06d}-{name}" if name else f"{number:06d}"
+
+
+def owner_of(file: str) -> str | None:
+    """Whose a file is: the name of a writer, or of one that claims to follow."""
+    match = re.fullmatch(r"([0-9a-f]{16})\.(?:json|beat)", file)
+    return match[1] if match else None
+
+
+def beat_text(count: int) -> bytes:
+    """What stands in a beat; always as long."""
+    return b"%012d\n" % count

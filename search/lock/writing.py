@@ -1,0 +1,86 @@
+"""Who writes a run folder, looked at without becoming a writer: nothing is made or changed."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shoal.search.process import processes
+from shoal.slurm.files import read_plain
+
+WATCH_SECONDS = 5.0
+"""How long a writer on another host is looked at: it beats every two seconds."""
+
+LOOK_SECONDS = 0.25
+
+_PLACE = re.compile(r"(\d{6,18})(?:-([0-9a-f]{16}))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """The last process that has written a run folder and has not said that it ended.
+
+    Attributes:
+        name: for the user.
+        lives: whether it runs; None: it is on another host and gave no sign for a while.
+    """
+
+    name: str
+    lives: bool | None
+
+
+def writer(folder: Path, watch: float) -> Writer | None:
+    """Return who writes a run folder, or None: whoever did has ended in good order.
+
+    Args:
+        watch: seconds for which one on another host is looked at.
+    """
+    place, name = _last(folder / ".lock")
+    if place is None:
+        return None
+    owner = read_plain(place / (f"{name}.json" if name else "owner.json"))
+    if owner is None or not isinstance(said := _parsed(owner), dict) or "process" not in said:
+        return None
+    process, host = said.get("process"), said.get("host")
+    if isinstance(process, int) and said.get("machine") == processes.machine() is not None:
+        began = processes.began(process)
+        lives = began is not None and began == said.get("since")
+        return Writer(name=f"process {process} on this machine", lives=lives)
+    beat = place / (f"{name}.beat" if name else "beat")
+    return Writer(name=f"process {process} on {host}", lives=_beats(beat, watch) or None)
+
+
+def _last(locks: Path) -> tuple[Path | None, str]:
+    """The folder of the last writer, and its name."""
+    found = []
+    with suppress(OSError):
+        for entry in locks.iterdir():
+            told = _PLACE.fullmatch(entry.name)
+            if told is not None:
+                found.append((int(told[1]), told[2] or "", entry))
+    if not found:
+        return None, ""
+    _, name, place = max(found)
+    return place, name
+
+
+def _beats(file: Path, watch: float) -> bool:
+    """Whether a number changes within some seconds."""
+    before, until = read_plain(file), time.monotonic() + watch
+    while before is not None and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+        now = read_plain(file)
+        if now is not None and now != before:
+            return True
+    return False
+
+
+def _parsed(text: bytes) -> Any:
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    return None

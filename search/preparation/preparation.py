@@ -1,0 +1,273 @@
+"""From what was asked to a request: fill in defaults, check everything, touch nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shoal.search.errors import BadInput
+from shoal.search.folder import RunFolder, reserved, stands
+from shoal.search.preparation.declared import check_names, default_values, rules_of
+from shoal.search.preparation.prepared import Prepared
+from shoal.search.preparation.resuming import source_of, unreadable
+from shoal.search.process import own_settings
+from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
+from shoal.search.request import Request, check_numbers, lanes_of_a_round
+from shoal.search.space import Dimension, Space, of_names, plain, range_meant
+from shoal.trainable.checking import check
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.modules import path_read, path_written
+from shoal.trainable.problems import Source, find, hyperparameters
+
+DEFAULTS: Mapping[str, Any] = {
+    "problem": "cubic-sine",
+    "sampler": "tpe",
+    "trials": 1024,
+    "replicates": 1,
+    "steps": 2000,
+    "seed": 0,
+    "program": "auto",
+    "diverge_factor": 1000.0,
+}
+
+KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
+"""What can be asked for, in the command line, TOML and Python alike."""
+
+WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
+"""What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
+
+LEAST_PACK, MOST_PACK = 64, 4096
+
+MOST_SHAPES = 16
+"""Combinations of shape hyperparameters that the contract is tried with."""
+
+MOST_POINTS = 8
+"""Values of the other hyperparameters that it is tried with."""
+
+
+@own_settings()
+def prepare(
+    asked: Mapping[str, Any],
+    out: Path | None,
+    trust: bool = False,
+    meanwhile: Meanwhile | None = None,
+) -> Prepared:
+    """Return the search that `asked` describes, new or in the run folder `out`.
+
+    The programs of a new one are compiled where that is worth while, so that the request says how
+    each is run. No code of a folder is run here: `load` does that, where there is something left to
+    do.
+
+    Args:
+        asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
+        trust: whether the code of a folder may run that another user could have written.
+        meanwhile: what is seen to while compiling takes long.
+
+    Raises:
+        BadInput: it cannot be done; one line says why. Nothing was made or changed.
+    """
+    unknown = [key for key in asked if key not in (*KEYS, *WRITTEN)]
+    if unknown:
+        raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
+    asked = {key: plain(value) for key, value in asked.items() if key not in WRITTEN}
+    if isinstance(asked.get("problem"), str):
+        asked["problem"] = path_written(asked["problem"])
+    check_numbers(dict(asked))
+    if asked.get("program") == "auto":
+        del asked["program"]
+    space = _asked_space(asked.get("space", {}))
+    if out is not None and stands(out) and not reserved(out):
+        return _go_on(asked, space, RunFolder.open(out), trust)
+    new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+    return replace(new, named=out is not None)
+
+
+def load(prepared: Prepared, done: int) -> Prepared:
+    """Return a search that goes on, with what its problem's code declares, if it is not whole.
+
+    Args:
+        done: rows that are there; where these are all, no code runs.
+
+    Raises:
+        RunFolderError: a copy is not what was written.
+        BadInput: a hyperparameter has no value.
+    """
+    request = prepared.request
+    if prepared.folder is None or done == request.lanes:
+        return prepared
+    try:
+        declared = hyperparameters(prepared.source.load())
+    except TrainableError as error:
+        raise unreadable(error, prepared.source) from error
+    rules = rules_of(request.space.get("rule", "sgd"))
+    return replace(
+        prepared,
+        defaults=default_values(declared, rules, request.space),
+        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
+    )
+
+
+def load_source(spec: Any) -> Source:
+    """Return the source of the problem that `spec` names."""
+    if not isinstance(spec, str):
+        raise BadInput(f"problem must be a name, module:Class or file.py:Class, not {spec!r}")
+    try:
+        return find(path_read(spec))
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+
+
+def _asked_space(asked: Any) -> dict[str, Dimension]:
+    if not isinstance(asked, Mapping):
+        raise BadInput(f"space must be a table of names and values, not {asked!r}")
+    return of_names(asked)
+
+
+def _go_on(
+    asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder, trust: bool
+) -> Prepared:
+    """The search that `folder` holds, if it is the one asked for."""
+    request = folder.request
+    held = request.as_dict()
+    different = [
+        f"{key} is {held[key]!r} there, {asked[key]!r} asked"
+        for key in asked
+        if key != "space" and asked[key] != held[key]
+    ]
+    for name, dimension in space.items():
+        there = request.space.get(name)
+        if there != dimension:
+            text = repr(there.shown) if there else "absent"
+            different.append(f"{name} is {text} there, {dimension.shown!r} asked")
+    if different:
+        raise BadInput(
+            f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
+        )
+    source = source_of(folder, named="problem" in asked, trust=trust)
+    began, notes = source.world, tuple[str, ...]()
+    if began.gone and not folder.whole:
+        notes = (
+            f"{began.folder}, where this search began, is not there: it goes on with the copies "
+            "of its code",
+        )
+    return Prepared(request=request, source=source, folder=folder, notes=notes)
+
+
+def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
+    """A new search."""
+    source = load_source(asked["problem"])
+    try:
+        return _checked(asked, given, source, meanwhile)
+    except BaseException as error:
+        source.release()
+        if isinstance(error, TrainableError):
+            raise BadInput(str(error)) from error
+        raise
+
+
+def _checked(
+    asked: dict[str, Any],
+    given: dict[str, Dimension],
+    source: Source,
+    meanwhile: Meanwhile,
+) -> Prepared:
+    """A new search of a problem that keeps the contract."""
+    problem = source.load()
+    declared = hyperparameters(problem)
+    offered = getattr(problem, "space", {})
+    if not isinstance(offered, Mapping):
+        raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
+    space = {**of_names(offered), **given}
+    rules = rules_of(space.get("rule", "sgd"))
+    check_names(Space(space.values()), declared, rules)
+    if not space:
+        raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
+    shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
+    for name, dimension in space.items():
+        number = name not in shape_names or _is_number(declared.shape.get(name))
+        if number and (way := range_meant(name, dimension.text)):
+            raise BadInput(f"{name}={dimension.shown}: {way}")
+        if name not in shape_names and dimension.column in ("str", "bool"):
+            raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
+        if name in shape_names and dimension.column == "float" and not dimension.choices:
+            raise BadInput(
+                f"{name}={dimension.shown}: {name} changes the program, so each value makes packs "
+                "of its own; give choices or whole numbers"
+            )
+    for name, default in declared.shape.items():
+        if default is None and name not in space:
+            raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
+    defaults = default_values(declared, rules, space)
+
+    axes = [space[name].samples() for name in shape_names if name != "rule"]
+    names = [name for name in shape_names if name != "rule"]
+    shapes = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.islice(itertools.product(*axes), MOST_SHAPES)
+    ]
+    numbers = {n: space[n].samples() for n in space if n not in shape_names}
+    most = max((len(values) for values in numbers.values()), default=1)
+    points = [
+        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
+        for i in range(min(most, MOST_POINTS))
+    ]
+    checked = check(problem, rules=rules, shapes=shapes, points=points)
+    report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
+    cuda = torch.cuda.is_available()
+    sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
+    running, settled = programs_of(
+        asked, checked.work,
+        Programs(
+            problem=problem, space=space, names=shape_names, defaults=defaults, points=points[:8],
+            report=report, pack=sizes["pack"], device="cuda" if cuda else "cpu",
+        ),
+        meanwhile,
+    )  # fmt: skip
+    source = source.complete()  # all of its code has run by now, for each shape
+    request = Request(
+        problem=asked["problem"],
+        source=source.sha256,
+        files=source.files,
+        began=source.world,
+        space=Space(space.values()),
+        sampler=asked["sampler"],
+        trials=asked["trials"],
+        replicates=asked["replicates"],
+        steps=asked["steps"],
+        report=report,
+        seed=asked["seed"],
+        diverge_factor=float(asked["diverge_factor"]),
+        program=running.program,
+        block=running.block,
+        unroll=running.unroll,
+        lane_seconds=running.lane_seconds,
+        settled=settled,
+        **sizes,
+    )
+    return Prepared(
+        request=request,
+        source=source,
+        defaults=defaults,
+        shape_names=shape_names,
+        folder=None,
+        notes=(*checked.notes, *running.notes),
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _sizes(asked: Mapping[str, Any], fused: bool) -> dict[str, Any]:
+    """Round and pack, from the arguments alone."""
+    trials, replicates = asked["trials"], asked["replicates"]
+    round_ = min(trials, asked.get("round", lanes_of_a_round(trials, fused)))
+    pack = asked.get("pack")
+    if pack is None:
+        pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))
+    return {"round": round_, "pack": min(pack, round_ * replicates)}

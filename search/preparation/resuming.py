@@ -1,0 +1,98 @@
+"""The code of a search that goes on: whether it is that with which it began, and whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from shoal.search.errors import BadInput, RunFolderError, SearchError
+from shoal.search.folder import PROBLEM, RunFolder, ledger
+from shoal.search.preparation.trust import check
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.modules import File, path_read
+from shoal.trainable.problems import PROBLEMS, Source, changed, installed, lying_now
+from shoal.trainable.process import World
+
+
+def source_of(folder: RunFolder, named: bool, trust: bool) -> Source:
+    """Return the source of a folder's problem, every copy read and checked, none executed.
+
+    Args:
+        named: whether the user has named the problem again, and so means it as it is now.
+        trust: whether the code may be another user's.
+
+    Raises:
+        BadInput: it is not what was named, or another user could have written it.
+        RunFolderError: a copy is missing, or not what was written.
+    """
+    source = folder.source()
+    if source is None:
+        named_class = folder.request.problem not in PROBLEMS  # and what it is called with
+        if named_class and not folder.whole:
+            check(folder.path, _decisive(folder), trust)
+        return _installed(folder)
+    if named:
+        now = _compared(folder)
+        moved = now != source.files or source.world.gone
+        source = replace(source, files=now, world=World.here() if moved else source.world)
+    try:
+        source.check()
+        if not folder.whole:
+            files = [folder.path / PROBLEM / file.copy for file in source.files if file.copy]
+            check(folder.path, [*_decisive(folder), *files], trust)
+    except TrainableError as error:
+        raise unreadable(error, source) from error
+    except SearchError:
+        source.release()
+        raise
+    return source
+
+
+def _decisive(folder: RunFolder) -> list[Path]:
+    """The files that say what runs."""
+    return [folder.path / name for name in ("search.toml", ledger.NAME)]
+
+
+def unreadable(error: TrainableError, source: Source) -> SearchError:
+    """What it is to the user that the code of a folder's problem cannot be loaded."""
+    if source.files:
+        return RunFolderError(f"{error}; put it back, or choose another --out")
+    return BadInput(str(error))
+
+
+def _installed(folder: RunFolder) -> Source:
+    """The source of a problem that is installed, so that the folder has no copy."""
+    request = folder.request
+    try:
+        now = installed(request.problem)
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    if now.sha256 != request.source:
+        raise _other(folder, request.source, f"{now.sha256[:8]} now")
+    return now if request.problem in PROBLEMS else replace(now, world=request.began)
+
+
+def _compared(folder: RunFolder) -> tuple[File, ...]:
+    """The user's files where they lie now, each the one that the search began with.
+
+    Raises:
+        BadInput: one is another, or gone.
+    """
+    request = folder.request
+    try:
+        files = lying_now(path_read(request.problem), request.files)
+        other = changed(files)
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    if other is not None:
+        file, now = other
+        ways = f", or go on with the copies: shoal run --out {folder.path}"
+        raise _other(folder, file.sha256, f"{now[:8] or 'gone'} now: {file.original}", ways)
+    return files
+
+
+def _other(folder: RunFolder, had: str, now: str, ways: str = "") -> BadInput:
+    return BadInput(
+        f"{folder.path} was made with another version of {folder.request.problem} "
+        f"(sha256 {had[:8]} there, {now}); choose another --out{ways}"
+    )

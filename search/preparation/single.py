@@ -1,0 +1,93 @@
+"""One fit, without Ray and without a run folder: ``shoal fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+
+from shoal.search.errors import BadInput, SearchError
+from shoal.search.preparation.declared import check_names, default_values, rules_of
+from shoal.search.preparation.preparation import load_source
+from shoal.search.request import check_numbers
+from shoal.search.space import parse, parse_assignments
+from shoal.trainable.checking import check
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.fitting import Block, Plan
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems import hyperparameters
+from shoal.trainable.programs import Program
+
+
+def fit_once(
+    problem: str,
+    assignments: Iterable[str],
+    *,
+    steps: int,
+    seed: int,
+    report: int,
+    say: Callable[[str], None] = lambda note: None,
+) -> Iterator[str]:
+    """Fit one lane; yield ``STEP LOSS`` at each reporting step, and last the result.
+
+    Args:
+        say: is told what the user should know of the problem.
+
+    Raises:
+        BadInput: the problem or a hyperparameter is wrong.
+    """
+    check_numbers({"steps": steps, "seed": seed, "report": report})
+    given = {name: parse(name, text) for name, text in parse_assignments(assignments).items()}
+    for name, dimension in given.items():
+        if not dimension.fixed:
+            raise BadInput(f"{name}={dimension.shown}: fit takes one value; shoal run searches")
+    try:
+        source = load_source(problem)
+        cls = source.load()
+        declared = hyperparameters(cls)
+        rule = str(given["rule"].choices[0]) if "rule" in given else "sgd"
+        rules_of(rule)
+        check_names(given, declared, (rule,))
+        shape = {name: given[name].choices[0] for name in declared.shape if name in given}
+        values = {
+            name: float(dimension.choices[0])
+            for name, dimension in given.items()
+            if name != "rule" and name not in shape and dimension.column in ("int", "float")
+        }
+        words = given.keys() - values.keys() - shape.keys() - {"rule"}
+        if words:
+            name = sorted(words)[0]
+            raise BadInput(f"{name}={given[name].shown}: {name} takes a number")
+        defaults = default_values(declared, (rule,), given)
+        checked = check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
+        for note in checked.notes:
+            say(note)
+        program = Program(
+            cls,
+            rule=rule,
+            shape=shape,
+            defaults={**defaults, **values},
+            block=1,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+        )
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    lane = Lanes(
+        trial=torch.zeros(1, dtype=torch.int64),
+        replicate=torch.zeros(1, dtype=torch.int64),
+        seed=torch.tensor([seed]),
+        values={},
+        shape={},
+    )
+    plan = Plan(steps=steps, report=min(report, steps), diverge_factor=float("inf"))
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        block = Block(program, lane, plan)
+        block.prepare()
+        while block.occupied():
+            if (reported := block.advance()) is not None:
+                yield f"{int(reported[0])} {float(reported[1])}"
+        fitted = block.fitted()
+        if fitted.state[0] != 0:
+            raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")
+        yield program.describe(block.params)

@@ -1,0 +1,92 @@
+"""The programs of a new search: whether to compile, and how each shape is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from shoal.search.errors import BadInput
+from shoal.search.programs.meanwhile import Meanwhile
+from shoal.search.programs.running import Running, choose
+from shoal.search.programs.settling import (
+    MOST_KERNELS,
+    MOST_TORCH,
+    Case,
+    captured,
+    settle,
+    shapes_of,
+)
+from shoal.search.space import Dimension
+from shoal.trainable.programs import Settled, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """What is known of them.
+
+    Attributes:
+        names: the shape hyperparameters of `space`.
+        defaults: values of the hyperparameters that are not in the space; points: to try.
+        report: updates between two reporting steps; pack: lanes that one device runs together.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    problem: type
+    space: Mapping[str, Dimension]
+    names: Sequence[str]
+    defaults: Mapping[str, float]
+    points: Sequence[Mapping[str, float]]
+    report: int
+    pack: int
+    device: str
+
+    @property
+    def count(self) -> float:
+        """How many there are: one for each combination of shape hyperparameters."""
+        return math.prod(self.space[name].count for name in self.names)
+
+
+def programs_of(
+    asked: Mapping[str, Any], work: Work, programs: Programs, meanwhile: Meanwhile
+) -> tuple[Running, Settled]:
+    """Return how packs are run, and how each shape is.
+
+    Args:
+        asked: what was asked for, with its defaults; work: what one update of one lane does.
+
+    Raises:
+        BadInput: a compiled program is asked for that cannot be had.
+    """
+    chosen = partial(
+        choose, block=asked.get("block"), work=work, device=programs.device,
+        programs=programs.count, lanes=asked["trials"] * asked["replicates"],
+        steps=asked["steps"], report=programs.report, pack=programs.pack,
+    )  # fmt: skip
+    running, required = chosen(asked["program"]), asked["program"] == "compiled"
+    if running.program == "eager":
+        return running, Settled()
+    most = MOST_TORCH if work.unfused or programs.device == "cuda" else MOST_KERNELS
+    if programs.count > most:
+        many = (
+            f"{programs.count:,.0f} combinations of shape hyperparameters are too many to compile, "
+            f"{most} at the most"
+        )
+        if required:
+            raise BadInput(f"{many}; give fewer values, or leave out --program compiled")
+        note = f"{many}: it runs uncompiled, which is slower"
+        return replace(chosen("eager"), notes=(note,)), Settled()
+    shapes = shapes_of(programs.space, programs.names)
+    if programs.device == "cuda":
+        return running, captured(shapes)
+    case = Case(
+        problem=programs.problem, defaults=programs.defaults, points=programs.points,
+        seed=asked["seed"], block=running.block, unroll=running.unroll, required=required,
+        by_torch=running.by_torch,
+    )  # fmt: skip
+    settled, notes = settle(case, shapes, meanwhile)
+    if not settled.programs:
+        running = chosen("eager")
+    return replace(running, notes=(*running.notes, *notes)), settled

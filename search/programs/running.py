@@ -1,0 +1,125 @@
+"""How packs are run: eager or compiled, and in which blocks.
+
+All of it comes from the arguments, what a step does, and the kind of device; never from a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from shoal.search.errors import BadInput
+from shoal.trainable.compiling import NONE, compiler
+from shoal.trainable.programs import MOST_UNROLL, Work
+
+OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
+"""What an eager step costs a usual core: a call for each operation, and writing what each makes."""
+
+WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
+"""Eager work of one program from which on it is compiled: some ten seconds of a core the first time
+on a machine by torch's compiler, half a second where it is fused into a kernel."""
+
+COMPILED_BYTES_A_SECOND = 300e9
+"""The same bytes, where torch's compiler keeps them in registers."""
+
+FUSED_SECONDS = 7e-12
+"""What a number costs in a fused kernel."""
+
+CHUNK_SECONDS = 500e-6
+"""What one call of a compiled program should take: twenty times the call itself, and short, since
+smaller blocks leave fewer slots empty at a pack's end."""
+
+FUSED_BLOCK, FUSED_CHUNK_SECONDS = 128, 4e-3
+"""A kernel's calls may do any number of updates, and its block lets go of slots that are empty."""
+
+BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
+"""Bytes of the largest tensor of a block that is written to memory: half of a core's second-level
+cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
+
+MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
+LEAST_COMPILED_BLOCK = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How packs are run.
+
+    Attributes:
+        program: ``eager`` or ``compiled``.
+        block: lanes in one tensor operation; unroll: updates in one call.
+        lane_seconds: about what a lane costs a usual core, by the count of its operations.
+        by_torch: whether torch's compiler is worth its time, where there is no kernel.
+        notes: what the user should know.
+    """
+
+    program: str
+    block: int
+    unroll: int
+    lane_seconds: float
+    by_torch: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    program: str, block: int | None, work: Work,
+    *, device: str, programs: float, lanes: int, steps: int, report: int, pack: int,
+) -> Running:  # fmt: skip
+    """Resolve what was asked.
+
+    Args:
+        program: ``auto``, ``eager`` or ``compiled``; block: None: choose.
+        work: what one update of one lane does.
+        device: ``cpu`` or ``cuda``.
+        programs: how many there may be: one for each combination of shape hyperparameters.
+
+    Raises:
+        BadInput: a compiled program is asked for that cannot be had.
+    """
+    notes: tuple[str, ...] = ()
+    eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest)))
+    eager = min(block or eager, pack)
+    seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND
+    fused = device == "cpu" and not work.unfused
+    least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
+    by_torch = lanes * steps * seconds / programs >= WORTH_SECONDS
+    worth = device == "cpu" and lanes * steps * seconds / programs >= least
+    if program == "compiled" and device == "cpu" and compiler() is None:
+        raise BadInput(f"{NONE}; install one, or leave out --program compiled")
+    if program == "auto" and worth and compiler() is None:
+        if lanes * steps * seconds >= WORTH_SECONDS:
+            notes = (f"{NONE}: it runs uncompiled, which can be twenty times slower",)
+        worth = False
+    if program == "eager" or (program == "auto" and not worth):
+        return Running(
+            program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes
+        )
+    if fused:
+        update = max(1, work.fused) * FUSED_SECONDS
+        size = min(block or FUSED_BLOCK, pack)
+        most = int(FUSED_CHUNK_SECONDS / (size * update))
+        return Running(
+            program="compiled", block=size, unroll=_updates(steps, report, most),
+            lane_seconds=steps * update, by_torch=by_torch,
+        )  # fmt: skip
+    unroll = _updates(steps, report, MOST_UNROLL)
+    fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
+    size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
+    if device == "cuda":  # a launch costs the same for any number of lanes
+        size = MOST_BLOCK[device]
+    if work.widest_dense:
+        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
+    return Running(
+        program="compiled", block=min(block or size, pack), unroll=unroll,
+        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND, by_torch=by_torch,
+    )  # fmt: skip
+
+
+def _updates(steps: int, report: int, most: int) -> int:
+    """How many updates a call does, so that calls end at each reporting step; at most `most`."""
+    beat = math.gcd(report, steps)
+    return next(n for n in range(max(1, min(most, beat)), 0, -1) if beat % n == 0)
+
+
+def power_of_two(number: int) -> int:
+    """The largest power of two that is not above `number` (0 for 0)."""
+    return 1 << (number.bit_length() - 1) if number > 0 else 0

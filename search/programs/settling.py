@@ -1,0 +1,280 @@
+"""How each shape's step is run, settled before a search begins and written into its request.
+
+For each combination of shape hyperparameters the libraries are made, loaded and compared with the
+plain step: a fused kernel, else what torch's compiler makes, else none, and it runs eager. So a
+broken compiler, a full disk or a wrong kernel is known before there is a row, and a table has one
+program for each shape. A shape whose own code fails is left eager: its rows will tell why.
+
+On a GPU programs are recorded by the worker that has it, since another process on it would take its
+memory: they are settled as captured without a trial, and a worker that cannot record one gives its
+pack back.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from shoal.search.engines import cores
+from shoal.search.errors import BadInput, SearchError
+from shoal.search.programs.meanwhile import Meanwhile
+from shoal.search.space import Dimension
+from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
+from shoal.trainable.errors import CompileError, CompilerHangs
+from shoal.trainable.fused.cpp import FLAGS
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import RULES
+from shoal.trainable.programs import (
+    CAPTURED,
+    EAGER,
+    INDUCTOR,
+    KERNEL,
+    Program,
+    Settled,
+    difference,
+    key,
+    updates,
+    words,
+)
+
+MOST_KERNELS, MOST_TORCH = 256, 32
+"""Shapes that are compiled at the most: as kernels, a second of a core each; by torch's compiler,
+half a minute. With more, what compiling costs outgrows what it saves."""
+
+MOST_TOGETHER = 16
+"""Shapes whose data are in memory at the same time."""
+
+LANES = 8
+"""Lanes that a program is tried with."""
+
+TELL_SECONDS = 5.0
+"""How often the user is told that it takes a while."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the programs of a search have in common.
+
+    Attributes:
+        points: hyperparameters to try a program with.
+        block, unroll: lanes in one tensor operation, and updates of one call of a kernel.
+        required: whether every shape must be compiled (``--program compiled``).
+        by_torch: whether torch's compiler is worth its time, where there is no kernel.
+    """
+
+    problem: type
+    defaults: Mapping[str, float]
+    points: Sequence[Mapping[str, float]]
+    seed: int
+    block: int
+    unroll: int
+    required: bool
+    by_torch: bool
+
+
+def shapes_of(space: Mapping[str, Dimension], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return each combination of the shape hyperparameters `names`, as packs have it."""
+    axes = [
+        space[name].choices or range(int(space[name].low), int(space[name].high) + 1)
+        for name in names
+    ]
+    combinations = itertools.product(*axes)
+    return [
+        {"rule": next(iter(RULES)), **dict(zip(names, values, strict=True))}
+        for values in combinations
+    ]
+
+
+def captured(shapes: Sequence[Mapping[str, Any]]) -> Settled:
+    """Return programs that are recorded on a GPU."""
+    programs = {key(shape): CAPTURED for shape in shapes}
+    return Settled(programs=programs, compiler=f"torch {torch.__version__}")
+
+
+def settle(
+    case: Case, shapes: Sequence[Mapping[str, Any]], meanwhile: Meanwhile
+) -> tuple[Settled, tuple[str, ...]]:
+    """Return how each shape is run, and what the user should know; no programs: all run eager.
+
+    Raises:
+        BadInput: one is required to be compiled and cannot be, or time is up.
+    """
+    settling = _Settling(case, shapes, meanwhile)
+    try:
+        settling.all_as(KERNEL)
+        if case.required or case.by_torch:
+            settling.all_as(INDUCTOR)
+    except CompileError as error:  # none can be had
+        settling.give_up(str(error))
+    return settling.result()
+
+
+class _Settling:
+    """What has been settled so far."""
+
+    def __init__(
+        self, case: Case, shapes: Sequence[Mapping[str, Any]], meanwhile: Meanwhile
+    ) -> None:
+        self._case, self._shapes, self._meanwhile = case, shapes, meanwhile
+        self._programs: dict[str, str] = {}
+        self._why: dict[str, str] = {}  # why a shape has no program yet; empty: nothing is wrong
+        self._differs: dict[str, str] = {}
+        self._checked = False
+        self._told = time.monotonic()
+
+    def all_as(self, kind: str) -> None:
+        """Try the shapes that have no program yet as one of this kind.
+
+        Raises:
+            CompileError: nothing can be compiled here.
+        """
+        compiler, folder = identity(), cache_folder()
+        left = [shape for shape in self._shapes if key(shape) not in self._programs]
+        if kind == INDUCTOR:
+            for shape in left[MOST_TORCH:]:
+                self._fail(shape, f"torch's compiler is given {MOST_TORCH} shapes at the most")
+            left = left[:MOST_TORCH]
+        together = min(cores(), MOST_TOGETHER)
+        for first in range(0, len(left), together):
+            if first:
+                gc.collect()  # the data of those before, also where nobody else collects
+            trials = list(self._begun(left[first : first + together], kind))
+            places = {
+                key(shape): [Place(code, folder, compiler) for code in codes]
+                for shape, _, codes in trials
+            }
+            made = make(list(itertools.chain(*places.values())), self._over, most=cores())
+            if made is None:
+                raise BadInput(
+                    "the time budget is used before the programs are compiled; give more time, "
+                    "or --program eager"
+                )
+            for shape, program, _ in trials:
+                try:
+                    program.take([loaded(place, made[place]) for place in places[key(shape)]])
+                except CompileError as error:
+                    self._check(error)
+                    self._fail(shape, str(error))
+                else:
+                    self._compare(shape, program, kind)
+
+    def _begun(
+        self, shapes: Sequence[Mapping[str, Any]], kind: str
+    ) -> Iterator[tuple[Mapping[str, Any], Program, list[Any]]]:
+        """Shapes with their programs, and what of each is to be compiled."""
+        for shape in shapes:
+            try:
+                with torch.no_grad():
+                    program = self._program(shape, kind)
+                    count = program.block if kind == INDUCTOR else LANES
+                    lanes, which = self._lanes(shape), torch.arange(count) % LANES
+                    params, state = program.initial(lanes, which)
+                    codes = program.codes(params, state, program.values(lanes, which))
+            except CompileError as error:
+                self._fail(shape, str(error))
+            except SearchError:
+                raise
+            except Exception:  # of the user's code: the rows will tell
+                self._programs[key(shape)] = EAGER
+            else:
+                yield shape, program, codes
+
+    def _program(self, shape: Mapping[str, Any], kind: str) -> Program:
+        case, own = self._case, dict(shape)
+        return Program(
+            case.problem, rule=own.pop("rule"), shape=own, defaults=dict(case.defaults),
+            block=case.block, device="cpu", kind=kind, unroll=updates(kind, case.unroll),
+        )  # fmt: skip
+
+    def _lanes(self, shape: Mapping[str, Any]) -> Lanes:
+        points = list(itertools.islice(itertools.cycle(self._case.points), LANES))
+        at = torch.arange(LANES)
+        values = {
+            name: torch.tensor([point[name] for point in points], dtype=torch.float64)
+            for name in points[0]
+        }
+        return Lanes(
+            trial=at, replicate=0 * at, seed=self._case.seed + at, values=values, shape=shape
+        )
+
+    def _compare(self, shape: Mapping[str, Any], program: Program, kind: str) -> None:
+        what = difference(program, self._lanes(shape))
+        if what is None:
+            self._programs[key(shape)] = kind
+            return
+        maker = "the kernel" if kind == KERNEL else "what torch's compiler makes"
+        why = f"{maker} differs from the plain step: {what}"
+        self._differs.setdefault(key(shape), why)
+        self._fail(shape, why)
+
+    def _fail(self, shape: Mapping[str, Any], why: str) -> None:
+        self._why[key(shape)] = why
+
+    def _check(self, error: CompileError) -> None:
+        """Something was not compiled: see whether anything can be."""
+        if isinstance(error, CompilerHangs):
+            raise error
+        if not self._checked:
+            try:
+                check_compiler(self._over)
+            except CompileError:
+                raise error from None
+        self._checked = True
+
+    def give_up(self, why: str) -> None:
+        """Nothing can be compiled here: all run eager, also what was compiled a moment ago."""
+        self._programs.clear()
+        self._why = {key(shape): why for shape in self._shapes}
+
+    def result(self) -> tuple[Settled, tuple[str, ...]]:
+        """Return what came of it.
+
+        Raises:
+            BadInput: not all are compiled, and all must be.
+        """
+        left = [shape for shape in self._shapes if key(shape) not in self._programs]
+        if left and self._case.required:
+            of = "" if len(self._shapes) == 1 else f" for {words(left[0])}"
+            raise BadInput(
+                f"it cannot be compiled{of}: {self._why[key(left[0])]}; mend that, or leave out "
+                "--program compiled"
+            )
+        programs = {key(shape): self._programs.get(key(shape), EAGER) for shape in self._shapes}
+        notes = [*self._eager_notes(left), *self._torch_notes(programs)]
+        if set(programs.values()) <= {EAGER}:
+            return Settled(), tuple(notes)
+        flags = " ".join(FLAGS) if KERNEL in programs.values() else ""
+        return Settled(programs=programs, compiler=identity(), flags=flags), tuple(notes)
+
+    def _eager_notes(self, left: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """A line for each reason."""
+        reasons: dict[str, list[Mapping[str, Any]]] = {}
+        for shape in left:
+            reasons.setdefault(self._why[key(shape)], []).append(shape)
+        for why, shapes in reasons.items():
+            if len(shapes) == len(self._shapes):
+                yield f"{why}; it runs uncompiled, which is slower"
+            else:
+                more = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
+                yield f"{words(shapes[0])}{more}: {why}; it runs uncompiled, which is slower"
+
+    def _torch_notes(self, programs: Mapping[str, str]) -> Iterator[str]:
+        for shape in self._shapes:
+            if key(shape) in self._differs and programs[key(shape)] == INDUCTOR:
+                yield f"{words(shape)}: {self._differs[key(shape)]}; torch's compiler makes it"
+
+    def _over(self) -> bool:
+        """Whether time is up; the user is told now and then how far it is."""
+        now = time.monotonic()
+        if now - self._told > TELL_SECONDS:
+            self._told = now
+            self._meanwhile.say(
+                f"compiling: {len(self._programs)} of {len(self._shapes)} programs are ready"
+            )
+        return now > self._meanwhile.until

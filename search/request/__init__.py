@@ -1,0 +1,5 @@
+"""What was asked: everything that decides a table, fully resolved."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,225 @@
+"""The request: everything that decides a search's table, fully resolved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from reprlib import repr as short
+from typing import Any
+
+from shoal.search.errors import BadInput
+from shoal.search.space import Space, parse
+from shoal.trainable.modules import File
+from shoal.trainable.process import World
+from shoal.trainable.programs import Settled
+
+FORMAT = 4
+"""Version of the run folder's form; a folder of another one is refused."""
+
+PROGRAMS = ("auto", "eager", "compiled")
+"""How a step is run; ``auto`` is resolved before a search begins."""
+
+SAMPLERS = ("tpe", "optuna-tpe", "qmc", "random")
+
+MOST = 2**31 - 1
+"""Of any whole number."""
+
+MOST_FACTOR = 1e300
+
+MOST_LANES = 100_000_000
+"""Of a search: the driver remembers each in ten bytes of its own."""
+
+LEAST = {
+    "trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1,
+    "unroll": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A search, as ``search.toml`` holds it.
+
+    Attributes:
+        problem: as the user named it; source: sha256 of what defines it.
+        files: the user's own files that it consists of, as `File` has them in TOML.
+        began: where the user stood, and what of the import path was theirs.
+        trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
+        steps: updates of each lane; report: updates between two reporting steps.
+        round: trials asked of the sampler at once; pack: lanes that one device runs together;
+        block: lanes in one tensor operation.
+        program: ``eager`` or ``compiled``; unroll: updates in one call of it.
+        settled: how each shape is run, where it is compiled.
+        lane_seconds: about what a lane costs a usual core, by the count of its operations.
+        diverge_factor: a lane whose loss exceeds this many times its first has diverged.
+        halved: (round, block) where memory ran out: from that round on the block is smaller.
+    """
+
+    problem: str
+    source: str
+    space: Space
+    sampler: str
+    trials: int
+    replicates: int
+    steps: int
+    report: int
+    seed: int
+    round: int
+    pack: int
+    block: int
+    program: str
+    unroll: int
+    lane_seconds: float
+    diverge_factor: float
+    settled: Settled = field(default_factory=Settled)
+    halved: tuple[tuple[int, int], ...] = ()
+    files: tuple[File, ...] = ()
+    began: World = field(default_factory=World)
+
+    def __post_init__(self) -> None:
+        check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
+        for name in ("problem", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"{name} must be text, not {short(getattr(self, name))}")
+        seconds = self.lane_seconds
+        if not is_number(seconds) or not 0 <= seconds < math.inf:
+            raise BadInput(f"lane_seconds must be a number of seconds, not {short(seconds)}")
+        if self.lanes > MOST_LANES:
+            raise BadInput(
+                f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
+            )
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of the whole search."""
+        return self.trials * self.replicates
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole search."""
+        return -(-self.trials // self.round)
+
+    def block_of(self, round_: int) -> int:
+        """Lanes in one tensor operation in a round."""
+        return next((size for first, size in reversed(self.halved) if first <= round_), self.block)
+
+    def halve(self, round_: int) -> Request:
+        """Return the search with half the block from a round on."""
+        kept = tuple((first, size) for first, size in self.halved if first < round_)
+        return replace(self, halved=(*kept, (round_, max(1, self.block_of(round_) // 2))))
+
+    @property
+    def mark(self) -> str:
+        """Tells the rows of this search from those of all others."""
+        plain = self.as_dict()
+        for name in ("halved", "began"):
+            plain.pop(name, None)
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as TOML has them; the space and the place last."""
+        plain = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in ("space", "settled", "began")
+        }
+        plain["halved"] = [list(pair) for pair in self.halved]
+        plain["files"] = [file.as_dict() for file in self.files]
+        for name in ("halved", "files"):
+            if not plain[name]:
+                del plain[name]
+        if self.settled.programs:
+            plain["settled"] = self.settled.as_dict()
+        began = {"began": self.began.as_dict()} if self.began.folder else {}
+        return {"format": FORMAT, **plain, "space": self.space.texts(), **began}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Request:
+        """The inverse of `as_dict`.
+
+        Raises:
+            BadInput: it is none; the message names the key.
+        """
+        known = dict(plain)
+        known.pop("format", None)
+        readings: dict[str, Callable[[Any], Any]] = {
+            "halved": _halved,
+            "files": lambda files: tuple(map(File.from_dict, listed(files))),
+            "settled": Settled.from_dict,
+            "space": _space,
+            "began": World.from_dict,
+        }
+        for name, read in readings.items():
+            if name in known:
+                try:
+                    known[name] = read(known[name])
+                except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+                    raise BadInput(f"{name}: {error}") from error
+        try:
+            return cls(**known)
+        except TypeError as error:  # a key is missing, or unknown
+            raise BadInput(str(error).rpartition("__init__() ")[2]) from error
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a value that is a list.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"must be a list, not {short(value)}")
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, and no truth value."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _halved(value: Any) -> tuple[tuple[int, int], ...]:
+    pairs = tuple(tuple(listed(pair)) for pair in listed(value))
+    for pair in pairs:
+        if (
+            len(pair) != 2
+            or not all(type(n) is int and 0 <= n <= MOST for n in pair)
+            or not pair[1]
+        ):
+            raise ValueError(f"must be pairs of a round and a block, not {short(value)}")
+    return pairs
+
+
+def _space(value: Any) -> Space:
+    if not isinstance(value, dict) or not value:
+        raise TypeError(f"must be a table of names and values, not {short(value)}")
+    return Space(parse(name, text) for name, text in value.items())
+
+
+def check_numbers(given: dict[str, Any]) -> None:
+    """Check the types and ranges of those values that are there.
+
+    Raises:
+        BadInput: one is wrong.
+    """
+    for name, least in LEAST.items():
+        value = given.get(name, least)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadInput(f"{name} must be a whole number, not {short(value)}")
+        if value < least:
+            raise BadInput(f"{name} must be at least {least}, not {value}")
+        if value > MOST:
+            raise BadInput(f"{name} must be at most {MOST}")
+    seed = given.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise BadInput(f"seed must be a whole number from 0 to 2147483647, not {seed!r}")
+    factor = given.get("diverge_factor", 2.0)
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor > 1:
+        raise BadInput(f"diverge_factor must be a number above 1, not {factor!r}")
+    if MOST_FACTOR < factor < math.inf:
+        raise BadInput(f"diverge_factor must be at most {MOST_FACTOR}, or inf")
+    if given.get("sampler", "tpe") not in SAMPLERS:
+        raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
+    if given.get("program", "auto") not in PROGRAMS:
+        raise BadInput(f"unknown program {given['program']!r}; known: {', '.join(PROGRAMS)}")

@@ -1,0 +1,34 @@
+"""How many trials a round has, where nobody says it; and what rounds mean for workers."""
+
+from __future__ import annotations
+
+from shoal.search.request.request import Request
+
+ROUNDS, FINE_ROUNDS = 16, 32
+"""Rounds of a search, where the number of trials allows it. A sampler does the better, the more
+there are."""
+
+LEAST, FINE_LEAST = 16, 4
+"""Lanes of a round. A step of few lanes takes as long as one of many, unless it is fused."""
+
+FINE_MOST = 64
+"""Fine rounds have so many at most: in larger searches they would take longer than their fits."""
+
+
+def lanes_of_a_round(trials: int, fused: bool) -> int:
+    """Return how many trials are drawn at once.
+
+    Args:
+        fused: whether fits run in a kernel, which takes few lanes as cheaply as many.
+    """
+    usual = -(-trials // ROUNDS)
+    if not fused:
+        return max(LEAST, usual)
+    fine = -(-trials // FINE_ROUNDS)
+    return max(FINE_LEAST, fine if fine <= FINE_MOST else usual)
+
+
+def in_flight(request: Request) -> int:
+    """Return how many packs two rounds have: no more run at once."""
+    lanes = min(2 * request.round * request.replicates, request.lanes)
+    return -(-lanes // request.pack)

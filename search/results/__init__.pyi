@@ -1,0 +1,5 @@
+from .result import Result as Result
+
+__all__ = [
+    "Result",
+]

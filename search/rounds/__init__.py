@@ -1,0 +1,5 @@
+"""Rounds of trials: asked of the sampler, cut into packs, handed out, told."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,130 @@
+"""Packs: the lanes of a round, grouped by shape hyperparameters and cut to size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+
+from shoal.search.request import Request
+from shoal.search.space import Value
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import RULES
+
+Shape = tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """The lanes that one device runs together.
+
+    Attributes:
+        round, index: which round, and which pack in it.
+        columns: the hyperparameters of the lanes, as the results have them.
+        attempt: how often it ran before and ended with an error.
+        deaths: how many workers died over it.
+    """
+
+    round: int
+    index: int
+    lanes: Lanes
+    columns: Mapping[str, NDArray[Any]]
+    attempt: int = 0
+    deaths: int = 0
+
+    @property
+    def name(self) -> str:
+        """Names its part in the run folder."""
+        return f"r{self.round:06d}-p{self.index:06d}"
+
+    def only(self, chosen: NDArray[numpy.bool_]) -> Pack:
+        """Return the pack without the lanes that are not `chosen`."""
+        if chosen.all():
+            return self
+        mask, lanes = torch.from_numpy(chosen), self.lanes
+        left = Lanes(
+            trial=lanes.trial[mask],
+            replicate=lanes.replicate[mask],
+            seed=lanes.seed[mask],
+            values={name: column[mask] for name, column in lanes.values.items()},
+            shape=lanes.shape,
+        )
+        return replace(self, lanes=left, columns={n: c[chosen] for n, c in self.columns.items()})
+
+
+def cut(
+    request: Request,
+    shape_names: tuple[str, ...],
+    round_: int,
+    first: int,
+    columns: Mapping[str, NDArray[Any]],
+) -> list[Pack]:
+    """Return the packs of a round; a pack has one value of each shape hyperparameter.
+
+    Args:
+        shape_names: which columns are shape hyperparameters.
+        first: number of the round's first trial.
+        columns: the values of each hyperparameter, one for each trial of the round.
+    """
+    count = len(next(iter(columns.values())))
+    groups = _groups({name: columns[name] for name in shape_names}, count)
+    pieces = [
+        (shape, trials, slice(start, start + request.pack))
+        for shape, trials in sorted(groups, key=lambda group: str(group[0]))
+        for start in range(0, len(trials) * request.replicates, request.pack)
+    ]
+    return [
+        _pack(request, round_, index, first, columns, dict(shape), trials, piece)
+        for index, (shape, trials, piece) in enumerate(pieces)
+    ]
+
+
+def _groups(shapes: Mapping[str, NDArray[Any]], count: int) -> list[tuple[Shape, NDArray[Any]]]:
+    """Return each combination of shape hyperparameters with the places of its trials, in order."""
+    code = numpy.zeros(count, dtype=numpy.int64)
+    for column in shapes.values():
+        _, own = numpy.unique(column, return_inverse=True)
+        # numbered anew each time, so that codes stay below the number of trials
+        _, code = numpy.unique(code * (own.max() + 1) + own, return_inverse=True)
+    order = numpy.argsort(code, kind="stable")
+    starts = numpy.flatnonzero(numpy.diff(code[order])) + 1
+    return [
+        (tuple((name, column[trials[0]].item()) for name, column in shapes.items()), trials)
+        for trials in numpy.split(order, starts)
+    ]
+
+
+def _pack(
+    request: Request,
+    round_: int,
+    index: int,
+    first: int,
+    columns: Mapping[str, NDArray[Any]],
+    shape: dict[str, Value],
+    trials: NDArray[Any],
+    piece: slice,
+) -> Pack:
+    """The pack of a piece of the lanes of `trials`, those of a trial one after the other."""
+    lanes = numpy.arange(piece.start, min(piece.stop, len(trials) * request.replicates))
+    chosen, replicate = trials[lanes // request.replicates], lanes % request.replicates
+    own = {name: column[chosen] for name, column in columns.items()}
+    return Pack(
+        round=round_,
+        index=index,
+        lanes=Lanes(
+            trial=torch.from_numpy(first + chosen),
+            replicate=torch.from_numpy(replicate),
+            seed=torch.from_numpy(request.seed + replicate),
+            values={
+                name: torch.from_numpy(values.astype(numpy.float64))
+                for name, values in own.items()
+                if name not in shape
+            },
+            shape={"rule": next(iter(RULES)), **shape},
+        ),
+        columns=own,
+    )

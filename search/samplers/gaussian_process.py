@@ -1,0 +1,201 @@
+"""A Gaussian process over the best trials and what lies around them.
+
+Rasmussen and Williams 2006. Its size is bounded, so that a round costs the same after a million
+trials as after a thousand; the best trials draw together as a search goes on, and it with them.
+
+* Losses are warped by log(1 + rise / gap), rise over the best one; the gap, and the length scales
+  one axis after the other, are those of the largest evidence found.
+* Trials that run stand where the mean expects them: that leaves the mean alone, and narrows the
+  deviation around them (Desautels et al. 2014), so that a round does not repeat the one before.
+* Diverged trials are no losses. Between a finite one and a diverged one lies an edge, where nobody
+  knows: `Surrogate.predict` gives the share of the way that a point is from its nearest diverged
+  trial to its nearest finite one. Lanes that each draw their own edge divide the gap evenly.
+
+Notation:
+
+    x   shape (N, d)    coordinates of its trials (`shoal.search.space.axes`)
+    y   shape (N,)      their warped losses, of mean 0 and deviation 1
+    K   shape (N, N)    Matérn 5/2 of the scaled distances, plus noise;  K = L Lᵀ,  α = K⁻¹ y
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy
+
+from shoal.search.space import Axis, Floats, apart, nearest
+
+BEST, AROUND, RUNNING, DIVERGED = 80, 40, 40, 60
+"""Trials at most: the best ones, others nearest to those, running and diverged ones near them."""
+
+FOCUS = 16
+"""To so many of the best trials others are near."""
+
+NOISES = (1e-4, 3e-2)
+WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Length scales first tried, in deviations of the trials along each axis."""
+
+RANGE = (0.05, 64.0)
+"""Of a length scale, in the same."""
+
+MOST, LEAST_RISE = 1e300, 1e-300
+
+
+class Surrogate:
+    """Predicts warped losses; see the module for what it is made of.
+
+    Attributes:
+        low, high: shape (d,), ends of the ranges that it knows something of: beyond, where trials
+            were too bad to be among its own, all would look unknown. (Of choices: not to be used.)
+    """
+
+    def __init__(self, axes: Sequence[Axis], told: Floats, loss: Floats, running: Floats) -> None:
+        """Fit it.
+
+        Args:
+            told: shape (n, d); loss: shape (n,), two finite ones at least that differ by more than
+                `LEAST_RISE`, +inf: it diverged. running: shape (m, d).
+        """
+        self._axes = axes
+        order = numpy.argsort(loss, kind="stable")
+        finite = int(numpy.isfinite(loss).sum())
+        best = order[: min(BEST, finite)]
+        focus = told[best[:FOCUS]]
+        scale = told[best].std(axis=0) + 0.05
+
+        def near(points: Floats, count: int) -> Floats:
+            return points[nearest(axes, points, focus, scale, count)]
+
+        rest, lost = order[len(best) : finite], order[finite:]
+        around = rest[nearest(axes, told[rest], focus, scale, AROUND)]
+        chosen = numpy.concatenate([best, around])
+        if loss[chosen].max() - loss[best[0]] <= LEAST_RISE:  # many are equally good
+            chosen = numpy.append(chosen, order[finite - 1])
+        self._finite, self._lost = len(chosen), near(told[lost], DIVERGED)
+        x, y = told[chosen], self._fit(told[chosen], loss[chosen])
+        margin = 0.1 * (x.max(axis=0) - x.min(axis=0))
+        self.low = numpy.clip(x.min(axis=0) - margin, 0.0, 1.0)
+        self.high = numpy.clip(x.max(axis=0) + margin, 0.0, 1.0)
+        more = near(running, RUNNING)
+        alpha = self._solve(x, y)
+        self._deviation = math.sqrt(float(y @ alpha) / len(y))
+        if len(more):
+            y = numpy.concatenate([y, _matern(self._between(more, x)) @ alpha])
+            x = numpy.concatenate([x, more])
+            alpha = self._solve(x, y)
+        self._x, self._alpha = x, alpha
+
+    def predict(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the mean and the deviation of the warped loss, and the place between edges.
+
+        Returns:
+            three of shape (M,); the last is 1 at a finite trial and 0 at a diverged one.
+        """
+        distance = self._between(points, self._x)
+        place = numpy.ones(len(points))
+        if len(self._lost):
+            here = numpy.sqrt(distance[:, : self._finite].min(axis=1))
+            there = numpy.sqrt(self._between(points, self._lost).min(axis=1))
+            place = (there + 1e-12) / (here + there + 1e-12)
+        kernel = _matern(distance)
+        mean = kernel @ self._alpha
+        explained = (kernel @ self._inverse.T) ** 2
+        deviation = numpy.sqrt(numpy.maximum(1 - explained.sum(axis=1), 1e-12))
+        return mean, self._deviation * deviation, place
+
+    def _fit(self, x: Floats, loss: Floats) -> Floats:
+        """Choose warp, noise and length scales; return y."""
+        squares = [apart(axis, x[:, j, None], x[:, j]) for j, axis in enumerate(self._axes)]
+        base = numpy.maximum(x.std(axis=0), 1e-6)
+        base[[bool(axis.choices) for axis in self._axes]] = 1.0
+        warps = [_warp(loss, gap) for gap in _gaps(loss)]
+        every = numpy.stack([y for y, _ in warps], axis=1)
+        slopes = numpy.array([slope for _, slope in warps])
+        tried = []
+        for width in WIDTHS:
+            for noise in NOISES:
+                evidences = self._evidence(squares, every, base * width, noise) + slopes
+                i = int(evidences.argmax())
+                tried.append((float(evidences[i]), width, noise, i))
+        evidence, width, self._noise, i = max(tried)
+        y, length, evidence = warps[i][0], base * width, evidence - slopes[i]
+        for j in [*range(len(base)), *range(len(base))]:
+            for factor in (0.5, 2.0):
+                while RANGE[0] < length[j] * factor / base[j] < RANGE[1]:
+                    other = length.copy()
+                    other[j] *= factor
+                    (better,) = self._evidence(squares, y[:, None], other, self._noise)
+                    if better <= evidence + 1e-6:
+                        break
+                    evidence, length = better, other
+        self._length = length
+        return y
+
+    def _evidence(self, squares: list[Floats], y: Floats, length: Floats, noise: float) -> Floats:
+        """log p of each column of y, shape (N, k), with its scale at its best, and a prior on the
+        length scales."""
+        root = _root(_scaled(squares, length), noise)
+        z = numpy.linalg.solve(root, y)
+        prior = -0.125 * float((numpy.log(length / 0.5) ** 2).sum())
+        scale = numpy.log(numpy.maximum((z * z).sum(axis=0), 1e-300) / len(y))
+        evidence: Floats = -0.5 * len(y) * scale - numpy.log(numpy.diag(root)).sum() + prior
+        return evidence
+
+    def _solve(self, x: Floats, y: Floats) -> Floats:
+        """Return α, and keep L⁻¹."""
+        root = _root(self._between(x, x), self._noise)
+        self._inverse = numpy.linalg.inv(root)
+        alpha: Floats = self._inverse.T @ (self._inverse @ y)
+        return alpha
+
+    def _between(self, one: Floats, other: Floats) -> Floats:
+        """Squared scaled distances, shape (A, B)."""
+        squares = (apart(axis, one[:, j, None], other[:, j]) for j, axis in enumerate(self._axes))
+        return _scaled(squares, self._length)
+
+
+def _scaled(squares: Iterable[Floats], length: Floats) -> Floats:
+    """Σ (Δⱼ / ℓⱼ)²; between two choices Δ is 1."""
+    return functools.reduce(
+        numpy.add, (square / (one * one) for square, one in zip(squares, length, strict=True))
+    )
+
+
+def _root(distance: Floats, noise: float) -> Floats:
+    K = _matern(distance)
+    K[numpy.diag_indices(len(K))] += noise
+    return numpy.asarray(numpy.linalg.cholesky(K), dtype=numpy.float64)
+
+
+def _matern(distance: Floats) -> Floats:
+    """(1 + r + r²/3) exp(-r) with r² = 5 `distance`, which is overwritten."""
+    r = distance
+    r *= 5.0
+    numpy.sqrt(r, out=r)
+    kernel = r / 3
+    kernel += 1
+    kernel *= r
+    kernel += 1
+    numpy.negative(r, out=r)
+    numpy.exp(r, out=r)
+    kernel *= r
+    return kernel
+
+
+def _gaps(loss: Floats) -> list[float]:
+    """Gaps to try: those of a few good trials up to all, and one that leaves losses as they are."""
+    rise = loss - loss.min()
+    shares = [float(numpy.quantile(rise, q)) for q in (0.05, 0.2, 0.6)]
+    return [gap for gap in (*shares, 10 * float(rise.max())) if gap > LEAST_RISE]
+
+
+def _warp(loss: Floats, gap: float) -> tuple[Floats, float]:
+    """Return y, and log |dy / dloss| summed over trials, so that evidences compare."""
+    y = numpy.log1p(numpy.minimum((loss - loss.min()) / gap, MOST))
+    deviation = float(y.std())
+    return (y - y.mean()) / deviation, -float(y.sum()) - len(y) * (
+        math.log(deviation) + math.log(gap)
+    )

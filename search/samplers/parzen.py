@@ -1,0 +1,162 @@
+"""Kernels about good trials: where candidates come from, and what l / g is there.
+
+Each trial of a level is a kernel whose covariance is that of its nearest neighbours in the level,
+so that kernels follow a valley, and shrink as trials draw together. Candidates are weighed in the
+kernel's own metric, so that g is as fine as l: good trials near a candidate over all trials near
+it, where trials that run or diverged are not good.
+
+Notation:
+
+    K, d, q     kernels of all levels, axes, axes that are ranges
+    c           shape (K, d)        centres
+    L           shape (K, q, q)     roots of the covariances, L Lᵀ
+    z           shape (..., q)      standard coordinates: x = c + L z
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from shoal.search.space import Axis, Floats, nearest
+
+Ints = NDArray[numpy.int64]
+
+LEVELS = ((0.05, 4, 16), (0.12, 6, 32), (0.25, 8, 64))
+"""Which share of the trials is good; at least and at most how many."""
+
+NEAR = 40
+"""Trials that weigh a candidate."""
+
+POOL = 1024
+"""Trials that may be near: so many of the best, of the others and of those that run."""
+
+MUTATION = 0.15
+"""Chance of a choice to be drawn anew."""
+
+OTHER_CHOICE = 4.0
+"""Squared distance between two choices, in standard coordinates."""
+
+PRIOR = 0.1
+"""Weight of the level's share of all trials in l / g."""
+
+
+class Kernels:
+    """Kernels of all levels."""
+
+    def __init__(self, axes: Sequence[Axis], told: Floats, loss: Floats, running: Floats) -> None:
+        """Build them.
+
+        Args:
+            told: shape (n, d); loss: shape (n,), some finite, +inf: it diverged.
+            running: shape (m, d).
+        """
+        self._axes = axes
+        self._ranges = [j for j, axis in enumerate(axes) if not axis.choices]
+        self._choices = [j for j, axis in enumerate(axes) if axis.choices]
+        order = numpy.argsort(loss, kind="stable")
+        finite = int(numpy.isfinite(loss).sum())
+        sizes = [
+            min(finite, max(least, min(most, round(share * len(loss)))))
+            for share, least, most in LEVELS
+        ]
+        best = order[: max(sizes)]
+        scale = told[best].std(axis=0) + 1e-3
+        others = order[POOL:]
+        near = others[nearest(axes, told[others], told[best[:16]], scale, POOL)]
+        beside = running[nearest(axes, running, told[best[:16]], scale, POOL)]
+        pool = numpy.concatenate([told[order[:POOL]], told[near], beside])
+        levels = [self._level(told[best[:size]], pool) for size in sizes]
+        self.centre, self._root, self._near, self._near_choices, self._good = (
+            numpy.concatenate(parts) for parts in zip(*levels, strict=True)
+        )
+        self._sizes = numpy.array(sizes)
+        self._share = numpy.repeat(self._sizes / len(loss), sizes)
+
+    def _level(self, centre: Floats, pool: Floats) -> tuple[NDArray[Any], ...]:
+        """One level: centres, roots, and the trials near each; the pool begins with the level."""
+        k, q = len(centre), len(self._ranges)
+        offset = centre[None, :, self._ranges] - centre[:, None, self._ranges]
+        other = self._other(centre[None], centre[:, None])
+        distance = (offset**2).sum(axis=2) + 10.0 * other  # far: another choice
+        m = min(k, max(q + 2, k // 3))
+        close = numpy.argsort(distance, axis=1, kind="stable")[:, :m, None]
+        steps = numpy.take_along_axis(offset, close, axis=1)
+        covariance = numpy.einsum("kmi,kmj->kij", steps, steps) / m
+        # few neighbours tell little of how axes go together
+        variance = numpy.einsum("kii->ki", covariance).copy()
+        covariance *= m / (m + q)
+        cell = numpy.array(
+            [1 / (axis.size or numpy.inf) for axis in self._axes if not axis.choices]
+        )
+        floor = 1e-3 * variance.max(axis=1, initial=0.0, keepdims=True) + 1e-18
+        index = numpy.arange(q)
+        covariance[:, index, index] = variance + floor + (0.5 * cell) ** 2
+        root = numpy.linalg.cholesky(covariance) * k ** (-1 / (q + 4))
+
+        inverse = numpy.linalg.inv(root)
+        away = pool[None, :, self._ranges] - centre[:, None, self._ranges]
+        z = numpy.einsum("kij,knj->kni", inverse, away)
+        distance = (z**2).sum(axis=2) + OTHER_CHOICE * self._other(pool[None], centre[:, None])
+        near = numpy.argsort(distance, axis=1, kind="stable")[:, : min(NEAR, len(pool))]
+        choices = pool[near][:, :, self._choices]
+        return centre, root, numpy.take_along_axis(z, near[:, :, None], axis=1), choices, near < k
+
+    def _other(self, one: Floats, two: Floats) -> NDArray[numpy.int64]:
+        different = one[:, :, self._choices] != two[:, :, self._choices]
+        return numpy.asarray(different.sum(axis=2))
+
+    def assign(self, place: Floats, rng: numpy.random.Generator) -> Ints:
+        """Return the kernel of each lane: an equal share for each level, and within it evenly.
+
+        Args:
+            place: shape (lanes,), evenly in [0, 1).
+        """
+        level, inside = numpy.divmod(place * len(self._sizes), 1.0)
+        level = numpy.minimum(level.astype(numpy.int64), len(self._sizes) - 1)
+        ends = numpy.cumsum(self._sizes)
+        within = (inside + rng.random(len(place))) % 1.0 * self._sizes[level]
+        return numpy.asarray(ends[level] - self._sizes[level] + within.astype(numpy.int64))
+
+    def around(
+        self, kernel: Ints, centre: Floats, count: int, scale: float, rng: numpy.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """Draw `count` candidates for each lane, from its kernel moved to `centre` and scaled.
+
+        Returns:
+            points, shape (lanes, count, d), reflected at the ends; z, shape (lanes, count, q).
+        """
+        size = (len(kernel), count)
+        z = rng.standard_normal((*size, len(self._ranges))) * scale
+        points = numpy.empty((*size, len(self._axes)))
+        root = self._root[kernel]
+        for i, j in enumerate(self._ranges):
+            x = numpy.repeat(centre[:, j, None], count, axis=1)
+            for m in range(i + 1):
+                x += root[:, i, m, None] * z[:, :, m]
+            numpy.abs(x, out=x)
+            points[:, :, j] = numpy.clip(numpy.where(x > 1, 2 - x, x), 0.0, 1.0)
+        for j in self._choices:
+            anew = rng.integers(0, self._axes[j].choices, size)
+            points[:, :, j] = numpy.where(rng.random(size) < MUTATION, anew, centre[:, j, None])
+        return points, z
+
+    def ratio(self, kernel: Ints, points: Floats, z: Floats) -> Floats:
+        """Return the share of good trials among those near each candidate, shape (lanes, count)."""
+        size = z.shape[:2]
+        good, every = numpy.zeros(size), numpy.zeros(size)
+        near, choices, is_good = (a[kernel] for a in (self._near, self._near_choices, self._good))
+        for p in range(near.shape[1]):
+            distance = numpy.zeros(size)
+            for i in range(len(self._ranges)):
+                distance += (z[:, :, i] - near[:, p, i, None]) ** 2
+            for i, j in enumerate(self._choices):
+                distance += OTHER_CHOICE * (points[:, :, j] != choices[:, p, i, None])
+            weight = numpy.exp(-0.5 * distance)
+            every += weight
+            good += weight * is_good[:, p, None]
+        share: Floats = (good + PRIOR * self._share[kernel, None]) / (every + PRIOR)
+        return share

@@ -1,0 +1,219 @@
+"""Tree-structured Parzen estimators for whole rounds: built once, all lanes drawn from them.
+
+Bergstra et al. 2011: candidates come from a density l of the good trials, and those are taken where
+l is large against the density g of the others. A round of thousands cannot be the argmax of one
+l / g, as its lanes would lie on each other, and a search of eight rounds has to learn more from
+each. So here
+
+* lanes share three levels of good: the best few, more, and many trials (`search.samplers.parzen`);
+* each lane draws candidates of its own from one of the kernels;
+* some lanes take the one with the largest l / g; others, up to a number that a Gaussian process is
+  cheap for (`gaussian_process`), the one with the least mean - κ deviation, each with a κ of its
+  own, refined twice; of these each draws where it expects the edge to what diverges;
+* a share of the lanes explores: points of a Sobol' sequence, from which all lanes come while too
+  little is known;
+* no lane repeats a trial while there are other values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from shoal.search.samplers.gaussian_process import LEAST_RISE, Surrogate
+from shoal.search.samplers.parzen import Kernels
+from shoal.search.samplers.sobol import sequence
+from shoal.search.space import Axis, Cells, Floats, Gaps, among, repeats, settle, spread
+
+Ints = NDArray[numpy.int64]
+
+START = 3
+"""Finite losses that are needed to learn anything."""
+
+EXPLORE = 0.1
+MODELLED, MOST_MODELLED = 0.7, 256
+"""Share of the other lanes that goes to the Gaussian process, and how many at most in a round."""
+
+CANDIDATES = 8
+"""Of a lane, for l / g."""
+
+REFINED = (8, 48, 2048)
+"""Candidates of a lane for each scale: least, most, and in all lanes together."""
+
+SCALES = (1.5, 0.5, 0.15)
+"""Of a kernel, in which a lane looks around: first about the kernel, then about the best so far."""
+
+WIDE = 0.25
+"""Share of the first candidates that is drawn from the whole of what the process knows."""
+
+MAX_LISTED = 4096
+"""Cells of a space up to which the unused ones are listed."""
+
+MAX_TRIES = 8
+"""How often a lane is drawn anew that repeats a trial."""
+
+CHUNK = 8192
+"""Lanes that are drawn together, which bounds memory."""
+
+GOLDEN = 0.6180339887498949
+
+
+def draw(
+    axes: Sequence[Axis],
+    told: Floats,
+    loss: Floats,
+    running: Floats,
+    earlier: Sequence[NDArray[Any]],
+    *,
+    first: int,
+    count: int,
+    seed: int,
+    round_seed: int,
+) -> list[NDArray[Any]]:
+    """Return the values of a round, from the same arguments always the same.
+
+    Args:
+        told: shape (n, d), points of known loss; loss: shape (n,), +inf where diverged.
+        running: shape (m, d), points whose loss is not known yet.
+        earlier: values of each axis in all trials before, which are not to be repeated; of choices
+            positions.
+        first: number of the round's first trial, and its place in the Sobol' sequence.
+        seed: of the sequence; round_seed: of all else.
+
+    Returns:
+        for each axis an array of shape (count,), of choices positions.
+    """
+    rng = numpy.random.default_rng(round_seed)
+    points = spread(axes, sequence(len(axes), first, count, seed))
+    loss = numpy.where(loss < numpy.inf, numpy.clip(loss, -1e150, 1e150), numpy.inf)
+    surrogate = None
+    if numpy.isfinite(loss).sum() >= START:
+        surrogate = _exploit(axes, points, told, loss, running, rng)
+    columns = _values(axes, settle(axes, points))
+    _renew(Cells(axes), columns, earlier, surrogate, rng)
+    return columns
+
+
+def _exploit(
+    axes: Sequence[Axis],
+    points: Floats,
+    told: Floats,
+    loss: Floats,
+    running: Floats,
+    rng: numpy.random.Generator,
+) -> Surrogate | None:
+    """Move all points but those that explore; return the Gaussian process, if one was made."""
+    count = len(points)
+    kernels = Kernels(axes, told, loss, running)
+    # in a round the shares are exact; where lanes are asked one by one, they are chances
+    place = numpy.asarray((rng.random() + numpy.arange(count) * GOLDEN) % 1.0, numpy.float64)
+    lanes = numpy.flatnonzero(place >= EXPLORE)
+    kernel = kernels.assign((place[lanes] - EXPLORE) / (1 - EXPLORE), rng)
+    share = min(MODELLED, MOST_MODELLED / max(1, len(lanes)))
+    modelled = rng.random(len(lanes)) < share
+    finite = loss[numpy.isfinite(loss)]
+    surrogate = None
+    if modelled.any() and finite.max() - finite.min() > LEAST_RISE:
+        surrogate = Surrogate(axes, told, loss, running)
+        points[lanes[modelled]] = _refine(axes, kernels, kernel[modelled], surrogate, rng)
+        lanes, kernel = lanes[~modelled], kernel[~modelled]
+    for start in range(0, len(lanes), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        candidates, z = kernels.around(
+            kernel[chunk], kernels.centre[kernel[chunk]], CANDIDATES, 1.0, rng
+        )
+        best = kernels.ratio(kernel[chunk], candidates, z).argmax(axis=1)
+        points[lanes[chunk]] = candidates[numpy.arange(len(best)), best]
+    return surrogate
+
+
+def _refine(
+    axes: Sequence[Axis],
+    kernels: Kernels,
+    kernel: Ints,
+    surrogate: Surrogate,
+    rng: numpy.random.Generator,
+) -> Floats:
+    """Return a point for each lane where its own lower bound of the loss is low."""
+    lanes = len(kernel)
+    least, most, together = REFINED
+    number = min(most, max(least, together // lanes))
+    caution = numpy.abs(rng.standard_normal((lanes, 1)))
+    edge = rng.random((lanes, 1))
+    best = kernels.centre[kernel]
+    bound = numpy.full(lanes, numpy.inf)
+    every = numpy.arange(lanes)
+    for scale in SCALES:
+        candidates, _ = kernels.around(kernel, best, number, scale, rng)
+        if scale == SCALES[0]:
+            wide = int(number * WIDE)
+            cube = rng.random((lanes * wide, len(axes)))
+            for j, axis in enumerate(axes):
+                if not axis.choices:
+                    low, high = surrogate.low[j], surrogate.high[j]
+                    cube[:, j] = low + (high - low) * cube[:, j]
+            candidates[:, :wide] = spread(axes, cube).reshape(lanes, wide, -1)
+        flat = settle(axes, candidates.reshape(lanes * number, -1))
+        mean, deviation, place = (a.reshape(lanes, number) for a in surrogate.predict(flat))
+        value = mean - caution * deviation + 10.0 * (place < edge)
+        chosen = value.argmin(axis=1)
+        better = value[every, chosen] < bound
+        bound = numpy.where(better, value[every, chosen], bound)
+        found = flat.reshape(lanes, number, -1)[every, chosen]
+        best = numpy.where(better[:, None], found, best)
+    return best
+
+
+def _renew(
+    cells: Cells,
+    columns: list[NDArray[Any]],
+    earlier: Sequence[NDArray[Any]],
+    surrogate: Surrogate | None,
+    rng: numpy.random.Generator,
+) -> None:
+    """Replace values that repeat an earlier trial, as far as there are others.
+
+    Where the cells are few, by unused ones: those of which the process expects most, or as the
+    space is written. Else by values drawn anew, and where these are used as well, by the nearest.
+    """
+    axes, used = cells.axes, numpy.sort(cells.numbers(earlier))
+    lanes = repeats(cells.numbers(columns), used)
+    tries = 0 if cells.count <= MAX_LISTED else MAX_TRIES
+    while len(lanes) and tries:
+        tries -= 1
+        points = settle(axes, spread(axes, rng.random((len(lanes), len(axes)))))
+        _put(columns, lanes, _values(axes, points))
+        lanes = repeats(cells.numbers(columns), used)
+    if not len(lanes) or not cells.counted:
+        return
+    now = cells.numbers(columns)
+    used = numpy.unique(numpy.concatenate([used, now]))
+    if cells.count > MAX_LISTED:
+        numbers = numpy.array(Gaps(used, cells.count).take(now[lanes].tolist()), numpy.uint64)
+        _put(columns, lanes[: len(numbers)], cells.columns(numbers))
+        return
+    every = numpy.arange(cells.count, dtype=numpy.uint64)
+    unused = cells.columns(every[~among(every, used)])
+    if not len(unused[0]):
+        return
+    order = numpy.argsort(rng.exponential(size=len(unused[0])) / cells.widths(unused))
+    if surrogate is not None:
+        points = numpy.stack(
+            [axis.coordinates(c[order]) for axis, c in zip(axes, unused, strict=True)], axis=1
+        )
+        mean, _, place = surrogate.predict(points)
+        order = order[numpy.argsort(mean + 10.0 * (place < 0.5), kind="stable")]
+    order = order[: len(lanes)]
+    _put(columns, lanes[: len(order)], [column[order] for column in unused])
+
+
+def _put(columns: list[NDArray[Any]], lanes: Ints, values: Sequence[NDArray[Any]]) -> None:
+    for column, new in zip(columns, values, strict=True):
+        column[lanes] = new
+
+
+def _values(axes: Sequence[Axis], points: Floats) -> list[NDArray[Any]]:
+    return [axis.values(points[:, j]) for j, axis in enumerate(axes)]

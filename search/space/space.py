@@ -1,0 +1,179 @@
+"""The space: which values each hyperparameter may take, and how that is written.
+
+    LOW:HIGH              floats, uniform           lr=0.1:0.9
+    LOW:HIGH:log          floats, log-uniform       lr=1e-8:1e-4:log
+    LOW:HIGH:int          integers                  width=8:64:int
+    LOW:HIGH:int:log      integers, log-uniform     width=8:4096:int:log
+    a,b,c                 choices                   rule=sgd,momentum,adam
+    True,False            truth values              bias=True,False
+    VALUE                 fixed                     lr=1e-6
+
+The same in the command line, in TOML and in Python, where a value, a list of choices (or an array,
+a Series or a range) and an Optuna distribution are understood too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from shoal.search.errors import BadInput
+from shoal.search.space.dimension import MAX_SHOWN, SYNTAX, WHOLE, Dimension
+from shoal.search.space.plain import (
+    MAX_CHOICES,
+    as_float,
+    is_too_large,
+    items,
+    named,
+    plain,
+    read,
+    sort_of,
+)
+
+
+class Space(Mapping[str, Dimension]):
+    """The dimensions of a search by name, in the order given."""
+
+    def __init__(self, dimensions: Iterable[Dimension]) -> None:
+        self._dimensions = {dimension.name: dimension for dimension in dimensions}
+
+    def __getitem__(self, name: str) -> Dimension:
+        return self._dimensions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dimensions)
+
+    def __len__(self) -> int:
+        return len(self._dimensions)
+
+    def texts(self) -> dict[str, str]:
+        """Each dimension as it is written."""
+        return {name: dimension.text for name, dimension in self.items()}
+
+    def __repr__(self) -> str:
+        return f"Space({self.texts()})"
+
+
+def parse(name: str, value: object) -> Dimension:
+    """Return the dimension that `value` writes: text, a value, choices or a distribution.
+
+    Raises:
+        BadInput: it writes none.
+    """
+    name, value = named(name), plain(value)
+    if isinstance(value, str):
+        return _parse_text(name, value)
+    if isinstance(value, (bool, int, float)):
+        return Dimension(name=name, choices=(value,))
+    if choices := items(value):
+        return _of_choices(name, choices)
+    return _parse_distribution(name, value)
+
+
+def of_names(given: Mapping[Any, object]) -> dict[str, Dimension]:
+    """Return the dimensions of a table of names and values.
+
+    Raises:
+        BadInput: one is none, or a name comes twice, as Python reads names.
+    """
+    found: dict[str, Dimension] = {}
+    for name, value in given.items():
+        dimension = parse(str(name), value)
+        if dimension.name in found:
+            raise BadInput(f"the space names {dimension.name} twice")
+        found[dimension.name] = dimension
+    return found
+
+
+def range_meant(name: str, text: str) -> str:
+    """Return how a range is written, where `text` looks like one that is written otherwise."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None:
+        return ""
+    low, high, flags = found.groups()
+    return f"a range is LOW:HIGH, type {name}={low}:{high}{flags}"
+
+
+_NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+_RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|—|\.\.\.?|…|\bto\b|;)\s*{_NUMBER}((?::int|:log)*)")
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """Return name and text of each ``NAME=VALUES``.
+
+    Raises:
+        BadInput: one has another form, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = named(name)
+        if not equals or not name:
+            raise BadInput(f"{assignment!r} is not NAME=VALUES, as in lr=1e-8:1e-4:log")
+        if name in found:
+            raise BadInput(f"the space names {name} twice")
+        found[name] = text
+    return found
+
+
+def _parse_text(name: str, text: str) -> Dimension:
+    text = text.strip()
+    if not text:
+        raise BadInput(f"{name}= has no values; {SYNTAX}")
+    if "," in text:
+        words = [word.strip() for word in text.split(",")]
+        if not all(words):
+            raise BadInput(f"{name}={text}: an empty choice; {SYNTAX}")
+        return _of_choices(name, [read(word) for word in words])
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) == 1:
+        return Dimension(name=name, choices=(read(text),))
+    flags = parts[2:]
+    if not set(flags) <= {"int", "log"} or len(set(flags)) < len(flags):
+        raise BadInput(f"{name}={text}: {SYNTAX}")
+    ends = [read(part) for part in parts[:2]]
+    if any(sort_of(end) != "number" for end in ends):
+        way = range_meant(name, text)
+        raise BadInput(
+            f"{name}={text}: {way}"
+            if way
+            else f"{name}={text}: {parts[0]!r} and {parts[1]!r} must be numbers; {SYNTAX}"
+        )
+    if "int" in flags and any(is_too_large(end) for end in ends):
+        raise BadInput(f"{name}={text}: {WHOLE}")
+    low, high = (as_float(end) for end in ends)
+    if "int" in flags and not (low.is_integer() and high.is_integer()):
+        raise BadInput(f"{name}={text}: with int both ends must be whole numbers")
+    return Dimension(name=name, low=low, high=high, log="log" in flags, integer="int" in flags)
+
+
+def _parse_distribution(name: str, value: object) -> Dimension:
+    from optuna import distributions as d
+
+    if isinstance(value, d.CategoricalDistribution):
+        return _of_choices(name, [plain(choice) for choice in value.choices])
+    if isinstance(value, (d.FloatDistribution, d.IntDistribution)):
+        integer = isinstance(value, d.IntDistribution)
+        if value.step not in (None, 1):
+            raise BadInput(f"{name}: a step of {value.step} is not supported; list the choices")
+        if value.low == value.high:
+            return Dimension(name=name, choices=(value.low,))
+        return Dimension(name=name, low=value.low, high=value.high, log=value.log, integer=integer)
+    if hasattr(value, "__len__") and len(value) > MAX_CHOICES:
+        raise BadInput(f"{name}: {len(value)} choices; {MAX_CHOICES} is the most; {SYNTAX}")
+    what = " ".join(repr(value).split())[:MAX_SHOWN]
+    raise BadInput(f"{name}: {what} is no dimension; {SYNTAX}, or an Optuna distribution")
+
+
+def _of_choices(name: str, values: list[Any]) -> Dimension:
+    """The dimension of choices; numbers are floats where one of them is."""
+    for value in values:
+        if not isinstance(value, (bool, int, float, str)):
+            what = " ".join(repr(value).split())[:MAX_SHOWN]
+            raise BadInput(f"{name}: {what} is no choice; write numbers, words or truth values")
+    if any(isinstance(value, float) for value in values):
+        if any(is_too_large(value) for value in values):
+            raise BadInput(f"{name}: {WHOLE}")  # as a float it would be another number
+        values = [as_float(v) if sort_of(v) == "number" else v for v in values]
+    return Dimension(name=name, choices=tuple(values))

@@ -1,0 +1,71 @@
+"""The command that a cluster is up for: begun when the head is up, asked to save, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from shoal.slurm.node import ends_with_us
+
+SAVED = 75
+"""Its exit code for: I have saved and got further; start me again and I go on."""
+
+NOTHING_GAINED = 76
+"""Its exit code for: I was told to stop before anything at all was gained."""
+
+
+KILL_SECONDS = 5.0
+
+
+class Driver:
+    """Runs the command in a session of its own."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=ends_with_us(signal.SIGTERM),  # it saves, and Ray goes with the steps
+        )
+        self._asked: int | None = None
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code as a shell has it, or None while it runs."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended for no reason of its own naming."""
+        return self.code not in (None, 0, SAVED, NOTHING_GAINED)
+
+    @property
+    def struck_down(self) -> bool:
+        """Whether what it was asked by killed it: it had not yet learned to listen."""
+        return self._asked is not None and self.code == 128 + self._asked
+
+    def ask(self, number: int) -> None:
+        """Ask it by a signal to save and end; it alone, since what it has started may save."""
+        if self.code is None:
+            self._asked = number
+            self._process.send_signal(number)
+
+    def end(self, patience: float) -> None:
+        """Ask it to end, and kill it with all that it has started after `patience` seconds."""
+        self.ask(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        if self.code is None:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it with all that it has started."""
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # it may hang in a disk that does not answer
+            self._process.wait(KILL_SECONDS)

@@ -1,0 +1,70 @@
+"""What the batch side says of a cluster while it runs: nodes that come and go, memory that ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from shoal.slurm.jobfolder import JobFolder
+from shoal.slurm.node import MemoryKills, warning
+from shoal.slurm.queue import Allocation
+
+MEMORY_SECONDS = 5.0
+"""How often the nodes' words on memory are read."""
+
+
+def say(message: str) -> None:
+    """Write a line for the job's user."""
+    print(f"shoal: {message}", file=sys.stderr, flush=True)
+
+
+class News:
+    """Tells each thing once, on standard error.
+
+    Args:
+        node: this node, whose batch step has a memory of its own.
+    """
+
+    def __init__(self, allocation: Allocation, folder: JobFolder, node: str) -> None:
+        self._allocation, self._folder, self._node = allocation, folder, node
+        self._kills = MemoryKills()
+        self._told: dict[str, int] = {}
+        self._looked = 0.0
+        self.counted: dict[str, dict[str, int]] = {}
+        """The nodes that Ray counts, as last told, and their resources."""
+
+    def tell(self) -> None:
+        """Tell what is new."""
+        self._tell_nodes()
+        if time.monotonic() - self._looked > MEMORY_SECONDS:
+            self.tell_memory()
+
+    def tell_memory(self) -> None:
+        """Tell which nodes had a process killed for its memory."""
+        self._looked = time.monotonic()
+        if self._kills.new():
+            say(f"{self._node}: {warning(self._kills.limit)}")
+        for share in self._allocation.shares:
+            word = self._folder.read(f"memory-{share.node}") or {}
+            if word.get("kills", 0) > self._told.get(share.node, 0):
+                self._told[share.node] = word["kills"]
+                say(f"{share.node}: {warning(word['limit'])}")
+
+    def _tell_nodes(self) -> None:
+        cluster = self._folder.read("cluster")
+        nodes = cluster["nodes"] if cluster is not None else {}
+        if nodes == self.counted:
+            return
+        gone = [name.split()[0] for name in self.counted if name not in nodes]
+        came = [name.split()[0] for name in nodes if name not in self.counted]
+        if gone:
+            say(f"Ray lost {', '.join(sorted(gone))}: what ran there runs again elsewhere")
+        cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
+        if came or gone:
+            joined = f" ({', '.join(sorted(came))} joined)" if came else ""
+            say(
+                f"cluster of {len(nodes)} of {len(self._allocation.shares)} nodes up, "
+                f"{cpus} CPUs, {gpus} GPUs, {time.time() - self._allocation.started:.0f} s "
+                f"after the job's start{joined}"
+            )
+        self.counted = nodes

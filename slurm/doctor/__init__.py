@@ -1,0 +1,5 @@
+"""What would go wrong on a node, and what to do about it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,225 @@
+"""What the doctor looks at on one node: a line for each, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from shoal.slurm.doctor import hardware
+from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, finding
+from shoal.slurm.doctor.marker import Marker
+from shoal.slurm.errors import SlurmError
+from shoal.slurm.node import (
+    LONGEST_TEMP,
+    PROXIES,
+    answers,
+    as_text,
+    claimed,
+    door,
+    needed,
+    own_address,
+)
+from shoal.slurm.queue import Share
+
+LEAST_STORE = 80 << 20
+"""Bytes of shared memory that Ray's object store needs."""
+
+LEAST_FILES = 4096
+LEAST_DISK = 1 << 30
+RENAMES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bed:
+    """What is known of a node before it is looked at.
+
+    Attributes:
+        share: what SLURM gave of it, or None outside a job.
+        folder: where run folders go.
+        towards: HOST:PORT on the batch host that must answer, or None.
+        interface: the network interface to use, or None to find one.
+        ports: the range that Ray's ports are of, or None: any.
+        marker: what the batch host has laid in `folder`, or None.
+    """
+
+    share: Share | None
+    folder: Path
+    towards: str | None = None
+    interface: str | None = None
+    ports: range | None = None
+    marker: Marker | None = None
+
+
+def examine(bed: Bed, told: hardware.Told | None = None) -> list[Finding]:
+    """Look at this node.
+
+    Args:
+        told: what torch and the compiler have told; they are asked if absent, which takes seconds.
+    """
+    network: list[Callable[[Bed], Finding]] = [_versions, _address, _ports, _route]
+    room: list[Callable[[Bed], Finding]] = [_shared_memory, _temp, _run_folder, _home]
+    rest: list[Callable[[Bed], Finding]] = [_token, _proxies, _open_files]
+    told = hardware.ask() if told is None else told
+    return [
+        *(check(bed) for check in network),
+        hardware.cpus(bed.share),
+        hardware.gpus(bed.share, told),
+        *(check(bed) for check in [*room, *rest]),
+        hardware.compiler(told),
+    ]
+
+
+def _versions(bed: Bed) -> Finding:
+    parts = [f"python {sys.version.split()[0]}"]
+    for name in ("shoal", "ray", "optuna", "torch", "pandas"):
+        try:
+            parts.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            return finding("versions", BAD, f"{name} is not installed: pip install -c "
+                          "constraints.txt . where the site file finds it")  # fmt: skip
+    return finding("versions", GOOD, ", ".join(parts))
+
+
+def _address(bed: Bed) -> Finding:
+    try:
+        own = own_address(bed.interface, towards=bed.towards)
+    except SlurmError as error:
+        return finding("address", BAD if bed.share is not None else WARNING, str(error))
+    name = socket.gethostname()
+    try:
+        resolved = socket.gethostbyname(name)
+    except OSError:
+        resolved = "nothing"
+    note = "" if resolved == own else f" (its name resolves to {resolved}, which is not used)"
+    return finding("address", GOOD, f"{own}{note}")
+
+
+def _ports(bed: Bed) -> Finding:
+    where = "" if bed.ports is None else f" of SHOAL_PORTS={as_text(bed.ports)}"
+    try:
+        own = own_address(bed.interface, towards=bed.towards)
+        with door(own, bed.ports) as here:
+            if not answers(here):
+                advice = "name those that the site leaves open, as in SHOAL_PORTS=20000-20999"
+                text = f"{here} is open but does not answer: a firewall here; {advice}"
+                return finding("ports", BAD, text)
+        if bed.ports is not None and bed.share is not None:
+            least = needed(max(bed.share.cpus, bed.share.gpus), head=True)
+            with claimed(bed.ports, least, least):
+                where += f", {least} are needed"
+    except (OSError, SlurmError) as error:
+        return finding("ports", BAD if bed.share is not None else WARNING, str(error))
+    return finding("ports", GOOD, f"free ones{where}, such as {here}")
+
+
+def _route(bed: Bed) -> Finding:
+    if bed.towards is None:
+        return finding("route", GOOD, "one node: none is needed")
+    if answers(bed.towards):
+        return finding("route", GOOD, f"the head's node answers at {bed.towards}")
+    return finding("route", BAD, f"the head's node does not answer at {bed.towards}: name the "
+                  "nodes' common network in the site file, as in SHOAL_INTERFACE=ib0")  # fmt: skip
+
+
+def _shared_memory(bed: Bed) -> Finding:
+    try:
+        free = shutil.disk_usage("/dev/shm").free
+    except OSError as error:
+        return finding("/dev/shm", BAD, f"cannot be read: {error.strerror}; Ray needs it")
+    text = f"{free >> 20} MiB free"
+    if free < LEAST_STORE:
+        return finding("/dev/shm", BAD, f"{text}, {LEAST_STORE >> 20} are needed: remove what "
+                      "earlier jobs left there, or ask for another node")  # fmt: skip
+    return finding("/dev/shm", GOOD, text)
+
+
+def _temp(bed: Bed) -> Finding:
+    parent = Path(tempfile.gettempdir())
+    asked = os.environ.get("TMPDIR", "")
+    if asked and not os.access(asked, os.W_OK):
+        return finding(
+            "temp folder", WARNING, f"TMPDIR {asked} cannot be written: {parent} is used"
+        )
+    if len(os.fsencode(parent)) + 31 > LONGEST_TEMP:
+        parent = Path("/tmp")
+        note = f" (TMPDIR is too long for sockets: {len(asked)} characters)"
+    else:
+        note = ""
+    if not os.access(parent, os.W_OK):
+        return finding("temp folder", BAD, f"{parent} cannot be written: set TMPDIR to a folder on "
+                      "the node's own disk")  # fmt: skip
+    free = shutil.disk_usage(parent).free
+    level = GOOD if free > LEAST_DISK else WARNING
+    return finding("temp folder", level, f"{parent}, {free >> 20} MiB free{note}")
+
+
+def _run_folder(bed: Bed) -> Finding:
+    """It is the batch host's own, and files replaced by rename are whole at every moment."""
+    if bed.marker is not None and bed.share is not None and not bed.marker.answer(bed.share.node):
+        return not_shared(bed.share.node, bed.marker.path.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".shoal-doctor-", dir=bed.folder) as name:
+            target = Path(name, "target")
+            for number in range(RENAMES):
+                beside = Path(name, "beside")
+                beside.write_text(f"{number:08d}")
+                beside.replace(target)
+                if target.read_text() != f"{number:08d}":
+                    return finding("run folder", BAD, f"a rename in {bed.folder} is not seen at "
+                                  "once: choose another disk with --out")  # fmt: skip
+    except OSError as error:
+        return finding("run folder", BAD, f"{bed.folder}: {error.strerror}; give an --out on a "
+                      "disk that all nodes see and may write")  # fmt: skip
+    free = shutil.disk_usage(bed.folder).free
+    level = GOOD if free > LEAST_DISK else WARNING
+    return finding("run folder", level, f"{bed.folder}, written and renamed, {free >> 20} MiB free")
+
+
+def not_shared(node: str, folder: Path) -> Finding:
+    """What is found where a node has another disk than the batch host at `folder`."""
+    return finding("run folder", BAD, f"{node} does not see {folder}: give an --out on a disk that "
+                  "all nodes share")  # fmt: skip
+
+
+def _home(bed: Bed) -> Finding:
+    home = Path(os.environ.get("HOME", "/nonexistent")).resolve()
+    if bed.folder.resolve().is_relative_to(home) and home != Path("/"):
+        text = f"run folders lie in {home}, where quotas are small on many sites (quota -s)"
+        return finding("home", WARNING, f"{text}: choose the project's storage with --out")
+    return finding("home", GOOD, "run folders lie elsewhere")
+
+
+def _token(bed: Bed) -> Finding:
+    file = Path(os.environ.get("HOME", "/nonexistent"), ".ray", "auth_token")
+    names = [
+        n for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE") if os.environ.get(n)
+    ]
+    with suppress(OSError):
+        if file.exists():
+            names.append(str(file))
+    if names:
+        return finding("token", GOOD, f"{', '.join(names)} is there, and not used: each job has a "
+                      "token of its own")  # fmt: skip
+    return finding("token", GOOD, "none of yours in the way")
+
+
+def _proxies(bed: Bed) -> Finding:
+    names = sorted(name for name in os.environ if name.lower() in PROXIES)
+    return finding("proxies", GOOD, f"{', '.join(names)}: kept from Ray" if names else "none")
+
+
+def _open_files(bed: Bed) -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= LEAST_FILES:
+        return finding("open files", GOOD, f"{soft} allowed")
+    return finding("open files", WARNING, f"{soft} allowed: put ulimit -n {max(LEAST_FILES, hard)} "
+                  "into the site file")  # fmt: skip

@@ -1,0 +1,85 @@
+"""The processes beneath this one: none of them outlives it, with cgroups or without.
+
+Those that it starts itself are told to end with it, by the kernel; whatever those have started
+carries a mark in its environment, by which what is left is found (`shoal.slurm.node.temp`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+MARK = "SHOAL_NODE_TEMP"
+"""The variable that marks what was started on a node; its value is the temp folder there."""
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def ends_with_us(number: signal.Signals) -> Callable[[], None]:
+    """Return what a new process calls (``preexec_fn``) so that it gets a signal when this one ends,
+    be it by SIGKILL (Linux)."""
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def tie() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != parent:  # it ended before that was said
+            os._exit(1)
+
+    return tie
+
+
+def end_marked(value: str) -> int:
+    """Kill the processes of this user that were started with a mark, but this one; return how many
+    there were."""
+    entry, count = f"{MARK}={value}".encode(), 0
+    for found in Path("/proc").iterdir():
+        if found.name.isdigit() and int(found.name) != os.getpid():
+            with suppress(OSError):
+                mine = found.stat().st_uid == os.getuid()
+                if mine and entry in (found / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(found.name), signal.SIGKILL)
+                    count += 1
+    return count
+
+
+def descendants() -> list[int]:
+    """The ids of all processes beneath this one."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, IndexError, ValueError):
+                after_name = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(after_name[1])
+    own = os.getpid()
+    found: list[int] = []
+    layer = [own]
+    while layer:
+        layer = [pid for pid, parent in parents.items() if parent in layer]
+        found += layer
+    return found
+
+
+def end_descendants(patience: float = 5.0) -> None:
+    """Kill them all, within `patience` seconds: what Ray holds is disposable, and after a scancel
+    there may be no time for more."""
+    deadline = time.monotonic() + patience
+    while alive := descendants():
+        for pid in alive:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.01)

@@ -1,0 +1,111 @@
+"""A job's temp folder on one node: closed to others, short, gone at the end.
+
+Who uses it holds a lock on a file in it, which the kernel lets go of when that process ends. Its
+process id would not do: in a container it is another, and a living job's folder would be taken for
+a dead one's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from shoal.slurm.node.processes import end_marked
+
+LONGEST_TEMP = 43
+"""Bytes of Ray's temp folder that leave room for its sockets in the 107 that Linux allows."""
+
+LOCK = "lock"
+
+YOUNG_SECONDS = 3600.0
+"""For how long a folder without a lock is left alone: it may be about to get one."""
+
+CLEAR_SECONDS = 5.0
+
+_held: dict[Path, int] = {}
+
+
+def make(job: str) -> Path:
+    """Make a closed folder on this node's own disk, short enough for Ray's sockets.
+
+    Ray opens its temp folder and all below it to everybody, so it gets one inside.
+    """
+    parent = Path(tempfile.gettempdir())
+    name = f"shoaljob-{job[-10:]}-{os.getpid()}-"
+    if len(os.fsencode(parent)) + len(name) + 11 > LONGEST_TEMP:
+        parent = Path("/tmp")
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=parent))
+    _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(_held[folder], fcntl.LOCK_EX)
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that `make` made, and let go of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    handle = _held.pop(folder, None)
+    if handle is not None:
+        os.close(handle)
+
+
+def keep(folder: Path) -> None:
+    """Have a folder that `make` made removed when this process ends, be it by SIGKILL, and all that
+    was started with its mark ended: by a process in a session of its own that waits for that."""
+    reading, writing = os.pipe()
+    if os.fork() != 0:
+        os.close(reading)  # the other end is closed with this process
+        return
+    try:
+        os.setsid()
+        os.close(writing)
+        os.close(_held[folder])
+        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(sign, signal.SIG_IGN)
+        os.read(reading, 1)
+        _clear(folder)
+    finally:
+        os._exit(0)
+
+
+def _clear(folder: Path) -> None:
+    deadline = time.monotonic() + CLEAR_SECONDS
+    while end_marked(str(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # they may have started others meanwhile
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_left_over() -> None:
+    """Remove what jobs of this user left on this node because they were killed: folders, and
+    processes that were started with them."""
+    for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
+        for old in parent.glob("shoaljob-*-*-*"):
+            if _is_left_over(old):
+                _clear(old)
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Whether nobody uses a folder any more; where that is not certain, False."""
+    try:
+        told = folder.lstat()
+        if told.st_uid != os.getuid() or not stat.S_ISDIR(told.st_mode):
+            return False
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:  # an older shoal's, or one that is being made
+        pid = folder.name.split("-")[-2]
+        alive = not pid.isdigit() or Path("/proc", pid).exists()
+        return not alive and time.time() - told.st_mtime > YOUNG_SECONDS
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is held, or the disk knows no locks
+        return False
+    finally:
+        os.close(handle)
+    return True

@@ -1,0 +1,80 @@
+"""Whose turn it is to ask SLURM: of all processes of one life of a job, one at a time.
+
+A large job has hundreds of agents, and all of them notice in the same second that the batch host is
+lost. A turn is a file that only one can make (O_EXCL, which is atomic on NFS too); who dies in its
+turn loses it after a while, and what a turn was for is done once a life.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from contextlib import suppress
+
+from shoal.slurm.jobfolder import JobFolder
+
+LOOKS_PER_SECOND = 10
+"""How often all nodes of a job together look at the shared disk while they wait."""
+
+
+def pause_seconds(nodes: int, least: float) -> float:
+    """How long one of `nodes` waits between two looks; nodes that began together drift apart.
+
+    Args:
+        least: seconds, for jobs of few nodes.
+    """
+    return max(least, nodes / LOOKS_PER_SECOND) * random.uniform(1.0, 1.5)
+
+
+class Turn:
+    """The turn to do one thing in a life of a job.
+
+    Args:
+        what: names it.
+        patience: seconds after which a turn is taken from who has not done it.
+        nodes: how many may wait for it.
+    """
+
+    def __init__(self, folder: JobFolder, what: str, patience: float, nodes: int) -> None:
+        self._folder, self._patience, self._nodes = folder, patience, nodes
+        self._name = f"turn-{what}-{folder.life}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is done in this life, or a later life has begun."""
+        return (self._folder.path / f"{self._name}-done").exists() or self._folder.superseded()
+
+    def take(self) -> bool:
+        """Take the turn, if it is free and the thing is not done yet; return whether it is ours."""
+        if self.done:
+            return False
+        try:
+            names = os.listdir(self._folder.path)
+        except OSError:
+            return False
+        ours = [name.rpartition("-") for name in names]
+        last = max((int(n) for of, _, n in ours if of == self._name and n.isdigit()), default=0)
+        if last:
+            age = self._folder.age(f"{self._name}-{last}")
+            if age is not None and age < self._patience:
+                return False
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            os.close(os.open(self._folder.path / f"{self._name}-{last + 1}", flags, 0o600))
+        except OSError:  # another was quicker, or the disk takes nothing
+            return False
+        return not self.done
+
+    def wait(self) -> bool:
+        """Wait for the turn; return whether it is ours, else it is done."""
+        while not self.take():
+            if self.done:
+                return False
+            time.sleep(pause_seconds(self._nodes, 0.2))
+        return True
+
+    def finish(self) -> None:
+        """Say that it is done."""
+        with suppress(OSError):
+            (self._folder.path / f"{self._name}-done").touch()

@@ -1,0 +1,516 @@
+"""One program for one table: settled before a search begins, and the same for each of its fits."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shoal
+from shoal.search.driver.driver import Driver
+from shoal.search.driver.execution import run_prepared
+from shoal.search.driver.hosts import Hosts
+from shoal.search.engines.options import Means, cores
+from shoal.search.errors import BadInput, ProgramLost
+from shoal.search.folder import rows
+from shoal.search.folder.writer import Writer, create
+from shoal.search.preparation.preparation import Prepared, prepare
+from shoal.search.programs import running
+from shoal.search.programs.settling import shapes_of
+from shoal.search.request.request import Request
+from shoal.search.rounds.packs import Pack
+from shoal.search.rounds.rounds import Rounds
+from shoal.search.rounds.tasks import Tasks, recipe_of
+from shoal.search.space.space import parse
+from shoal.search.watching.progress import Silent
+from shoal.trainable.compiling.compiler import command, identity
+from shoal.trainable.disk.temporary import private_folder
+from shoal.trainable.fused.cpp.kernel import FLAGS
+from shoal.trainable.programs.settled import Settled, key
+from shoal.trainable.task import Outcome
+from shoal.trainable.worker import Worker
+
+Same = Callable[[Path, Path], None]
+
+THREE_RULES = {"lr": "1e-7:1e-3:log", "rule": "sgd,momentum,adam", "momentum": "0:0.99"}
+
+ASKED: dict[str, Any] = {
+    "problem": "legendre-sine", "space": THREE_RULES, "trials": 96, "steps": 60, "seed": 3,
+    "round": 32, "pack": 8, "program": "compiled",
+}  # fmt: skip
+"""A search of three programs, in some thirty packs."""
+
+AUTO: dict[str, Any] = {"trials": 24, "steps": 60, "pack": 8}
+"""One that says nothing of its program: with ``any_size`` it is worth to compile."""
+
+
+def clear(cache: Path) -> None:
+    """Remove the libraries."""
+    for file in cache.glob("*.so"):
+        file.unlink()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and nothing in this process's own."""
+    folder = tmp_path / "cache"
+    clear(private_folder())
+    monkeypatch.setenv("SHOAL_CACHE", str(folder))
+    monkeypatch.delenv("CXX", raising=False)
+    return folder
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of any size is worth to compile, so that a small one does here."""
+    monkeypatch.setattr(running, "FUSED_WORTH_SECONDS", 0.0)
+
+
+def strange(folder: Path, does: str) -> str:
+    """A compiler that tells its version, notes each call, and does something else."""
+    script = folder / "strange-c++"
+    real = command()[0]
+    script.write_text(
+        f"""#!/bin/sh
+[ "$1" = --version ] && exec {real} --version
+echo "$$ $*" >> {folder}/calls
+for word; do
+    [ "$before" = -o ] && OUT=$word
+    case $word in *.cpp) IN=$word;; esac
+    before=$word
+done
+real() {{ {real} "$@"; }}
+{does}
+"""
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+def toml(out: Path) -> dict[str, Any]:
+    """What the run folder says of its search."""
+    return tomllib.loads((out / "search.toml").read_text())
+
+
+def test_search_toml_says_how_each_shape_is_run(cache: Path, tmp_path: Path) -> None:
+    """And by which compiler and flags; each library is made once, by the driver, and no later."""
+    cxx = strange(tmp_path, 'real "$@"')
+    os.environ["CXX"] = cxx
+    try:
+        shoal.run(**ASKED, out=tmp_path / "out", engine="inline", workers=2)
+    finally:
+        del os.environ["CXX"]
+    settled = toml(tmp_path / "out")["settled"]
+    assert settled == {
+        "compiler": identity(),
+        "flags": " ".join(FLAGS),
+        "programs": [
+            {"program": "kernel", "shape": {"rule": rule}} for rule in ("sgd", "momentum", "adam")
+        ],
+    }
+    calls = [line for line in (tmp_path / "calls").read_text().splitlines() if "kernel" in line]
+    assert len(calls) == len(list(cache.glob("*.so"))) == 6  # of updates and of the loss
+
+
+def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each compiler notes how many there are."""
+    count, log = tmp_path / "running", tmp_path / "most"
+    begin = f"mkdir -p {count}; touch {count}/$$; ls {count} | wc -l >> {log}"
+    monkeypatch.setenv(
+        "CXX", strange(tmp_path, f'{begin}; sleep 0.2; real "$@"; rm {count}/$$')
+    )  # fmt: skip
+    prepare(ASKED, None)
+    most = [int(word) for word in log.read_text().split()]
+    assert len(most) == 6
+    assert max(most) <= cores()
+
+
+BROKEN = {
+    "nothing made": "exit 0",
+    "an empty file": ': > "$OUT"',
+    "no function": 'echo "int o;" > "$IN"; real "$@"',
+    "an error": "echo not today >&2; exit 1",
+    "killed": "kill -9 $$",
+    "the cache goes": 'rm -rf "$SHOAL_CACHE"; exit 1',
+}
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_compiler_is_told_and_the_search_runs_eager_from_its_first_row(
+    how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """One line; no row fails, and search.toml says eager. Where it must be compiled, nothing is
+    made."""
+    monkeypatch.setenv("CXX", strange(tmp_path, BROKEN[how]))
+    result = shoal.run(**AUTO, out=tmp_path / "out", engine="inline", progress=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if "uncompiled" in line]
+    assert len(told) == 1
+    assert told[0].endswith("; it runs uncompiled, which is slower")
+    assert toml(tmp_path / "out")["program"] == "eager"
+    assert "settled" not in toml(tmp_path / "out")
+    assert set(result.trials["state"]) <= {"complete", "diverged"}
+    with pytest.raises(BadInput, match=r"^it cannot be compiled.*leave out --program compiled$"):
+        shoal.run(**ASKED, out=tmp_path / "none", engine="inline")
+    assert not (tmp_path / "none").exists()
+
+
+def a_file(cache: Path) -> Path:
+    """In the place of the folder."""
+    cache.write_text("")
+    return cache
+
+
+def open_to_others(cache: Path) -> Path:
+    """They can write to it."""
+    cache.mkdir()
+    cache.chmod(0o777)
+    return cache
+
+
+def below_one_that_is_open(cache: Path) -> Path:
+    """They can put another in its place."""
+    (open_to_others(cache) / "x").mkdir()
+    return cache / "x"
+
+
+CACHES = {made.__name__: made for made in (a_file, open_to_others, below_one_that_is_open)}
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("how", CACHES)
+def test_a_cache_that_cannot_be_used_is_told_and_explicitly_compiled_is_refused(
+    how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In one line each."""
+    monkeypatch.setenv("SHOAL_CACHE", str(CACHES[how](cache)))
+    shoal.run(**AUTO, out=tmp_path / "out", engine="inline", progress=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if "set SHOAL_CACHE" in line]
+    assert len(told) == 1
+    assert told[0].endswith("it runs uncompiled, which is slower")
+    assert toml(tmp_path / "out")["program"] == "eager"
+    with pytest.raises(BadInput, match=r"^[^\n]*SHOAL_CACHE[^\n]*$"):
+        shoal.run(**ASKED, out=tmp_path / "none", engine="inline")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_small_search_settles_nothing(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for no compiler."""
+    monkeypatch.setenv("CXX", strange(tmp_path, "exit 1"))
+    shoal.run(trials=16, steps=20, out=tmp_path / "out", engine="inline")
+    assert not (tmp_path / "calls").exists()
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("any_size")
+def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A compiler that makes something else of one rule's kernel: the others keep theirs."""
+    wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
+    monkeypatch.setenv("CXX", strange(tmp_path, wrong))
+    space = {"lr": "1e-8:1e-4:log", "rule": "sgd,momentum,adam"}
+    asked = {**AUTO, "space": space}
+    shoal.run(**asked, out=tmp_path / "out", engine="inline", progress=True)
+    programs = toml(tmp_path / "out")["settled"]["programs"]
+    assert {each["shape"]["rule"]: each["program"] for each in programs} == {
+        "sgd": "kernel", "momentum": "kernel", "adam": "eager"
+    }  # fmt: skip
+    assert re.search(
+        r"rule=adam: the kernel differs from the plain step: .*; it runs uncompiled",
+        capsys.readouterr().err,
+    )
+
+
+def lost_between(prepared: Prepared, out: Path, means: Means) -> Path:
+    """Run a search that was prepared a while ago; it ends since it cannot have what is written."""
+    with pytest.raises(ProgramLost, match=r"no host can run what search.toml says") as caught:
+        run_prepared(prepared, out, means, Silent(), time.monotonic())
+    line = str(caught.value)
+    assert line.endswith("or begin anew with --program eager and another --out")
+    assert caught.value.exit_code == 1
+    return out
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
+    engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+) -> None:
+    """The cache is empty and the compiler gone once the search is settled; after both are back the
+    same call goes on, to the table of a search that was never disturbed."""
+    means = Means(engine=engine, workers=2)
+    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
+    prepared = prepare(ASKED, None)
+    clear(cache)
+    monkeypatch.setenv("CXX", "no-such-c++")
+    out = lost_between(prepared, tmp_path / "out", means)
+    assert len(shoal.load(out).trials) == 0
+    with pytest.raises(ProgramLost, match="there is no C"):  # also where it goes on
+        shoal.run(out=out, engine="inline")
+    monkeypatch.delenv("CXX")
+    shoal.run(out=out, engine="inline")
+    same_table(tmp_path / "whole", out)
+
+
+def test_rows_of_what_works_are_kept(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+) -> None:
+    """One rule's library is gone, the others are there."""
+    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
+    prepared = prepare(ASKED, None)
+    for file in list(cache.glob("*.so")):
+        content = file.read_bytes()
+        file.unlink()
+        try:
+            monkeypatch.setenv("CXX", "no-such-c++")
+            out = tmp_path / file.stem[:8]
+            lost_between(prepared, out, Means(engine="inline", workers=1))
+            states = set(shoal.load(out).trials["state"])
+            assert states <= {"complete", "diverged"}
+        finally:
+            file.write_bytes(content)
+            file.chmod(0o500)
+        shoal.run(out=out, engine="inline")
+        same_table(tmp_path / "whole", out)
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+def test_a_worker_without_the_cache_makes_what_it_needs_in_a_folder_of_its_own(
+    engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+) -> None:
+    """The table is the same, and it is told once."""
+    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
+    prepared = prepare(ASKED, None)
+    clear(cache)
+    cache.chmod(0o777)
+    _, report = run_prepared(
+        prepared, tmp_path / "out", Means(engine=engine, workers=2), Silent(), time.monotonic()
+    )
+    same_table(tmp_path / "whole", tmp_path / "out")
+    assert sum("temporary folder" in note for note in report.notes) == 1
+    assert not list(cache.glob("*.so"))
+
+
+def test_another_compiler_does_not_go_on_with_a_search(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says which one is there and which one was; from the cache it goes on without any."""
+    prepared = prepare(ASKED, None)
+    monkeypatch.setenv("CXX", f"{command()[0]} -O1")
+    run_prepared(prepared, tmp_path / "cached", Means(engine="inline"), Silent(), 0.0)
+    clear(cache)
+    with pytest.raises(ProgramLost, match=r"the compiler here is .* -O1, not "):
+        run_prepared(prepared, tmp_path / "out", Means(engine="inline"), Silent(), 0.0)
+
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 76}
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_while_programs_are_compiled_ends_cleanly(
+    number: signal.Signals, cache: Path, tmp_path: Path
+) -> None:
+    """Nothing is made, and no compiler goes on."""
+    calls = tmp_path / "calls"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shoal", "run", "--program", "compiled", "--out", "out"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "CXX": strange(tmp_path, "exec sleep 1000")},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 240
+        while not calls.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        compiling = [int(line.split()[0]) for line in calls.read_text().splitlines()]
+        process.send_signal(number)
+        said = process.communicate(timeout=240)[1]
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == SIGNALS[number]
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert not any(Path(f"/proc/{pid}/cmdline").exists() for pid in compiling)
+    assert [f.name for f in cache.iterdir() if f.is_dir()] == []
+
+
+def test_a_time_budget_that_is_too_short_to_compile_is_told(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made."""
+    monkeypatch.setenv("CXX", strange(tmp_path, "exec sleep 1000"))
+    with pytest.raises(BadInput, match="the time budget is used before"):
+        shoal.run(**ASKED, out=tmp_path / "out", time_budget=1.0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
+    """As a refusal where it must be compiled."""
+    ridge = Path(__file__).parent.parent.parent / "examples" / "ridge.py"
+    space = {"degree": "1:1000:int", "lr": "1e-6", "l2": "0:1"}
+    asked = {**ASKED, "problem": f"{ridge}:Ridge", "space": space}
+    with pytest.raises(BadInput, match=r"1,000 combinations .* are too many to compile, 32 at"):
+        prepare(asked, None)
+    asked = {**asked, "program": "auto", "trials": 2**20, "steps": 10**6}
+    prepared = prepare(asked, None)
+    assert prepared.request.program == "eager"
+    assert "are too many to compile, 32 at the most: it runs uncompiled" in prepared.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ({"rule": "sgd,adam", "degree": "2:5:int"}, 8),
+        ({"degree": "1,2"}, 2), ({"degree": "1.5,2"}, 2), ({"kind": "one,two"}, 2), ({}, 1),
+        ({"degree": "-0.0"}, 1), ({"degree": "1e300"}, 1),
+    ],
+)  # fmt: skip
+def test_what_is_settled_is_read_as_it_was_written(texts: dict[str, str], count: int) -> None:
+    """For each kind of value; a shape is found by what packs call it."""
+    space = {name: parse(name, text) for name, text in texts.items()}
+    shapes = shapes_of(space, list(texts))
+    assert len(shapes) == count
+    settled = Settled(programs={key(s): "kernel" for s in shapes}, compiler="g++ 1", flags="-O3")
+    read = Settled.from_dict(settled.as_dict())
+    assert read == settled
+    assert [read.of(shape) for shape in shapes] == ["kernel"] * count
+
+
+def test_a_request_with_what_is_settled_is_read_as_it_was_written(cache: Path) -> None:
+    """And another compiler makes it another search's."""
+    request = prepare(ASKED, None).request
+    assert Request.from_dict(request.as_dict()) == request
+    plain = request.as_dict()
+    plain["settled"]["compiler"] = "g++ 1"
+    assert Request.from_dict(plain).mark != request.mark
+
+
+@pytest.fixture
+def driver(cache: Path, tmp_path: Path) -> Iterator[Driver]:
+    """The driver of a search, with packs to give out."""
+    prepared = prepare(ASKED, None)
+    folder = create(tmp_path / "out", prepared.request, prepared.source)
+    writer = Writer(folder, print)
+    made = Driver(prepared, writer, Means(engine="inline"), Silent(), 0.0)
+    made.rounds.start()
+    yield made
+    made.rounds.stop()
+    writer.close()
+
+
+def taken(driver: Driver) -> Pack:
+    """The next pack, as a worker takes it."""
+    pack = driver.rounds.take(timeout=120)
+    assert pack is not None
+    driver.task(pack)
+    return pack
+
+
+def back(node: str, fault: str | None = None, **given: Any) -> Outcome:
+    """A pack as a worker gives it back."""
+    return Outcome(
+        fitted=None, node=node, device="cpu", started=0.0, seconds=0.0, fault=fault, **given
+    )
+
+
+def test_a_pack_that_a_host_cannot_run_goes_to_others(driver: Driver) -> None:
+    """As often as it comes back: no attempt is counted, and no row fails. Each host is told once.
+    Once every host that lives has failed, the search ends."""
+    live = {"one", "two"}
+    driver.mishaps.hosts = Hosts(lambda: live)
+    for _ in range(5):
+        pack = taken(driver)
+        driver.given(pack, back("one", "no compiler"), 0.1)
+        assert driver.rounds.take() is pack
+        driver.rounds.give_back(pack)
+    assert driver.rounds.failed == driver.rounds.done == 0
+    assert pack.attempt == pack.deaths == 0
+    pack = taken(driver)
+    done = Worker(driver.recipe).run(driver.task(pack))
+    assert done.fault is None
+    driver.given(pack, done, 0.1)
+    assert driver.rounds.done == len(pack.lanes)
+    with pytest.raises(ProgramLost, match="no room"):
+        driver.given(taken(driver), back("two", "no room"), 0.1)
+    live.add("three")
+    driver.given(taken(driver), back("two", "no room"), 0.1)
+    live -= {"three"}
+    driver.given(taken(driver), back("two", stopped=True), 0.1)  # it has run: it is mended
+    driver.given(taken(driver), back("one", "no compiler"), 0.1)
+
+
+def test_on_one_machine_a_fault_ends_the_search_at_once(driver: Driver) -> None:
+    """But not where it is told to stop in that moment."""
+    with pytest.raises(ProgramLost, match=r"no host can run what search.toml says"):
+        driver.given(taken(driver), back("here", "no compiler"), 0.1)
+
+
+def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that others take packs; told to stop it says so at once. It does not try again for a
+    while, and does then."""
+    prepared = prepare({**ASKED, "space": {"lr": "1e-6:1e-4"}}, None)
+    recipe = recipe_of(prepared.request, prepared.source, prepared.defaults, gpu=False)
+    recipe = replace(recipe, patience=1.0)
+    pack = next(packs_of(prepared))
+    task = Tasks(recipe, cache, None, lambda round_: 8).of(pack)
+    clear(cache)
+    monkeypatch.setenv("CXX", "no-such-c++")
+    worker = Worker(recipe)
+    for stop, least, most in ((lambda: False, 1.0, 3.0), (lambda: True, 0.0, 0.8)):
+        began = time.monotonic()
+        outcome = worker.run(task, stop)
+        assert least <= time.monotonic() - began < most
+        assert "there is no C++ compiler" in str(outcome.fault)
+        assert (outcome.error, outcome.stopped, outcome.fitted) == (None, False, None)
+    monkeypatch.delenv("CXX")
+    assert worker.run(task, lambda: True).fault is not None
+    monkeypatch.setattr("shoal.trainable.worker.AGAIN_SECONDS", 0.0)
+    assert worker.run(task).fault is None
+
+
+def packs_of(prepared: Prepared) -> Iterator[Pack]:
+    """The first packs of a search."""
+    none = rows.trials_schema(prepared.request.space).empty_table()
+    rounds = Rounds(prepared.request, prepared.shape_names, none)
+    rounds.start()
+    while (pack := rounds.take(timeout=120)) is not None:
+        yield pack
+    rounds.stop()
+
+
+def test_a_checkpoint_is_of_one_program(cache: Path) -> None:
+    """Another kind, compiler or flags give it another name."""
+    prepared = prepare({**ASKED, "space": {"lr": "1e-6:1e-4"}}, None)
+    pack = next(packs_of(prepared))
+    recipe = recipe_of(prepared.request, prepared.source, prepared.defaults, gpu=False)
+    shape = key(pack.lanes.shape)
+    others = [
+        Settled(programs={shape: kind}, compiler=compiler, flags=flags)
+        for kind, compiler, flags in [
+            ("kernel", "g++ 1", "-O3"), ("kernel", "g++ 2", "-O3"), ("kernel", "g++ 1", "-O2"),
+            ("inductor", "g++ 1", "-O3"), ("eager", "g++ 1", "-O3"),
+        ]
+    ]  # fmt: skip
+    names = {replace(recipe, settled=one).key(pack.lanes, 8) for one in others}
+    assert len(names) == len(others)

@@ -1,0 +1,117 @@
+"""The engine without Ray: what it leaves as it was, and what its threads say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import shoal
+from shoal.search.engines import threads
+from shoal.search.engines.engine import Trust
+from shoal.search.engines.threads import run_inline
+from shoal.trainable.task import Outcome
+
+SCRIPT = """
+import gc, sys
+from shoal.search.command.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    print(end.code, gc.isenabled(), file=sys.stderr)
+"""
+
+
+def test_the_process_has_its_threads_back(tmp_path: Path) -> None:
+    """Workers leave torch one thread, also to threads that begin later; whoever called goes on with
+    as many as before, here and in those."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        shoal.run(trials=16, steps=20, out=tmp_path / "out", engine="inline", workers=2)
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -> None:
+    """Without Ray no time is Ray Tune's; start-up alone goes without collecting."""
+    words = ["run", "--trials", "16", "--steps", "20", "--json", "--engine", "inline"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1] == "0 True"
+    parts = set(json.loads(done.stdout)["seconds"])
+    assert parts == {"start-up", "sampling", "fitting", "threads", "run folder", "waiting"}
+
+
+class Desk:
+    """A desk with one pack for one worker, which is over once it has come back."""
+
+    recipe: Any = None
+
+    def __init__(self) -> None:
+        self.rounds: Any = self
+        self.over, self.ticks = False, 0
+        self.left: list[Any] = [self]
+        self.seen = threading.Event()
+
+    def take(self, timeout: float) -> Any:
+        """The pack, the first time."""
+        return self.left.pop() if self.left else None
+
+    name = "pack"
+
+    def task(self, pack: Any) -> Any:
+        """Nothing but itself."""
+        return pack
+
+    def trust(self, pack: Any) -> Trust:
+        """In a thread."""
+        return Trust.FULL
+
+    def note(self, slot: int, pack: str) -> None:
+        """It is not noted."""
+
+    def tick(self, slots: int) -> None:
+        """Three ticks, and the pack may end."""
+        self.ticks += 1
+        if self.ticks == 3:
+            self.seen.set()
+
+    def stopped(self) -> bool:
+        """Never."""
+        return False
+
+    def given(self, pack: Any, outcome: Any, held: float) -> None:
+        """The end."""
+        self.over = True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For time limits and the live line, also where a worker is idle; but not each time that it
+    looks for a pack for that one, since it reads a file."""
+    desk = Desk()
+
+    class Waiting:
+        def __init__(self, recipe: Any) -> None:
+            pass
+
+        def run(self, task: Any, stop: Any, halt: Any) -> Any:
+            desk.seen.wait(timeout=120)
+            return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
+
+    monkeypatch.setattr(threads, "Worker", Waiting)
+    run_inline(desk, workers)  # type: ignore[arg-type]
+    assert desk.seen.is_set()
+    assert desk.ticks < 8

@@ -1,0 +1,95 @@
+"""How packs are run: from the arguments, what a step does and the kind of device alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shoal.search.errors import BadInput
+from shoal.search.programs.running import Running, choose
+from shoal.trainable.programs.tracing import Work
+
+COURSE = Work(operations=29, moved=96_552, widest=8000, fused=34_013)
+"""A step of the default problem."""
+
+UNFUSED = replace(COURSE, unfused=1)
+"""The same, if no kernel could say it."""
+
+
+def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
+    """The choice for a search of 1,024 lanes, but for what is given."""
+    usual = {
+        "device": "cpu",
+        "programs": 1,
+        "lanes": 1024,
+        "steps": 2000,
+        "report": 100,
+        "pack": 64,
+    }
+    return choose(program, None, work, **{**usual, **given})
+
+
+def test_small_searches_never_compile_and_large_ones_do() -> None:
+    """By the work of one program: lanes, steps, what a step does, how many programs share it."""
+    for work, least in ((COURSE, 64), (UNFUSED, 1024)):
+        assert chosen(work, lanes=least).program == "compiled"
+        assert chosen(work, lanes=least // 16).program == "eager"
+        assert chosen(work, lanes=least, steps=100).program == "eager"
+        assert chosen(work, lanes=least, programs=16).program == "eager"
+        assert chosen(work, lanes=least, programs=float("inf")).program == "eager"
+    assert chosen(Work(operations=3, moved=24, widest=8)).program == "eager"
+    assert chosen(program="eager", lanes=10**6).program == "eager"
+    assert chosen(program="compiled", lanes=1).program == "compiled"
+
+
+@pytest.mark.parametrize(
+    ("work", "steps", "report", "unroll"),
+    [
+        (COURSE, 2000, 100, 100), (COURSE, 2000, 2000, 250), (COURSE, 2000, 7, 1),
+        (replace(COURSE, fused=10**8), 2000, 100, 1),
+        (UNFUSED, 2000, 100, 10), (UNFUSED, 2000, 7, 1), (UNFUSED, 96, 36, 6), (UNFUSED, 1, 1, 1),
+    ],
+)  # fmt: skip
+def test_calls_of_a_compiled_program_end_at_reporting_steps(
+    work: Work, steps: int, report: int, unroll: int
+) -> None:
+    """Also at the last, which may come sooner; and they are short enough to be paused between."""
+    assert chosen(work, program="compiled", steps=steps, report=report).unroll == unroll
+    assert chosen(work, program="eager", steps=steps, report=report).unroll == 1
+
+
+def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_not() -> None:
+    """Powers of two, never above the pack."""
+    assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
+    assert chosen(pack=4096).block == chosen(UNFUSED, pack=4096).block == 128
+    assert chosen(pack=48).block == chosen(UNFUSED, pack=48).block == 48
+    light = Work(operations=3, moved=24, widest=8, unfused=1)
+    assert chosen(light, "compiled", pack=4096).block == 1024
+    heavy = Work(operations=30, moved=10**8, widest=10**7, unfused=1)
+    assert chosen(heavy, "compiled", pack=4096).block == 16
+    product = replace(UNFUSED, widest_dense=65_536)
+    assert chosen(product, pack=4096).block == 8
+
+
+def test_on_a_gpu_it_compiles_only_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In large blocks, and without a C++ compiler of one's own."""
+    monkeypatch.setenv("CXX", "no-such-c++")
+    assert chosen(device="cuda", lanes=10**6).program == "eager"
+    assert chosen(device="cuda", lanes=10**6).notes == ()
+    assert chosen(device="cuda", pack=10**6).block == 32768
+    compiled = chosen(program="compiled", device="cuda", pack=10**6)
+    assert (compiled.program, compiled.block, compiled.unroll) == ("compiled", 32768, 10)
+
+
+def test_without_a_compiler_it_is_told_once_and_asking_for_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A small search has no need to hear of it."""
+    monkeypatch.setenv("CXX", "no-such-c++")
+    assert chosen().program == "eager"
+    assert "there is no C++ compiler" in chosen().notes[0]
+    assert chosen(lanes=64).notes == ()
+    with pytest.raises(BadInput, match=r"there is no C\+\+ compiler .*; install one"):
+        chosen(program="compiled")

@@ -1,0 +1,216 @@
+"""Checkpoints: a pack that was stopped goes on with the numbers that it would have had."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from shoal.trainable.errors import CheckpointError
+from shoal.trainable.fitting import fit
+from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting.checkpoint import (
+    CheckpointKeeper,
+    Saving,
+    attempts,
+    key,
+    load,
+    remove,
+    save,
+)
+from shoal.trainable.lanes import Fitted, Lanes
+from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.problems.finding import find
+from shoal.trainable.programs.program import Program
+from shoal.trainable.task import Recipe, Task
+from shoal.trainable.worker import Worker
+
+PLAN = Plan(steps=60, report=7, diverge_factor=1000.0)
+DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+NEVER = float("inf")
+
+
+def lanes(rule: str, n: int = 11) -> Lanes:
+    """Lanes of which some diverge, more than a block holds."""
+    return Lanes(
+        trial=torch.arange(n),
+        replicate=torch.zeros(n, dtype=torch.int64),
+        seed=torch.arange(n),
+        values={"lr": torch.logspace(-7, -4.5, n, dtype=torch.float64)},
+        shape={"rule": rule},
+    )
+
+
+def program(rule: str, block: int = 4) -> Program:
+    """The course's problem."""
+    problem = find("cubic-sine").load()
+    return Program(problem, rule=rule, shape={}, defaults=DEFAULTS, block=block, device="cpu")
+
+
+def saving(folder: Path, attempt: int = 0, resume: str | None = None) -> Saving:
+    """Where a test's checkpoints go."""
+    return Saving(folder=str(folder), key="k" * 24, attempt=attempt, resume=resume, period=NEVER)
+
+
+class AfterSome:
+    """Says stop after so many updates, and ever after."""
+
+    def __init__(self, updates: int) -> None:
+        self._left = 2 * updates  # it is asked once for itself and once for due()
+
+    def __call__(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def keeper(at: Saving | None, stop: Any) -> CheckpointKeeper:
+    """A keeper of a pack that begins now."""
+    return CheckpointKeeper(at, stop, device="cpu", began=0.0)
+
+
+def same(one: Fitted, other: Fitted) -> bool:
+    """Whether all columns are the same, bit for bit."""
+    return all(torch.equal(getattr(one, c), getattr(other, c)) for c in vars(one))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", range(4))
+def test_stopped_again_and_again_it_gives_the_same_bits(
+    rule: str, seed: int, tmp_path: Path
+) -> None:
+    """In a new program each time, as in a new process; stopped anywhere in a chunk of steps."""
+    whole = fit(program(rule), lanes(rule), PLAN)
+    chance = random.Random(seed)
+    fitted, resume, attempt = None, None, 0
+    while fitted is None:
+        at = saving(tmp_path, attempt, resume)
+        kept = keeper(at, AfterSome(chance.randint(1, 90)))
+        fitted = fit(program(rule), lanes(rule), PLAN, kept)
+        if fitted is None:
+            assert kept.saved
+            assert kept.notes == []
+        resume, attempt = at.file.name, attempt + 1
+    assert attempt > 1
+    assert whole is not None
+    assert same(whole, fitted)
+
+
+def test_a_checkpoint_on_a_period_changes_nothing(tmp_path: Path) -> None:
+    """One at every update."""
+    whole = fit(program("adam"), lanes("adam"), PLAN)
+    often = replace(saving(tmp_path), period=0.0)
+    kept = keeper(often, lambda: False)
+    fitted = fit(program("adam"), lanes("adam"), PLAN, kept)
+    assert whole is not None
+    assert fitted is not None
+    assert same(whole, fitted)
+    assert attempts(tmp_path, often.key) == [0]
+
+
+def test_the_key_is_of_all_that_decides_the_numbers() -> None:
+    """Another lane, program, plan, block or default gives another key; order of names does not."""
+    given: dict[str, Any] = {
+        "program": "abc eager", "plan": PLAN, "block": 4, "defaults": DEFAULTS
+    }  # fmt: skip
+    mine = lanes("sgd")
+    keys = {
+        key(mine, **given),
+        key(replace(mine, seed=mine.seed + 1), **given),
+        key(replace(mine, values={"lr": mine.values["lr"] * 2}), **given),
+        key(replace(mine, shape={"rule": "adam"}), **given),
+        key(mine, **{**given, "program": "abd eager"}),
+        key(mine, **{**given, "plan": replace(PLAN, steps=61)}),
+        key(mine, **{**given, "block": 8}),
+        key(mine, **{**given, "defaults": {**DEFAULTS, "momentum": 0.8}}),
+    }
+    assert len(keys) == 8
+    turned = dict(reversed(DEFAULTS.items()))
+    assert key(mine, **given) == key(mine, **{**given, "defaults": turned})
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named_and_not_used(tmp_path: Path) -> None:
+    """Every byte matters; a whole one of another pack, device or torch is none of ours either."""
+    at = saving(tmp_path)
+    kept = keeper(at, AfterSome(10))
+    assert fit(program("sgd"), lanes("sgd"), PLAN, kept) is None
+    good = at.file.read_bytes()
+    for position in (0, 40, len(good) // 2, len(good) - 1):
+        at.file.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+        with pytest.raises(CheckpointError, match="is damaged"):
+            load(at.file, of=at.key, device="cpu")
+    at.file.write_bytes(good[:-1])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load(at.file, of=at.key, device="cpu")
+    at.file.write_bytes(good)
+    with pytest.raises(CheckpointError, match="of another key"):
+        load(at.file, of="j" * 24, device="cpu")
+    with pytest.raises(CheckpointError, match=r"of another device \(cpu, not cuda\)"):
+        load(at.file, of=at.key, device="cuda")
+    with pytest.raises(CheckpointError, match="cannot be read: No such file"):
+        load(tmp_path / "none.pt", of=at.key, device="cpu")
+
+    at.file.write_bytes(good[:100])
+    again = keeper(saving(tmp_path, 1, at.file.name), lambda: False)
+    fitted = fit(program("sgd"), lanes("sgd"), PLAN, again)
+    whole = fit(program("sgd"), lanes("sgd"), PLAN)
+    assert fitted is not None
+    assert whole is not None
+    assert same(whole, fitted)
+    assert again.notes == [f"{at.file} is damaged; its pack begins anew"]
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    """Only tensors and numbers are loaded, whatever the hash says."""
+    import hashlib
+    import io
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    buffer = io.BytesIO()
+    torch.save({"key": Evil()}, buffer)
+    body = buffer.getvalue()
+    file = tmp_path / "evil.pt"
+    file.write_bytes(hashlib.sha256(body).digest() + body)
+    with pytest.raises(CheckpointError, match="is no checkpoint of a pack"):
+        load(file, of="k", device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_disk_that_takes_no_checkpoint_costs_no_numbers(tmp_path: Path) -> None:
+    """The pack goes on, and tells; nothing is left half-written."""
+    gone = replace(saving(tmp_path / "none"), period=0.0)
+    kept = keeper(gone, lambda: False)
+    assert fit(program("sgd"), lanes("sgd", 2), PLAN, kept) is not None
+    assert "No such file or directory; the pack goes on without" in kept.notes[0]
+    with pytest.raises(CheckpointError, match="cannot write"):
+        save(gone, {}, device="cpu", seconds=0.0, began=0.0)
+
+
+def test_a_worker_told_to_stop_gives_the_pack_back_and_another_ends_it(tmp_path: Path) -> None:
+    """Seconds add up, the beginning stays; afterwards all checkpoints of the pack can go."""
+    source = find("cubic-sine")
+    recipe = Recipe(source=source, plan=PLAN, program="eager", unroll=1, defaults=DEFAULTS)
+    name = recipe.key(lanes("sgd"), 4)
+    at = replace(saving(tmp_path), key=name)
+    task = Task(lanes=lanes("sgd"), block=4, saving=at)
+    first = Worker(recipe).run(task, AfterSome(20))
+    assert (first.stopped, first.saved, first.fitted, first.error) == (True, True, None, None)
+    later = replace(task, saving=replace(at, attempt=1, resume=at.file.name))
+    second = Worker(recipe).run(later)
+    assert second.fitted is not None
+    assert (second.stopped, second.notes) == (False, ())
+    assert second.started == first.started
+    assert second.before >= 0.5 * first.seconds > 0
+    whole = Worker(recipe).run(replace(task, saving=None)).fitted
+    assert whole is not None
+    assert same(whole, second.fitted)
+    (tmp_path / f".{at.file.name}.n1.7").touch()
+    remove(tmp_path, name)
+    assert not list(tmp_path.iterdir())

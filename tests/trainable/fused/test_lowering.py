@@ -1,0 +1,373 @@
+"""Fused kernels: what they compute, bit for bit alike anywhere, and what is left to others."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from shoal.trainable.compiling import library
+from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.fused.loops.operators import NotLowered
+from shoal.trainable.fused.lowering import LANES, lower
+from shoal.trainable.programs.program import never
+from shoal.trainable.programs.tracing import traced
+
+Lane = Callable[..., Any]
+"""A function of the tensors of one lane, then of the data."""
+
+N = 83
+"""Lanes: several handfuls and a bit."""
+
+POINTS = 150
+"""More than two tiles of a sum, and a bit."""
+
+
+EDGE = """
+import ctypes, mmap
+import torch
+from test_fused import POINTS, kernel, run
+
+pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
+made = kernel(lambda a, x: ((a * x).sum(),), [torch.ones(3)], [torch.linspace(0.0, 1.0, POINTS)])
+for lanes in (1, 7, 40, 70):
+    size = 4 * lanes
+    at_the_end = torch.frombuffer(
+        pages, dtype=torch.float32, count=lanes, offset=mmap.PAGESIZE - size
+    )
+    run(made, [at_the_end])
+print("read", flush=True)
+"""
+"""Kernels of lanes that end where a page does."""
+
+
+def kernel(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Kernel:
+    """The kernel of a function of one lane, which gives a tuple."""
+
+    def stacked(*given: torch.Tensor) -> Any:
+        own, shared = given[: len(lanes)], given[len(lanes) :]
+        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
+
+    few = [tensor[:LANES] for tensor in lanes]
+    return Kernel(lower(traced(stacked, [*few, *data]), len(lanes), data))
+
+
+def run(made: Kernel, lanes: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Compile it, and call it."""
+    built = library.functions([made], None, never, private=False)
+    assert built is not None
+    ((function,), _) = built
+    return function(list(lanes))
+
+
+def numbers(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
+    """Standard normal draws."""
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def check(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> None:
+    """What the kernel gives is what torch gives, in the same shapes."""
+    expected = torch.vmap(lambda *lane: function(*lane, *data))(*lanes)
+    found = run(kernel(function, lanes, data), lanes)
+    assert len(found) == len(expected)
+    for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        close = {"rtol": 1e-9, "atol": 1e-11} if theirs.dtype == torch.float64 else {"rtol": 2e-4}
+        assert torch.allclose(ours, theirs, equal_nan=True, **close), f"output {i}"
+        assert ours.shape == theirs.shape
+
+
+def arithmetic(a: Any, w: Any, x: Any) -> Any:
+    """Operators, on one number of a lane (a), on some (w) and on the points (x)."""
+    u = a * x + w[1]
+    v = w[0] - 0.5 * u
+    return (
+        (u + v).sum(), (u - v).sum(), (2.0 - u).sum(), (-u).sum(), (u / (2.0 + v * v)).sum(),
+        (1.0 / (3.0 + u * u)).mean(), (u**2).sum(), (u**3).sum(), (u**4).sum(), (u**-2).amin(),
+        (u * u + 1.0).sqrt().sum(), ((u * u + 1.0) ** -0.5).sum(), ((u * u + 1.0) ** 1.7).sum(),
+        torch.rsqrt(u * u + 2.0).sum(), (2.0 ** u).sum(), ((u * u + 1.0) ** v).sum(),
+        torch.add(u, v, alpha=3.0).sum(), torch.sub(u, v, alpha=-2.0).sum(),
+        torch.addcmul(u, v, x, value=0.3).sum(), torch.addcdiv(u, v, x * x + 1.0).sum(),
+        w.square().sum() + w.reciprocal().amax(), w * a, w.unsqueeze(1) * w.new_tensor([1.0, 2.0]),
+    )  # fmt: skip
+
+
+def functions(a: Any, w: Any, x: Any) -> Any:
+    """Functions, and what they do with what is no number."""
+    u = a * x + w[1]
+    odd = torch.where(u > 2.5, math.inf, torch.where(u < -2.5, math.nan, u))
+    return (
+        torch.exp(u).sum(), torch.expm1(u).sum(), torch.log(u * u + 0.1).sum(),
+        torch.log1p(u * u).sum(), torch.log2(u * u + 0.1).sum(), torch.sin(u).sum(),
+        torch.cos(u).sum(), torch.tan(0.1 * u).sum(), torch.tanh(u).sum(), torch.atan(u).sum(),
+        torch.erf(u).sum(), torch.sigmoid(u).sum(), torch.relu(u).sum(), u.abs().sum(),
+        torch.sign(u).sum(), u.clamp(-1.0, 0.5).sum(), u.clamp(min=-0.2).sum(),
+        u.clamp(max=0.2).sum(), torch.maximum(u, a).sum(), torch.minimum(u, a).sum(),
+        u.clamp_min(0.1).sum(), u.clamp_max(0.1).sum(),
+        odd.amax(), odd.amin(), odd.sum(), torch.relu(odd).sum(), torch.abs(odd).amax(),
+        torch.maximum(odd, a).amax(), torch.maximum(a, odd).amin(), torch.minimum(odd, a).sum(),
+        odd.clamp(-1.0, 1.0).sum(), torch.sign(odd).sum(), torch.exp(odd).sum(),
+    )  # fmt: skip
+
+
+def conditions(a: Any, w: Any, x: Any) -> Any:
+    """Truth values."""
+    u = a * x + w[1]
+    here, there = u > 0.3, x < 0.1
+    both = torch.logical_and(here, u <= 1.0)
+    return (
+        torch.where(here, u, -u).sum(), torch.where(there, u, 2.0).sum(),
+        torch.where(both | ~here, u, a).sum(), torch.where(here & there, 1.0, u).sum(),
+        (here.to(u.dtype) * u).sum(), (u * here).sum(), torch.where(here ^ both, a, w[0]).sum(),
+        torch.where(u == u, torch.ones_like(u), 0.0).sum(), torch.where(u != a, u, 0.0).sum(),
+        torch.where(torch.isnan(u), 0.0, u).sum(), torch.where(torch.isfinite(u), u, 0.0).sum(),
+        torch.where(u >= a, u, torch.zeros_like(u)).sum(), (a > 0).to(u.dtype),
+        torch.where(u < a, torch.ones_like(u), torch.full_like(u, 2.0)).sum(),
+    )  # fmt: skip
+
+
+def shapes(a: Any, w: Any, W: Any, x: Any, X: Any) -> Any:
+    """Axes added, dropped, turned, picked and put together; products of all kinds."""
+    r = w @ X - torch.sin(x)  # (3,) (3, POINTS)
+    h = torch.tanh(W @ X)  # (2, 3) (3, POINTS)
+    b, c, d = w
+    z = h - h.mean(1, keepdim=True)
+    likely = torch.exp(r - r.amax())
+    pairs = torch.stack([w, 2.0 * w]).T  # (3, 2)
+    return (
+        X @ r, h @ r, h @ X.T, (z * z).sum(1), (r * r).mean(), b * c - d, w[-1] + w[:2].sum(),
+        W[:, 1:].sum(0), W.T, W.reshape(2, 1, 3).squeeze(1), torch.cat([w, W[0], a.view(1)]),
+        pairs, pairs @ W, w[:, None] - w[None, :], torch.einsum("ij,j->i", W, w), w.dot(W[1]),
+        (likely / likely.sum()) @ x,
+        torch.outer(w, w[:2]), W.sum(), W.amax(1), W.mean(0, keepdim=True), w.expand(2, 3) * W,
+        torch.addmv(a.expand(2), W, w), (X.T @ w).square().sum(), (x[:, None] * X.T).sum(0) * a,
+        torch.stack([b, c]).unbind(0)[1], (W - a).sum((0, 1)), torch.broadcast_to(a, (4,)),
+        (h[0] * x).sum(), X.t()[5] @ w, W.permute(1, 0)[2],
+        (a * x[:7, None] - x[None, :]).square().mean(),
+    )  # fmt: skip
+
+
+def truths(a: Any, w: Any, x: Any, m: Any, k: Any) -> Any:
+    """Truth values of lanes (p, q) and of the data (m), and whole numbers of the data (k)."""
+    u = a * x + w[1]
+    p, q = u > 0.3, u < 0.9
+    both = (
+        p + q, p * q, p & q, p | q, p ^ q, ~p, p < q, p <= q, p > q, p >= q, p == q, p != q,
+        torch.maximum(p, q), torch.minimum(p, q), torch.where(p, q, m), p + m, m * q, p == m, m < p,
+        p + True, p * False, p.clone(), p.masked_fill(m, True), torch.logical_and(u, p),
+        torch.logical_or(x, p), torch.logical_not(u), torch.logical_xor(p, k), u.bool(),
+    )  # fmt: skip
+    real = (
+        (p + q).to(u.dtype) * u, p * u, u + p, u / (p + u * u + 1), u * k, u + (k + k), u > k,
+        torch.maximum(u, k), torch.where(k > 0, u, -u), u.masked_fill(p, 2.0), u**k, (u > 0.1) * m,
+        u * (m + m), torch.where(m, u, k), u / p.sum(), (u * p).sum() / p.sum(),
+        torch.lt(u, True), torch.cat([u[None], p[None]]).sum(0),
+    )  # fmt: skip
+    counted = [torch.where(truth, u, a).sum() for truth in both]
+    return (*counted, *((number * x).sum() for number in real), p.sum() * a)
+
+
+def rows(a: Any, w: Any, x: Any, X: Any) -> Any:
+    """Values for each row beside parameters and data."""
+    u = a * x[:40]
+    return (
+        torch.cat([u, w]), torch.cat([w, x[:40]]), torch.stack([w[0], a, x[3]]),
+        torch.cat([u, u * 2, w]).sum(), torch.stack([u, x[:40]]).amax(0).sum(),
+        torch.stack([X[0, :3], X[1, :3] * a]), torch.cat([X[:, 0] + w, w[:1]]),
+    )  # fmt: skip
+
+
+def test_truth_values_and_whole_numbers_mean_what_torch_means() -> None:
+    """The sum of two truth values is "or", their product "and"; a condition counts as 0 or 1."""
+    x = torch.linspace(-1.5, 2.0, POINTS, dtype=torch.float64)
+    lanes = [numbers(N, seed=1), numbers(N, 2, seed=2)]
+    check(truths, lanes, [x, torch.arange(POINTS) % 3 == 0, torch.arange(POINTS) % 5 - 2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_values_of_rows_stand_beside_parameters(dtype: torch.dtype) -> None:
+    """``torch.cat`` and ``torch.stack`` of what each row has, of parameters and of the data."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=dtype)
+    lanes = [numbers(N, dtype=dtype, seed=1), numbers(N, 2, dtype=dtype, seed=2)]
+    check(rows, lanes, [x, torch.stack([x, x * x])])
+
+
+def test_what_torch_computes_in_another_dtype_is_refused() -> None:
+    """With its reason: it is not computed in the parameters' dtype, as if that were the same."""
+    x = torch.linspace(-1.0, 2.0, POINTS)
+    a, w = numbers(N).float(), numbers(N, 3).float()
+    cases: list[tuple[str, Lane, list[torch.Tensor], list[torch.Tensor]]] = [
+        ("gt is computed in float64", lambda a, x: ((a > x).float().sum(),), [a], [x.double()]),
+        ("eq is computed in float64", lambda w, d: ((w == d).float(),), [w], [x[:3].double()]),
+        ("_to_copy gives float64", lambda a, x: ((a * x).sum().float(),), [a], [x.double()]),
+        ("gt is computed in int64", lambda a, k: (((a > 0) > k).float(),), [a], [torch.arange(3)]),
+        ("lt is computed in int64", lambda w: (((w > 0).sum() < 2).float(),), [w], []),
+        ("mul gives int32", lambda w, k: (((w > 0) * k).float(),), [w], [torch.arange(3).int()]),
+        ("a reduction of int64", lambda w: ((w > 0).sum(0, True).sum().float(),), [w], []),
+        ("a reduction of bool", lambda w: ((w > 0).amax().float(),), [w], []),
+        ("sign of truth values", lambda w: (torch.sign(w > 0).float(),), [w], []),
+        ("_to_copy gives float64", lambda w: (w.double().float(),), [w], []),
+    ]  # fmt: skip
+    for why, function, lanes, data in cases:
+        with pytest.raises(NotLowered, match=why):
+            kernel(function, lanes, data)
+    d = torch.tensor(0.1, dtype=torch.float64)  # a tensor without dimensions gives way
+    check(lambda w, d: ((w > d).float(), w * d), [w], [d])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("function", [arithmetic, functions, conditions])
+def test_numbers_are_those_of_torch(function: Lane, dtype: torch.dtype) -> None:
+    """Operator by operator, in both precisions."""
+    lanes = [numbers(N, dtype=dtype, seed=1), numbers(N, 2, dtype=dtype, seed=2)]
+    check(function, lanes, [torch.linspace(-1.5, 2.0, POINTS, dtype=dtype)])
+
+
+def test_shapes_are_those_of_torch() -> None:
+    """Whatever way a lane's tensors are turned and put together."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+    lanes = [numbers(N, seed=1), numbers(N, 3, seed=2), numbers(N, 2, 3, seed=3)]
+    check(shapes, lanes, [x, torch.stack([x**0, x, x**2])])
+
+
+def test_axes_too_large_to_be_written_out_are_looped_over() -> None:
+    """A layer of 40 units: values of 40 and 120 numbers of a lane."""
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+
+    def layer(W: Any, v: Any, X: Any) -> Any:
+        h = torch.tanh(W @ X)
+        r = v @ h
+        back = (v[:, None] * (1 - h * h)) * r
+        return (r * r).sum(), back @ X.T, h @ r, torch.cat([v, v[:7]]), W * v[:, None]
+
+    X = torch.stack([x**0, x, x**2])
+    check(layer, [numbers(N, 40, 3, seed=1), numbers(N, 40, seed=2)], [X])
+
+
+def test_each_set_of_points_has_a_loop_of_its_own() -> None:
+    """Two sets of unlike sizes; the second is weighed by what comes of the first."""
+    x, y = torch.linspace(-1.0, 2.0, POINTS), torch.linspace(0.0, 1.0, 4 * POINTS)
+
+    def two(a: Any, x: Any, y: Any) -> Any:
+        inner = (a * x - torch.sin(x)).square().mean()
+        return inner, (torch.exp(-inner * y) - a).square().sum(), (a * y - inner).amax()
+
+    check(two, [numbers(N)], [x.double(), y.double()])
+
+
+def test_without_a_long_axis_there_is_no_loop() -> None:
+    """A function of two parameters and no data."""
+
+    def rosenbrock(w: Any) -> Any:
+        x, y = w
+        inner = y - x * x
+        return ((1 - x) ** 2 + 100 * inner**2, torch.stack([2 * (x - 1) - 400 * x * inner, inner]))
+
+    check(rosenbrock, [numbers(N, 2)], [])
+
+
+def cubic(a: Any, w: Any, x: Any) -> Any:
+    """Sums of products, whose roundings a compiler may choose."""
+    r = a + w[0] * x + w[1] * x**2 + a * w[0] * x**3 - torch.sin(x)
+    g = 2.0 * r
+    return r.pow(2).sum(), w - 0.1 * torch.stack([(g * x).sum(), (g * x**2).sum()]), (r * r).mean()
+
+
+@pytest.mark.parametrize("function", [cubic, arithmetic, functions, conditions])
+def test_a_lane_has_the_same_bits_wherever_it_stands(function: Lane) -> None:
+    """In any place of a handful, beside any others, among few or many."""
+    lanes = [numbers(N, dtype=torch.float32, seed=1), numbers(N, 2, dtype=torch.float32, seed=2)]
+    made = kernel(function, lanes, [torch.linspace(-1.5, 2.0, POINTS)])
+    whole = run(made, lanes)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    some = [order, *(torch.arange(*ends) for ends in ((0, 1), (5, 22), (20, 61), (40, 83)))]
+    for which in some:
+        for i, ours in enumerate(run(made, [lane[which] for lane in lanes])):
+            same = torch.allclose(ours, whole[i][which], rtol=0, atol=0, equal_nan=True)
+            assert same, f"output {i} of {len(which)} lanes"
+
+
+def test_long_sums_keep_their_digits() -> None:
+    """A million numbers in single precision, of which one sum after the other would lose many."""
+    x = torch.rand(1_000_000, generator=torch.Generator().manual_seed(0))
+    made = kernel(lambda a, x: ((a * x).sum(),), [torch.ones(LANES)], [x])
+    (found,) = run(made, [torch.ones(5)])
+    exact = float(x.double().sum())
+    assert abs(float(found[0]) - exact) < 2e-5 * exact
+
+
+def test_what_no_kernel_can_say_is_left_to_others() -> None:
+    """Places picked by value, axes crossed with themselves, whole numbers, large products: each for
+    its own reason."""
+    x = torch.linspace(-1.0, 2.0, POINTS)
+    a, w, big = numbers(N).float(), numbers(N, 3).float(), numbers(N, 100, 100).float()
+    index = torch.tensor([2, 0, 1])
+    cases: list[tuple[str, Lane, list[torch.Tensor], list[torch.Tensor]]] = [
+        ("^sort$", lambda w: (w.sort().values,), [w], []),
+        ("^cumsum$", lambda w: (w.cumsum(0),), [w], []),
+        ("^index$", lambda w, i: (w[i],), [w], [index]),
+        (
+            "an axis that a tensor has twice",
+            lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,), [w], [],
+        ),
+        ("points that are picked", lambda a, x: ((a * x)[3],), [a], [x]),
+        (
+            "points that are picked",
+            lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),), [a], [x],
+        ),
+        ("^argmax$", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
+        (
+            "a product that libraries are better at",
+            lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),), [a], [x.repeat(20)],
+        ),
+        (
+            "a view that splits axes",
+            lambda w: ((w.expand(4, 3) + w).reshape(2, 6),), [w], [],
+        ),
+        ("gives float64", lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
+        ("a product that libraries are better at", lambda W: (W @ W[0],), [big], []),
+        ("values too large for a lane at a time", lambda W: (W * 2.0,), [big], []),
+        (
+            "values too large for a lane at a time",
+            lambda a, x: tuple(a * x + k for k in range(30)), [a], [x],
+        ),
+        (
+            "data that change",
+            lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),), [a], [x],
+        ),
+        ("an output that no lane decides", lambda a: (torch.zeros(()),), [a], []),
+    ]  # fmt: skip
+    for why, function, lanes, data in cases:
+        with pytest.raises(NotLowered, match=why):
+            kernel(function, lanes, data)
+
+
+def test_numbers_that_belong_to_places_of_lanes_are_refused() -> None:
+    """A function that is not one lane's, stacked, would give a lane what its place has."""
+    places = torch.arange(float(LANES))
+    for function in (lambda a: (a + places,), lambda a: (a * places.sum() + places,)):
+        with pytest.raises(NotLowered, match="data with lanes"):
+            lower(traced(function, [torch.ones(LANES)]), 1, [])
+    for function in (lambda a: (a - a.mean(),), lambda a: (a - a[0],)):
+        with pytest.raises(NotLowered, match=r"over lanes|lanes that are picked"):
+            lower(traced(function, [torch.ones(LANES)]), 1, [])
+
+
+def test_nothing_beyond_the_last_lane_is_read(tmp_path: Path) -> None:
+    """Its numbers stand at the end of a page, and the next may not be touched."""
+    script = tmp_path / "edge.py"
+    script.write_text(EDGE)
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": here}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr

@@ -1,0 +1,40 @@
+"""Tracing: what is recorded, and what cannot be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from shoal.trainable.programs.tracing import Tensors, traced, work_of
+
+
+def test_what_is_recorded_runs_with_other_tensors() -> None:
+    """Also where one tensor was given twice, which must not become one input; a tensor from outside
+    is a constant."""
+    outside = torch.tensor([1.0, 2.0, 3.0])
+
+    def function(a: torch.Tensor, b: torch.Tensor) -> Tensors:
+        largest = torch.max(a, dim=0)
+        return a - b + outside, largest.values, largest.indices
+
+    same = torch.zeros(3)
+    graph = traced(function, (same, same))
+    a, b = torch.tensor([1.0, 5.0, 2.0]), torch.tensor([0.5, 0.5, 0.5])
+    for recorded, plain in zip(graph(a, b), function(a, b), strict=True):
+        assert torch.equal(recorded, plain)
+
+
+def test_a_value_that_is_read_cannot_be_recorded() -> None:
+    """Under vmap it may be of something that all lanes share: it would be fixed for ever."""
+    with pytest.raises(RuntimeError, match=r"calls \.item\(\) on a tensor"):
+        traced(lambda a: (a * float(a.sum()),), (torch.ones(3),))
+
+
+def test_work_counts_what_is_made_and_not_what_is_only_seen_otherwise() -> None:
+    """Two lanes of (4, 5) values: a sum, and a product whose operand cannot stay in registers."""
+    x = torch.ones(2, 4, 5)
+    graph = traced(lambda a: ((a + 1.0).view(8, 5) @ torch.ones(5, 3),), (x,))
+    work = work_of(graph, 2)
+    assert work.operations >= 2
+    assert (work.widest, work.widest_dense) == (4 * 20, 4 * 20)
+    assert work_of(traced(lambda a: (a + 1.0,), (x,)), 2).widest_dense == 0

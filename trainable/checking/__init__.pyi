@@ -1,0 +1,5 @@
+from .contract import check as check
+
+__all__ = [
+    "check",
+]

@@ -1,0 +1,147 @@
+"""The contract of a problem, tried out before anything starts.
+
+Each promise of `trainable.problems.Problem` is checked by running the problem: one lane, several
+lanes under ``torch.vmap``, and under full tracing; versions of tensors before and after; the
+gradient against ``torch.autograd`` in float64. A failure is one line with the line of the user's
+file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from shoal.trainable.checking.first import begins_finite, first_step
+from shoal.trainable.checking.gradient import GradientCheck
+from shoal.trainable.checking.trial import Trial
+from shoal.trainable.fused import LANES
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems import LOSS, Params, cast, leaves, names
+from shoal.trainable.programs import Program, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What the trial told about a problem.
+
+    Attributes:
+        work: what one update of one lane does, at the most over all shapes and rules tried.
+        notes: what breaks no promise, and the user should know; a line each.
+    """
+
+    work: Work
+    notes: tuple[str, ...] = ()
+
+
+def check(
+    problem: type,
+    *,
+    rules: Sequence[str],
+    shapes: Sequence[Mapping[str, Any]],
+    points: Sequence[Mapping[str, float]],
+) -> Checked:
+    """Check that `problem` keeps the contract.
+
+    Args:
+        shapes: constructor arguments to try.
+        points: hyperparameters to try; each has every one of the problem's and the rules'.
+
+    Raises:
+        ContractError: it does not; the message is one line.
+    """
+    work, notes = Work(), []
+    for shape in shapes:
+        trial = Trial(problem, dict(shape))
+        for point in points:
+            trial.firsts.append(first_step(trial, point))
+        begins_finite(trial)
+        trial.keeps_nothing(points[0])
+        for rule in rules:
+            work = work.most(_stacked(trial, rule, points))
+        for point in trial.own_points(points):
+            _gradient(trial, point)
+        trial.is_the_same_later()
+        notes += trial.notes
+    return Checked(work=work, notes=tuple(dict.fromkeys(notes)))
+
+
+def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
+    """Check the gradient by hand, in float64 where the problem takes it."""
+    start = trial.initial(point)
+    double: Params = cast(start, torch.float64)
+    function, dtype = trial.doubled_step(point), torch.float64
+    try:
+        with torch.no_grad():
+            function(double)
+    except Exception:  # it makes tensors of one dtype: in that one then, less exactly
+        function, dtype = trial.step(point), leaves(start)[0].dtype
+    trial.notes += GradientCheck(trial, function, start, dtype).run()
+
+
+def _stacked(trial: Trial, rule: str, points: Sequence[Mapping[str, float]]) -> Work:
+    """Run several lanes under vmap and traced; return what a lane's update does.
+
+    Two steps, since after one the rule's state and the parameters are still as they began.
+    """
+    method = LOSS
+    lanes = _lanes(points, trial.shape)
+    program = Program(
+        trial.cls, rule=rule, shape=trial.shape, defaults={}, block=LANES, device="cpu"
+    )
+    with torch.no_grad():
+        which = torch.arange(LANES)
+        params, state = program.initial(lanes, which)
+        values = program.values(lanes, which)
+        leaf_names = [f"parameter {name}" for name in names(trial.initial(points[0]))]
+        apart = [
+            tuple(tuple(t[lane] for t in part) for part in (params, state, values))
+            for lane in range(LANES)
+        ]
+        trial.guard(method, partial(program.prepare, params, state, values))
+        routes = (program.stacked_step, program.chunk)
+        reached = [(params, state)] * 2
+        for _ in range(2):
+            results = [
+                trial.guard(method, partial(route, *before, values))
+                for route, before in zip(routes, reached, strict=True)
+            ]
+            reached = [(after, state) for _, after, state in results]
+            for lane, (p, s, v) in enumerate(apart):
+                loss, moved, stated = program.lane_step(p, s, v)
+                apart[lane] = (moved, stated, v)
+                for many_losses, many_moved, _ in results:
+                    _alike(trial, "the loss", loss, many_losses[lane])
+                    for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
+                        _alike(trial, name, one, many[lane])
+        return program.count(params, state, values)
+
+
+def _alike(trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
+    """Compare what a lane gives alone and among others, up to rounding."""
+    if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
+        return
+    scale = float(one.abs().max()) if one.numel() else 0.0
+    if not torch.allclose(one, many, rtol=0, atol=1e-3 * scale + 1e-5):
+        trial.fail(
+            LOSS,
+            f"{what} is not the same for a lane alone and for a lane among others; "
+            "it keeps something between calls or writes in place",
+        )
+
+
+def _lanes(points: Sequence[Mapping[str, float]], shape: dict[str, Any]) -> Lanes:
+    chosen = [points[i % len(points)] for i in range(LANES)]
+    return Lanes(
+        trial=torch.arange(LANES),
+        replicate=torch.zeros(LANES, dtype=torch.int64),
+        seed=torch.arange(LANES),
+        values={
+            name: torch.tensor([point[name] for point in chosen], dtype=torch.float64)
+            for name in chosen[0]
+        },
+        shape=shape,
+    )

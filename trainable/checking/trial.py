@@ -1,0 +1,242 @@
+"""A problem under test: what it gives is the same each time, whatever was called before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from shoal.trainable.checking import inputs, randomness
+from shoal.trainable.errors import ContractError
+from shoal.trainable.problems import (
+    LOSS,
+    Calls,
+    Params,
+    cast,
+    data_of,
+    doubled,
+    hyperparameters,
+    kind,
+    leaves,
+    loss_of,
+    names,
+    same,
+)
+from shoal.trainable.process import made
+from shoal.trainable.programs import begun
+
+_FIXED = "draw with torch.Generator().manual_seed(0), made where it is drawn from"
+_FROM_SEED = "draw with torch.Generator().manual_seed(seed), made in initial(seed)"
+_IN_A_STEP = (
+    "take all rows in each step (random batches are not available), and draw what is random in "
+    "initial(seed), or once in data() with a torch.Generator of a fixed seed"
+)
+_PURE = "compute it from params, data and hyperparameters alone"
+
+
+MORE_CALLS = 100
+"""Calls of a function that changes something on self: what it counts may do harm seldom."""
+
+Step = Callable[[Params], tuple[torch.Tensor, Params]]
+"""Loss and gradient of parameters."""
+
+
+class NotTheSame(ContractError):
+    """A method gives something else each time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """The first step at one set of hyperparameters; all in the parameters' dtype.
+
+    Attributes:
+        own: the problem's own hyperparameters, each of shape ().
+    """
+
+    point: Mapping[str, float]
+    params: Params
+    own: dict[str, torch.Tensor]
+    loss: torch.Tensor
+    gradient: Params
+
+
+class Trial(Calls):
+    """One instance of a problem under test.
+
+    Attributes:
+        firsts: the first steps that were tried.
+        notes: what the user should know; a line each.
+    """
+
+    def __init__(self, problem: type, shape: dict[str, Any]) -> None:
+        """Make an instance and its data, twice.
+
+        Raises:
+            ContractError: they differ, or the data cannot be fitted to.
+        """
+        super().__init__(problem)
+        self.shape = shape
+        self.declared = hyperparameters(problem)
+        self.notes: list[str] = []
+        self.firsts: list[First] = []
+        with randomness.seeded(1):
+            self.problem: Any = self.guard("__init__", lambda: made(problem, shape))
+            self.data = self.guard("data", lambda: data_of(self.problem))
+        told = inputs.complaint(self.data)
+        if told is not None:
+            self.fail("data", told)
+        self.double_data = cast(self.data, torch.float64)
+        with randomness.seeded(2):
+            self.same("data", self.data, lambda: data_of(self.problem))
+        self.other = self.another(3)
+
+    def another(self, seed: int) -> Any:
+        """Another instance; its data must be those of the first."""
+        with randomness.seeded(seed):
+            other = self.guard("__init__", lambda: made(self.cls, self.shape))
+            data = self.guard("data", lambda: data_of(other))
+        if not same(self.data, data):
+            method = "__init__" if "__init__" in vars(self.cls) else "data"
+            self.fail(method, f"the data are others for each new {self.cls.__name__}; {_FIXED}")
+        return other
+
+    def same(self, method: str, first: Any, call: Callable[[], Any]) -> None:
+        """Call again; it must return what it returned first."""
+        again = self.guard(method, call)
+        if same(first, again):
+            return
+        drawn = randomness.source(call, self.file)
+        by = f" (it draws random numbers: {drawn})" if drawn is not None else ""
+        way = _IN_A_STEP if method == LOSS else _FROM_SEED if method == "initial" else _FIXED
+        raise NotTheSame(f"{self.where(method)}: gives something else each time{by}; {way}")
+
+    def twice(self, method: str, call: Callable[[], Any]) -> Any:
+        """Call twice, under different global seeds; the results must be the same."""
+        with randomness.seeded(1):
+            first = self.guard(method, call)
+        with randomness.seeded(2):
+            self.same(method, first, call)
+        return first
+
+    def initial(self, point: Mapping[str, float]) -> Any:
+        """The initial parameters of seed 0, checked."""
+        own = {name: point[name] for name in self.declared.initial}
+        params = self.twice("initial", lambda: begun(self.problem, 0, own))
+        if not isinstance(params, (tuple, dict)) or not params:
+            what = f"an empty {type(params).__name__}" if isinstance(params, (tuple, dict)) else ""
+            self.fail(
+                "initial",
+                f"returns {what or kind(params)}, not a tuple or dict of tensors: "
+                'write {"w": w}, or (w,) for one tensor w',
+            )
+        for name, leaf in zip(names(params), leaves(params), strict=True):
+            if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
+                self.fail(
+                    "initial",
+                    f"parameter {name} is {kind(leaf)}, not a floating-point tensor; "
+                    "write torch.tensor(1.0) or x.float()",
+                )
+            if leaf.requires_grad:
+                self.fail("initial", f"parameter {name} requires a gradient; write it .detach()ed")
+        if len({leaf.dtype for leaf in leaves(params)}) > 1:
+            several = ", ".join(
+                f"{name} {str(leaf.dtype).removeprefix('torch.')}"
+                for name, leaf in zip(names(params), leaves(params), strict=True)
+            )
+            self.fail("initial", f"the parameters have several dtypes; give them one ({several})")
+        return params
+
+    def own(self, point: Mapping[str, float], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """The hyperparameters of the loss, each of shape ()."""
+        return {name: torch.tensor(point[name], dtype=dtype) for name in self.declared.loss}
+
+    def own_points(self, points: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+        """Those of the points that differ in a hyperparameter of the problem's own."""
+        apart = {tuple(point[name] for name in self.declared.own): point for point in points}
+        return list(apart.values())
+
+    def keeps_nothing(self, point: Mapping[str, float]) -> None:
+        """What was called before makes no difference, nor does a new instance."""
+        first = self.firsts[0]
+        own = {name: point[name] for name in self.declared.initial}
+
+        def start(problem: Any, seed: int) -> Any:
+            with randomness.seeded(4):
+                return self.guard("initial", lambda: begun(problem, seed, own))
+
+        def step(problem: Any, params: Any) -> Any:
+            with torch.no_grad(), randomness.seeded(5):
+                return self.guard(LOSS, lambda: loss_of(problem, params, self.data, first.own))
+
+        result = (first.loss, first.gradient)
+        before = randomness.fingerprint(self.problem)
+        for problem, why in (
+            (self.problem, "it keeps something between calls on self"),
+            (self.other, "__init__ makes something else each time, or it keeps something on self"),
+        ):
+            others = start(problem, 1)
+            if not same(first.params, start(problem, 0)):
+                self.fail(
+                    "initial", f"does not give the same for the same seed: {why}; {_FROM_SEED}"
+                )
+            start(problem, 1)
+            step(problem, others)
+            if not same(result, step(problem, first.params)):
+                self.fail(LOSS, f"does not give the same for the same parameters: {why}; {_PURE}")
+        after = randomness.fingerprint(self.problem)
+        moved = [name for name in after if before.get(name) != after[name]]
+        if moved:
+            for _ in range(MORE_CALLS):
+                if not same(result, step(self.problem, first.params)):
+                    self.fail(LOSS, f"does not give the same each time: it counts on self; {_PURE}")
+            self.notes.append(
+                f"{self.where(LOSS)}: self.{moved[0]} changes with each call; a search traces the "
+                "function and calls it a few times only, so nothing may depend on that"
+            )
+
+    def is_the_same_later(self) -> None:
+        """After many calls, and in another second if it asks for the time, all is as it was."""
+        first = self.firsts[0]
+        if randomness.tells_time(self.cls):
+            randomness.await_next_second()
+            self.other = self.another(6)
+            self.same("initial", first.params, lambda: self.initial_of(self.other, first.point))
+        with torch.no_grad(), randomness.seeded(7):
+            for problem in (self.problem, self.other):
+                self.same(
+                    LOSS,
+                    (first.loss, first.gradient),
+                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023
+                )
+
+    def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
+        """The initial parameters of seed 0 that an instance gives."""
+        own = {name: point[name] for name in self.declared.initial}
+        with randomness.seeded(8):
+            return begun(problem, 0, own)
+
+    def step(self, point: Mapping[str, float]) -> Step:
+        """Loss and gradient of parameters in their own dtype."""
+        own = self.own(point, leaves(self.initial(point))[0].dtype)
+        return lambda params: loss_of(self.problem, params, self.data, own)
+
+    def doubled_step(self, point: Mapping[str, float]) -> Step:
+        """The same with data, hyperparameters and the instance's own tensors in float64."""
+        try:
+            problem = doubled(self.problem)
+        except Exception:  # a class with a mind of its own about copies
+            problem = self.problem
+        own = self.own(point, torch.float64)
+        return lambda params: loss_of(problem, params, self.double_data, own)
+
+    def double_loss(self, point: Mapping[str, float]) -> float:
+        """The first loss in float64; NaN where it is not to be had."""
+        function = self.doubled_step(point)
+        try:
+            with torch.no_grad():
+                return float(function(cast(self.initial(point), torch.float64))[0])
+        except Exception:
+            return math.nan

@@ -1,0 +1,5 @@
+"""Machine code: compiled, kept on disk, loaded."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,54 @@
+"""Fitting the lanes of a pack: from its beginning, or from where a checkpoint left it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from shoal.trainable.fitting.block import Block, Plan, Snapshot
+from shoal.trainable.lanes import Fitted, Lanes
+from shoal.trainable.programs import Program, never
+
+
+class Keeper(Protocol):
+    """Keeps snapshots of a pack in flight, and knows whether to stop."""
+
+    def begin(self) -> Snapshot | None:
+        """Return the snapshot to go on from, if there is one."""
+
+    def due(self) -> bool:
+        """Whether a snapshot is to be kept now; asked after each chunk of updates."""
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot."""
+
+    def stopped(self) -> bool:
+        """Whether to end now, and leave the rest for another time."""
+
+
+def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None) -> Fitted | None:
+    """Fit all `lanes` and return their losses, states and curves.
+
+    Args:
+        keeper: keeps snapshots on the way; where it tells to stop, None is returned, and the same
+            call goes on from the last snapshot with the same numbers as in one go.
+    """
+    with torch.no_grad():
+        block = Block(program, lanes, plan)
+        if not block.prepare(never if keeper is None else keeper.stopped):
+            return None
+        if keeper is None:
+            while block.occupied():
+                block.advance()
+            return block.fitted()
+        kept = keeper.begin()
+        if kept is not None:
+            block.restore(kept)
+        while block.occupied():
+            block.advance(keeper.due)
+            if keeper.due() and block.occupied():
+                keeper.keep(block.snapshot())
+                if keeper.stopped():
+                    return None
+        return block.fitted()

@@ -1,0 +1,156 @@
+"""Listings: the lines of a kernel, and how values and operands are written in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from shoal.trainable.fused.loops import Axis, Loops, Map, Operand, Value, size
+
+MOST_UNROLLED = 9
+"""Numbers along small axes that are written out one by one and stay in registers; 12 do not."""
+
+Places = Mapping[Axis, str | int]
+"""Where a loop stands along each axis."""
+
+
+class Listing:
+    """The lines of a kernel as they come.
+
+    Attributes:
+        lines: so far.
+    """
+
+    def __init__(self, loops: Loops) -> None:
+        """Begin with none, and name the values: p is given, d is data, v is computed."""
+        self._long = loops.long
+        self._names: dict[Value, str] = {v: f"p{i}" for i, v in enumerate(loops.inputs)}
+        self._names.update({v: f"d{i}" for i, (v, _) in enumerate(loops.data)})
+        results = (operation.result for operation in loops.operations)
+        self._names.update({v: f"v{i}" for i, v in enumerate(results)})
+        self.lines: list[str] = []
+        self._depth = 1
+
+    def _small(self, value: Value) -> tuple[Axis, ...]:
+        return tuple(axis for axis in value.axes if axis not in self._long)
+
+    def declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
+        """Write a value's declaration, and what it is at first."""
+        n = size(self._small(value))
+        kind = "Truth<N>" if value.truth else "Lanes<N>"
+        name = f"{prefix}{self._names[value]}"
+        self.say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
+        if start is not None:
+            self.each(value, f"{prefix}{{0}} = {start};")
+
+    def each(self, value: Value, line: str, other: Value | None = None) -> None:
+        """Write a line for each number of a lane: ``{0}``, number ``{e}`` of value, and ``{1}``."""
+
+        def say(e: str | int) -> None:
+            second = "" if other is None else self._element(other, e)
+            self.say(line.format(self._element(value, e), second, e=e))
+
+        n = size(self._small(value))
+        if n > MOST_UNROLLED:
+            with self.block(f"for (int64_t e = 0; e < {n}; e++)"):
+                say("e")
+        else:
+            for e in range(n):
+                say(e)
+
+    def sweep(self, axes: Iterable[Axis], places: Places, do: Callable[[Places], None]) -> None:
+        """Do something at each place along some axes: written out where they are few, or looped."""
+        axes = list(axes)
+        if not axes:
+            do(places)
+        elif size(axes) <= MOST_UNROLLED:
+            for i in range(axes[0].size):
+                self.sweep(axes[1:], {**places, axes[0]: i}, do)
+        else:
+            name = f"i{axes[0].number}"
+            with self.block(f"for (int64_t {name} = 0; {name} < {axes[0].size}; {name}++)"):
+                self.sweep(axes[1:], {**places, axes[0]: name}, do)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Write lines inside braces."""
+        self.say(head + " {")
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self.say("}")
+
+    def say(self, line: str) -> None:
+        """Write a line."""
+        self.lines.append("  " * self._depth + line)
+
+    def mapped(self, operation: Map, places: Places) -> str:
+        """Return the right side of an operation at a place."""
+        operator = operation.operator
+        texts = [
+            f"truth<N>({self.at(operand, places)})"
+            if i in operator.conditions
+            else self._real(operand, places)
+            for i, operand in enumerate(operation.operands)
+        ]
+        return operator.text.format(*texts)
+
+    def product(self, operands: Sequence[Operand], places: Places) -> str:
+        """Return the product of operands at a place."""
+        return " * ".join(self._real(operand, places) for operand in operands)
+
+    def _real(self, operand: Operand, places: Places) -> str:
+        """An operand at a place as real numbers."""
+        text = self.at(operand, places)
+        is_truth = isinstance(operand.value, Value) and operand.value.truth
+        return f"real<N>({text})" if is_truth else text
+
+    def at(self, operand: Operand, places: Places, prefix: str = "") -> str:
+        """Return an operand at a place, or a number."""
+        value = operand.value
+        if not isinstance(value, Value):
+            return _number(value)
+        terms: list[str | int] = []
+        stride = 1
+        whole = value.shared  # of the others there is one for the point at hand
+        for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
+            if axis in self._long and not whole:
+                continue
+            at: str | int = index.offset
+            if index.axis is not None:
+                place = places[index.axis]
+                at = (
+                    place + index.offset
+                    if isinstance(place, int)
+                    else (f"({place} + {index.offset})" if index.offset else place)
+                )
+            terms.append(at * stride if isinstance(at, int) else _times(at, stride))
+            stride *= axis.size
+        return self._element(value, _total(terms), prefix)
+
+    def _element(self, value: Value, place: str | int, prefix: str = "") -> str:
+        name = f"{prefix}{self._names[value]}"
+        if value.shared or size(self._small(value)) > 1:
+            return f"{name}[{place}]"
+        return name
+
+
+def _total(terms: Sequence[str | int]) -> str | int:
+    constant = sum(term for term in terms if isinstance(term, int))
+    texts = [term for term in terms if isinstance(term, str)]
+    if not texts:
+        return constant
+    return " + ".join([*texts, *([str(constant)] if constant else [])])
+
+
+def _times(place: str, stride: int) -> str:
+    return place if stride == 1 else f"{place} * {stride}"
+
+
+def _number(number: float) -> str:
+    if math.isnan(number):
+        return "T(NAN)"
+    if math.isinf(number):
+        return "T(INFINITY)" if number > 0 else "T(-INFINITY)"
+    return f"T({number.hex()})"

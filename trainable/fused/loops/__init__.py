@@ -1,0 +1,5 @@
+"""Loops over named axes: what a traced step is lowered to."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,76 @@
+"""Axes: what the dimensions of a traced function's tensors are, and which of them are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shoal.trainable.fused.loops.operators import NotLowered
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis as one tensor has it; `Axes` knows which are the same."""
+
+    number: int
+    size: int
+
+
+Dim = tuple[Axis, ...]
+"""A dimension of a tensor: no axis where its size is 1, several where a view has joined them."""
+
+
+class Axes:
+    """Which axes are the same."""
+
+    def __init__(self) -> None:
+        self._same: dict[Axis, Axis] = {}
+        self._count = 0
+
+    def new(self, size: int) -> Dim:
+        """Return a dimension that is no other."""
+        if size == 1:
+            return ()
+        self._count += 1
+        return (Axis(self._count, size),)
+
+    def find(self, axis: Axis) -> Axis:
+        """Return the one that stands for all that are the same."""
+        while axis in self._same:
+            axis = self._same[axis]
+        return axis
+
+    def unify(self, a: Dim, b: Dim) -> Dim:
+        """Make two dimensions that line up one, and return it.
+
+        Raises:
+            NotLowered: one has joined axes where the other has not.
+        """
+        if not a or not b:
+            return a or b
+        if [axis.size for axis in a] != [axis.size for axis in b]:
+            raise NotLowered("axes that do not line up")
+        for one, other in zip(a, b, strict=True):
+            one, other = self.find(one), self.find(other)
+            if one != other:
+                self._same[other] = one
+        return a
+
+    def are_one(self, a: Axis | None, b: Axis | None) -> bool:
+        """Whether they are known to be the same."""
+        return a is not None and b is not None and self.find(a) == self.find(b)
+
+    def check(self, axes: Iterable[Axis]) -> None:
+        """See that no axis is there twice.
+
+        Raises:
+            NotLowered: one is.
+        """
+        found = [self.find(axis) for axis in axes]
+        if len(set(found)) < len(found):
+            raise NotLowered("an axis that a tensor has twice")
+
+
+def flat(dims: Iterable[Dim]) -> tuple[Axis, ...]:
+    """The axes of some dimensions, in order."""
+    return tuple(axis for dim in dims for axis in dim)

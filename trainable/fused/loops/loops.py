@@ -1,0 +1,144 @@
+"""Loops over named axes: what a traced function is lowered to, and a kernel is written from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from shoal.trainable.fused.loops.axes import Axis
+from shoal.trainable.fused.loops.operators import Operator
+
+
+@dataclass(frozen=True)
+class Index:
+    """A place along an axis of a value: a constant, or the loop over `axis` and a constant."""
+
+    axis: Axis | None
+    offset: int = 0
+
+
+@dataclass(eq=False)
+class Value:
+    """Numbers of each lane, or of the data.
+
+    Attributes:
+        dtype: the loops' own or bool; of the data, what it is in torch.
+        axes: all but the lanes'; row by row.
+        shared: whether it is of the data: the same for all lanes, and kept in the loops' own dtype.
+    """
+
+    dtype: torch.dtype
+    axes: tuple[Axis, ...]
+    shared: bool = False
+
+    @property
+    def truth(self) -> bool:
+        """Whether it is truth values of each lane."""
+        return self.dtype == torch.bool and not self.shared
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A value, or a number, as an operation takes it.
+
+    Attributes:
+        at: the place along each axis of the value.
+    """
+
+    value: Value | float
+    at: tuple[Index, ...] = ()
+
+    @property
+    def axes(self) -> list[Axis]:
+        """Those that a loop walks for it."""
+        return [index.axis for index in self.at if index.axis is not None]
+
+
+@dataclass(frozen=True)
+class Map:
+    """``result = operator(operands)``, number by number."""
+
+    result: Value
+    operator: Operator
+    operands: tuple[Operand, ...]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The sum, maximum or minimum over some axes of the operands' product, by `divisor`."""
+
+    result: Value
+    how: str  # sum, max or min
+    operands: tuple[Operand, ...]
+    over: tuple[Axis, ...]
+    divisor: int = 1
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Values side by side along an axis of the result; each begins at its place."""
+
+    result: Value
+    parts: tuple[tuple[Operand, int, Axis | None], ...]
+    along: Axis
+
+
+Operation = Map | Reduction | Joint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loops:
+    """A lowered function.
+
+    Attributes:
+        inputs: the values that come of each lane, in order.
+        data: tensors that all lanes share, and the value that stands for each.
+        operations: what is done, in order.
+        outputs: what is given back of each lane; shapes: its shape.
+        long: the long axes, no two of which one value has.
+        work: numbers computed for each lane, those of costly functions counted many times.
+    """
+
+    dtype: torch.dtype
+    inputs: tuple[Value, ...]
+    data: tuple[tuple[Value, torch.Tensor], ...]
+    operations: tuple[Operation, ...]
+    outputs: tuple[Value, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    long: tuple[Axis, ...]
+    work: int
+
+
+def operands_of(operation: Operation) -> tuple[Operand, ...]:
+    """What an operation takes."""
+    if isinstance(operation, Joint):
+        return tuple(operand for operand, _, _ in operation.parts)
+    return operation.operands
+
+
+def over(operation: Operation) -> tuple[Axis, ...]:
+    """The axes that it reduces."""
+    return operation.over if isinstance(operation, Reduction) else ()
+
+
+def needed(operations: Sequence[Operation], wanted: Iterable[Value | float]) -> list[Operation]:
+    """Return those that give what is wanted, or what these need, in order."""
+    sought, found = set(wanted), []
+    for operation in reversed(operations):
+        if operation.result in sought:
+            found.append(operation)
+            sought.update(operand.value for operand in operands_of(operation))
+    return found[::-1]
+
+
+def all_of(value: Value) -> Operand:
+    """Return a value as it is."""
+    return Operand(value, tuple(Index(axis) for axis in value.axes))
+
+
+def size(axes: Iterable[Axis]) -> int:
+    """How many places there are along some axes."""
+    return math.prod(axis.size for axis in axes)

@@ -1,0 +1,86 @@
+"""Calls of a problem's methods: what goes wrong in them is one line that names the user's line."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import torch
+
+from shoal.trainable.errors import ContractError, explained, one_line
+from shoal.trainable.process import within
+
+LOSS = "loss_and_gradient"
+
+
+def where(cls: type, method: str) -> str:
+    """``file.py:LINE: Class.method`` of a method; without the line where it has none."""
+    function = inspect.unwrap(getattr(cls, method))
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+    return f"{place}{cls.__name__}.{method}"
+
+
+def data_of(problem: Any) -> Any:
+    """Return ``problem.data()``, called where its code belongs (`trainable.process.standing`)."""
+    with within(problem):
+        return problem.data()
+
+
+def initial_of(problem: Any, seed: int, own: Mapping[str, torch.Tensor]) -> Any:
+    """Return ``problem.initial(seed, **own)``, likewise."""
+    with within(problem):
+        return problem.initial(seed, **own)
+
+
+def loss_of(problem: Any, params: Any, data: Any, own: Mapping[str, torch.Tensor]) -> Any:
+    """Return ``problem.loss_and_gradient(params, data, **own)``, likewise."""
+    with within(problem):
+        return problem.loss_and_gradient(params, data, **own)
+
+
+class Calls:
+    """Calls the methods of the class `cls`, and complains about them."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+    @property
+    def file(self) -> str | None:
+        """The file that defines the class; None where there is none."""
+        try:
+            return inspect.getfile(self.cls)
+        except (OSError, TypeError):
+            return None
+
+    def fail(self, method: str, what: str) -> NoReturn:
+        """Complain about a method.
+
+        Raises:
+            ContractError: always.
+        """
+        raise ContractError(f"{self.where(method)}: {what}")
+
+    def where(self, method: str) -> str:
+        """``file.py:LINE: Class.method`` of a method's definition."""
+        return where(self.cls, method)
+
+    def guard(self, method: str, call: Callable[[], Any]) -> Any:
+        """Call, and return what comes of it.
+
+        Raises:
+            ContractError: whatever it raises, in one line that names the line of the user's file.
+        """
+        try:
+            return call()
+        except ContractError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is one line
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if frame.filename == self.file]
+            place = f"{self.file}:{own[-1].lineno}" if own else self.where(method)
+            raised = own and own[-1] is frames[-1] and (own[-1].line or "").startswith("raise")
+            told = one_line(error) if raised or method != LOSS else explained(error)
+            raise ContractError(f"{place}: {told}") from error

@@ -1,0 +1,13 @@
+"""The problems that come with shoal, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PROBLEMS: Mapping[str, tuple[str, str]] = {
+    "cubic-sine": ("shoal.trainable.problems.cubic_sine", "CubicSine"),
+    "legendre-sine": ("shoal.trainable.problems.legendre_sine", "LegendreSine"),
+}
+"""Name of a problem: (module, class)."""
+
+__all__ = ["PROBLEMS"]

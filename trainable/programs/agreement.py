@@ -1,0 +1,161 @@
+"""Whether a compiled program gives what the plain step gives, tried before a search starts.
+
+Several updates of several fits, from their initial parameters and from others away from these, with
+hyperparameters of all of the space; each number is judged by `shoal.trainable.programs.accuracy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import torch
+from torch.fx import GraphModule
+
+from shoal.trainable.compiling import Run
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import State
+from shoal.trainable.problems import Leaves
+from shoal.trainable.programs.accuracy import Step, Verdict, verdicts
+from shoal.trainable.programs.program import Program
+from shoal.trainable.programs.settled import KERNEL
+from shoal.trainable.programs.stacked import Values
+
+FITS, LEAST_FITS = 36, 8
+"""How many are tried: in single precision more than two registers full, so that a kernel's wide
+form is tried, and then some of them by its narrow form."""
+
+UPDATES = 3
+
+MOST_NUMBERS = 1 << 21
+"""Of one tensor with an entry for each fit and each number of the data."""
+
+AWAY = 0.5
+"""How far the other parameters are away, in units of what they are, and of 1."""
+
+Start = tuple[Leaves, State]
+
+
+def difference(compiled: Program, lanes: Lanes) -> str | None:
+    """Return in one line how a program differs from the plain step; None: it does not.
+
+    Args:
+        compiled: a program that is prepared.
+        lanes: a few fits, with hyperparameters across the space; they are repeated.
+    """
+    widest = max((tensor.numel() for tensor in compiled.data), default=1)
+    count = compiled.block
+    if compiled.elastic:
+        count = max(LEAST_FITS, min(FITS, MOST_NUMBERS // max(1, widest)))
+    with torch.no_grad(), _one_thread():
+        which = torch.arange(count) % len(lanes)
+        start = compiled.initial(lanes, which)
+        values = compiled.values(lanes, which)
+        trial = _Trial(compiled, values, start)
+        for params, state in (start, trial.away(start)):
+            told = trial.updates(params, state) or trial.loss(params)
+            if told is not None:
+                return told
+    return None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As fits are run; tensors this small are slower in several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Trial:
+    def __init__(self, program: Program, values: Values, start: Start) -> None:
+        self._program, self._values = program, values
+        self._run, self._loss_run, self._updates = program.compiled(UPDATES)
+        self._step, _ = program.traced(program.flat_step, [*start[0], *start[1], *values])
+        self._loss, _ = program.traced(program.flat_loss, [*start[0], *values])
+
+    def away(self, start: Start) -> Start:
+        """Return parameters away from the initial ones, and the rule's state after an update."""
+        params, state = start
+        generator = torch.Generator().manual_seed(0)
+        moved = tuple(
+            p + AWAY * (1 + p.abs()) * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+            for p in params
+        )
+        made = self._step(*moved, *state, *self._values, *self._program.data)
+        return moved, tuple(made[1 + len(params) :])
+
+    def updates(self, params: Leaves, state: State) -> str | None:
+        """Tell what differs after several updates."""
+        names = [f"parameter {name}" for name in self._program.parameter_names]
+        names += [f"state {i} of {self._program.rule.name}" for i in range(len(state))]
+        after = "1 update" if self._updates == 1 else f"{self._updates} updates"
+        compared = _Compared(
+            names=[f"{name} after {after}" for name in ("the loss", *names)],
+            run=self._run,
+            graph=self._step,
+            exact=lambda given: self._program.flat_step(*given),
+            carried=len(params) + len(state),
+            updates=self._updates,
+        )
+        return self._told(compared, [*params, *state, *self._values])
+
+    def loss(self, params: Leaves) -> str | None:
+        """Tell what differs in the loss alone."""
+        compared = _Compared(
+            names=["the loss"],
+            run=self._loss_run,
+            graph=self._loss,
+            exact=lambda given: self._program.flat_loss(*given),
+            carried=0,
+            updates=1,
+        )
+        return self._told(compared, [*params, *self._values])
+
+    def _told(self, compared: _Compared, own: list[torch.Tensor]) -> str | None:
+        """Tell what differs for inputs `own` of each fit."""
+        data = self._program.data
+        found = compared.run([*own, *data])
+        every = self._verdicts(found, compared, [*own, *data])
+        for name, ours, verdict in zip(compared.names, found, every, strict=True):
+            if bool(verdict.wrong.any()):
+                place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
+                right = float(verdict.exact[place])
+                return f"{name} is {float(ours[place]):.8g}, not {right:.8g}"
+        if self._program.kind == KERNEL:
+            few = compared.run([*(tensor[: LEAST_FITS // 2] for tensor in own), *data])
+            for name, ours, theirs in zip(compared.names, few, found, strict=True):
+                if not _same(ours, theirs[: len(ours)]):
+                    return f"{name} depends on how many fits there are"
+        return None
+
+    def _verdicts(
+        self, found: Sequence[torch.Tensor], compared: _Compared, given: list[torch.Tensor]
+    ) -> list[Verdict]:
+        carried, updates = compared.carried, compared.updates
+        for exact in (compared.exact, None):
+            with suppress(RuntimeError):  # a fit that is bound to its own dtype
+                return verdicts(
+                    found, compared.graph, exact, given, carried=carried, updates=updates
+                )
+        raise AssertionError("the plain step works")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """A compiled function, and the same as torch runs it (`accuracy.verdicts`)."""
+
+    names: Sequence[str]
+    run: Run
+    graph: GraphModule
+    exact: Step
+    carried: int
+    updates: int
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

@@ -1,0 +1,199 @@
+"""The program: the stacked step of a problem and a rule (`stacked`), ready to run.
+
+A trace of it is run operation by operation (eager), or as machine code (compiled), which keeps a
+lane's residuals in registers instead of writing each to memory: as a fused kernel of our own where
+the trace can be lowered to one, else by torch's compiler. A program runs as it is told to or not at
+all, since their numbers differ in the last digits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.fx import GraphModule
+
+from shoal.trainable.compiling import Captured, Code, Inductor, Run, functions
+from shoal.trainable.errors import CompileError
+from shoal.trainable.fused.cpp import Kernel, KernelRun
+from shoal.trainable.fused.loops import NotLowered
+from shoal.trainable.halt import Halt
+from shoal.trainable.optimizers import State
+from shoal.trainable.problems import Leaves
+from shoal.trainable.programs.settled import CAPTURED, EAGER, INDUCTOR, KERNEL
+from shoal.trainable.programs.stacked import Stacked, Stepped, Values
+from shoal.trainable.programs.tracing import Tensors
+
+
+def never() -> bool:
+    """No stop."""
+    return False
+
+
+class Program(Stacked):
+    """A problem and a rule, ready to run blocks of `block` lanes on `device`.
+
+    Attributes:
+        unroll: updates that one call of `chunk` does.
+        kind: how it is run (`shoal.trainable.programs.settled`).
+        elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
+    """
+
+    elastic = False
+    _halt: Halt | None = None
+
+    def __init__(
+        self,
+        problem: type,
+        *,
+        rule: str,
+        shape: dict[str, Any],
+        defaults: dict[str, float],
+        block: int,
+        device: str,
+        compiled: bool = False,
+        kind: str | None = None,
+        compiler: str | None = None,
+        private: bool = False,
+        unroll: int = 1,
+    ) -> None:
+        """Build the program.
+
+        Args:
+            shape: the constructor's arguments (the shape hyperparameters but for the rule).
+            defaults: values of the hyperparameters that lanes do not bring.
+            compiled: run it as machine code, as it can be; else operation by operation.
+            kind: how it is run, whatever `compiled` says.
+            compiler: the identity of the compiler that has made it elsewhere; None: the one here.
+            private: whether it may be made in a temporary folder, if the cache does not serve.
+        """
+        super().__init__(
+            problem, rule=rule, shape=shape, defaults=defaults, block=block, device=device
+        )
+        self.unroll = unroll
+        usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
+        self.kind = kind or (usual if compiled else EAGER)
+        self._compiler, self._private = compiler, private
+        self._chunk: Run | None = None
+        self._loss: Run | None = None
+        self._notes: list[str] = []
+        self._preparing = 0.0  # seconds
+
+    def prepare(
+        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
+    ) -> bool:
+        """Trace it, and compile it where that is wanted; return False where `stop` came first.
+
+        It is done once; the tensors given stand for all others of their shapes.
+
+        Raises:
+            CompileError: it cannot be run as it is to be.
+        """
+        if self._chunk is not None:
+            return True
+        began = time.perf_counter()
+        try:
+            return self._prepare(params, state, values, stop)
+        finally:
+            self._preparing += time.perf_counter() - began
+
+    def told(self) -> tuple[list[str], float]:
+        """Return what the user should know, and the seconds that `prepare` took; each once."""
+        told, self._notes, self._preparing = (self._notes, self._preparing), [], 0.0
+        return told
+
+    def _prepare(
+        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
+    ) -> bool:
+        if self.kind == EAGER or self.kind == CAPTURED:
+            chunk = self.traced(self._flat_chunk, [*params, *state, *values])
+            loss = self.traced(self.flat_loss, [*params, *values])
+            if self.kind == CAPTURED:
+                self._chunk, self._loss = Captured(*chunk), Captured(*loss)
+            else:
+                self._chunk, self._loss = _interpreted(chunk[0]), _interpreted(loss[0])
+            return True
+        codes = self.codes(params, state, values)
+        made = functions(codes, self._compiler, stop, self._private)
+        if made is None:
+            return False
+        runs, notes = made
+        self._notes += notes
+        self.take(runs)
+        return True
+
+    def codes(self, params: Leaves, state: State, values: Values) -> list[Code]:
+        """Return what is to be compiled for `take`: the updates, and the loss.
+
+        Raises:
+            CompileError: it cannot be of the kind that it is to be.
+        """
+        chunk, loss = [*params, *state, *values], [*params, *values]
+        if self.kind != INDUCTOR:
+            try:
+                step = self.lowered(self.flat_step, chunk)
+                kernels: list[Code] = [
+                    Kernel(step, len(params) + len(state), self.unroll),
+                    Kernel(self.lowered(self.flat_loss, loss)),
+                ]
+            except NotLowered as error:
+                if self.kind == KERNEL:
+                    raise CompileError(f"no kernel can say it: {error}") from error
+            else:
+                self.kind = KERNEL
+                return kernels
+        self.kind = INDUCTOR
+        return [
+            Inductor(*self.traced(self._flat_chunk, chunk)),
+            Inductor(*self.traced(self.flat_loss, loss)),
+        ]
+
+    def take(self, runs: Sequence[Run]) -> None:
+        """Run as what was compiled of `codes`."""
+        self._chunk, self._loss = runs
+        self.elastic = self.kind == KERNEL
+        self._heed()
+
+    def heed(self, halt: Halt) -> None:
+        """Have `chunk` and `loss` raise Halted when told so, where it is in their power."""
+        self._halt = halt
+        self._heed()
+
+    def _heed(self) -> None:
+        for run in (self._chunk, self._loss):
+            if isinstance(run, KernelRun) and self._halt is not None:
+                run.halt = self._halt
+
+    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
+        return self.flat_step(*flat, updates=self.unroll)
+
+    def compiled(self, updates: int) -> tuple[Run, Run, int]:
+        """Return what was compiled: updates and losses; and how many updates a call does.
+
+        Args:
+            updates: how many are wanted, which kernels do.
+        """
+        assert self._chunk is not None, "prepare() comes first"
+        assert self._loss is not None
+        if isinstance(self._chunk, KernelRun):
+            return self._chunk.doing(updates), self._loss, updates
+        return self._chunk, self._loss, self.unroll
+
+    def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
+        """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
+        them make of params and state."""
+        assert self._chunk is not None, "prepare() comes first"
+        loss, *moved = self._chunk([*params, *state, *values, *self.data])
+        return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
+
+    def loss(self, params: Leaves, values: Values) -> torch.Tensor:
+        """Return the losses (B,) of `params`."""
+        assert self._loss is not None, "prepare() comes first"
+        return self._loss([*params, *values, *self.data])[0]
+
+
+def _interpreted(graph: GraphModule) -> Run:
+    """A trace, run operation by operation."""
+    return lambda arguments: graph(*arguments)

@@ -1,0 +1,109 @@
+"""How the step of each shape is run: settled once for a search, and the same for each of its fits.
+
+kernel      a fused kernel of ours (`trainable.fused`)
+inductor    machine code by torch's ahead-of-time compiler
+captured    compiled by torch and recorded, on a GPU
+eager       operation by operation
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shoal.trainable.errors import CompileError
+
+KERNEL, INDUCTOR, CAPTURED, EAGER = "kernel", "inductor", "captured", "eager"
+
+KINDS = (KERNEL, INDUCTOR, CAPTURED, EAGER)
+
+MOST_UNROLL = 10
+"""Updates that torch's compiler is given at once: more make compiling longer, and the loop no
+faster (5 to 20 measured)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What ``search.toml`` says of the programs of a search.
+
+    Attributes:
+        programs: one of `KINDS` by `key` of the shape; none: all run eager.
+        compiler: identity of the C++ compiler that made the libraries; flags: of the kernels.
+    """
+
+    programs: Mapping[str, str] = field(default_factory=dict)
+    compiler: str = ""
+    flags: str = ""
+
+    def of(self, shape: Mapping[str, Any]) -> str:
+        """Return how a shape is run.
+
+        Raises:
+            CompileError: it is not said.
+        """
+        if not self.programs:
+            return EAGER
+        try:
+            return self.programs[key(shape)]
+        except KeyError:
+            raise CompileError(f"search.toml does not say how {words(shape)} is run") from None
+
+    def name(self, shape: Mapping[str, Any]) -> str:
+        """Name a shape's program among all that a search may have had."""
+        kind = self.programs.get(key(shape), EAGER) if self.programs else EAGER
+        return f"{kind} {self.compiler} {self.flags}" if kind != EAGER else EAGER
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as TOML has them."""
+        programs = [
+            {"program": kind, "shape": json.loads(shape)} for shape, kind in self.programs.items()
+        ]
+        return {"compiler": self.compiler, "flags": self.flags, "programs": programs}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Settled:
+        """The inverse of `as_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        if not isinstance(plain["programs"], list):
+            raise TypeError("programs must be a list")
+        programs = {}
+        for each in plain["programs"]:
+            shape, kind = each["shape"], each["program"]
+            if kind not in KINDS:
+                raise ValueError(f"a program is one of {', '.join(KINDS)}")
+            if not isinstance(shape, dict) or not all(
+                isinstance(value, (bool, int, float, str)) for value in shape.values()
+            ):
+                raise ValueError(
+                    "a shape is a table; its values are numbers, words or truth values"
+                )
+            programs[key(shape)] = kind
+        if not all(isinstance(plain[name], str) for name in ("compiler", "flags")):
+            raise TypeError("compiler and flags must be text")
+        return cls(programs=programs, compiler=plain["compiler"], flags=plain["flags"])
+
+
+def key(shape: Mapping[str, Any]) -> str:
+    """Return the text that stands for a shape's values: JSON, by name."""
+    return json.dumps(dict(sorted(shape.items())))
+
+
+def words(shape: Mapping[str, Any]) -> str:
+    """A shape for the user."""
+    return ", ".join(f"{name}={value}" for name, value in shape.items())
+
+
+def updates(kind: str, unroll: int) -> int:
+    """Return the updates of one call of a program, where that of a kernel does `unroll`.
+
+    It is a divisor of `unroll`, so that calls end at each reporting step.
+    """
+    if kind == EAGER:
+        return 1
+    most = unroll if kind == KERNEL else min(unroll, MOST_UNROLL)
+    return next(n for n in range(most, 0, -1) if unroll % n == 0)

@@ -1,0 +1,193 @@
+"""The step of one lane, stacked over a block of lanes by ``torch.vmap``.
+
+B       lanes in the block
+params  the leaves of the parameters, each of shape (B, *leaf)
+state   the rule's state, each of shape (B, *leaf)
+values  the hyperparameters, each of shape (B,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.fx import GraphModule
+
+from shoal.trainable.fused import LANES, lower
+from shoal.trainable.fused.loops import Loops, NotLowered
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import RULES, Rule, State
+from shoal.trainable.problems import (
+    Hyperparameters,
+    Leaves,
+    Params,
+    data_of,
+    hyperparameters,
+    leaves,
+    like,
+    loss_of,
+    names,
+    rebuilt,
+    tensors,
+    to_device,
+)
+from shoal.trainable.process import made, within
+from shoal.trainable.programs.starts import Starts
+from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
+
+Values = tuple[torch.Tensor, ...]
+Stepped = tuple[torch.Tensor, Leaves, State]
+
+
+class Stacked:
+    """A problem and a rule, whose step many lanes do at once on `device`.
+
+    Attributes:
+        block: how many lanes `count` divides the work by.
+        data: the tensors that all lanes share.
+    """
+
+    def __init__(
+        self,
+        problem: type,
+        *,
+        rule: str,
+        shape: dict[str, Any],
+        defaults: dict[str, float],
+        block: int,
+        device: str,
+    ) -> None:
+        """Make the problem and its data.
+
+        Args:
+            shape: the constructor's arguments (the shape hyperparameters but for the rule).
+            defaults: values of the hyperparameters that lanes do not bring.
+        """
+        self.block, self.device = block, torch.device(device)
+        self.rule: Rule = RULES[rule]
+        self.declared: Hyperparameters = hyperparameters(problem)
+        self._problem: Any = made(problem, shape)
+        self._data = to_device(data_of(self._problem), self.device)
+        self.data: list[torch.Tensor] = tensors(self._data)
+        self._defaults = defaults
+        self._starts = Starts(
+            self._problem,
+            self.rule,
+            self.device,
+            own=tuple(self.declared.initial),
+            defaults=defaults,
+        )
+        self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' dtype, which hyperparameters take on too."""
+        return leaves(self._like)[0].dtype
+
+    @property
+    def _like(self) -> Params:
+        assert self._starts.pattern is not None, "initial() comes first"
+        return self._starts.pattern
+
+    def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
+        """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
+        found = []
+        for name in self._names:
+            column = lanes.values.get(name)
+            if column is None:
+                value = torch.full(which.shape, self._defaults[name], dtype=torch.float64)
+            else:
+                value = column[which]
+            found.append(value.to(self.dtype).to(self.device))
+        return tuple(found)
+
+    def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
+        """Return the initial parameters and rule states of the lanes at `which` (int64)."""
+        return self._starts.of(lanes, which)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """A name for each of the parameters."""
+        return names(self._like)
+
+    def flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
+        """Do some updates of all that they take, one after the other: params, state, values and
+        data, in any dtype. Return the losses before the last update, params and state."""
+        p, v = len(leaves(self._like)), len(self._names)
+        rest = len(flat) - v - len(self.data)
+        params, state, values = flat[:p], flat[p:rest], flat[rest : rest + v]
+        data = rebuilt(self._data, flat[rest + v :])
+        for _ in range(updates):
+            loss, params, state = self.stacked_step(params, state, values, data)
+        return (loss, *params, *state)
+
+    def flat_loss(self, *flat: torch.Tensor) -> Tensors:
+        """Return the losses likewise, from params, values and data."""
+        p, v = len(leaves(self._like)), len(self._names)
+        data = rebuilt(self._data, flat[p + v :])
+        stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
+        return (stacked(flat[:p], flat[p : p + v], data),)
+
+    def stacked_step(
+        self, params: Leaves, state: State, values: Values, data: Any = None
+    ) -> Stepped:
+        """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this."""
+        step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
+        return step(params, state, values, self._data if data is None else data)
+
+    def lane_step(self, params: Leaves, state: State, values: Values, data: Any = None) -> Stepped:
+        """One update of one lane: tensors without the axis of lanes."""
+        named = dict(zip(self._names, values, strict=True))
+        loss, gradient = self._loss_and_gradient(params, named, data)
+        moved, state = self.rule.update(params, leaves(gradient), state, named)
+        return loss, moved, state
+
+    def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:
+        named = dict(zip(self._names, values, strict=True))
+        loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
+        return loss
+
+    def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
+        own = {name: named[name] for name in self.declared.loss}
+        data = self._data if data is None else data
+        return loss_of(self._problem, like(self._like, params), data, own)
+
+    def traced(
+        self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
+    ) -> tuple[GraphModule, list[torch.Tensor]]:
+        """A function's trace, and the arguments that it was made with: `given` and the data."""
+        arguments = [*given, *self.data]
+        return traced(function, arguments), arguments
+
+    def lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
+        """Return a function's loops.
+
+        Raises:
+            NotLowered: it has none.
+        """
+        few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
+        graph, _ = self.traced(function, few)
+        return lower(graph, len(few), self.data)
+
+    def count(self, params: Leaves, state: State, values: Values) -> Work:
+        """Return what one update of one lane does, from `LANES` lanes."""
+        given = [*params, *state, *values]
+        graph, _ = self.traced(self.flat_step, given)
+        work = work_of(graph, self.block)
+        try:
+            return replace(work, fused=lower(graph, len(given), self.data).work)
+        except NotLowered:
+            return replace(work, unfused=1)
+
+    def describe(self, params: Leaves) -> str:
+        """Return the problem's own words for one lane's parameters (B = 1), if it has any."""
+        lane = like(self._like, tuple(leaf[0] for leaf in params))
+        if hasattr(self._problem, "describe"):
+            with within(self._problem):
+                return str(self._problem.describe(lane))
+        return "\n".join(
+            f"{name} = {leaf.tolist()}"
+            for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
+        )

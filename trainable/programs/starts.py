@@ -1,0 +1,99 @@
+"""Where lanes start: initial parameters and rule states, made once for each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import Rule, State
+from shoal.trainable.problems import Leaves, Params, initial_of, leaves
+from shoal.trainable.process import within
+
+
+class Starts:
+    """Gives the initial parameters of lanes, and the rule's states for them.
+
+    Attributes:
+        pattern: the structure of the parameters, once some have been given.
+    """
+
+    pattern: Params | None = None
+
+    def __init__(
+        self, problem: Any, rule: Rule, device: torch.device,
+        *, own: Sequence[str], defaults: Mapping[str, float],
+    ) -> None:  # fmt: skip
+        """Begin with none.
+
+        Args:
+            own: names of the hyperparameters that ``problem.initial`` takes besides the seed.
+            defaults: values of those that lanes do not bring.
+        """
+        self._problem, self._rule, self._device = problem, rule, device
+        self._own, self._defaults = own, defaults
+        self._rows: dict[int, int] = {}  # where a seed stands in what follows
+        self._params: Leaves = ()
+        self._state: State = ()
+
+    def of(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
+        """Return parameters and states of the lanes at `which` (int64), each stacked."""
+        if self._own:
+            with within(self._problem):  # once for all of them
+                rows = [self._one(lanes, lane) for lane in which.tolist()]
+            return self._stacked(rows)
+        seeds = lanes.seed[which].tolist()
+        new = [seed for seed in dict.fromkeys(seeds) if seed not in self._rows]
+        if new:
+            with within(self._problem):
+                rows = [self._leaves(seed) for seed in new]
+            made = self._stacked(rows)
+            self._params = _joined(self._params, made[0])
+            self._state = _joined(self._state, made[1])
+            first = len(self._rows)
+            self._rows.update({seed: first + i for i, seed in enumerate(new)})
+        at = torch.tensor([self._rows[seed] for seed in seeds], device=self._device)
+        params = tuple(leaf[at] for leaf in self._params)
+        return params, tuple(leaf[at] for leaf in self._state)
+
+    def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
+        params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
+        state = torch.vmap(self._rule.init)(params)
+        return params, tuple(leaf.contiguous() for leaf in state)
+
+    def _one(self, lanes: Lanes, lane: int) -> Leaves:
+        own = {}
+        for name in self._own:
+            column = lanes.values.get(name)
+            value = self._defaults[name] if column is None else float(column[lane])
+            own[name] = value
+        return self._leaves(int(lanes.seed[lane]), **own)
+
+    def _leaves(self, seed: int, **own: float) -> Leaves:
+        params: Params = begun(self._problem, seed, own)
+        self.pattern = params
+        return leaves(params)
+
+
+def begun(problem: Any, seed: int, own: Mapping[str, float]) -> Any:
+    """Return ``initial(seed, **own)``, called with hyperparameters of the parameters' dtype.
+
+    They are float32 (torch's default dtype), or float64 where that gives parameters of float64.
+    """
+    given: Any = initial_of(
+        problem, seed, {name: torch.tensor(value) for name, value in own.items()}
+    )
+    found = leaves(given) if own and isinstance(given, (tuple, dict)) else ()
+    dtypes = {getattr(leaf, "dtype", None) for leaf in found}
+    if dtypes != {torch.float64}:
+        return given
+    wide = {name: torch.tensor(value, dtype=torch.float64) for name, value in own.items()}
+    return initial_of(problem, seed, wide)
+
+
+def _joined(some: Leaves, more: Leaves) -> Leaves:
+    if not some:
+        return more
+    return tuple(torch.cat(pair) for pair in zip(some, more, strict=True))
