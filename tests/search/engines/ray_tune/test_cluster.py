@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import ray
 
+import shoal
+
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
