@@ -181,3 +181,14 @@ def test_where_an_operation_rounds_inside_is_no_fault(name: str, dtype: torch.dt
     assert not verdict.wrong.any()
     assert not verdict.unsettled.any()
     assert judge(other(a, b, c) * (1 + 2e7 * torch.finfo(dtype).eps)).wrong.any()
+
+
+@pytest.mark.parametrize("other", [float("nan"), float("inf")])
+def test_a_number_of_a_lane_that_only_float64_loses_judges_none_of_its_others(other: float) -> None:
+    """The others are compared as they are: neither called wrong nor let off."""
+    eager = torch.tensor([[1.0, 2.0, 3.0]])
+    exact = torch.tensor([[1.0, 2.0, other]], dtype=torch.float64)
+    found = torch.tensor([[1.0, 2.1, 3.0]])
+    verdict = judged(found, eager, exact, [eager, eager])
+    assert verdict.wrong.tolist() == [[False, True, False]]
+    assert verdict.unsettled.tolist() == [[False, False, True]]
