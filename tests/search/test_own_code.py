@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import search
+import trainable
 from search.command import main
 from search.folder import RunFolder
 from search.preparation import prepare
@@ -435,3 +437,27 @@ def test_a_mistake_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixt
     assert not [name for name in sys.modules.keys() - before if name.startswith("shoal_problem")]
     (place / "helper.py").write_text(FILES["helper.py"])
     search.run("prob.py:P", **SMALL, out="out")
+
+
+def test_an_installed_problem_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No copy of it is in the folder, so its hash alone tells."""
+    out, installed = tmp_path / "out", trainable.installed
+    search.run("cubic-sine", trials=4, steps=5, out=out, engine="inline", program="eager")
+    monkeypatch.setattr(
+        trainable, "installed", lambda spec: replace(installed(spec), sha256="0" * 64)
+    )
+    with pytest.raises(search.BadInput, match=r"another version of cubic-sine .*, 00000000 now"):
+        search.run(out=out, engine="inline")
+
+
+def test_files_that_are_not_those_of_the_search_are_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their list and the hash of all of them stand in ``search.toml``, which must fit together."""
+    folder = RunFolder.open(begun())
+    assert folder.source() is not None
+    monkeypatch.setattr(folder, "request", replace(folder.request, source="0" * 64))
+    with pytest.raises(search.RunFolderError, match="files and source do not fit together"):
+        folder.source()
