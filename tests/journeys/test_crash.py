@@ -16,6 +16,7 @@ import pytest
 import shoal
 from shoal.search.driver import mishaps
 from shoal.search.driver.inhand import InHand, left_behind
+from shoal.search.engines.alone import Death, _death
 
 SameTable = Callable[[Path, Path], None]
 
@@ -189,3 +190,31 @@ def test_notes_are_of_their_writer_and_odd_files_stay(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"hand-1-0", "hand-1-1"}
     with InHand(tmp_path / "gone", 1, 1, {"r000000-p000000"}) as nowhere:
         nowhere.note(0, "r000000-p000000")
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "hand-4-0").symlink_to("theirs")
+    with InHand(tmp_path, 4, 1, set()) as linked:
+        linked.note(0, "r000000-p000000")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("code", "how", "counts"),
+    [
+        (-signal.SIGSEGV, "SIGSEGV", True),
+        (-signal.SIGBUS, "SIGBUS", True),
+        (-signal.SIGABRT, "SIGABRT", True),
+        (-signal.SIGILL, "SIGILL", True),
+        (-signal.SIGFPE, "SIGFPE", True),
+        (-signal.SIGKILL, "SIGKILL", False),
+        (-signal.SIGTERM, "SIGTERM", False),
+        (-signal.SIGXCPU, "SIGXCPU", False),
+        (-(signal.SIGRTMIN + 1), f"signal {signal.SIGRTMIN + 1}", False),
+        (0, "exit code 0", False),
+        (137, "exit code 137", False),
+    ],
+)
+def test_a_pack_is_blamed_for_signals_of_its_own_doing_alone(
+    code: int, how: str, counts: bool
+) -> None:
+    """Not for those that others send, nor for an exit, which a library may call for memory."""
+    assert _death(code) == Death(how, counts)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import shoal
 from shoal.search.command.main import main
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import create
+from shoal.search.preparation import resuming
 from shoal.search.preparation.preparation import prepare
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -435,3 +437,27 @@ def test_a_mistake_leaves_nothing_behind(place: Path, capsys: pytest.CaptureFixt
     assert not [name for name in sys.modules.keys() - before if name.startswith("shoal_problem")]
     (place / "helper.py").write_text(FILES["helper.py"])
     shoal.run("prob.py:P", **SMALL, out="out")
+
+
+def test_an_installed_problem_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No copy of it is in the folder, so its hash alone tells."""
+    out, installed = tmp_path / "out", resuming.installed
+    shoal.run("cubic-sine", trials=4, steps=5, out=out, engine="inline", program="eager")
+    monkeypatch.setattr(
+        resuming, "installed", lambda spec: replace(installed(spec), sha256="0" * 64)
+    )
+    with pytest.raises(shoal.BadInput, match=r"another version of cubic-sine .*, 00000000 now"):
+        shoal.run(out=out, engine="inline")
+
+
+def test_files_that_are_not_those_of_the_search_are_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their list and the hash of all of them stand in ``search.toml``, which must fit together."""
+    folder = RunFolder.open(begun())
+    assert folder.source() is not None
+    monkeypatch.setattr(folder, "request", replace(folder.request, source="0" * 64))
+    with pytest.raises(shoal.RunFolderError, match="files and source do not fit together"):
+        folder.source()

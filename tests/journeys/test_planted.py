@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,33 @@ def test_what_is_no_file_of_ours_is_refused_in_one_line(
         assert name.rpartition("/")[2] in line
         assert name == "environment.json" or what in line
     assert everything(Path("theirs")) == before
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda there: there.read("digests.json"),
+        lambda there: there.overwrite("digests.json", b"ours"),
+        lambda there: there.append("digests.json").close(),
+        lambda there: there.folder("parts"),
+        lambda there: there.read("problem/good.py"),
+    ],
+    ids=["read", "overwrite", "append", "folder", "a folder above"],
+)
+def test_a_link_that_is_put_there_after_the_look_is_not_followed(
+    out: Path, way: Callable[[Directory], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a name and its opening, where the opening alone can refuse it."""
+    expect = Directory._expect
+
+    def then_link(self: Directory, name: str, *right: Any) -> None:
+        expect(self, name, *right)
+        link(self.path / name)
+
+    monkeypatch.setattr(Directory, "_expect", then_link)
+    refused = pytest.raises(OSError, match=r"symbolic links|Not a directory")
+    with Directory.at(out) as there, refused:
+        way(there)
 
 
 def test_a_run_folder_may_be_a_link_itself(out: Path) -> None:

@@ -70,10 +70,14 @@ def test_a_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_where_a_job_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beneath --out, else SHOAL_OUT, else a folder named by the job; a command may be empty."""
+    """Beneath --out, where ``~`` is the home folder, else SHOAL_OUT, else a folder named by the
+    job; a command may be empty."""
     monkeypatch.delenv("SHOAL_OUT", raising=False)
     assert place(["run", "--out", "a b"], "7") == Path("a b/slurm/7")
     assert place(["run", "--out=x"], "7") == Path("x/slurm/7")
+    monkeypatch.setenv("HOME", "/home/me")
+    for command in (["run", "--out", "~/x"], ["run", "--out=~/x"]):
+        assert place(command, "7") == Path("/home/me/x/slurm/7")
     for command in ([], ["run"], ["run", "--out"]):
         assert place(command, "7") == Path("runs/job-7/slurm/7")
     monkeypatch.setenv("SHOAL_OUT", "mine")
@@ -107,3 +111,25 @@ def test_a_planted_link_or_pipe_is_not_followed(tmp_path: Path) -> None:
     assert not (theirs / "made").exists()
     with pytest.raises(OSError, match="it is no file"):
         opened(folder.path / "alive", APPEND)
+
+
+def test_a_link_that_is_put_there_after_the_look_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a file and its opening, where the opening alone can refuse it."""
+    file, theirs, lstat = tmp_path / "head.json", tmp_path / "theirs", Path.lstat
+    theirs.write_text("theirs")
+
+    def then_link(self: Path) -> os.stat_result:
+        told = lstat(self)
+        file.unlink()
+        file.symlink_to(theirs)
+        return told
+
+    for flags in (os.O_RDONLY, APPEND):
+        file.unlink(missing_ok=True)
+        file.write_text("{}")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "lstat", then_link)
+            with pytest.raises(OSError, match="symbolic links"):
+                opened(file, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from multiprocessing.connection import Pipe
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ import torch
 from shoal.trainable.compiling.compiler import compiler
 from shoal.trainable.fitting.block import Block, Plan
 from shoal.trainable.halt import Halt
+from shoal.trainable.hosts import alone, ray_tune
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.problem import Params
 from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.settled import KERNEL
+from shoal.trainable.task import Recipe, Task
+from shoal.trainable.worker import Worker
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 
@@ -74,7 +79,7 @@ def test_a_call_over_five_million_points_is_given_up_in_its_midst() -> None:
         halt, told = Halt(), []
         program.heed(halt)
         before = block.snapshot()
-        thread = threading.Thread(target=lambda: told.append(block.advance()))
+        thread = threading.Thread(target=lambda: told.append(block.advance()), daemon=True)
         thread.start()
         thread.join(1.0)
         assert thread.is_alive()
@@ -129,3 +134,54 @@ def _in_turn(program: Program) -> Any:
         return False
 
     return pause
+
+
+def is_up(halt: Halt) -> bool:
+    """What machine code reads."""
+    return bool(halt.address.contents.value)
+
+
+def test_a_workers_program_heeds_the_flag_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of no run before."""
+    heeded: list[Halt] = []
+    monkeypatch.setattr(Program, "heed", lambda self, halt: heeded.append(halt))
+    recipe = Recipe(
+        source=find("cubic-sine"), plan=Plan(steps=1, report=1, diverge_factor=1e9),
+        program="eager", unroll=1, defaults={},
+    )  # fmt: skip
+    at = torch.arange(1)
+    values = {"lr": torch.full((1,), 1e-6, dtype=torch.float64)}
+    lanes = Lanes(trial=at, replicate=at, seed=at, values=values, shape={"rule": "sgd"})
+    worker, flags = Worker(recipe), [Halt(), Halt()]
+    for halt in flags:
+        assert worker.run(Task(lanes=lanes, block=1), halt=halt).fitted is not None
+    assert heeded == flags
+
+
+def test_the_word_to_stop_raises_the_flag_of_the_pack_in_hand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a process for one pack; the next has a flag of its own, which is down."""
+    monkeypatch.setattr(alone.os, "_exit", lambda code: None)
+    ours, theirs = Pipe()
+    stop, tasks = threading.Event(), alone.Tasks()
+    alone.send(ours, "first")
+    ours.send_bytes(alone.STOP)
+    with ours:
+        alone.send(ours, "second")
+    with theirs:
+        alone._listen(theirs, tasks, stop)
+    told = [tasks.get() for _ in range(2)]
+    assert [(task, is_up(halt)) for task, halt in told] == [("first", True), ("second", False)]
+
+
+def test_the_bell_raises_the_flag_of_rays_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no thread of Python can stop hears it too."""
+    monkeypatch.setattr(ray_tune, "BELL_SECONDS", 0.0)
+    monkeypatch.setattr(ray_tune, "_internal_kv_exists", lambda key, namespace: True)
+    bell = ray_tune.Bell("search")
+    for thread in threading.enumerate():
+        if thread.name == "bell":
+            thread.join()
+    assert bell.rung()
+    assert is_up(bell.halt)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import torch
 
 import shoal
 from shoal.search.command.summary import results_table
+from shoal.search.driver.mishaps import ATTEMPTS, Mishaps
 from shoal.search.folder import rows
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import Writer, create
+from shoal.search.rounds.packs import Pack
+from shoal.search.rounds.tasks import Tasks
+from shoal.trainable.fitting.block import Plan
+from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
+from shoal.trainable.task import Outcome, Recipe
+from shoal.trainable.worker import Worker
 
 SameTable = Callable[[Path, Path], None]
 
@@ -202,3 +211,47 @@ def test_on_ray_too_what_a_run_cannot_do_is_not_final(world: Path, same_table: S
     (world / "hook").unlink()
     run(world, "out")
     same_table(world.parent / "out", world.parent / "whole")
+
+
+def test_a_pack_that_began_before_anything_had_worked_is_tried_beside_the_control() -> None:
+    """It fails when a control is known, which was not tried with it: that is not final yet."""
+    again: list[Pack] = []
+    rounds: Any = SimpleNamespace(give_back=again.append)
+    tasks: Any = SimpleNamespace(control=object())
+    writer: Any = SimpleNamespace(log_error=lambda pack, text: Path("errors.log"))
+    request: Any = SimpleNamespace(settled=None)
+    none = pa.table({"error": pa.array([], pa.string())})
+    judge = Mishaps(request, none, rounds, tasks, writer, print)
+    lanes: Any = None
+    pack = Pack(round=0, index=0, lanes=lanes, columns={}, attempt=ATTEMPTS - 1)
+    for tried in (False, True):
+        outcome = Outcome(
+            fitted=None, node="", device="", started=0.0, seconds=0.0, error="x", control=tried
+        )
+        assert judge.failed(pack, outcome) is tried
+    assert again == [pack]
+
+
+def test_the_control_is_tried_with_a_pack_that_has_failed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time the pack alone is at fault; the second time, here, the control fails too."""
+
+    def fail(*asked: object) -> None:
+        raise ValueError("all fail")
+
+    monkeypatch.setattr("shoal.trainable.worker.fit", fail)
+    at, rate = torch.arange(1), torch.full((1,), 1e-6, dtype=torch.float64)
+    lanes = Lanes(trial=at, replicate=at, seed=at, values={"lr": rate}, shape={"rule": "sgd"})
+    recipe = Recipe(
+        source=find("cubic-sine"), plan=Plan(steps=1, report=1, diverge_factor=1e9),
+        program="eager", unroll=1, defaults={},
+    )  # fmt: skip
+    tasks = Tasks(recipe, tmp_path, None, lambda round_: 1)
+    tasks.control = lanes
+    error = "ValueError: all fail"
+    for attempt, told in ((0, (error, None, False)), (1, (None, error, True))):
+        pack = Pack(round=0, index=0, lanes=lanes, columns={}, attempt=attempt)
+        outcome = Worker(recipe).run(tasks.of(pack))
+        found = [text and text.partition(" (")[0] for text in (outcome.error, outcome.fault)]
+        assert (*found, outcome.control) == told

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,28 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
     run_inline(desk, workers)  # type: ignore[arg-type]
     assert desk.seen.is_set()
     assert desk.ticks < 8
+
+
+def test_a_search_that_is_to_stop_raises_the_flag_of_its_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the pack runs, which would else end no sooner."""
+    desk, up = Desk(), []
+    monkeypatch.setattr(desk, "stopped", desk.seen.is_set)
+
+    class Deaf:
+        def __init__(self, recipe: Any) -> None:
+            pass
+
+        def run(self, task: Any, stop: Any, halt: Any) -> Any:
+            desk.seen.set()
+            for _ in range(3000):
+                if halt.address.contents.value:
+                    break
+                time.sleep(0.01)
+            up.append(halt.address.contents.value)
+            return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
+
+    monkeypatch.setattr(threads, "Worker", Deaf)
+    run_inline(desk, 1)  # type: ignore[arg-type]
+    assert up == [1]

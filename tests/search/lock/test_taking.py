@@ -547,3 +547,11 @@ def test_a_writer_that_finds_a_claim_gets_away(tmp_path: Path) -> None:
     assert not held.stands()
     with pytest.raises(FileNotFoundError, match="No such file"):
         held.beat()
+
+
+def test_of_two_writers_folders_the_later_one_counts(tmp_path: Path) -> None:
+    """As where a disk shows the old name beside the new one: no number comes again."""
+    top, names = Directory.at(tmp_path), iter(f"{number:016x}" for number in range(100))
+    for number in (1, 5, 3):
+        (tmp_path / ".lock" / f"{number:06d}-{number:016x}").mkdir(parents=True)
+    assert take(top, b"0", Stalls(lambda: None), lambda: next(names)).number == 6

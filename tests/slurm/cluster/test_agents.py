@@ -158,7 +158,8 @@ def test_a_killed_agent_leaves_neither_processes_nor_a_folder(
 def test_only_folders_that_nobody_uses_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One's own is held; a new one without a lock may be about to get it; a link is none."""
+    """One's own is held; a new one without a lock may be about to get it; a link is none,
+    nor is a lock that is one."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(temp, "LONGEST_TEMP", 1000)
     own = temp.make("7")
@@ -169,11 +170,16 @@ def test_only_folders_that_nobody_uses_are_removed(
     os.utime(old, (0, 0))
     link = tmp_path / "shoaljob-7-4194304-c"
     link.symlink_to(target)
+    odd = tmp_path / "shoaljob-7-4194304-d"
+    odd.mkdir()
+    (tmp_path / "theirs").touch()
+    (odd / temp.LOCK).symlink_to(tmp_path / "theirs")
     temp.remove_left_over()
-    assert [path.exists() for path in (own, bare, old, link, target)] == [
+    assert [path.exists() for path in (own, bare, old, link, target, odd)] == [
         True,
         True,
         False,
+        True,
         True,
         True,
     ]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from shoal.search.process import stopping
 from shoal.search.process.stopping import Reason, Stop
+from shoal.slurm.cluster import limit as module
+from shoal.slurm.cluster import supervisor
 from shoal.slurm.cluster.limit import Limit, environment, pause, without
+from shoal.slurm.cluster.supervisor import Orders, Supervisor
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue.allocation import parse
 
@@ -60,6 +65,39 @@ def test_a_limit_that_is_moved_reaches_the_search(
     asked = len(calls.read_text().splitlines())
     limit.look()
     assert len(calls.read_text().splitlines()) == asked
+
+
+def test_the_limit_is_looked_at_again_while_the_job_runs(
+    tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time that the batch host looks at its command, once it is time to ask."""
+    word, now = tmp_path / "word", float(int(time.time()))
+    stand_in("scontrol", f'cat "{word}"')
+    word.write_text(told(now + 7200))
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.0)
+    folder = JobFolder.make(tmp_path / "7", 0)
+    quiet: Any = SimpleNamespace(stop=None, save_at=None)
+    orders = Orders(command=["run"], prefix=[], interface=None)
+    at = Supervisor(parse(told(now + 60)), folder, orders, quiet, node="n1", job="7")
+    ends: list[str] = []
+
+    class Command:
+        """It runs while it is looked at twice, and has ended at the third look."""
+
+        failed = False
+
+        @property
+        def code(self) -> int | None:
+            ends.append((folder.path / "limit").read_text())
+            return 0 if len(ends) == 3 else None
+
+    head = SimpleNamespace(process=SimpleNamespace(poll=lambda: None))
+    agents: Any = SimpleNamespace(head=head, workers=[], look_after=lambda: None)
+    command: Any = Command()
+    at._agents, at._driver = agents, command
+    at._watch()
+    assert (ends[0], ends[-1]) == (f"{now + 60:.0f}\n", f"{now + 7200:.0f}\n")
 
 
 def test_slurm_is_asked_seldom() -> None:

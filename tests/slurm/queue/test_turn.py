@@ -110,6 +110,25 @@ def test_who_dies_in_its_turn_loses_it_after_a_while(tmp_path: Path) -> None:
     assert Turn(later, "x", 60.0, 3).take()
 
 
+def test_of_two_that_see_a_free_turn_one_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other takes it between the first one's look and its own file."""
+    folder, listdir = life(tmp_path, 0), os.listdir
+    first, second = (Turn(folder, "x", 60.0, 2) for _ in range(2))
+    taken: list[bool] = []
+
+    def listed(path: Path) -> list[str]:
+        names = listdir(path)
+        monkeypatch.setattr(os, "listdir", listdir)
+        taken.append(second.take())
+        return names
+
+    monkeypatch.setattr(os, "listdir", listed)
+    assert not first.take()
+    assert taken == [True]
+
+
 def test_a_late_word_does_not_put_the_next_life_back(
     tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ def test_words_reach_the_command_as_they_are(tmp_path: Path) -> None:
         check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
     )  # fmt: skip
     words = done.stdout.split("\0")[:-1]
-    assert words[words.index("search") + 1 :] == list(ODD)
+    assert words[words.index("shoal") + 1 :] == list(ODD)
 
 
 def test_a_site_file_that_fails_ends_the_job_at_its_line(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ POINTS = 150
 EDGE = """
 import ctypes, mmap
 import torch
-from test_fused import POINTS, kernel, run
+from test_lowering import POINTS, kernel, run
 
 pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
 start = ctypes.addressof(ctypes.c_char.from_buffer(pages))

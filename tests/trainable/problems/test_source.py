@@ -209,7 +209,7 @@ def test_what_is_installed_is_not_the_users_own(
     """site-packages below the folder, the standard library, shoal; a file that has their name."""
     site = project(tmp_path / ".venv" / "lib" / "site-packages", installed="V = 5\n")
     monkeypatch.syspath_prepend(str(site))
-    text = "import torch, json, trainable, installed as helper\n"
+    text = "import torch, json, shoal.trainable, installed as helper\n"
     project(tmp_path, torch=f"{text}class P:\n    {VALUE}\n")
     assert value(f"{tmp_path / 'torch.py'}:P") == (5, ["torch"])
     del sys.modules["installed"]
@@ -309,7 +309,7 @@ def test_a_script_that_searches_itself_is_told_how(tmp_path: Path) -> None:
     """Instead of a search inside of a search inside of a search."""
     prob = tmp_path / "prob.py"
     prob.write_text(
-        f"import shoal\nclass P: pass\nsearch.run({str(prob) + ':P'!r}, out='nowhere')\n"
+        f"import shoal\nclass P: pass\nshoal.run({str(prob) + ':P'!r}, out='nowhere')\n"
     )
     with pytest.raises(SourceError, match=r"put that under if __name__ == \"__main__\":"):
         find(f"{prob}:P")

@@ -133,5 +133,9 @@ def test_the_import_path_is_the_users_part_and_lasts_as_long(
         assert sys.path == [str(here), str(one), str(two), *own]
         sys.path.append("/more")
     assert sys.path == [str(two), *own, "/more"]
+    monkeypatch.setattr(sys, "path", list(own))
+    with entered(world, False):
+        assert sys.path == [str(here), str(one), *own, str(two)]
+    assert sys.path == own
     with pytest.raises(ValueError, match="must be absolute"):
         World.from_dict({"folder": "relative"})

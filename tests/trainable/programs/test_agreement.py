@@ -182,3 +182,72 @@ def test_where_an_operation_rounds_inside_is_no_fault(name: str, dtype: torch.dt
     assert not verdict.wrong.any()
     assert not verdict.unsettled.any()
     assert judge(other(a, b, c) * (1 + 2e7 * torch.finfo(dtype).eps)).wrong.any()
+
+
+@pytest.mark.parametrize("other", [float("nan"), float("inf")])
+def test_a_number_of_a_lane_that_only_float64_loses_judges_none_of_its_others(other: float) -> None:
+    """The others are compared as they are: neither called wrong nor let off."""
+    eager = torch.tensor([[1.0, 2.0, 3.0]])
+    exact = torch.tensor([[1.0, 2.0, other]], dtype=torch.float64)
+    found = torch.tensor([[1.0, 2.1, 3.0]])
+    verdict = judged(found, eager, exact, [eager, eager])
+    assert verdict.wrong.tolist() == [[False, True, False]]
+    assert verdict.unsettled.tolist() == [[False, False, True]]
+
+
+ROUNDED: dict[str, tuple[Function, Function, Function]] = {
+    "add": (
+        lambda x, b, c: torch.add(x, b, alpha=3),
+        lambda a, b, c: a - 3 * b,
+        lambda a, b, c: 3 * b,
+    ),
+    "sub": (
+        lambda x, b, c: torch.sub(x, b, alpha=0.3),
+        lambda a, b, c: a + 0.3 * b,
+        lambda a, b, c: 0.3 * b,
+    ),
+    "rsub": (
+        lambda x, b, c: torch.rsub(b, x, alpha=0.3),
+        lambda a, b, c: a + 0.3 * b,
+        lambda a, b, c: 0.3 * b,
+    ),
+    "addcmul": (
+        lambda x, b, c: torch.addcmul(x, b, c, value=0.3),
+        lambda a, b, c: a - 0.3 * b * c,
+        lambda a, b, c: 0.3 * b * c,
+    ),
+    "addcdiv": (
+        lambda x, b, c: torch.addcdiv(x, b, c, value=0.3),
+        lambda a, b, c: a - 0.3 * b / c,
+        lambda a, b, c: 0.3 * b / c,
+    ),
+    "lerp": (
+        lambda x, b, c: torch.lerp(b, x, 0.5),
+        lambda a, b, c: a - b,
+        lambda a, b, c: 0.5 * b,
+    ),
+    "tanh_backward": (
+        lambda x, b, c: torch.ops.aten.tanh_backward(b, x),
+        lambda a, b, c: 1 - a,
+        lambda a, b, c: b,
+    ),
+}
+"""Operations that make a product inside, what they are given so that it cancels, and that
+product."""
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_the_last_digit_of_a_product_inside_is_no_fault(name: str) -> None:
+    """Where nothing but the operation itself rounds: neither what it is given, nor, in double
+    precision, what counts as exact, tells how large the product was."""
+    given = torch.randn(3, 64, 5, generator=torch.Generator().manual_seed(1)).double().abs()
+    a, b, c = 1e-3 * given[0], given[1] + 0.1, given[2] + 0.1
+    one, cancelling, product = ROUNDED[name]
+    held = [cancelling(a, b, c), b, c]
+    graph = traced(lambda *tensors: (one(*tensors),), held)
+    assert len([node for node in graph.graph.nodes if node.op == "call_function"]) == 1
+    eps = torch.finfo(torch.float64).eps
+    found = one(*held) + eps * product(a, b, c)
+    (verdict,) = verdicts([found], graph, None, held, carried=0, updates=1)
+    assert not verdict.wrong.any()
+    assert not verdict.unsettled.any()
