@@ -206,8 +206,9 @@ def judged(
     error = (theirs - true).abs()
     for run in moved:
         error = torch.maximum(error, (run - theirs).abs())
-    error = torch.where(finite, error, 0.0)
-    size = torch.where(finite, true.abs(), 0.0)
+    told = finite & ~unsettled  # a number that only some give is no measure for its lane
+    error = torch.where(told, error, 0.0)
+    size = torch.where(told, true.abs(), 0.0)
     # the numbers of one lane are sums of the same terms: their roundings are alike
     scale = size
     if size.numel():
