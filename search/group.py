@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +33,8 @@ class Group(click.Group):
         except KeyboardInterrupt as error:  # not for click, which has a word of its own
             if not isinstance(error, Interrupted):
                 error = Interrupted("interrupted", by=error)
+                if error.number is signal.SIGUSR1:
+                    error.args = ("told to save before anything had begun",)
             raise Ended(str(error), error.exit_code) from None
         except BrokenPipeError as error:  # click would end by 1
             raise Ended("", 141) from error
