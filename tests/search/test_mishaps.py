@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from search.folder import RunFolder
 from search.summary import results_table
 from search.writer import Writer, create
 from trainable import find
+from trainable.errors import is_told_to_end
 
 SameTable = Callable[[Path, Path], None]
 
@@ -156,6 +158,17 @@ def test_whatever_a_fit_raises_is_an_error_of_it(world: Path, kind: str) -> None
     assert 0 < failed.sum() < 12
     assert (trials["state"] == "failed").equals(failed)
     assert set(trials["error"][failed]) == {f"{told} (in full: errors.log)"}
+
+
+def test_a_process_that_is_told_to_end_is_no_error_of_its_fit() -> None:
+    """What Ray's worker raises of SIGTERM, and what Ctrl-C raises, end the process."""
+    by_ray = SystemExit(1)
+    by_ray.ray_terminate_msg = b"The process receives a SIGTERM."  # type: ignore[attr-defined]
+    assert is_told_to_end(by_ray)
+    assert is_told_to_end(KeyboardInterrupt())
+    assert not is_told_to_end(SystemExit(1))
+    with ThreadPoolExecutor() as pool:  # where no signal is heard
+        assert not pool.submit(is_told_to_end, KeyboardInterrupt()).result()
 
 
 def test_packs_that_failed_before_anything_worked_are_tried_again(
