@@ -109,7 +109,7 @@ class Driver:
         self.mishaps.suspect(left_behind(folder, number))
         with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
             self._in_hand = in_hand
-            run_inline(self, workers)
+            run_inline(self, workers, self._means.patient)
 
     def _run_on_ray(self) -> None:
         from search.cluster import connected

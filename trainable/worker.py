@@ -21,7 +21,7 @@ import torch
 
 from trainable import ambient
 from trainable.checkpoint import CheckpointKeeper
-from trainable.errors import CompileError, one_line
+from trainable.errors import CompileError, is_told_to_end, one_line
 from trainable.fit import fit
 from trainable.fused.kernel import FLAGS
 from trainable.halt import Halt
@@ -74,7 +74,9 @@ class Worker:
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
         except CompileError as caught:
             fault = self._fault(task, str(caught), stop)
-        except (Exception, SystemExit) as caught:  # the user's code may raise anything
+        except BaseException as caught:  # the user's code may raise anything
+            if is_told_to_end(caught):
+                raise
             error, details = one_line(caught), traceback_of(caught)
             memory = is_out_of_memory(caught)
             tried = task.control is not None and not (memory and task.block > 1)
@@ -144,7 +146,9 @@ class Worker:
                 kind=EAGER,
             )
             fit(program, task.control, replace(self._recipe.plan, steps=1, report=1))
-        except (Exception, SystemExit) as caught:
+        except BaseException as caught:
+            if is_told_to_end(caught):
+                raise
             return one_line(caught), traceback_of(caught)
         return None
 
