@@ -72,8 +72,8 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it of what a signal has ended."""
-        return 128 + self.number
+        """As a shell has it of what a signal has ended; of one to save, that nothing was gained."""
+        return 76 if self.number is signal.SIGUSR1 else 128 + self.number
 
 
 class Suspended(SearchError):

@@ -11,6 +11,11 @@ TrainableError
 from __future__ import annotations
 
 import re
+import signal
+import threading
+
+MOST_LETTERS = 1000
+"""Of an error in one line, which each row of its pack has."""
 
 
 class TrainableError(Exception):
@@ -38,10 +43,29 @@ class CompilerHangs(CompileError):
 
 
 def one_line(error: BaseException) -> str:
-    """The type and the first full line of `error`'s message, with no line break in it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The type and the first full line of `error`'s message, with no line break in it, and nothing
+    that is not UTF-8; of a very long line the beginning."""
+    lines = [line.strip() for line in _message(error).splitlines() if line.strip()]
     name = type(error).__name__
-    return f"{name}: {lines[0]}" if lines else name
+    told = f"{name}: {lines[0]}" if lines else name
+    told = told if len(told) <= MOST_LETTERS else f"{told[:MOST_LETTERS]}..."
+    return told.encode(errors="backslashreplace").decode()
+
+
+def _message(error: BaseException) -> str:
+    """What an error says of itself, which may fail too."""
+    try:
+        return str(error)
+    except Exception as worse:
+        return f"it does not say what it is ({type(worse).__name__})"
+
+
+def is_told_to_end(error: BaseException) -> bool:
+    """Whether this process is to end, by a signal or by Ray, and nothing of its code is wrong."""
+    if isinstance(error, KeyboardInterrupt):  # of a signal, which only the main thread hears
+        main = threading.current_thread() is threading.main_thread()
+        return main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    return isinstance(error, SystemExit) and hasattr(error, "ray_terminate_msg")
 
 
 _HINTS = (
@@ -92,5 +116,5 @@ _HINTS = (
 
 def explained(error: BaseException) -> str:
     """What an error that torch raised inside ``loss_and_gradient`` means, in one line."""
-    text = str(error)
+    text = _message(error)
     return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), one_line(error))

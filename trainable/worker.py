@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.errors import CompileError, one_line
+from shoal.trainable.errors import CompileError, is_told_to_end, one_line
 from shoal.trainable.fitting import CheckpointKeeper, fit
 from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.halt import Halt
@@ -72,7 +72,9 @@ class Worker:
             fitted = fit(program, task.lanes, self._recipe.plan, keeper)
         except CompileError as caught:
             fault = self._fault(task, str(caught), stop)
-        except (Exception, SystemExit) as caught:  # the user's code may raise anything
+        except BaseException as caught:  # the user's code may raise anything
+            if is_told_to_end(caught):
+                raise
             error, details = one_line(caught), traceback_of(caught)
             memory = is_out_of_memory(caught)
             tried = task.control is not None and not (memory and task.block > 1)
@@ -142,7 +144,9 @@ class Worker:
                 kind=EAGER,
             )
             fit(program, task.control, replace(self._recipe.plan, steps=1, report=1))
-        except (Exception, SystemExit) as caught:
+        except BaseException as caught:
+            if is_told_to_end(caught):
+                raise
             return one_line(caught), traceback_of(caught)
         return None
 

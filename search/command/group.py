@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import json
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -30,6 +34,8 @@ class Group(click.Group):
         except KeyboardInterrupt as error:  # not for click, which has a word of its own
             if not isinstance(error, Interrupted):
                 error = Interrupted("interrupted", by=error)
+                if error.number is signal.SIGUSR1:
+                    error.args = ("told to save before anything had begun",)
             raise Ended(str(error), error.exit_code) from None
         except BrokenPipeError as error:  # click would end by 1
             raise Ended("", 141) from error
@@ -39,6 +45,7 @@ class Group(click.Group):
         kwargs["standalone_mode"] = False
         print_anything()
         streams.begin(data=_is_data(sys.argv[1:]))
+        interrupted = False
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -51,6 +58,7 @@ class Group(click.Group):
         except (SearchError, SlurmError) as error:
             code = _told(str(error), error.exit_code)
         except Ended as error:
+            interrupted = True
             code = _told(str(error), error.exit_code) if str(error) else error.exit_code
         except (click.Abort, KeyboardInterrupt):
             code = _told("interrupted", 130)
@@ -64,6 +72,8 @@ class Group(click.Group):
         finally:
             gc.freeze()  # nothing is looked through again at the end
             streams.end()
+        if interrupted:
+            _end_at_once(code)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -73,6 +83,14 @@ class Ended(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def _end_at_once(code: int) -> None:
+    """End the process where threads are left in a call of the problem, without their end."""
+    main = threading.main_thread()
+    if any(thread is not main and not thread.daemon for thread in threading.enumerate()):
+        atexit._run_exitfuncs()
+        os._exit(code)
 
 
 def _is_data(args: Sequence[str]) -> bool:

@@ -140,6 +140,7 @@ def run(
             budget_seconds=(
                 None if time_budget is None else seconds_of("--time-budget", time_budget)
             ),
+            patient=False,
         )
         prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
         place = new_folder(prepared.request.problem) if out is None else out

@@ -102,7 +102,7 @@ class Driver:
         self.mishaps.suspect(left_behind(folder, number))
         with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
             self._in_hand = in_hand
-            run_inline(self, workers)
+            run_inline(self, workers, self._means.patient)
 
     def _run_on_ray(self) -> None:
         from shoal.search.engines.ray_tune import connected

@@ -13,8 +13,11 @@ import re
 import stat
 from collections.abc import Set
 from contextlib import suppress
+from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
+
+from shoal.trainable.disk import Directory
 
 WIDTH = 64
 """Bytes of a note, always as many, so that a full disk takes each but the first."""
@@ -34,16 +37,16 @@ class InHand:
     """
 
     def __init__(self, folder: Path, number: int, slots: int, suspects: Set[str]) -> None:
-        self._suspects, self._number = suspects, number
-        self._files = [folder / f"hand-{number}-{slot}" for slot in range(slots)]
-        self._handles: list[int] = []
+        self._suspects, self._folder = suspects, folder
+        self._number, self._slots = number, slots
+        self._handles: dict[int, BufferedWriter] = {}
         self._noted = [""] * slots
 
     def __enter__(self) -> InHand:
-        for file in self._files:
-            with suppress(OSError):  # a disk that takes none costs a death more
-                flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW
-                self._handles.append(os.open(file, flags, 0o644))
+        with suppress(OSError), _opened(self._folder) as packs:
+            for slot in range(self._slots):
+                with suppress(OSError):  # a disk that takes none costs a death more
+                    self._handles[slot] = _new(packs, self._name(slot))
         return self
 
     def __exit__(
@@ -52,23 +55,38 @@ class InHand:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for handle in self._handles:
+        made = list(self._handles)
+        for slot in made:
             with suppress(OSError):
-                os.close(handle)
-        self._handles.clear()
-        for file in self._files:
-            with suppress(OSError):
-                file.unlink()
-        for slot, pack in enumerate(sorted(self._suspects)):
-            with suppress(OSError):
-                self._files[0].with_name(f"hand-{self._number}-{slot}").write_text(pack)
+                self._handles.pop(slot).close()
+        with suppress(OSError), _opened(self._folder) as packs:
+            for slot in made:
+                with suppress(OSError):
+                    packs.unlink(self._name(slot))
+            for slot, pack in enumerate(sorted(self._suspects)):
+                with suppress(OSError), _new(packs, self._name(slot)) as file:
+                    file.write(pack.encode())
+
+    def _name(self, slot: int) -> str:
+        return f"hand-{self._number}-{slot}"
 
     def note(self, slot: int, pack: str) -> None:
         """A slot has this pack in hand now, or none (empty)."""
-        if slot < len(self._handles) and self._noted[slot] != pack:
+        if slot in self._handles and self._noted[slot] != pack:
             self._noted[slot] = pack
             with suppress(OSError):
-                os.pwrite(self._handles[slot], pack.encode().ljust(WIDTH), 0)
+                os.pwrite(self._handles[slot].fileno(), pack.encode().ljust(WIDTH), 0)
+
+
+def _opened(folder: Path) -> Directory:
+    with Directory.at(folder.parent) as above:
+        return above.folder(folder.name)
+
+
+def _new(packs: Directory, name: str) -> BufferedWriter:
+    """A file that nobody else has: one of this name goes, what is no file stays, and this fails."""
+    packs.unlink(name)
+    return packs.create(name)
 
 
 def left_behind(folder: Path, number: int) -> set[str]:

@@ -71,6 +71,8 @@ class Means:
         address: a running Ray; None: RAY_ADDRESS if it is set, else one of our own.
         checkpoint_seconds: between checkpoints of a pack; None: none.
         budget_seconds: how long the search may take; None: until it is whole.
+        patient: whether a search that ends at once waits for calls of the problem that run: a
+            session that goes on has its working folder and its settings again after them.
     """
 
     engine: str = "auto"
@@ -78,6 +80,7 @@ class Means:
     address: str | None = None
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS
     budget_seconds: float | None = None
+    patient: bool = True
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:

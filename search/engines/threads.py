@@ -34,8 +34,12 @@ Flight = dict["Future[Outcome | Death]", tuple[Pack, int, float]]
 Ended = tuple["Outcome | Death", Pack, int, float]
 
 
-def run_inline(desk: Desk, workers: int) -> None:
-    """Run the packs of `desk` here until every lane is told, or told to stop."""
+def run_inline(desk: Desk, workers: int, patient: bool = True) -> None:
+    """Run the packs of `desk` here until every lane is told, or told to stop.
+
+    Args:
+        patient: whether a KeyboardInterrupt waits for calls of the problem that run.
+    """
     abandoned, halt = threading.Event(), Halt()
     processes = [Alone(desk.recipe) for _ in range(workers)]
     slots = [Worker(desk.recipe) for _ in range(workers)]
@@ -59,7 +63,7 @@ def run_inline(desk: Desk, workers: int) -> None:
             future = pool.submit(run, slot, task, desk.trust(pack))
             flight[future] = pack, slot, time.monotonic()
 
-    with _ended(processes), _torch_threads_kept(), ThreadPoolExecutor(workers, "pack") as pool:
+    with _ended(processes), _torch_threads_kept(), _threads(workers, patient) as pool:
         ticked = -math.inf
         try:
             while flight or not desk.rounds.over:
@@ -90,6 +94,19 @@ def _rows_first(ended: Ended) -> bool:
     """Whether a pack came back without rows, which may end the search."""
     outcome = ended[0]
     return isinstance(outcome, Death) or outcome.fitted is None
+
+
+@contextmanager
+def _threads(workers: int, patient: bool) -> Iterator[ThreadPoolExecutor]:
+    """The threads that run packs; all of them have ended at the end, but for `patient`."""
+    pool, wait = ThreadPoolExecutor(workers, "pack"), True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        wait = patient
+        raise
+    finally:
+        pool.shutdown(wait)
 
 
 @contextmanager

@@ -55,12 +55,14 @@ def _is_new(folder: Directory, name: str) -> bool:
 
 
 def place(beside: Path, path: Path) -> None:
-    """Move the whole new run folder `beside` to `path`.
+    """Move the whole new run folder `beside` to `path`, once the disk has it: after a power cut a
+    folder would be there else whose files are empty.
 
     Raises:
         FileExistsError: another search was put there meanwhile.
         OSError: something else is there, or the place cannot be written.
     """
+    _on_disk(beside)
     if not reserved(path):
         try:
             beside.rename(path)
@@ -71,6 +73,20 @@ def place(beside: Path, path: Path) -> None:
     with filling(path):
         _check_free(path)
         _fill(beside, path)
+
+
+def _on_disk(folder: Path) -> None:
+    """Wait until the disk has all that is in a folder."""
+    for above, _, files in os.walk(folder, topdown=False):
+        for name in (*files, "."):
+            handle = os.open(os.path.join(above, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a disk that has no such word for folders
+                    raise
+            finally:
+                os.close(handle)
 
 
 def _check_free(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from collections.abc import Iterable
@@ -71,13 +72,23 @@ class Held(Generic[P]):
             FileNotFoundError: somebody has followed.
         """
         self._beats += 1
-        self.own.overwrite(f"{self._name}.beat", beat_text(self._beats))
+        self._write_beat(f"{self._name}.beat")
         claims = [name for name in self.own.names() if owner_of(name) not in (None, self._name)]
         if not claims:
             return
         rename(self._top, self.place, f"{LOCKS}/{named(self.number + 1, self._name)}")
         self.number += 1
         self.remove(claims)  # who made them has lost its way; a new claim has another name
+
+    def _write_beat(self, name: str) -> None:
+        """Write the number; where a copy made of links has the file too, into a new one."""
+        try:
+            self.own.overwrite(name, beat_text(self._beats))
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            self.own.unlink(name)
+            self.own.write(name, beat_text(self._beats))
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files of its folder, as long as nobody has followed."""

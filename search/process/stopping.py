@@ -24,7 +24,6 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
-from shoal.search.errors import Suspended
 from shoal.search.process.handlers import Taken, stand_for_default
 
 END, END_FILE = "SHOAL_END", "SHOAL_END_FILE"
@@ -152,18 +151,11 @@ _SIGNALS = {
 
 
 def listen_early() -> None:
-    """Before a search has begun: SIGTERM and SIGHUP end as Ctrl-C does, and SIGUSR1 has come in
-    vain."""
+    """Before a search has begun, SIGTERM, SIGHUP and SIGUSR1 end as Ctrl-C does: in the user's code
+    too, whose errors are caught."""
 
     def end(number: int, frame: object) -> None:
         raise KeyboardInterrupt(number)
 
-    def suspend(number: int, frame: object) -> None:
-        raise Suspended("told to save before anything had begun", gained=False)
-
-    for handler, numbers in (
-        (end, (signal.SIGTERM, signal.SIGHUP)),
-        (suspend, (signal.SIGUSR1,)),
-    ):
-        stand_for_default(handler)
-        Taken(numbers, handler)
+    stand_for_default(end)
+    Taken((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1), end)

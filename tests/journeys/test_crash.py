@@ -218,3 +218,24 @@ def test_a_pack_is_blamed_for_signals_of_its_own_doing_alone(
 ) -> None:
     """Not for those that others send, nor for an exit, which a library may call for memory."""
     assert _death(code) == Death(how, counts)
+
+
+def test_notes_are_written_to_no_file_but_the_drivers_own(tmp_path: Path) -> None:
+    """Where a pipe, a link or somebody else's file has the name of a note, the driver neither waits
+    nor writes there, and the other slots have their notes."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    packs = tmp_path / "packs"
+    packs.mkdir()
+    os.mkfifo(packs / "hand-2-0")
+    (packs / "hand-2-1").symlink_to(theirs)
+    os.link(theirs, packs / "hand-2-2")
+    with InHand(packs, 2, 4, {f"r000000-p00000{n}" for n in range(4)}) as in_hand:
+        for slot in range(4):
+            in_hand.note(slot, f"r000001-p00000{slot}")
+        assert (packs / "hand-2-2").read_text().strip() == "r000001-p000002"
+        assert (packs / "hand-2-3").read_text().strip() == "r000001-p000003"
+    assert theirs.read_text() == "theirs"
+    assert (packs / "hand-2-0").is_fifo()
+    assert (packs / "hand-2-1").is_symlink()
+    assert left_behind(packs, 3) == {"r000000-p000002", "r000000-p000003"}

@@ -98,6 +98,75 @@ def test_ctrl_c_twice_ends_at_once_and_loses_nothing(
     same_table(whole, tmp_path / "out")
 
 
+DAWDLE = """
+import os, time
+import torch
+
+class Dawdle:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        self.wait("data")
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        if os.path.exists("out/search.toml"):
+            self.wait("initial")
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+
+    def wait(self, method):
+        if os.environ["DAWDLES"] == method:
+            open("here", "w").close()
+            time.sleep(60)
+"""
+
+
+def dawdling(folder: Path, method: str) -> subprocess.Popen[str]:
+    """A search in a call of the problem that takes a minute."""
+    (folder / "dawdle.py").write_text(DAWDLE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shoal", "run", "dawdle.py:Dawdle", "--trials", "4", "--steps",
+         "10", "--replicates", "2", "--engine", "inline", "--quiet", "--out", "out"],
+        cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "DAWDLES": method},
+    )  # fmt: skip
+    while process.poll() is None and not (folder / "here").exists():
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGUSR1, 76), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)],
+)
+def test_a_signal_while_the_problem_is_tried_out_is_no_mistake_of_it(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    """Exit code 2 would end a batch job that is to begin again."""
+    process = dawdling(tmp_path, "data")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode in (code, -number), errors
+    assert len(errors.splitlines()) == 1
+    assert "dawdle.py" not in errors
+
+
+def test_ctrl_c_twice_waits_for_no_call_of_the_problem(tmp_path: Path) -> None:
+    """The first waits for it, since what is in flight is to be saved."""
+    process = dawdling(tmp_path, "initial")
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "shoal: interrupted; shoal run --out out goes on"
+    assert not list((tmp_path / "out/.lock").glob("*/*.json")), "others may follow at once"
+
+
 def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: Same) -> None:
     """Packs in flight are saved by their workers, and go on inline."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")

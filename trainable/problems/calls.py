@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from shoal.trainable.errors import ContractError, explained, one_line
+from shoal.trainable.errors import ContractError, explained, is_told_to_end, one_line
 from shoal.trainable.process import within
 
 LOSS = "loss_and_gradient"
@@ -77,7 +77,9 @@ class Calls:
             return call()
         except ContractError:
             raise
-        except (Exception, SystemExit) as error:  # whatever the user's code raises is one line
+        except BaseException as error:  # whatever the user's code raises is one line
+            if is_told_to_end(error):
+                raise
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if frame.filename == self.file]
             place = f"{self.file}:{own[-1].lineno}" if own else self.where(method)

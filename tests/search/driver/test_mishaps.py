@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import Writer, create
 from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.tasks import Tasks
+from shoal.trainable.errors import is_told_to_end
 from shoal.trainable.fitting.block import Plan
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
@@ -49,7 +51,7 @@ class Line:
 
     def initial(self, seed, scale):
         if (WORLD / "hook").exists():
-            exec((WORLD / "hook").read_text(), globals())
+            exec((WORLD / "hook").read_text(), {{**globals(), "scale": scale}})
         return {{"w": scale * torch.ones(self.degree + 1)}}
 
     def loss_and_gradient(self, params, data):
@@ -139,6 +141,43 @@ def test_hyperparameters_that_cannot_be_fitted_are_failed_rows(world: Path) -> N
     assert (result.trials["state"][cubes] == "failed").all()
     assert (result.trials["state"][~cubes] == "complete").all()
     assert result.trials["error"][cubes].str.startswith("ValueError: no cubes").all()
+
+
+ODD_ERRORS = {
+    "BadText": (
+        "raise type('BadText', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "BadText: it does not say what it is (ZeroDivisionError)",
+    ),
+    "not UTF-8": (r"raise ValueError('x\\udcff')", r"ValueError: x\udcff"),
+    "endless": ("raise ValueError('x' * 10**6)", "ValueError: " + "x" * 988 + "..."),
+    "of its own": ("raise type('Own', (BaseException,), {})('own')", "Own: own"),
+    "an interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "GeneratorExit": ("raise GeneratorExit", "GeneratorExit"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ERRORS)
+def test_whatever_a_fit_raises_is_an_error_of_it(world: Path, kind: str) -> None:
+    """It fails its own pack, in one line that a table can hold."""
+    action, told = ODD_ERRORS[kind]
+    begun = "(WORLD.parent / 'out' / 'search.toml').exists()"
+    (world / "hook").write_text(f"if {begun} and scale > 1.2:\n    {action}\n")
+    trials = run(world, "out", trials=12, round=12, pack=1, space={"degree": 2}).trials
+    failed = trials["scale"] > 1.2
+    assert 0 < failed.sum() < 12
+    assert (trials["state"] == "failed").equals(failed)
+    assert set(trials["error"][failed]) == {f"{told} (in full: errors.log)"}
+
+
+def test_a_process_that_is_told_to_end_is_no_error_of_its_fit() -> None:
+    """What Ray's worker raises of SIGTERM, and what Ctrl-C raises, end the process."""
+    by_ray = SystemExit(1)
+    by_ray.ray_terminate_msg = b"The process receives a SIGTERM."  # type: ignore[attr-defined]
+    assert is_told_to_end(by_ray)
+    assert is_told_to_end(KeyboardInterrupt())
+    assert not is_told_to_end(SystemExit(1))
+    with ThreadPoolExecutor() as pool:  # where no signal is heard
+        assert not pool.submit(is_told_to_end, KeyboardInterrupt()).result()
 
 
 def test_packs_that_failed_before_anything_worked_are_tried_again(

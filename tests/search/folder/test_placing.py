@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,30 @@ def test_a_folder_with_the_jobs_files_alone_is_filled(tmp_path: Path) -> None:
     assert {entry.name for entry in out.iterdir()} == {"slurm", "parts", "search.toml"}
     assert not (tmp_path / "beside").exists()
     assert not reserved(out)
+
+
+@pytest.mark.parametrize("reserved", [False, True], ids=["new", "a job's"])
+def test_the_disk_has_a_run_folder_before_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reserved: bool
+) -> None:
+    """All of its files and folders, else a power cut soon after would leave empty ones."""
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def note(handle: int) -> None:
+        if not (out / "search.toml").exists():
+            synced.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    out, beside = tmp_path / "out", new(tmp_path / "beside")
+    (beside / "problem").mkdir()
+    (beside / "problem" / "good.py").write_text("good")
+    if reserved:
+        (out / "slurm").mkdir(parents=True)
+    monkeypatch.setattr(os, "fsync", note)
+    inside = {path.stat().st_ino for path in beside.rglob("*")}
+    place(beside, out)
+    assert inside <= synced
 
 
 def test_what_else_is_there_stays(tmp_path: Path) -> None:

@@ -555,3 +555,17 @@ def test_of_two_writers_folders_the_later_one_counts(tmp_path: Path) -> None:
     for number in (1, 5, 3):
         (tmp_path / ".lock" / f"{number:06d}-{number:016x}").mkdir(parents=True)
     assert take(top, b"0", Stalls(lambda: None), lambda: next(names)).number == 6
+
+
+def test_a_copy_made_of_links_takes_no_sign_of_life_from_the_writer(tmp_path: Path) -> None:
+    """A backup (``cp -al``) of a search that runs keeps the number that it has got."""
+    top = Directory.at(tmp_path)
+    held = take(top, b"0", Stalls(lambda: None), lambda: f"{7:016x}")
+    (file,) = tmp_path.glob(".lock/*/*.beat")
+    os.link(file, tmp_path / "backup")
+    before = file.read_bytes()
+    held.beat()
+    assert file.read_bytes() != before
+    assert (tmp_path / "backup").read_bytes() == before
+    held.beat()
+    assert held.number == 1
