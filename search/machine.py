@@ -1,4 +1,4 @@
-"""What a search ran on, for ``environment.json``."""
+"""This machine and what is installed on it: cores, versions, the commit of a checkout."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-
-from shoal.search.engines import cores
 
 PACKAGES = ("shoal", "torch", "ray", "optuna", "pandas", "pyarrow", "numpy")
 
@@ -49,6 +47,13 @@ def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in SAME_NUMBERS
         if old.get(name) != new[name]
     ]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

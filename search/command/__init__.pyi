@@ -1,4 +1,4 @@
-from .main import main as main
+from .main import main
 
 __all__ = [
     "main",

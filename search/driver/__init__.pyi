@@ -1,5 +1,5 @@
-from .execution import run_prepared as run_prepared
-from .report import Report as Report
+from .execution import run_prepared
+from .report import Report
 
 __all__ = [
     "Report",

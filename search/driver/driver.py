@@ -13,13 +13,14 @@ import torch
 from shoal.search.driver.budget import Budget
 from shoal.search.driver.control import of_rows
 from shoal.search.driver.hosts import FAULT_SECONDS, Hosts
-from shoal.search.driver.inhand import InHand, left_behind
 from shoal.search.driver.mishaps import Mishaps
+from shoal.search.driver.parts import part_of
 from shoal.search.driver.report import Report
 from shoal.search.driver.unwritten import Unwritten
-from shoal.search.engines import Death, Means, Trust, cores, run_inline
+from shoal.search.engines import Death, InHand, Means, Trust, left_behind, run_inline
 from shoal.search.errors import RunFolderError
-from shoal.search.folder import Writer, rows
+from shoal.search.folder import Writer
+from shoal.search.machine import cores
 from shoal.search.preparation import Prepared, load
 from shoal.search.process import Reason, Stop, listening
 from shoal.search.request import in_flight
@@ -252,7 +253,7 @@ class Driver:
 
     def _finish(self, pack: Pack, outcome: Outcome) -> None:
         """Keep the rows of a pack."""
-        part = rows.part(self._request, pack, outcome)
+        part = part_of(self._request, pack, outcome)
         self.rounds.finish(part)
         self._best.note(part)
         self._unwritten.add(pack, part)
@@ -277,4 +278,4 @@ class Driver:
 
 def _load_tune() -> None:
     """Import Ray Tune, which takes most of a second."""
-    import shoal.search.engines.ray_tune.tuning  # noqa: F401  # for what it imports
+    from shoal.search.engines.ray_tune import run_on_ray  # noqa: F401  # for what it imports

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from shoal.search.errors import BadInput
+from shoal.search.machine import cores
 from shoal.search.process import tell
 from shoal.search.programs import Meanwhile
 from shoal.search.request import Request
@@ -53,13 +54,6 @@ def seconds_of(name: str, given: str | float, instead: str = "") -> float:
         allowed = f"90s, 10m or 1h30m{instead and f', or {instead}'}"
         raise BadInput(f"{name}={given}: give a duration, as in {allowed}")
     return total
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,8 @@
-from . import ledger as ledger
-from . import rows as rows
-from .placing import reserved as reserved
-from .reader import PROBLEM as PROBLEM
-from .reader import RunFolder as RunFolder
-from .reader import stands as stands
-from .starting import Taken as Taken
-from .starting import free as free
-from .writer import Writer as Writer
-from .writer import create as create
+from . import ledger, rows
+from .placing import reserved
+from .reader import PROBLEM, RunFolder, stands
+from .starting import Taken, free
+from .writer import Writer, create
 
 __all__ = [
     "PROBLEM",

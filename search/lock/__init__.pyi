@@ -1,9 +1,6 @@
-from . import writing as writing
-from .lock import NO_ROOM as NO_ROOM
-from .lock import Lock as Lock
-from .lock import told as told
-from .lock import why as why
-from .writing import Writer as Writer
+from . import writing
+from .lock import NO_ROOM, Lock, told, why
+from .writing import Writer
 
 __all__ = [
     "NO_ROOM",

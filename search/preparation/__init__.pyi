@@ -1,7 +1,6 @@
-from .preparation import load as load
-from .preparation import prepare as prepare
-from .prepared import Prepared as Prepared
-from .single import fit_once as fit_once
+from .preparation import load, prepare
+from .prepared import Prepared
+from .single import fit_once
 
 __all__ = [
     "Prepared",

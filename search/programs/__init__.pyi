@@ -1,7 +1,6 @@
-from .choice import Programs as Programs
-from .choice import programs_of as programs_of
-from .meanwhile import Meanwhile as Meanwhile
-from .running import power_of_two as power_of_two
+from .choice import Programs, programs_of
+from .meanwhile import Meanwhile
+from .running import power_of_two
 
 __all__ = [
     "Meanwhile",

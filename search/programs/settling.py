@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from shoal.search.engines import cores
 from shoal.search.errors import BadInput, SearchError
+from shoal.search.machine import cores
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.space import Dimension
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make

@@ -1,4 +1,4 @@
-from .result import Result as Result
+from .result import Result
 
 __all__ = [
     "Result",

@@ -1,8 +1,5 @@
-from .optuna_tpe import study_of as study_of
-from .rounds import Column as Column
-from .rounds import Columns as Columns
-from .rounds import Earlier as Earlier
-from .rounds import RoundSampler as RoundSampler
+from .optuna_tpe import study_of
+from .rounds import Column, Columns, Earlier, RoundSampler
 
 __all__ = [
     "Column",

@@ -1,10 +1,5 @@
-from .printable import escaped as escaped
-from .printable import printable as printable
-from .progress import Best as Best
-from .progress import Progress as Progress
-from .progress import Silent as Silent
-from .progress import Status as Status
-from .progress import choose as choose
+from .printable import escaped, printable
+from .progress import Best, Progress, Silent, Status, choose
 
 __all__ = [
     "Best",

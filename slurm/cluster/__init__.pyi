@@ -1,7 +1,6 @@
-from .attachment import attach as attach
-from .signals import Signals as Signals
-from .supervisor import Orders as Orders
-from .supervisor import Supervisor as Supervisor
+from .attachment import attach
+from .signals import Signals
+from .supervisor import Orders, Supervisor
 
 __all__ = [
     "Orders",

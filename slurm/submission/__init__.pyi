@@ -1,7 +1,4 @@
-from .submission import KINDS as KINDS
-from .submission import Submission as Submission
-from .submission import is_array as is_array
-from .submission import script as script
+from .submission import KINDS, Submission, is_array, script
 
 __all__ = [
     "KINDS",

@@ -15,8 +15,8 @@ import pytest
 
 import shoal
 from shoal.search.driver import mishaps
-from shoal.search.driver.inhand import InHand, left_behind
 from shoal.search.engines.alone import Death, _death
+from shoal.search.engines.inhand import InHand, left_behind
 
 SameTable = Callable[[Path, Path], None]
 

@@ -20,10 +20,11 @@ import shoal
 from shoal.search.driver.driver import Driver
 from shoal.search.driver.execution import run_prepared
 from shoal.search.driver.hosts import Hosts
-from shoal.search.engines.options import Means, cores
+from shoal.search.engines.options import Means
 from shoal.search.errors import BadInput, ProgramLost
 from shoal.search.folder import rows
 from shoal.search.folder.writer import Writer, create
+from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
 from shoal.search.programs import running
 from shoal.search.programs.settling import shapes_of

@@ -1,4 +1,4 @@
-from .contract import check as check
+from .contract import check
 
 __all__ = [
     "check",

@@ -1,10 +1,6 @@
-from .directory import Directory as Directory
-from .directory import OddFile as OddFile
-from .directory import opened_in as opened_in
-from .directory import read_in as read_in
-from .temporary import private_folder as private_folder
-from .trust import check_folder as check_folder
-from .trust import is_ours as is_ours
+from .directory import Directory, OddFile, opened_in, read_in
+from .temporary import private_folder
+from .trust import check_folder, is_ours
 
 __all__ = [
     "Directory",

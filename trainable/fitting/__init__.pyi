@@ -1,9 +1,7 @@
-from . import checkpoint as checkpoint
-from .block import Block as Block
-from .block import Plan as Plan
-from .checkpoint import CheckpointKeeper as CheckpointKeeper
-from .checkpoint import Saving as Saving
-from .fit import fit as fit
+from . import checkpoint
+from .block import Block, Plan
+from .checkpoint import CheckpointKeeper, Saving
+from .fit import fit
 
 __all__ = [
     "Block",

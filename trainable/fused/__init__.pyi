@@ -1,5 +1,4 @@
-from .lowering import LANES as LANES
-from .lowering import lower as lower
+from .lowering import LANES, lower
 
 __all__ = [
     "LANES",

@@ -1,6 +1,4 @@
-from .optimizer import RULES as RULES
-from .optimizer import Rule as Rule
-from .optimizer import State as State
+from .optimizer import RULES, Rule, State
 
 __all__ = [
     "RULES",

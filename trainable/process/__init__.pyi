@@ -1,10 +1,6 @@
-from . import ambient as ambient
-from .standing import absolute as absolute
-from .standing import entered as entered
-from .standing import made as made
-from .standing import settle as settle
-from .standing import within as within
-from .world import World as World
+from . import ambient
+from .standing import absolute, entered, made, settle, within
+from .world import World
 
 __all__ = [
     "World",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.search.engines.options import COMPILED_INLINE_SECONDS, INLINE_SECONDS, Means, cores
+from shoal.search.engines.options import COMPILED_INLINE_SECONDS, INLINE_SECONDS, Means
+from shoal.search.machine import cores
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.request import Request
 

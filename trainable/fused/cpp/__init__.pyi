@@ -1,6 +1,4 @@
-from .kernel import FLAGS as FLAGS
-from .kernel import Kernel as Kernel
-from .kernel import KernelRun as KernelRun
+from .kernel import FLAGS, Kernel, KernelRun
 
 __all__ = [
     "FLAGS",

@@ -1,30 +1,21 @@
-from .axes import Axes as Axes
-from .axes import Axis as Axis
-from .axes import Dim as Dim
-from .axes import flat as flat
-from .loops import Index as Index
-from .loops import Joint as Joint
-from .loops import Loops as Loops
-from .loops import Map as Map
-from .loops import Operand as Operand
-from .loops import Operation as Operation
-from .loops import Reduction as Reduction
-from .loops import Value as Value
-from .loops import all_of as all_of
-from .loops import needed as needed
-from .loops import operands_of as operands_of
-from .loops import over as over
-from .loops import size as size
-from .operators import COPY as COPY
-from .operators import TRUTH as TRUTH
-from .operators import NotLowered as NotLowered
-from .operators import Operator as Operator
-from .operators import mapped as mapped
-from .operators import on_truth_values as on_truth_values
-from .types import Kind as Kind
-from .types import floating as floating
-from .types import of_number as of_number
-from .types import promoted as promoted
+from .axes import Axes, Axis, Dim, flat
+from .loops import (
+    Index,
+    Joint,
+    Loops,
+    Map,
+    Operand,
+    Operation,
+    Reduction,
+    Value,
+    all_of,
+    needed,
+    operands_of,
+    over,
+    size,
+)
+from .operators import COPY, TRUTH, NotLowered, Operator, mapped, on_truth_values
+from .types import Kind, floating, of_number, promoted
 
 __all__ = [
     "COPY",
