@@ -34,7 +34,7 @@ def lanes(n: int) -> Lanes:
         replicate=torch.zeros(n, dtype=torch.int64),
         seed=torch.zeros(n, dtype=torch.int64),
         values={"lr": torch.logspace(-8, -5.5, n, dtype=torch.float64)},
-        shape={"rule": "sgd"},
+        shape={"optimizer": "sgd"},
     )
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(1)
     problem = find("cubic-sine").load()
     program = Program(
-        problem, rule="sgd", shape={}, defaults=DEFAULTS, block=asked.block, device="cpu"
+        problem, optimizer="sgd", shape={}, defaults=DEFAULTS, block=asked.block, device="cpu"
     )
     plan = Plan(steps=asked.steps, report=max(1, asked.steps // 20), diverge_factor=1000.0)
     pack = lanes(asked.lanes)

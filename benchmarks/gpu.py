@@ -104,14 +104,14 @@ def measure(device: torch.device, block: int, packs: int, steps: int, program: s
         replicate=torch.zeros(n, dtype=torch.int64),
         seed=torch.zeros(n, dtype=torch.int64),
         values={"lr": lr},
-        shape={"rule": "sgd"},
+        shape={"optimizer": "sgd"},
     )
     plan = Plan(steps=steps, report=max(1, steps // 20), diverge_factor=1000.0)
     more = {"compiled": True, "unroll": UNROLL} if program == "compiled" else {}
     problem = find("cubic-sine").load()
     ready = Program(
         problem,
-        rule="sgd",
+        optimizer="sgd",
         shape={},
         defaults={"lr": 1e-6},
         block=block,

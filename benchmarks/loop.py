@@ -56,7 +56,7 @@ def lanes_of(columns: Columns, seed: int) -> Lanes:
         replicate=columns["replicate"],
         seed=seed + columns["replicate"],
         values={"lr": columns["lr"]},
-        shape={"rule": "sgd"},
+        shape={"optimizer": "sgd"},
     )
 
 
@@ -64,7 +64,7 @@ def build(asked: dict[str, Any], plan: Plan, program: str) -> Program:
     """The search's program, or another one."""
     more = {"compiled": True, "unroll": asked["unroll"]} if program == "compiled" else {}
     return Program(
-        find(asked["problem"]).load(), rule="sgd", shape={}, defaults={"lr": 1e-6},
+        find(asked["problem"]).load(), optimizer="sgd", shape={}, defaults={"lr": 1e-6},
         block=asked["block"], device="cpu", **more,
     )  # fmt: skip
 

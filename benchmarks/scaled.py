@@ -1,6 +1,6 @@
 """The default problem with a third hyperparameter: `scale` times the initial parameters.
 
-Searched together with a rule of two hyperparameters (momentum), it shows how good the sampler is
+Searched together with an optimizer of two hyperparameters (momentum), it shows how good the sampler is
 where one learning rate alone is easy.
 """
 

@@ -17,7 +17,7 @@ SPACES: Mapping[str, tuple[str, ...]] = {
     "course": ("cubic-sine", "--space", "lr=1e-8:1e-4:log"),
     "momentum": (
         f"{PEERS.parent / 'scaled.py'}:ScaledCubic", "--space", "lr=1e-8:1e-4:log",
-        "--space", "momentum=0:0.99", "--space", "scale=0.1:10:log", "--space", "rule=momentum",
+        "--space", "momentum=0:0.99", "--space", "scale=0.1:10:log", "--space", "optimizer=momentum",
     ),
 }  # fmt: skip
 """The peers' spaces (peers/course.py) in shoal's words."""

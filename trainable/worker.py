@@ -136,7 +136,7 @@ class Worker:
             shape = dict(task.control.shape)
             program = Program(
                 self._recipe.source.load(),
-                rule=shape.pop("rule"),
+                optimizer=shape.pop("optimizer"),
                 shape=shape,
                 defaults=self._recipe.defaults,
                 block=1,
@@ -165,10 +165,10 @@ class Worker:
             if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
                 raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
             shape = dict(task.lanes.shape)
-            rule = shape.pop("rule")
+            optimizer = shape.pop("optimizer")
             self._programs[name] = Program(
                 recipe.source.load(),
-                rule=rule,
+                optimizer=optimizer,
                 shape=shape,
                 defaults=recipe.defaults,
                 block=task.block,

@@ -10,7 +10,7 @@ import torch
 from shoal.search.request import Request
 from shoal.search.rounds import Pack
 from shoal.trainable.lanes import FAILED, STATES, Lanes
-from shoal.trainable.optimizers import RULES
+from shoal.trainable.optimizers import OPTIMIZERS
 
 
 def of_rows(request: Request, shape_names: tuple[str, ...], rows: pa.Table) -> Lanes | None:
@@ -34,7 +34,7 @@ def of_rows(request: Request, shape_names: tuple[str, ...], rows: pa.Table) -> L
         replicate=torch.tensor([row["replicate"]]),
         seed=torch.tensor([request.seed + row["replicate"]]),
         values=values,
-        shape={"rule": next(iter(RULES)), **{name: row[name] for name in shape_names}},
+        shape={"optimizer": next(iter(OPTIMIZERS)), **{name: row[name] for name in shape_names}},
     )
 
 

@@ -1,4 +1,4 @@
-"""The hyperparameters that a problem and its rules have: their names, and values by default."""
+"""The hyperparameters that a problem and its optimizers have: their names, and values by default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from shoal.search.errors import BadInput
 from shoal.search.space import Dimension, Space, plain
-from shoal.trainable.optimizers import RULES
+from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Hyperparameters
 
 RESERVED = {
@@ -21,7 +21,7 @@ HUGE = sys.float_info.max
 
 
 def default_values(
-    declared: Hyperparameters, rules: tuple[str, ...], given: Mapping[str, Any]
+    declared: Hyperparameters, optimizers: tuple[str, ...], given: Mapping[str, Any]
 ) -> dict[str, float]:
     """Return the values of the lane's hyperparameters that `given` lacks.
 
@@ -29,8 +29,8 @@ def default_values(
         BadInput: one has no default.
     """
     every: dict[str, Any] = dict(declared.own)
-    for rule in rules:
-        every.update(RULES[rule].hyperparameters)
+    for optimizer in optimizers:
+        every.update(OPTIMIZERS[optimizer].hyperparameters)
     found = {}
     for name, declared_value in every.items():
         if name in given:
@@ -45,38 +45,40 @@ def default_values(
 
 
 def check_names(
-    names: Mapping[str, Any] | Space, declared: Hyperparameters, rules: tuple[str, ...]
+    names: Mapping[str, Any] | Space, declared: Hyperparameters, optimizers: tuple[str, ...]
 ) -> None:
-    """Check that the problem or one of the rules has each hyperparameter.
+    """Check that the problem or one of the optimizers has each hyperparameter.
 
     Raises:
-        BadInput: one is unknown, or the problem calls one as a rule or a column is called.
+        BadInput: one is unknown, or the problem calls one as an optimizer or a column is called.
     """
-    of_rules = [name for rule in rules for name in RULES[rule].hyperparameters]
+    of_optimizers = [
+        name for optimizer in optimizers for name in OPTIMIZERS[optimizer].hyperparameters
+    ]
     for name in (*declared.shape, *declared.own):
         where = "__init__" if name in declared.shape else "loss_and_gradient"
         where = "initial" if name in declared.initial else where
-        if name in (*of_rules, "rule"):
+        if name in (*of_optimizers, "optimizer"):
             raise BadInput(
-                f"the problem calls a hyperparameter {name}, which is the rule's name for its own: "
-                f"the rule alone needs it; leave it out of {where}, or call it otherwise, as scale"
+                f"the problem calls a hyperparameter {name}, which is the optimizer's name for its own: "
+                f"the optimizer alone needs it; leave it out of {where}, or call it otherwise, as scale"
             )
         if name in RESERVED and name in declared.own:
             raise BadInput(
                 f"the problem's {where} takes {name}: {RESERVED[name]}; leave it out, or call a "
                 f"hyperparameter otherwise, as {name}_"
             )
-    known = list(dict.fromkeys(["rule", *of_rules, *declared.shape, *declared.own]))
+    known = list(dict.fromkeys(["optimizer", *of_optimizers, *declared.shape, *declared.own]))
     for name in names:
         if name not in known:
-            of = f"this problem and {'/'.join(rules)}"
+            of = f"this problem and {'/'.join(optimizers)}"
             raise BadInput(f"unknown hyperparameter {name!r}; {of} have: {', '.join(known)}")
 
 
-def rules_of(choice: Any) -> tuple[str, ...]:
-    """Return the rules of a dimension or value, checked."""
-    rules = choice.choices if isinstance(choice, Dimension) else (choice,)
-    if not rules or any(rule not in RULES for rule in rules):
+def optimizers_of(choice: Any) -> tuple[str, ...]:
+    """Return the optimizers of a dimension or value, checked."""
+    optimizers = choice.choices if isinstance(choice, Dimension) else (choice,)
+    if not optimizers or any(optimizer not in OPTIMIZERS for optimizer in optimizers):
         wrong = choice.shown if isinstance(choice, Dimension) else choice
-        raise BadInput(f"unknown rule {wrong!r}; known: {', '.join(RULES)}")
-    return tuple(rules)
+        raise BadInput(f"unknown optimizer {wrong!r}; known: {', '.join(OPTIMIZERS)}")
+    return tuple(optimizers)

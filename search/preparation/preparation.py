@@ -12,7 +12,7 @@ import torch
 
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
-from shoal.search.preparation.declared import check_names, default_values, rules_of
+from shoal.search.preparation.declared import check_names, default_values, optimizers_of
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.process import own_settings
@@ -104,11 +104,11 @@ def load(prepared: Prepared, done: int) -> Prepared:
         declared = hyperparameters(prepared.source.load())
     except TrainableError as error:
         raise unreadable(error, prepared.source) from error
-    rules = rules_of(request.space.get("rule", "sgd"))
+    optimizers = optimizers_of(request.space.get("optimizer", "sgd"))
     return replace(
         prepared,
-        defaults=default_values(declared, rules, request.space),
-        shape_names=tuple(name for name in request.space if name in ("rule", *declared.shape)),
+        defaults=default_values(declared, optimizers, request.space),
+        shape_names=tuple(name for name in request.space if name in ("optimizer", *declared.shape)),
     )
 
 
@@ -183,11 +183,11 @@ def _checked(
     if not isinstance(offered, Mapping):
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
     space = {**of_names(offered), **given}
-    rules = rules_of(space.get("rule", "sgd"))
-    check_names(Space(space.values()), declared, rules)
+    optimizers = optimizers_of(space.get("optimizer", "sgd"))
+    check_names(Space(space.values()), declared, optimizers)
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
-    shape_names = tuple(name for name in space if name in ("rule", *declared.shape))
+    shape_names = tuple(name for name in space if name in ("optimizer", *declared.shape))
     for name, dimension in space.items():
         number = name not in shape_names or _is_number(declared.shape.get(name))
         if number and (way := range_meant(name, dimension.text)):
@@ -202,10 +202,10 @@ def _checked(
     for name, default in declared.shape.items():
         if default is None and name not in space:
             raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
-    defaults = default_values(declared, rules, space)
+    defaults = default_values(declared, optimizers, space)
 
-    axes = [space[name].samples() for name in shape_names if name != "rule"]
-    names = [name for name in shape_names if name != "rule"]
+    axes = [space[name].samples() for name in shape_names if name != "optimizer"]
+    names = [name for name in shape_names if name != "optimizer"]
     shapes = [
         dict(zip(names, values, strict=True))
         for values in itertools.islice(itertools.product(*axes), MOST_SHAPES)
@@ -216,7 +216,7 @@ def _checked(
         {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
         for i in range(min(most, MOST_POINTS))
     ]
-    checked = check(problem, rules=rules, shapes=shapes, points=points)
+    checked = check(problem, optimizers=optimizers, shapes=shapes, points=points)
     report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
     cuda = torch.cuda.is_available()
     sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from shoal.search.errors import BadInput, SearchError
-from shoal.search.preparation.declared import check_names, default_values, rules_of
+from shoal.search.preparation.declared import check_names, default_values, optimizers_of
 from shoal.search.preparation.preparation import load_source
 from shoal.search.request import check_numbers
 from shoal.search.space import parse, parse_assignments
@@ -45,26 +45,28 @@ def fit_once(
         source = load_source(problem)
         cls = source.load()
         declared = hyperparameters(cls)
-        rule = str(given["rule"].choices[0]) if "rule" in given else "sgd"
-        rules_of(rule)
-        check_names(given, declared, (rule,))
+        optimizer = str(given["optimizer"].choices[0]) if "optimizer" in given else "sgd"
+        optimizers_of(optimizer)
+        check_names(given, declared, (optimizer,))
         shape = {name: given[name].choices[0] for name in declared.shape if name in given}
         values = {
             name: float(dimension.choices[0])
             for name, dimension in given.items()
-            if name != "rule" and name not in shape and dimension.column in ("int", "float")
+            if name != "optimizer" and name not in shape and dimension.column in ("int", "float")
         }
-        words = given.keys() - values.keys() - shape.keys() - {"rule"}
+        words = given.keys() - values.keys() - shape.keys() - {"optimizer"}
         if words:
             name = sorted(words)[0]
             raise BadInput(f"{name}={given[name].shown}: {name} takes a number")
-        defaults = default_values(declared, (rule,), given)
-        checked = check(cls, rules=(rule,), shapes=(shape,), points=({**defaults, **values},))
+        defaults = default_values(declared, (optimizer,), given)
+        checked = check(
+            cls, optimizers=(optimizer,), shapes=(shape,), points=({**defaults, **values},)
+        )
         for note in checked.notes:
             say(note)
         program = Program(
             cls,
-            rule=rule,
+            optimizer=optimizer,
             shape=shape,
             defaults={**defaults, **values},
             block=1,

@@ -29,7 +29,7 @@ from shoal.trainable.compiling import Place, cache_folder, check_compiler, ident
 from shoal.trainable.errors import CompileError, CompilerHangs
 from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import RULES
+from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.programs import (
     CAPTURED,
     EAGER,
@@ -86,7 +86,7 @@ def shapes_of(space: Mapping[str, Dimension], names: Sequence[str]) -> list[dict
     ]
     combinations = itertools.product(*axes)
     return [
-        {"rule": next(iter(RULES)), **dict(zip(names, values, strict=True))}
+        {"optimizer": next(iter(OPTIMIZERS)), **dict(zip(names, values, strict=True))}
         for values in combinations
     ]
 
@@ -188,7 +188,7 @@ class _Settling:
     def _program(self, shape: Mapping[str, Any], kind: str) -> Program:
         case, own = self._case, dict(shape)
         return Program(
-            case.problem, rule=own.pop("rule"), shape=own, defaults=dict(case.defaults),
+            case.problem, optimizer=own.pop("optimizer"), shape=own, defaults=dict(case.defaults),
             block=case.block, device="cpu", kind=kind, unroll=updates(kind, case.unroll),
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shoal.search.request import Request
 from shoal.search.space import Value
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import RULES
+from shoal.trainable.optimizers import OPTIMIZERS
 
 Shape = tuple[tuple[str, Value], ...]
 
@@ -124,7 +124,7 @@ def _pack(
                 for name, values in own.items()
                 if name not in shape
             },
-            shape={"rule": next(iter(RULES)), **shape},
+            shape={"optimizer": next(iter(OPTIMIZERS)), **shape},
         ),
         columns=own,
     )

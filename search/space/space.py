@@ -4,7 +4,7 @@
     LOW:HIGH:log          floats, log-uniform       lr=1e-8:1e-4:log
     LOW:HIGH:int          integers                  width=8:64:int
     LOW:HIGH:int:log      integers, log-uniform     width=8:4096:int:log
-    a,b,c                 choices                   rule=sgd,momentum,adam
+    a,b,c                 choices                   optimizer=sgd,momentum,adam
     True,False            truth values              bias=True,False
     VALUE                 fixed                     lr=1e-6
 

@@ -10,7 +10,7 @@ from .search.errors import (
 from .search.results.result import Result
 from .search.samplers.adapter import RoundTPESampler
 from .search.space.space import Space
-from .trainable.optimizers.optimizer import Rule
+from .trainable.optimizers.optimizer import Optimizer
 from .trainable.problems.problem import Problem
 from .version import __version__
 
@@ -18,10 +18,10 @@ __all__ = [
     "BadInput",
     "EngineError",
     "Interrupted",
+    "Optimizer",
     "Problem",
     "Result",
     "RoundTPESampler",
-    "Rule",
     "RunFolderError",
     "SearchError",
     "SearchFailed",

@@ -42,11 +42,16 @@ def test_a_peer_fits_what_shoal_fits(modules: dict[str, Any], form: str) -> None
     values = {"lr": lr, "momentum": momentum, "scale": scale}
     lanes = Lanes(
         trial=torch.arange(3), replicate=torch.zeros(3, dtype=torch.int64),
-        seed=torch.zeros(3, dtype=torch.int64), shape={"rule": "momentum"},
+        seed=torch.zeros(3, dtype=torch.int64), shape={"optimizer": "momentum"},
         values={name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()},
     )  # fmt: skip
     program = Program(
-        modules["scaled"].ScaledCubic, rule="momentum", shape={}, defaults={}, block=3, device="cpu"
+        modules["scaled"].ScaledCubic,
+        optimizer="momentum",
+        shape={},
+        defaults={},
+        block=3,
+        device="cpu",
     )
     fitted = fit(program, lanes, Plan(steps=100, report=5, diverge_factor=1000.0))
     assert fitted is not None

@@ -176,7 +176,7 @@ def show(seed: int) -> bool:
     print(given.source)
     print("parameters", given.params)
     print("data", {name: (tuple(t.shape), t.dtype, t.stride()) for name, t in given.data.items()})
-    print(f"{given.dtype}, {given.rule if given.gradient else 'values'}")
+    print(f"{given.dtype}, {given.optimizer if given.gradient else 'values'}")
     result = tried(given)
     print(result)
     return not result.wrong

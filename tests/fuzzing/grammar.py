@@ -35,7 +35,7 @@ class Problem:
         source: of ``values(params, data, own)``, a tuple, and ``loss(params, data, own)``; params
             and data are dicts of tensors, own is a number of the fit.
         params: shape of each; data: each tensor.
-        rule: how parameters move.
+        optimizer: how parameters move.
         gradient: whether updates are to be compared, or values.
     """
 
@@ -44,7 +44,7 @@ class Problem:
     dtype: torch.dtype
     params: dict[str, tuple[int, ...]]
     data: dict[str, torch.Tensor]
-    rule: str
+    optimizer: str
     gradient: bool
 
     def function(self, name: str) -> Any:
@@ -96,7 +96,7 @@ class _Writer:
         source += ["", "def loss(params, data, own):", *named, *self.lines, self._loss(), ""]
         return Problem(
             seed=self.seed, source="\n".join(source), dtype=self.dtype,
-            params=params, data=data, rule=self.draw.choice(["sgd", "sgd", "momentum", "adam"]),
+            params=params, data=data, optimizer=self.draw.choice(["sgd", "sgd", "momentum", "adam"]),
             gradient=self.seed % 2 == 1,
         )  # fmt: skip
 

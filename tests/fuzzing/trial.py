@@ -13,7 +13,7 @@ from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
-from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.programs.accuracy import iterated, verdicts
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
@@ -55,7 +55,7 @@ class Trial:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._function = problem.function("loss" if problem.gradient else "values")
-        self._rule = RULES[problem.rule]
+        self._optimizer = OPTIMIZERS[problem.optimizer]
         generator = torch.Generator().manual_seed(problem.seed + 1)
         self._params = [
             torch.randn((FITS, *shape), generator=generator, dtype=problem.dtype)
@@ -64,7 +64,7 @@ class Trial:
             for shape in problem.params.values()
         ]  # fmt: skip
         self.own = torch.randn(FITS, generator=generator, dtype=problem.dtype) * 2
-        state = torch.vmap(self._rule.init)(tuple(self._params)) if problem.gradient else ()
+        state = torch.vmap(self._optimizer.init)(tuple(self._params)) if problem.gradient else ()
         self._state = [tensor.contiguous() for tensor in state]
         self.data = [tensor.contiguous() for tensor in problem.data.values()]
 
@@ -102,7 +102,7 @@ class Trial:
         gradient, loss = torch.func.grad_and_value(of)(leaves)
         values = {name: torch.tensor(value, dtype=own.dtype) for name, value in H.items()}
         values["lr"] = own * own * 1e-3
-        moved, state = self._rule.update(leaves, gradient, state, values)
+        moved, state = self._optimizer.update(leaves, gradient, state, values)
         return (loss, *moved, *state)
 
     def stacked(self, *flat: torch.Tensor) -> tuple[torch.Tensor, ...]:

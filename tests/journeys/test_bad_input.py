@@ -50,8 +50,8 @@ class BadSpace(Good):
 class OddSpace(Good):
     space = "lr"
 
-class OddRule(Good):
-    space = {"rule": "newton"}
+class OddOptimizer(Good):
+    space = {"optimizer": "newton"}
 
 class Wrong(Good):
     def loss_and_gradient(self, params, data, l2=0.0):
@@ -214,7 +214,7 @@ CASES = [
     ("run a:b:c", "unknown problem 'a:b:c'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
     ("run missing.py:A", "cannot read PLACE/missing.py: No such file or directory"),
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
-    ("run good.py:Missing", "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddRule, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded"),
+    ("run good.py:Missing", "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded"),
     ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
     ("run no_such_module:A", "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
     ("run sys:A", "sys is not a module with a file"),
@@ -224,13 +224,13 @@ CASES = [
     ("run syntax.py:A", "PLACE/syntax.py:2: SyntaxError: invalid syntax (syntax.py, line 2)"),
     ("run exits.py:A", "PLACE/exits.py:2: SystemExit: 0"),
     ("run good.py:Wrong", "PLACE/good.py:38: Wrong.loss_and_gradient: the gradient of parameter 0 is off: -1.48148 by hand, -2.96296 by autograd and by central differences; the gradient is 0.5 times the derivative: multiply it by 2, or the loss by 0.5"),
-    ("run good.py:Clash", "the problem calls a hyperparameter lr, which is the rule's name for its own: the rule alone needs it; leave it out of loss_and_gradient, or call it otherwise, as scale"),
+    ("run good.py:Clash", "the problem calls a hyperparameter lr, which is the optimizer's name for its own: the optimizer alone needs it; leave it out of loss_and_gradient, or call it otherwise, as scale"),
     ("run good.py:Counts", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
     ("fit good.py:Counts lr=1e-3", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
     ("run good.py:Seeded", "the problem's loss_and_gradient takes seed: what is random comes from initial(seed), whose first argument it is; leave it out, or call a hyperparameter otherwise, as seed_"),
     ("run good.py:BadSpace", "lr=1.0:0.0: the low end must be below the high end"),
     ("run good.py:OddSpace", "OddSpace.space must be a dict of names and values"),
-    ("run good.py:OddRule", "unknown rule 'newton'; known: sgd, momentum, adam"),
+    ("run good.py:OddOptimizer", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
     ("run good.py:NoMethods", "NoMethods has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)"),
     ("run good.py:NoSelf", "PLACE/good.py:51: NoSelf.data takes no self; make it a method, def data(self)"),
@@ -272,11 +272,11 @@ CASES = [
     ("run --space trial=1:2", "trial is a column of the results and no hyperparameter's name"),
     ("run --space 1r=1:2", "'1r' is no name for a hyperparameter: use letters, digits, _"),
     ("run --space 'l r=1:2'", "'l r' is no name for a hyperparameter: use letters, digits, _"),
-    ("run --space speed=1:2", "unknown hyperparameter 'speed'; this problem and sgd have: rule, lr"),
-    ("run --space momentum=0:1", "unknown hyperparameter 'momentum'; this problem and sgd have: rule, lr"),
-    ("run --space rule=newton", "unknown rule 'newton'; known: sgd, momentum, adam"),
-    ("run --space rule=sgd,newton", "unknown rule 'sgd,newton'; known: sgd, momentum, adam"),
-    ("run --space rule=1:2", "unknown rule '1.0:2.0'; known: sgd, momentum, adam"),
+    ("run --space speed=1:2", "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr"),
+    ("run --space momentum=0:1", "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr"),
+    ("run --space optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    ("run --space optimizer=sgd,newton", "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam"),
+    ("run --space optimizer=1:2", "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam"),
     ("run good.py:Good --space width=1:2", "width=1.0:2.0: width changes the program, so each value makes packs of its own; give choices or whole numbers"),
     ("run good.py:Good --space width=1:99999999999999999999:int", "width=1:99999999999999999999:int: whole numbers reach from -9007199254740992 to 9007199254740992"),
     ("run good.py:NoSpace", "there is nothing to search; give --space, as in lr=1e-8:1e-4:log"),
@@ -355,7 +355,7 @@ CASES = [
     # run folders
     ("run --out done --trials 9", "done holds another search (trials is 8 there, 9 asked); choose another --out"),
     ("run --out done --space lr=1:2", "done holds another search (lr is '1e-08:0.0001:log' there, '1.0:2.0' asked); choose another --out"),
-    ("run --out done --space rule=sgd", "done holds another search (rule is absent there, 'sgd' asked); choose another --out"),
+    ("run --out done --space optimizer=sgd", "done holds another search (optimizer is absent there, 'sgd' asked); choose another --out"),
     ("run --out done --seed 1 --steps 6", "done holds another search (seed is 0 there, 1 asked; steps is 5 there, 6 asked); choose another --out"),
     ("run --out done --config seed.toml", "done holds another search (seed is 0 there, 1 asked); choose another --out"),
     ("run legendre-sine --out done", "done holds another search (problem is 'cubic-sine' there, 'legendre-sine' asked); choose another --out"),
@@ -393,9 +393,9 @@ CASES = [
     ("fit cubic-sine lr=a", "lr=a: lr takes a number"),
     ("fit cubic-sine lr=inf", "lr=inf: a value must be a finite number"),
     ("fit cubic-sine lr=DIGITS", "lr: whole numbers reach from -9007199254740992 to 9007199254740992"),
-    ("fit cubic-sine lr=1e-6 momentum=1", "unknown hyperparameter 'momentum'; this problem and sgd have: rule, lr"),
+    ("fit cubic-sine lr=1e-6 momentum=1", "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr"),
     ("fit cubic-sine legendre-sine lr=1", "one problem at a time, not cubic-sine and legendre-sine"),
-    ("fit cubic-sine lr=1e-6 rule=newton", "unknown rule 'newton'; known: sgd, momentum, adam"),
+    ("fit cubic-sine lr=1e-6 optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
     ("fit cubic-sine lr=1e-6 --steps 0", "steps must be at least 1, not 0"),
     ("fit cubic-sine lr=1e-6 --report 0", "report must be at least 1, not 0"),
     ("fit cubic-sine lr=1e-6 --seed -1", "seed must be a whole number from 0 to 2147483647, not -1"),

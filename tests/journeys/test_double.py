@@ -56,7 +56,7 @@ def losses(tmp_path: Path, dtype: str, program: str) -> tuple[list[float], list[
 
 @pytest.mark.parametrize("program", ["eager", "compiled"])
 def test_float64_parameters_have_hyperparameters_of_float64(program: str, tmp_path: Path) -> None:
-    """Those of `initial`, of the loss and of the rule: 14 digits, where float32 has 7."""
+    """Those of `initial`, of the loss and of the optimizer: 14 digits, where float32 has 7."""
     found, hand = losses(tmp_path, "torch.float64", program)
     assert found == pytest.approx(hand, rel=1e-13)
 

@@ -15,13 +15,13 @@ from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import Writer, create
 from shoal.trainable.problems.finding import find
 
-SPACE = {"lr": "1e-7:1e-3:log", "rule": "sgd,momentum,adam", "momentum": "0:0.99"}
+SPACE = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}
 
 Same = Callable[[Path, Path], None]
 
 
 def arguments(sampler: str) -> dict[str, Any]:
-    """A search of six rounds over three rules: 96 trials of two replicates, in small packs."""
+    """A search of six rounds over three optimizers: 96 trials of two replicates, in small packs."""
     return {
         "problem": "legendre-sine", "space": SPACE, "trials": 96, "replicates": 2, "steps": 60,
         "report": 25, "seed": 3, "sampler": sampler, "round": 16, "pack": 8, "block": 4,
@@ -54,7 +54,7 @@ def test_each_trial_and_replicate_has_one_row(
     assert trials["lr"].between(1e-7, 1e-3).all()
     assert trials.groupby("trial")["lr"].nunique().eq(1).all()
     assert trials["lr"].nunique() == 96
-    assert set(trials["rule"]) == {"sgd", "momentum", "adam"}
+    assert set(trials["optimizer"]) == {"sgd", "momentum", "adam"}
 
 
 @pytest.mark.parametrize(

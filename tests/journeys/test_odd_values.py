@@ -42,7 +42,7 @@ GOOD: dict[str, Any] = {
     "settled": {
         "compiler": "c",
         "flags": "f",
-        "programs": [{"program": "eager", "shape": {"rule": "sgd"}}],
+        "programs": [{"program": "eager", "shape": {"optimizer": "sgd"}}],
     },
     "space": {"lr": "1e-3:1e-1:log"},
 }

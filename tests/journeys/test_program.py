@@ -43,10 +43,10 @@ from shoal.trainable.worker import Worker
 
 Same = Callable[[Path, Path], None]
 
-THREE_RULES = {"lr": "1e-7:1e-3:log", "rule": "sgd,momentum,adam", "momentum": "0:0.99"}
+THREE_OPTIMIZERS = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}
 
 ASKED: dict[str, Any] = {
-    "problem": "legendre-sine", "space": THREE_RULES, "trials": 96, "steps": 60, "seed": 3,
+    "problem": "legendre-sine", "space": THREE_OPTIMIZERS, "trials": 96, "steps": 60, "seed": 3,
     "round": 32, "pack": 8, "program": "compiled",
 }  # fmt: skip
 """A search of three programs, in some thirty packs."""
@@ -116,7 +116,8 @@ def test_search_toml_says_how_each_shape_is_run(cache: Path, tmp_path: Path) -> 
         "compiler": identity(),
         "flags": " ".join(FLAGS),
         "programs": [
-            {"program": "kernel", "shape": {"rule": rule}} for rule in ("sgd", "momentum", "adam")
+            {"program": "kernel", "shape": {"optimizer": optimizer}}
+            for optimizer in ("sgd", "momentum", "adam")
         ],
     }
     calls = [line for line in (tmp_path / "calls").read_text().splitlines() if "kernel" in line]
@@ -224,18 +225,18 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """A compiler that makes something else of one rule's kernel: the others keep theirs."""
+    """A compiler that makes something else of one optimizer's kernel: the others keep theirs."""
     wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
     monkeypatch.setenv("CXX", strange(tmp_path, wrong))
-    space = {"lr": "1e-8:1e-4:log", "rule": "sgd,momentum,adam"}
+    space = {"lr": "1e-8:1e-4:log", "optimizer": "sgd,momentum,adam"}
     asked = {**AUTO, "space": space}
     shoal.run(**asked, out=tmp_path / "out", engine="inline", progress=True)
     programs = toml(tmp_path / "out")["settled"]["programs"]
-    assert {each["shape"]["rule"]: each["program"] for each in programs} == {
+    assert {each["shape"]["optimizer"]: each["program"] for each in programs} == {
         "sgd": "kernel", "momentum": "kernel", "adam": "eager"
     }  # fmt: skip
     assert re.search(
-        r"rule=adam: the kernel differs from the plain step: .*; it runs uncompiled",
+        r"optimizer=adam: the kernel differs from the plain step: .*; it runs uncompiled",
         capsys.readouterr().err,
     )
 
@@ -274,7 +275,7 @@ def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
 def test_rows_of_what_works_are_kept(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
 ) -> None:
-    """One rule's library is gone, the others are there."""
+    """One optimizer's library is gone, the others are there."""
     shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
     prepared = prepare(ASKED, None)
     for file in list(cache.glob("*.so")):
@@ -380,7 +381,7 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "count"),
     [
-        ({"rule": "sgd,adam", "degree": "2:5:int"}, 8),
+        ({"optimizer": "sgd,adam", "degree": "2:5:int"}, 8),
         ({"degree": "1,2"}, 2), ({"degree": "1.5,2"}, 2), ({"kind": "one,two"}, 2), ({}, 1),
         ({"degree": "-0.0"}, 1), ({"degree": "1e300"}, 1),
     ],

@@ -26,7 +26,7 @@ ODD = [
 
 GOOD: dict[str, list[str]] = {
     "--space": [
-        "lr=1e-8:1e-4:log", "lr=1e-6", "lr=0:1e-5", "rule=sgd,adam", "momentum=0:0.9",
+        "lr=1e-8:1e-4:log", "lr=1e-6", "lr=0:1e-5", "optimizer=sgd,adam", "momentum=0:0.9",
         "lr=-1e308:1e308", "lr=1:" + "9" * 400, "lr=" + "9" * 400,  # too large, each in its way
     ],
     "--trials": ["1", "3"],
@@ -131,7 +131,7 @@ values: st.SearchStrategy[Any] = st.one_of(
 ARGUMENTS: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     "problem": lambda: values,
     "space": lambda: st.one_of(
-        values, st.dictionaries(st.sampled_from(["lr", "rule", "momentum", "loss"]), values)
+        values, st.dictionaries(st.sampled_from(["lr", "optimizer", "momentum", "loss"]), values)
     ),
     # a good number here is a search of that size: the random ones are wrong or small
     "trials": lambda: st.one_of(st.integers(max_value=3), values.filter(_not_large)),

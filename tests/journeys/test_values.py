@@ -147,7 +147,7 @@ def test_one_truth_value_is_fixed(problem: str, tmp_path: Path) -> None:
         ({"lr": [True, False]}, "lr=True,False: lr takes numbers"),
         ({"lr": True}, "lr=True: lr takes numbers"),
         ({"lr": 0.1, "l2": "False"}, "l2=False: l2 takes numbers"),
-        ({"lr": 0.1, "rule": True}, "unknown rule 'True'; known: sgd"),
+        ({"lr": 0.1, "optimizer": True}, "unknown optimizer 'True'; known: sgd"),
         ({"lr": 0.1, "bias": [True, 1]}, "all numbers, all words or all truth values"),
         ({"lr": 0.1, "bias": ["True", "False"]}, "'True' is no word; write True, without quotes"),
     ],
@@ -155,7 +155,7 @@ def test_one_truth_value_is_fixed(problem: str, tmp_path: Path) -> None:
 def test_truth_values_where_none_can_be_are_refused(
     space: dict[str, Any], message: str, problem: str, tmp_path: Path
 ) -> None:
-    """A lane's own hyperparameter is a number, a rule is a word; nothing is made."""
+    """A lane's own hyperparameter is a number, an optimizer is a word; nothing is made."""
     with pytest.raises(shoal.BadInput, match=message):
         run(problem, tmp_path / "out", space=space)
     assert not (tmp_path / "out").exists()

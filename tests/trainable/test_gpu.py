@@ -34,7 +34,7 @@ def lanes() -> Lanes:
 def program(block: int, compiled: bool) -> Program:
     """The course's fit."""
     return Program(
-        find("cubic-sine").load(), rule="sgd", shape={}, defaults={}, block=block, device="cuda",
+        find("cubic-sine").load(), optimizer="sgd", shape={}, defaults={}, block=block, device="cuda",
         compiled=compiled, unroll=10 if compiled else 1,
     )  # fmt: skip
 

@@ -51,7 +51,7 @@ class Many(Few):
 def block_of(problem: type, steps: int, report: int) -> tuple[Program, Block]:
     program = Program(
         problem,
-        rule="sgd",
+        optimizer="sgd",
         shape={},
         defaults={},
         block=128,
@@ -151,7 +151,7 @@ def test_a_workers_program_heeds_the_flag_of_its_run(monkeypatch: pytest.MonkeyP
     )  # fmt: skip
     at = torch.arange(1)
     values = {"lr": torch.full((1,), 1e-6, dtype=torch.float64)}
-    lanes = Lanes(trial=at, replicate=at, seed=at, values=values, shape={"rule": "sgd"})
+    lanes = Lanes(trial=at, replicate=at, seed=at, values=values, shape={"optimizer": "sgd"})
     worker, flags = Worker(recipe), [Halt(), Halt()]
     for halt in flags:
         assert worker.run(Task(lanes=lanes, block=1), halt=halt).fitted is not None

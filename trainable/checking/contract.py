@@ -29,7 +29,7 @@ class Checked:
     """What the trial told about a problem.
 
     Attributes:
-        work: what one update of one lane does, at the most over all shapes and rules tried.
+        work: what one update of one lane does, at the most over all shapes and optimizers tried.
         notes: what breaks no promise, and the user should know; a line each.
     """
 
@@ -40,7 +40,7 @@ class Checked:
 def check(
     problem: type,
     *,
-    rules: Sequence[str],
+    optimizers: Sequence[str],
     shapes: Sequence[Mapping[str, Any]],
     points: Sequence[Mapping[str, float]],
 ) -> Checked:
@@ -48,7 +48,7 @@ def check(
 
     Args:
         shapes: constructor arguments to try.
-        points: hyperparameters to try; each has every one of the problem's and the rules'.
+        points: hyperparameters to try; each has every one of the problem's and the optimizers'.
 
     Raises:
         ContractError: it does not; the message is one line.
@@ -60,8 +60,8 @@ def check(
             trial.firsts.append(first_step(trial, point))
         begins_finite(trial)
         trial.keeps_nothing(points[0])
-        for rule in rules:
-            work = work.most(_stacked(trial, rule, points))
+        for optimizer in optimizers:
+            work = work.most(_stacked(trial, optimizer, points))
         for point in trial.own_points(points):
             _gradient(trial, point)
         trial.is_the_same_later()
@@ -82,15 +82,15 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
     trial.notes += GradientCheck(trial, function, start, dtype).run()
 
 
-def _stacked(trial: Trial, rule: str, points: Sequence[Mapping[str, float]]) -> Work:
+def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]) -> Work:
     """Run several lanes under vmap and traced; return what a lane's update does.
 
-    Two steps, since after one the rule's state and the parameters are still as they began.
+    Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
     method = LOSS
     lanes = _lanes(points, trial.shape)
     program = Program(
-        trial.cls, rule=rule, shape=trial.shape, defaults={}, block=LANES, device="cpu"
+        trial.cls, optimizer=optimizer, shape=trial.shape, defaults={}, block=LANES, device="cpu"
     )
     with torch.no_grad():
         which = torch.arange(LANES)

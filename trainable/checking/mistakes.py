@@ -119,9 +119,7 @@ def _rounded(number: float) -> float:
 def _signs(G: Vectors, T: Vectors) -> str | None:
     if not _same(G, [t.sign() for t in T]):
         return None
-    return (
-        "is the sign of the derivative: return the derivative itself; rule=adam takes steps as even"
-    )
+    return "is the sign of the derivative: return the derivative itself; optimizer=adam takes steps as even"
 
 
 def _clipped(G: Vectors, T: Vectors) -> str | None:
@@ -146,7 +144,7 @@ def _clipped(G: Vectors, T: Vectors) -> str | None:
     return f"is the derivative clipped {where}: {_UNCLIPPED}"
 
 
-_UNCLIPPED = "return the derivative itself; a smaller lr or rule=adam keeps steps short"
+_UNCLIPPED = "return the derivative itself; a smaller lr or optimizer=adam keeps steps short"
 
 
 def _shortened(G: Vectors, T: Vectors) -> str | None:
@@ -164,7 +162,7 @@ def _shortened(G: Vectors, T: Vectors) -> str | None:
     if bool(changed.all()) and bool((t < bound.min()).any()):
         return (
             f"is the derivative scaled to a norm of {size:.6g}: return the derivative itself; "
-            "rule=adam takes steps whose length does not depend on it"
+            "optimizer=adam takes steps whose length does not depend on it"
         )
     if bool((t[changed] < bound.max()).any()):
         return None

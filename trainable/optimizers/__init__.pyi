@@ -1,7 +1,7 @@
-from .optimizer import RULES, Rule, State
+from .optimizer import OPTIMIZERS, Optimizer, State
 
 __all__ = [
-    "RULES",
-    "Rule",
+    "OPTIMIZERS",
+    "Optimizer",
     "State",
 ]

@@ -1,4 +1,4 @@
-"""Rules: how parameters move. Each is a pure (init, update) pair over the leaves of one lane.
+"""Optimizers: how parameters move. Each is a pure (init, update) pair over the leaves of one lane.
 
 Notation, for each leaf of a lane:
 
@@ -25,8 +25,8 @@ Values = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A rule: ``init(params)`` gives its state, ``update(params, gradient, state, values)`` moves.
+class Optimizer:
+    """An optimizer: ``init(params)`` gives its state, ``update(params, gradient, state, values)`` moves.
 
     Attributes:
         hyperparameters: its own, each with its default (None: it has none and must be given).
@@ -82,17 +82,17 @@ def _adam(params: Leaves, gradient: Leaves, state: State, h: Values) -> tuple[Le
     return moved, (t, *first, *second)
 
 
-RULES: Mapping[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        Rule(name="sgd", hyperparameters={"lr": None}, init=_sgd_init, update=_sgd),
-        Rule(
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    optimizer.name: optimizer
+    for optimizer in (
+        Optimizer(name="sgd", hyperparameters={"lr": None}, init=_sgd_init, update=_sgd),
+        Optimizer(
             name="momentum",
             hyperparameters={"lr": None, "momentum": 0.9},
             init=_momentum_init,
             update=_momentum,
         ),
-        Rule(
+        Optimizer(
             name="adam",
             hyperparameters={"lr": None, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
             init=_adam_init,
@@ -100,4 +100,4 @@ RULES: Mapping[str, Rule] = {
         ),
     )
 }
-"""Every rule by its name."""
+"""Every optimizer by its name."""

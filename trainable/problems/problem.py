@@ -23,7 +23,7 @@ A problem is a class; nothing need be imported to write one:
 
 Hyperparameters are read from the signatures: keyword parameters of ``__init__`` are shape
 hyperparameters (Python values), those of ``loss_and_gradient`` and ``initial`` are the lane's own
-(0-dimensional tensors). A rule adds its own (`shoal.trainable.optimizers`). All functions are
+(0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). All functions are
 pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no ``if`` on a tensor, nothing
 in place. `shoal.trainable.checking` checks all of this.
 """

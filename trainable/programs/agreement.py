@@ -79,7 +79,7 @@ class _Trial:
         self._loss, _ = program.traced(program.flat_loss, [*start[0], *values])
 
     def away(self, start: Start) -> Start:
-        """Return parameters away from the initial ones, and the rule's state after an update."""
+        """Return parameters away from the initial ones, and the optimizer's state after an update."""
         params, state = start
         generator = torch.Generator().manual_seed(0)
         moved = tuple(
@@ -92,7 +92,7 @@ class _Trial:
     def updates(self, params: Leaves, state: State) -> str | None:
         """Tell what differs after several updates."""
         names = [f"parameter {name}" for name in self._program.parameter_names]
-        names += [f"state {i} of {self._program.rule.name}" for i in range(len(state))]
+        names += [f"state {i} of {self._program.optimizer.name}" for i in range(len(state))]
         after = "1 update" if self._updates == 1 else f"{self._updates} updates"
         compared = _Compared(
             names=[f"{name} after {after}" for name in ("the loss", *names)],

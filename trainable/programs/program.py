@@ -1,4 +1,4 @@
-"""The program: the stacked step of a problem and a rule (`stacked`), ready to run.
+"""The program: the stacked step of a problem and an optimizer (`stacked`), ready to run.
 
 A trace of it is run operation by operation (eager), or as machine code (compiled), which keeps a
 lane's residuals in registers instead of writing each to memory: as a fused kernel of our own where
@@ -33,7 +33,7 @@ def never() -> bool:
 
 
 class Program(Stacked):
-    """A problem and a rule, ready to run blocks of `block` lanes on `device`.
+    """A problem and an optimizer, ready to run blocks of `block` lanes on `device`.
 
     Attributes:
         unroll: updates that one call of `chunk` does.
@@ -48,7 +48,7 @@ class Program(Stacked):
         self,
         problem: type,
         *,
-        rule: str,
+        optimizer: str,
         shape: dict[str, Any],
         defaults: dict[str, float],
         block: int,
@@ -62,7 +62,7 @@ class Program(Stacked):
         """Build the program.
 
         Args:
-            shape: the constructor's arguments (the shape hyperparameters but for the rule).
+            shape: the constructor's arguments (the shape hyperparameters but for the optimizer).
             defaults: values of the hyperparameters that lanes do not bring.
             compiled: run it as machine code, as it can be; else operation by operation.
             kind: how it is run, whatever `compiled` says.
@@ -70,7 +70,7 @@ class Program(Stacked):
             private: whether it may be made in a temporary folder, if the cache does not serve.
         """
         super().__init__(
-            problem, rule=rule, shape=shape, defaults=defaults, block=block, device=device
+            problem, optimizer=optimizer, shape=shape, defaults=defaults, block=block, device=device
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be

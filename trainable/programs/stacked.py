@@ -2,7 +2,7 @@
 
 B       lanes in the block
 params  the leaves of the parameters, each of shape (B, *leaf)
-state   the rule's state, each of shape (B, *leaf)
+state   the optimizer's state, each of shape (B, *leaf)
 values  the hyperparameters, each of shape (B,)
 """
 
@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.loops import Loops, NotLowered
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import RULES, Rule, State
+from shoal.trainable.optimizers import OPTIMIZERS, Optimizer, State
 from shoal.trainable.problems import (
     Hyperparameters,
     Leaves,
@@ -42,7 +42,7 @@ Stepped = tuple[torch.Tensor, Leaves, State]
 
 
 class Stacked:
-    """A problem and a rule, whose step many lanes do at once on `device`.
+    """A problem and an optimizer, whose step many lanes do at once on `device`.
 
     Attributes:
         block: how many lanes `count` divides the work by.
@@ -53,7 +53,7 @@ class Stacked:
         self,
         problem: type,
         *,
-        rule: str,
+        optimizer: str,
         shape: dict[str, Any],
         defaults: dict[str, float],
         block: int,
@@ -62,11 +62,11 @@ class Stacked:
         """Make the problem and its data.
 
         Args:
-            shape: the constructor's arguments (the shape hyperparameters but for the rule).
+            shape: the constructor's arguments (the shape hyperparameters but for the optimizer).
             defaults: values of the hyperparameters that lanes do not bring.
         """
         self.block, self.device = block, torch.device(device)
-        self.rule: Rule = RULES[rule]
+        self.optimizer: Optimizer = OPTIMIZERS[optimizer]
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = made(problem, shape)
         self._data = to_device(data_of(self._problem), self.device)
@@ -74,12 +74,12 @@ class Stacked:
         self._defaults = defaults
         self._starts = Starts(
             self._problem,
-            self.rule,
+            self.optimizer,
             self.device,
             own=tuple(self.declared.initial),
             defaults=defaults,
         )
-        self._names = tuple({**self.declared.own, **self.rule.hyperparameters})
+        self._names = tuple({**self.declared.own, **self.optimizer.hyperparameters})
 
     @property
     def dtype(self) -> torch.dtype:
@@ -104,7 +104,7 @@ class Stacked:
         return tuple(found)
 
     def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
-        """Return the initial parameters and rule states of the lanes at `which` (int64)."""
+        """Return the initial parameters and optimizer states of the lanes at `which` (int64)."""
         return self._starts.of(lanes, which)
 
     @property
@@ -141,7 +141,7 @@ class Stacked:
         """One update of one lane: tensors without the axis of lanes."""
         named = dict(zip(self._names, values, strict=True))
         loss, gradient = self._loss_and_gradient(params, named, data)
-        moved, state = self.rule.update(params, leaves(gradient), state, named)
+        moved, state = self.optimizer.update(params, leaves(gradient), state, named)
         return loss, moved, state
 
     def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Where lanes start: initial parameters and rule states, made once for each seed."""
+"""Where lanes start: initial parameters and optimizer states, made once for each seed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import Rule, State
+from shoal.trainable.optimizers import Optimizer, State
 from shoal.trainable.problems import Leaves, Params, initial_of, leaves
 from shoal.trainable.process import within
 
 
 class Starts:
-    """Gives the initial parameters of lanes, and the rule's states for them.
+    """Gives the initial parameters of lanes, and the optimizer's states for them.
 
     Attributes:
         pattern: the structure of the parameters, once some have been given.
@@ -23,7 +23,7 @@ class Starts:
     pattern: Params | None = None
 
     def __init__(
-        self, problem: Any, rule: Rule, device: torch.device,
+        self, problem: Any, optimizer: Optimizer, device: torch.device,
         *, own: Sequence[str], defaults: Mapping[str, float],
     ) -> None:  # fmt: skip
         """Begin with none.
@@ -32,7 +32,7 @@ class Starts:
             own: names of the hyperparameters that ``problem.initial`` takes besides the seed.
             defaults: values of those that lanes do not bring.
         """
-        self._problem, self._rule, self._device = problem, rule, device
+        self._problem, self._optimizer, self._device = problem, optimizer, device
         self._own, self._defaults = own, defaults
         self._rows: dict[int, int] = {}  # where a seed stands in what follows
         self._params: Leaves = ()
@@ -60,7 +60,7 @@ class Starts:
 
     def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
         params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
-        state = torch.vmap(self._rule.init)(params)
+        state = torch.vmap(self._optimizer.init)(params)
         return params, tuple(leaf.contiguous() for leaf in state)
 
     def _one(self, lanes: Lanes, lane: int) -> Leaves:

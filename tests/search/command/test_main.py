@@ -201,7 +201,7 @@ def test_config_is_read_and_the_command_line_wins(shell: Shell, tmp_path: Path) 
     assert shell("run", "--config", "search.toml", "--trials", 5, "--out", "a").returncode == 0
     one = shoal.load(tmp_path / "a")
     assert len(one.trials) == 5
-    assert set(one.trials["rule"]) <= {"sgd", "adam"}
+    assert set(one.trials["optimizer"]) <= {"sgd", "adam"}
     assert shell("run", "--config", "a/search.toml", "--out", "b").returncode == 0
     two = shoal.load(tmp_path / "b").trials
     assert two["loss"].tolist() == one.trials["loss"].tolist()

@@ -18,7 +18,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> shoal.Result:
     """A search of 32 trials of three replicates, of which some diverge."""
     return shoal.run(
         "cubic-sine", trials=32, replicates=3, steps=200, seed=4,
-        space={"lr": "1e-8:1e-4:log", "rule": "sgd,momentum"},
+        space={"lr": "1e-8:1e-4:log", "optimizer": "sgd,momentum"},
         out=tmp_path_factory.mktemp("result") / "out", engine="inline",
     )  # fmt: skip
 
@@ -26,7 +26,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> shoal.Result:
 def test_columns_are_those_that_are_promised(result: shoal.Result) -> None:
     """The columns of both tables, in order."""
     assert list(result.trials) == [
-        "trial", "replicate", "lr", "rule", "loss", "state", "steps", "round", "pack", "node",
+        "trial", "replicate", "lr", "optimizer", "loss", "state", "steps", "round", "pack", "node",
         "device", "seconds", "started", "error",
     ]  # fmt: skip
     assert list(result.curves) == ["trial", "replicate", "step", "loss"]
@@ -54,7 +54,7 @@ def test_replicates_start_from_seed_after_seed(result: shoal.Result) -> None:
 
     row = result.trials[(result.trials["state"] == "complete") & (result.trials["replicate"] == 2)]
     row = row.iloc[0]
-    words = [f"lr={float(row['lr'])!r}", f"rule={row['rule']}"]
+    words = [f"lr={float(row['lr'])!r}", f"optimizer={row['optimizer']}"]
     lines = list(fit_once("cubic-sine", words, steps=200, seed=4 + 2, report=10))
     curve = result.curves[
         (result.curves["trial"] == row["trial"]) & (result.curves["replicate"] == 2)
@@ -74,7 +74,7 @@ def test_the_study_has_every_trial(result: shoal.Result) -> None:
     best = study.best_trial
     curve = result.curves[result.curves["trial"] == result.best["trial"]]
     assert best.intermediate_values == pytest.approx(curve.groupby("step")["loss"].mean().to_dict())
-    assert study.trials_dataframe()["params_rule"].isin(["sgd", "momentum"]).all()
+    assert study.trials_dataframe()["params_optimizer"].isin(["sgd", "momentum"]).all()
 
 
 def test_pandas_alone_reads_the_same_table(result: shoal.Result) -> None:
@@ -177,7 +177,7 @@ def test_frames_may_be_sorted_and_changed_in_place(result: shoal.Result) -> None
     _sort(mine.trials)
     mine.trials.loc[:, ["loss", "lr"]] = 0.0
     mine.curves.loc[:, "loss"] = 0.0
-    del mine.trials["rule"]
+    del mine.trials["optimizer"]
     assert list(mine.trials["loss"].unique()) == [0.0]  # the frame itself stays as it was changed
     pandas.testing.assert_series_equal(mine.best, best)
     pandas.testing.assert_frame_equal(mine.ranking, right.ranking)

@@ -13,8 +13,12 @@ from shoal.search.rounds.rounds import Rounds
 
 ASKED = {"trials": 32, "round": 16, "pack": 8, "steps": 1, "seed": 5, "sampler": "random"}
 SPACES = {
-    "one rule": {"lr": "1e-8:1e-6:log"},
-    "packs by rule": {"lr": "1e-8:1e-6:log", "rule": "sgd,momentum", "momentum": "0.1,0.5"},
+    "one optimizer": {"lr": "1e-8:1e-6:log"},
+    "packs by optimizer": {
+        "lr": "1e-8:1e-6:log",
+        "optimizer": "sgd,momentum",
+        "momentum": "0.1,0.5",
+    },
 }
 
 
@@ -64,8 +68,8 @@ def test_rows_that_would_not_be_asked_again_stay_and_it_is_told(space: str) -> N
     asked = {**ASKED, "space": SPACES[space]}
     _, whole = handed_out(asked, [])
     there = [row(lane, lr=2e-7) for lane in whole if lane["trial"] < 5]
-    if "rule" in SPACES[space]:
-        there = [row(lane, rule="sgd") for lane in there]
+    if "optimizer" in SPACES[space]:
+        there = [row(lane, optimizer="sgd") for lane in there]
     rounds, left = handed_out(asked, there)
     assert rounds.warning is not None
     assert "another kind of processor" in rounds.warning
@@ -90,7 +94,7 @@ def test_the_replicates_that_are_left_are_of_the_trial_that_is_there() -> None:
 def test_nothing_is_repeated_where_a_search_goes_on(sampler: str, done: int) -> None:
     """With so many trials there, whole rounds and parts of them, the rest is what it was."""
     lr = "1e-6:1.0000000000000017e-06:log"  # nine values
-    space = {"rule": "momentum", "momentum": "0.1,0.2,0.3,0.4", "lr": lr}
+    space = {"optimizer": "momentum", "momentum": "0.1,0.2,0.3,0.4", "lr": lr}
     asked = {**ASKED, "sampler": sampler, "space": space}
     _, whole = handed_out(asked, [])
     assert len({(lane["momentum"], lane["lr"]) for lane in whole}) == 32

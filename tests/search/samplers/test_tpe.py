@@ -23,7 +23,7 @@ from shoal.search.space.space import Space, parse
 
 MIXED = {
     "lr": "1e-7:1e-3:log", "momentum": "0:0.99", "width": "8:256:int:log", "degree": "1:5:int",
-    "rule": "sgd,momentum,adam", "batch": "16,32,64", "beta": "0.9,0.99", "decay": "0.5",
+    "optimizer": "sgd,momentum,adam", "batch": "16,32,64", "beta": "0.9,0.99", "decay": "0.5",
 }  # fmt: skip
 """Every kind of dimension."""
 
@@ -130,10 +130,10 @@ def test_the_sequence_goes_on_where_a_round_ended(cut: int) -> None:
 
 def test_no_trial_is_repeated_while_there_are_other_values() -> None:
     """60 values in 60 trials: each once; in 80, each at least once."""
-    texts = {"width": "1:20:int", "rule": "sgd,momentum,adam"}
+    texts = {"width": "1:20:int", "optimizer": "sgd,momentum,adam"}
     for trials in (60, 80):
-        rounds = search_by(texts, trials, 20, loss=lambda c: c["width"] + (c["rule"] == "sgd"))
-        pairs = [p for v in rounds for p in zip(v["width"], v["rule"], strict=True)]
+        rounds = search_by(texts, trials, 20, loss=lambda c: c["width"] + (c["optimizer"] == "sgd"))
+        pairs = [p for v in rounds for p in zip(v["width"], v["optimizer"], strict=True)]
         assert len(set(pairs)) == 60
 
 
@@ -193,7 +193,7 @@ def test_many_trials_may_be_equally_good() -> None:
 
 def test_thousands_of_lanes_cost_little(record_property: Callable[[str, object], None]) -> None:
     """A round of 20,000 after 100,000 trials in three dimensions is drawn whole."""
-    texts = {"lr": "1e-7:1e-3:log", "momentum": "0:0.99", "rule": "sgd,adam"}
+    texts = {"lr": "1e-7:1e-3:log", "momentum": "0:0.99", "optimizer": "sgd,adam"}
     rounds = search_by(texts, 120_000, 20_000)
     assert sum(len(v["lr"]) for v in rounds) == 120_000
     record_property("measured", f"{len(rounds)} rounds of 20,000")

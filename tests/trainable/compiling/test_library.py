@@ -82,7 +82,7 @@ def program(problem: str | Path, compiled: bool, block: int | None = None) -> Pr
     if block is None:
         block = 40 if Path(problem).read_text() == UNFUSED else 4
     return Program(
-        find(f"{problem}:Own").load(), rule="momentum", shape={}, defaults={"momentum": 0.9},
+        find(f"{problem}:Own").load(), optimizer="momentum", shape={}, defaults={"momentum": 0.9},
         block=block, device="cpu", compiled=compiled, unroll=UNROLL if compiled else 1,
         compiler=COMPILER,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from shoal.trainable.fitting.checkpoint import (
     save,
 )
 from shoal.trainable.lanes import Fitted, Lanes
-from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
 from shoal.trainable.task import Recipe, Task
@@ -35,21 +35,23 @@ DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e
 NEVER = float("inf")
 
 
-def lanes(rule: str, n: int = 11) -> Lanes:
+def lanes(optimizer: str, n: int = 11) -> Lanes:
     """Lanes of which some diverge, more than a block holds."""
     return Lanes(
         trial=torch.arange(n),
         replicate=torch.zeros(n, dtype=torch.int64),
         seed=torch.arange(n),
         values={"lr": torch.logspace(-7, -4.5, n, dtype=torch.float64)},
-        shape={"rule": rule},
+        shape={"optimizer": optimizer},
     )
 
 
-def program(rule: str, block: int = 4) -> Program:
+def program(optimizer: str, block: int = 4) -> Program:
     """The course's problem."""
     problem = find("cubic-sine").load()
-    return Program(problem, rule=rule, shape={}, defaults=DEFAULTS, block=block, device="cpu")
+    return Program(
+        problem, optimizer=optimizer, shape={}, defaults=DEFAULTS, block=block, device="cpu"
+    )
 
 
 def saving(folder: Path, attempt: int = 0, resume: str | None = None) -> Saving:
@@ -78,19 +80,19 @@ def same(one: Fitted, other: Fitted) -> bool:
     return all(torch.equal(getattr(one, c), getattr(other, c)) for c in vars(one))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("seed", range(4))
 def test_stopped_again_and_again_it_gives_the_same_bits(
-    rule: str, seed: int, tmp_path: Path
+    optimizer: str, seed: int, tmp_path: Path
 ) -> None:
     """In a new program each time, as in a new process; stopped anywhere in a chunk of steps."""
-    whole = fit(program(rule), lanes(rule), PLAN)
+    whole = fit(program(optimizer), lanes(optimizer), PLAN)
     chance = random.Random(seed)
     fitted, resume, attempt = None, None, 0
     while fitted is None:
         at = saving(tmp_path, attempt, resume)
         kept = keeper(at, AfterSome(chance.randint(1, 90)))
-        fitted = fit(program(rule), lanes(rule), PLAN, kept)
+        fitted = fit(program(optimizer), lanes(optimizer), PLAN, kept)
         if fitted is None:
             assert kept.saved
             assert kept.notes == []
@@ -122,7 +124,7 @@ def test_the_key_is_of_all_that_decides_the_numbers() -> None:
         key(mine, **given),
         key(replace(mine, seed=mine.seed + 1), **given),
         key(replace(mine, values={"lr": mine.values["lr"] * 2}), **given),
-        key(replace(mine, shape={"rule": "adam"}), **given),
+        key(replace(mine, shape={"optimizer": "adam"}), **given),
         key(mine, **{**given, "program": "abd eager"}),
         key(mine, **{**given, "plan": replace(PLAN, steps=61)}),
         key(mine, **{**given, "block": 8}),

@@ -10,7 +10,7 @@ import torch
 from shoal.trainable.fitting import fit
 from shoal.trainable.fitting.block import Block, Plan
 from shoal.trainable.lanes import COMPLETE, DIVERGED, STATES, Fitted, Lanes
-from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
 
@@ -23,7 +23,7 @@ def run(
     values: dict[str, list[float]],
     *,
     seeds: list[int] | None = None,
-    rule: str = "sgd",
+    optimizer: str = "sgd",
     block: int = 4,
     steps: int = 200,
     report: int = 50,
@@ -36,9 +36,11 @@ def run(
         replicate=torch.zeros(n, dtype=torch.int64),
         seed=torch.tensor(seeds if seeds is not None else list(range(n))),
         values={name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()},
-        shape={"rule": rule},
+        shape={"optimizer": optimizer},
     )
-    program = Program(problem, rule=rule, shape={}, defaults=DEFAULTS, block=block, device="cpu")
+    program = Program(
+        problem, optimizer=optimizer, shape={}, defaults=DEFAULTS, block=block, device="cpu"
+    )
     fitted = fit(program, lanes, Plan(steps=steps, report=report, diverge_factor=factor))
     assert fitted is not None
     return fitted
@@ -50,16 +52,16 @@ def curve(fitted: Fitted, lane: int) -> tuple[list[int], list[float]]:
     return fitted.curve_step[mine].tolist(), fitted.curve_loss[mine].tolist()
 
 
-def by_hand(problem: type, rule: str, lr: float, seed: int, steps: int) -> list[float]:
+def by_hand(problem: type, optimizer: str, lr: float, seed: int, steps: int) -> list[float]:
     """Losses before each update and after the last: the course's loop, in plain tensors, with
-    torch.optim as the rule (none for sgd)."""
+    torch.optim as the optimizer (none for sgd)."""
     instance: Any = problem()
     data = instance.data()
     params = {name: leaf.clone() for name, leaf in instance.initial(seed).items()}
     optimizer: torch.optim.Optimizer | None = None
-    if rule == "momentum":
+    if optimizer == "momentum":
         optimizer = torch.optim.SGD(list(params.values()), lr=lr, momentum=0.9)
-    elif rule == "adam":
+    elif optimizer == "adam":
         optimizer = torch.optim.Adam(list(params.values()), lr=lr)
     losses = []
     for _ in range(steps):
@@ -76,14 +78,14 @@ def by_hand(problem: type, rule: str, lr: float, seed: int, steps: int) -> list[
     return losses
 
 
-@pytest.mark.parametrize("rule", list(RULES))
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 @pytest.mark.parametrize("name", ["cubic-sine", "legendre-sine"])
-def test_a_fused_lane_equals_the_loop_written_out(name: str, rule: str) -> None:
-    """Each rule, each problem: curve and final loss of a lane among others, to 1e-4."""
+def test_a_fused_lane_equals_the_loop_written_out(name: str, optimizer: str) -> None:
+    """Each optimizer, each problem: curve and final loss of a lane among others, to 1e-4."""
     problem = find(name).load()
-    lr = {"sgd": 1e-6, "momentum": 1e-7, "adam": 1e-2}[rule]
-    fitted = run(problem, {"lr": [lr / 3, lr, lr / 2]}, seeds=[3, 7, 1], rule=rule)
-    losses = by_hand(problem, rule, lr, seed=7, steps=200)
+    lr = {"sgd": 1e-6, "momentum": 1e-7, "adam": 1e-2}[optimizer]
+    fitted = run(problem, {"lr": [lr / 3, lr, lr / 2]}, seeds=[3, 7, 1], optimizer=optimizer)
+    losses = by_hand(problem, optimizer, lr, seed=7, steps=200)
     steps, curve_losses = curve(fitted, 1)
     assert steps == [49, 99, 149, 199]
     assert curve_losses == pytest.approx([losses[step] for step in steps], rel=1e-4)
@@ -211,13 +213,15 @@ class Matrix:
         return (r * r).sum(), {"W": 2 * r @ data["x"].T, "b": 2 * r.sum(1)}
 
 
-@pytest.mark.parametrize("rule", list(RULES))
-def test_parameters_may_be_matrices_in_a_dict(rule: str) -> None:
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_parameters_may_be_matrices_in_a_dict(optimizer: str) -> None:
     """Leaves of any shape, in blocks with refilled slots and steps that end between reports."""
-    lr = {"sgd": 0.01, "momentum": 0.003, "adam": 0.01}[rule]
+    lr = {"sgd": 0.01, "momentum": 0.003, "adam": 0.01}[optimizer]
     rates = [lr, 10.0, lr, lr / 2, lr, 10.0, lr]
-    fitted = run(Matrix, {"lr": rates}, seeds=[4] * 7, rule=rule, block=2, steps=130, report=50)
-    losses = by_hand(Matrix, rule, lr, seed=4, steps=130)
+    fitted = run(
+        Matrix, {"lr": rates}, seeds=[4] * 7, optimizer=optimizer, block=2, steps=130, report=50
+    )
+    losses = by_hand(Matrix, optimizer, lr, seed=4, steps=130)
     for lane in (0, 2, 4, 6):
         steps, got = curve(fitted, lane)
         assert steps == [49, 99, 129]
@@ -235,7 +239,7 @@ def test_seeds_give_initial_parameters() -> None:
 def test_reports_are_told_as_they_come() -> None:
     """`Block.advance` returns each lane's reporting steps, as the curves have them."""
     problem = find("cubic-sine").load()
-    program = Program(problem, rule="sgd", shape={}, defaults=DEFAULTS, block=1, device="cpu")
+    program = Program(problem, optimizer="sgd", shape={}, defaults=DEFAULTS, block=1, device="cpu")
     one = torch.zeros(1, dtype=torch.int64)
     lanes = Lanes(trial=one, replicate=one, seed=one, values={}, shape={})
     heard: list[tuple[int, float]] = []

@@ -17,15 +17,15 @@ STEPS = 2000
 
 
 def lanes(lr: torch.Tensor, seed: torch.Tensor) -> Lanes:
-    """Lanes of the course's rule with these learning rates and seeds."""
+    """Lanes of the course's optimizer with these learning rates and seeds."""
     n = torch.arange(len(lr))
-    return Lanes(trial=n, replicate=0 * n, seed=seed, values={"lr": lr}, shape={"rule": "sgd"})
+    return Lanes(trial=n, replicate=0 * n, seed=seed, values={"lr": lr}, shape={"optimizer": "sgd"})
 
 
 def program(block: int) -> Program:
     """The course's fit in blocks of this size."""
     cls = find("cubic-sine").load()
-    return Program(cls, rule="sgd", shape={}, defaults={}, block=block, device="cpu")
+    return Program(cls, optimizer="sgd", shape={}, defaults={}, block=block, device="cpu")
 
 
 def test_the_closed_form_has_the_known_constants(oracle: Any) -> None:

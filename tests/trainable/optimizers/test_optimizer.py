@@ -1,11 +1,11 @@
-"""Rules: pure functions that agree with torch.optim."""
+"""Optimizers: pure functions that agree with torch.optim."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from shoal.trainable.optimizers.optimizer import RULES, Rule
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS, Optimizer
 
 VALUES = {
     "lr": torch.tensor(0.05, dtype=torch.float64),
@@ -36,22 +36,22 @@ def gradients(step: int) -> tuple[torch.Tensor, ...]:
     return tuple(torch.randn(p.shape, generator=generator, dtype=torch.float64) for p in start())
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
-def test_a_rule_moves_as_its_twin_in_torch_optim(rule: Rule) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+def test_an_optimizer_moves_as_its_twin_in_torch_optim(optimizer: Optimizer) -> None:
     """50 updates in float64, to 1e-12."""
     params, twin = start(), [p.clone().requires_grad_() for p in start()]
-    state, optimizer = rule.init(params), TWINS[rule.name](twin)
+    state, torchs = optimizer.init(params), TWINS[optimizer.name](twin)
     for step in range(50):
-        params, state = rule.update(params, gradients(step), state, VALUES)
+        params, state = optimizer.update(params, gradients(step), state, VALUES)
         for p, g in zip(twin, gradients(step), strict=True):
             p.grad = g
-        optimizer.step()
+        torchs.step()
     for p, q in zip(params, twin, strict=True):
         torch.testing.assert_close(p, q.detach(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
-def test_a_rule_is_pure_and_stacks(rule: Rule) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+def test_an_optimizer_is_pure_and_stacks(optimizer: Optimizer) -> None:
     """Inputs stay as they were; under vmap, each lane has its own hyperparameters and moves as it
     does alone."""
     lanes = 4
@@ -59,14 +59,14 @@ def test_a_rule_is_pure_and_stacks(rule: Rule) -> None:
     gradient = tuple(torch.stack([g + i for i in range(lanes)]) for g in gradients(0))
     scales = torch.tensor([1 - 0.1 * i for i in range(lanes)], dtype=torch.float64)
     values = {name: value * scales for name, value in VALUES.items()}
-    state = torch.vmap(rule.init)(params)
+    state = torch.vmap(optimizer.init)(params)
     versions = [t._version for t in (*params, *gradient, *state)]
-    moved, after = torch.vmap(rule.update)(params, gradient, state, values)
+    moved, after = torch.vmap(optimizer.update)(params, gradient, state, values)
     assert versions == [t._version for t in (*params, *gradient, *state)]
     for i in range(lanes):
         alone = tuple(p[i] for p in params)
-        expected, expected_state = rule.update(
-            alone, tuple(g[i] for g in gradient), rule.init(alone),
+        expected, expected_state = optimizer.update(
+            alone, tuple(g[i] for g in gradient), optimizer.init(alone),
             {name: v[i] for name, v in values.items()},
         )  # fmt: skip
         for many, one in ((moved, expected), (after, expected_state)):
@@ -74,20 +74,20 @@ def test_a_rule_is_pure_and_stacks(rule: Rule) -> None:
                 torch.testing.assert_close(a[i], b)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
-def test_a_zero_gradient_moves_nothing(rule: Rule) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+def test_a_zero_gradient_moves_nothing(optimizer: Optimizer) -> None:
     """At a singular point, where the gradient is zero, parameters stay and are finite."""
     params = start()
-    state = rule.init(params)
+    state = optimizer.init(params)
     zero = tuple(torch.zeros_like(p) for p in params)
     for _ in range(3):
-        moved, state = rule.update(params, zero, state, VALUES)
+        moved, state = optimizer.update(params, zero, state, VALUES)
         for p, q in zip(params, moved, strict=True):
             assert torch.equal(p, q)
 
 
-def test_every_rule_says_what_it_takes() -> None:
-    """Each rule needs a learning rate, and has a default for everything else."""
-    for name, rule in RULES.items():
-        assert rule.name == name
-        assert [k for k, v in rule.hyperparameters.items() if v is None] == ["lr"]
+def test_every_optimizer_says_what_it_takes() -> None:
+    """Each optimizer needs a learning rate, and has a default for everything else."""
+    for name, optimizer in OPTIMIZERS.items():
+        assert optimizer.name == name
+        assert [k for k, v in optimizer.hyperparameters.items() if v is None] == ["lr"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from shoal.trainable.checking.contract import check
-from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.problem import leaves, names
 from shoal.trainable.problems.registry import PROBLEMS
@@ -20,10 +20,10 @@ def problem(request: pytest.FixtureRequest) -> type:
     return find(request.param).load()
 
 
-def test_each_problem_keeps_the_contract_with_each_rule(problem: type) -> None:
+def test_each_problem_keeps_the_contract_with_each_optimizer(problem: type) -> None:
     """A problem is in the table only if it passes what a user's own has to pass."""
     point = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-    checked = check(problem, rules=list(RULES), shapes=[{}], points=[point])
+    checked = check(problem, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
     assert checked.work.widest == 4 * 2000
 
 

@@ -12,7 +12,7 @@ import torch
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers.optimizer import RULES
+from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.accuracy import Verdict, judged, verdicts
 from shoal.trainable.programs.agreement import difference
@@ -57,12 +57,12 @@ def lanes() -> Lanes:
     return Lanes(trial=at, replicate=0 * at, seed=at, values=values, shape={})
 
 
-def program(folder: Path, rule: str, pattern: str = "", instead: str = "") -> Program:
+def program(folder: Path, optimizer: str, pattern: str = "", instead: str = "") -> Program:
     """The fit, compiled; with a pattern, from a source in which that is replaced."""
     (folder / "fit.py").write_text(FIT)
     defaults = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
     made = Program(
-        find(f"{folder / 'fit.py'}:Fit").load(), rule=rule, shape={}, defaults=defaults, block=8,
+        find(f"{folder / 'fit.py'}:Fit").load(), optimizer=optimizer, shape={}, defaults=defaults, block=8,
         device="cpu", compiled=True, unroll=5,
     )  # fmt: skip
     given, which = lanes(), torch.arange(6)
@@ -82,10 +82,10 @@ def program(folder: Path, rule: str, pattern: str = "", instead: str = "") -> Pr
     return made
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_what_is_right_does_not_differ(rule: str, tmp_path: Path) -> None:
-    """Under each rule, diverging fits among them."""
-    assert difference(program(tmp_path, rule), lanes()) is None
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_is_right_does_not_differ(optimizer: str, tmp_path: Path) -> None:
+    """Under each optimizer, diverging fits among them."""
+    assert difference(program(tmp_path, optimizer), lanes()) is None
 
 
 @pytest.mark.parametrize(
