@@ -49,11 +49,26 @@ def search(folder: Path, lanes: int, pack: int, engine: str) -> dict[str, Any]:
     """Run a search of near-empty fits; return its seconds a lane and its driver's peak memory."""
     (folder / "empty.py").write_text(PROBLEM, encoding="utf-8")
     words = [
-        "run", f"{folder / 'empty.py'}:Empty", "--steps", "1", "--sampler", "random", "--seed", "0",
-        "--trials", lanes, "--pack", pack, "--engine", engine, "--quiet", "--json",
-        "--out", folder / f"{engine}-{lanes}-{pack}",
+        "run",
+        f"{folder / 'empty.py'}:Empty",
+        "--steps",
+        "1",
+        "--sampler",
+        "random",
+        "--seed",
+        "0",
+        "--trials",
+        lanes,
+        "--pack",
+        pack,
+        "--engine",
+        engine,
+        "--quiet",
+        "--json",
+        "--out",
+        folder / f"{engine}-{lanes}-{pack}",
         *(["--workers", WORKERS] if engine == "ray" else []),
-    ]  # fmt: skip
+    ]
     command = [sys.executable, "-m", "shoal", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

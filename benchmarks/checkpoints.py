@@ -87,8 +87,10 @@ def main() -> None:
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
         cost = statistics.median(times)
         print(f"a save: {cost * 1000:.1f} ms, {size >> 10} KiB, {asked.lanes} lanes")
-        print(f"share of the default period of {CHECKPOINT_SECONDS:.0f} s: "
-              f"{cost / CHECKPOINT_SECONDS:.4%}")  # fmt: skip
+        print(
+            f"share of the default period of {CHECKPOINT_SECONDS:.0f} s: "
+            f"{cost / CHECKPOINT_SECONDS:.4%}"
+        )
 
 
 if __name__ == "__main__":

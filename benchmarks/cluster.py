@@ -47,9 +47,14 @@ def job(cluster: Any, home: Path, nodes: int, trials: int, index: int) -> dict[s
     seconds = told["seconds"]
     nodes_seen = _hosts_of(home / out)
     return {
-        "nodes": nodes, "trials": trials, "job": wall, "search": sum(seconds.values()),
-        "start-up": seconds["start-up"], "hosts": nodes_seen, "seconds": seconds,
-    }  # fmt: skip
+        "nodes": nodes,
+        "trials": trials,
+        "job": wall,
+        "search": sum(seconds.values()),
+        "start-up": seconds["start-up"],
+        "hosts": nodes_seen,
+        "seconds": seconds,
+    }
 
 
 def _hosts_of(folder: Path) -> dict[str, int]:

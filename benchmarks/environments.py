@@ -36,10 +36,18 @@ def python_with(package: str) -> str:
     packages = next(place.glob("lib/python*/site-packages"))
     (packages / "shoal.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     command = [
-        str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        "--constraint", str(ROOT / "constraints.txt"),
-        "--constraint", str(HERE / "constraints.txt"), package,
-    ]  # fmt: skip
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+        "--constraint",
+        str(HERE / "constraints.txt"),
+        package,
+    ]
     try:
         told = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS

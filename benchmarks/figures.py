@@ -100,8 +100,9 @@ def _loop(record: Record) -> Iterator[Figure]:
     assert searched is not None
     text = f"{bare / fitted:.2f} (bare: {record.large / bare:,.0f} trials/s)"
     yield _at_least(f"{what}, start-up aside", 0.7, bare / fitted, text)
-    yield _at_least(f"{what}, start-up included in both", 0.7, whole / searched,
-                    f"{whole / searched:.2f}")  # fmt: skip
+    yield _at_least(
+        f"{what}, start-up included in both", 0.7, whole / searched, f"{whole / searched:.2f}"
+    )
     yield _of_peak(record, loops)
 
 

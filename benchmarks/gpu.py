@@ -131,10 +131,15 @@ def measure(device: torch.device, block: int, packs: int, steps: int, program: s
     exact = closed_form(lr, start, steps)
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
     return {
-        "block": block, "lanes": n, "seconds": seconds, "rate": n / seconds,
-        "multiply_adds": MULTIPLY_ADDS * POINTS * steps * n / seconds, "first": first,
-        "memory_mib": memory / 2**20, "error": float(((fitted.loss - exact) / exact).abs().max()),
-    }  # fmt: skip
+        "block": block,
+        "lanes": n,
+        "seconds": seconds,
+        "rate": n / seconds,
+        "multiply_adds": MULTIPLY_ADDS * POINTS * steps * n / seconds,
+        "first": first,
+        "memory_mib": memory / 2**20,
+        "error": float(((fitted.loss - exact) / exact).abs().max()),
+    }
 
 
 def main() -> None:

@@ -64,9 +64,14 @@ def build(asked: dict[str, Any], plan: Plan, program: str) -> Program:
     """The search's program, or another one."""
     more = {"compiled": True, "unroll": asked["unroll"]} if program == "compiled" else {}
     return Program(
-        find(asked["problem"]).load(), optimizer="sgd", shape={}, defaults={"lr": 1e-6},
-        block=asked["block"], device="cpu", **more,
-    )  # fmt: skip
+        find(asked["problem"]).load(),
+        optimizer="sgd",
+        shape={},
+        defaults={"lr": 1e-6},
+        block=asked["block"],
+        device="cpu",
+        **more,
+    )
 
 
 def work(asked: dict[str, Any], columns: Columns, program: str, start: Any, told: Any) -> None:

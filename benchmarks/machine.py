@@ -39,9 +39,12 @@ def _processor() -> str:
 
 def _commit() -> str:
     told = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False,
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
         cwd=Path(__file__).parent,
-    )  # fmt: skip
+    )
     return told.stdout.strip()
 
 

@@ -29,10 +29,15 @@ def timed(
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SHOAL_"))}
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, start_new_session=True,
+        command,
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
         env={**kept, "PYTHONPATH": str(ROOT), **(environment or {})},
-    )  # fmt: skip
+    )
     try:
         out, errors = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:

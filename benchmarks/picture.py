@@ -29,7 +29,7 @@ COLOURS = (
     "#5f6b7a",
     "#b5179e",
     "#7a8b00",
-)  # fmt: skip  (told apart with any colour vision by their labels as well)
+)  # told apart with any colour vision by their labels as well
 LABEL_GAP = 16
 
 Points = Sequence[tuple[float, float]]
@@ -149,9 +149,15 @@ def _path(places: Points, colour: str, wide: float, dash: str = "none") -> str:
 
 
 def _text(
-    x: float, y: float, text: str, *, anchor: str = "start", size: int = 13, colour: str = INK,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 13,
+    colour: str = INK,
     weight: str = "normal",
-) -> str:  # fmt: skip
+) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'font-weight="{weight}" fill="{colour}">{escape(text)}</text>'

@@ -49,19 +49,31 @@ class Entry:
 
 
 PLAN = (
-    Entry("shoal", SMALL, 3), Entry("optuna", SMALL, 3), Entry("optuna, tuned fit", SMALL, 3),
-    Entry("ray", 4), Entry("ray", 16),
-    Entry("shoal", MIDDLE, 3), Entry("optuna, tuned fit", MIDDLE, 2),
-    Entry("syne", 4), Entry("syne", 16),
-    Entry("shoal", 256), Entry("optuna", 256),
-    Entry("ray+optuna", 32), Entry("ray+optuna", 128),
-    Entry("deephyper", 32), Entry("deephyper", 256),
+    Entry("shoal", SMALL, 3),
+    Entry("optuna", SMALL, 3),
+    Entry("optuna, tuned fit", SMALL, 3),
+    Entry("ray", 4),
+    Entry("ray", 16),
+    Entry("shoal", MIDDLE, 3),
+    Entry("optuna, tuned fit", MIDDLE, 2),
+    Entry("syne", 4),
+    Entry("syne", 16),
+    Entry("shoal", 256),
+    Entry("optuna", 256),
+    Entry("ray+optuna", 32),
+    Entry("ray+optuna", 128),
+    Entry("deephyper", 32),
+    Entry("deephyper", 256),
     Entry("shoal", LARGE, 3),
-    Entry("ray+optuna, tuned fit", SMALL), Entry("ray+optuna, tuned fit", MIDDLE),
-    Entry("deephyper, tuned fit", SMALL), Entry("deephyper, tuned fit", MIDDLE),
-    Entry("deephyper random, tuned fit", SMALL), Entry("deephyper random, tuned fit", MIDDLE, 2),
-    Entry("shoal", 4096), Entry("shoal", 131072),
-)  # fmt: skip
+    Entry("ray+optuna, tuned fit", SMALL),
+    Entry("ray+optuna, tuned fit", MIDDLE),
+    Entry("deephyper, tuned fit", SMALL),
+    Entry("deephyper, tuned fit", MIDDLE),
+    Entry("deephyper random, tuned fit", SMALL),
+    Entry("deephyper random, tuned fit", MIDDLE, 2),
+    Entry("shoal", 4096),
+    Entry("shoal", 131072),
+)
 
 
 def turns(plan: tuple[Entry, ...]) -> Iterator[tuple[Entry, int]]:
@@ -89,11 +101,19 @@ class Benchmark:
         self.record: dict[str, Any] = {
             "machine": machine(),
             "settings": {
-                "workers": series.WORKERS, "steps": steps, "quick": quick, "sizes": sizes,
+                "workers": series.WORKERS,
+                "steps": steps,
+                "quick": quick,
+                "sizes": sizes,
                 "momentum_steps": MOMENTUM_STEPS,
             },
-            "peer_versions": {}, "runs": [], "loop": [], "peak": [], "ceiling": {}, "cluster": {},
-        }  # fmt: skip
+            "peer_versions": {},
+            "runs": [],
+            "loop": [],
+            "peak": [],
+            "ceiling": {},
+            "cluster": {},
+        }
 
     def install(self) -> None:
         """Make the peers' environments, so that no search waits for one."""
@@ -107,10 +127,12 @@ class Benchmark:
     def search(self, entry: Entry, turn: int, cache: Path | None = None) -> None:
         """Measure one search of the default space; then the bare loop, where it is the large."""
         out = self._folder / "out"
-        measured = self._shoal_or_peer(entry.key, entry.trials, self._steps, "course", turn, out,
-                                       cache)  # fmt: skip
-        self._keep(entry.key, entry.trials, "course", turn, measured,
-                   "warm" if cache is None else "cold")  # fmt: skip
+        measured = self._shoal_or_peer(
+            entry.key, entry.trials, self._steps, "course", turn, out, cache
+        )
+        self._keep(
+            entry.key, entry.trials, "course", turn, measured, "warm" if cache is None else "cold"
+        )
         warm = cache is None and "told" in measured
         if warm and entry.key == "shoal" and entry.trials == self._large:
             self._limits(out)
@@ -165,9 +187,15 @@ class Benchmark:
             self._say(f"{name}: {told.get('told', told.get('error'))}")
 
     def _shoal_or_peer(
-        self, key: str, trials: int, steps: int, space: str, seed: int, out: Path | None = None,
+        self,
+        key: str,
+        trials: int,
+        steps: int,
+        space: str,
+        seed: int,
+        out: Path | None = None,
         cache: Path | None = None,
-    ) -> Measured:  # fmt: skip
+    ) -> Measured:
         if key == "shoal":
             assert out is not None
             return self._timed(series.shoal(trials, steps, space, seed, out), cache or self._warm)

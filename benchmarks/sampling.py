@@ -33,8 +33,13 @@ from shoal.search.space.space import Space, parse
 
 TRIALS = (64, 256, 1024)
 SEARCHES = ("shoal", "optuna", "in rounds")
-SIZES = ((1, 28_672, 4096), (3, 28_672, 4096), (6, 28_672, 4096), (1, 875_000, 125_000),
-         (3, 875_000, 125_000))  # fmt: skip
+SIZES = (
+    (1, 28_672, 4096),
+    (3, 28_672, 4096),
+    (6, 28_672, 4096),
+    (1, 875_000, 125_000),
+    (3, 875_000, 125_000),
+)
 """Axes, trials told, lanes of the round."""
 
 

@@ -1,7 +1,7 @@
 """The default problem with a third hyperparameter: `scale` times the initial parameters.
 
-Searched together with an optimizer of two hyperparameters (momentum), it shows how good the sampler is
-where one learning rate alone is easy.
+Searched together with an optimizer of two hyperparameters (momentum), it shows how good the sampler
+is where one learning rate alone is easy.
 """
 
 from __future__ import annotations

@@ -67,20 +67,31 @@ def _searches(record: Record) -> str:
                 spread = f" ({seconds[0]:.1f} to {seconds[-1]:.1f})" if len(runs) > 1 else ""
                 line = record.line(key) if trials == record.sizes(key)[-1] else None
                 yield [
-                    label, f"{trials:,}", f"{middle:.1f}{spread}", f"{trials / middle:,.1f}",
-                    f"{line.rate:,.1f}" if line else "", f"{line.start_up:.1f}" if line else "",
+                    label,
+                    f"{trials:,}",
+                    f"{middle:.1f}{spread}",
+                    f"{trials / middle:,.1f}",
+                    f"{line.rate:,.1f}" if line else "",
+                    f"{line.start_up:.1f}" if line else "",
                     _excess(median(best(run) - FLOOR for run in runs)),
-                ]  # fmt: skip
+                ]
 
-    head = ["search", "trials", "seconds", "trials/s, start-up included",
-            "trials/s, start-up aside", "start-up, s", "best loss - floor"]  # fmt: skip
+    head = [
+        "search",
+        "trials",
+        "seconds",
+        "trials/s, start-up included",
+        "trials/s, start-up aside",
+        "start-up, s",
+        "best loss - floor",
+    ]
     note = (
         "Start-up aside: between a search's smallest and largest size. For a ratio at a size that "
         "a peer did not run, it is taken to go on at that rate, which flatters samplers that slow "
-        "down. \"Tuned fit\": peers/course.py's second form, the same arithmetic rewritten for "
+        'down. "Tuned fit": peers/course.py\'s second form, the same arithmetic rewritten for '
         "eager torch; all others run the course's text, Syne Tune the tuned fit. Floor: "
         f"{FLOOR}; float32 tells losses apart to 1e-6 there."
-    )  # fmt: skip
+    )
     return f"### Searches\n\n{_rows(head, rows())}\n\n{note}"
 
 
@@ -112,12 +123,13 @@ def _quality(record: Record) -> str:
         lines = (
             [
                 "**shoal**" if run["key"] == "shoal" else BY_KEY[run["key"]].label,
-                str(run["seed"]), f"{run['seconds']:.1f}",
+                str(run["seed"]),
+                f"{run['seconds']:.1f}",
                 f"{_done(run):,}" if "told" in run else run["error"],
                 _excess(best(run) - FLOOR) if "told" in run else "",
             ]
             for run in runs
-        )  # fmt: skip
+        )
         text += _rows(["search", "seed", "seconds", "trials", "best loss - floor"], lines)
     return text
 

@@ -79,10 +79,20 @@ def run(
     """
     began = time.monotonic()
     given = {
-        "problem": problem, "space": space, "trials": trials, "steps": steps, "seed": seed,
-        "sampler": sampler, "replicates": replicates, "report": report, "round": round,
-        "pack": pack, "block": block, "program": program, "diverge_factor": diverge_factor,
-    }  # fmt: skip
+        "problem": problem,
+        "space": space,
+        "trials": trials,
+        "steps": steps,
+        "seed": seed,
+        "sampler": sampler,
+        "replicates": replicates,
+        "report": report,
+        "round": round,
+        "pack": pack,
+        "block": block,
+        "program": program,
+        "diverge_factor": diverge_factor,
+    }
     asked = {name: value for name, value in given.items() if value is not None}
     shown: Progress = choose(quiet=False) if progress else Silent()
     means = Means(

@@ -97,9 +97,13 @@ def _agent(asked: argparse.Namespace) -> int:
     translate(os.environ)
     share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
     role = Role(
-        head=asked.role == "head", share=share, expected=asked.expected, job=asked.job,
-        interface=asked.interface, ports=parse_range(asked.ports),
-    )  # fmt: skip
+        head=asked.role == "head",
+        share=share,
+        expected=asked.expected,
+        job=asked.job,
+        interface=asked.interface,
+        ports=parse_range(asked.ports),
+    )
     return Agent(role, JobFolder(asked.folder, asked.life)).run()
 
 

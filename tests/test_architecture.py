@@ -1,9 +1,15 @@
-"""Who may know whom."""
+"""Who may know whom: packages, rooms (the folders in them) and faces (what a room exports)."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,49 +17,232 @@ import pytest
 import shoal
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(
-    file for room in ("search", "trainable", "slurm") for file in (ROOT / room).rglob("*.py")
+PACKAGES = ("search", "trainable", "slurm")
+MODULES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+ROOMS = sorted(
+    ".".join(face.parent.relative_to(ROOT).parts)
+    for package in PACKAGES
+    for face in (ROOT / package).rglob("__init__.py")
+    if face.parent.parent != ROOT
 )
 
+MAX_MODULES, MAX_LINES = 9, 300
 
-def imports(file: Path) -> set[str]:
-    """The packages that a module imports, anywhere in it."""
-    found = set()
+ARROWS = {
+    "search.api": (
+        "search.driver search.engines search.errors search.folder search.preparation "
+        "search.request search.results search.watching trainable.modules"
+    ),
+    "search.command": (
+        "search.api search.driver search.engines search.errors search.folder search.lock "
+        "search.preparation search.process search.request search.results search.space "
+        "search.watching slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder "
+        "slurm.queue slurm.submission"
+    ),
+    "search.driver": (
+        "search.engines search.engines.ray_tune search.errors search.folder search.machine "
+        "search.preparation search.process search.request search.rounds search.watching "
+        "trainable.errors trainable.lanes trainable.modules trainable.optimizers "
+        "trainable.programs trainable.task"
+    ),
+    "search.engines": (
+        "search.errors search.machine search.process search.programs search.request "
+        "search.rounds search.space trainable.disk trainable.halt trainable.hosts "
+        "trainable.task trainable.worker"
+    ),
+    "search.engines.ray_tune": (
+        "search.engines search.errors search.process search.rounds slurm.node trainable.hosts "
+        "trainable.modules trainable.process trainable.task"
+    ),
+    "search.folder": (
+        "search.errors search.lock search.process search.request search.space trainable.disk "
+        "trainable.modules trainable.problems"
+    ),
+    "search.lock": "search.errors search.process slurm.files trainable.disk",
+    "search.preparation": (
+        "search.errors search.folder search.process search.programs search.request "
+        "search.space trainable.checking trainable.errors trainable.fitting trainable.lanes "
+        "trainable.modules trainable.optimizers trainable.problems trainable.process "
+        "trainable.programs"
+    ),
+    "search.process": "search.errors trainable.errors trainable.process",
+    "search.programs": (
+        "search.errors search.machine search.space trainable.compiling trainable.errors "
+        "trainable.fused.cpp trainable.lanes trainable.optimizers trainable.programs"
+    ),
+    "search.request": (
+        "search.errors search.space trainable.modules trainable.process trainable.programs"
+    ),
+    "search.results": "search.folder search.samplers search.space trainable.lanes",
+    "search.rounds": (
+        "search.errors search.request search.samplers search.space trainable.fitting "
+        "trainable.lanes trainable.optimizers trainable.problems trainable.task"
+    ),
+    "search.samplers": "search.process search.space",
+    "search.space": "search.errors",
+    "search.watching": "search.process",
+    "slurm.__main__": (
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue"
+    ),
+    "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue",
+    "slurm.doctor": "slurm.errors slurm.node slurm.queue",
+    "slurm.jobfolder": "slurm.causes slurm.errors slurm.files",
+    "slurm.node": "slurm.errors slurm.files slurm.jobfolder slurm.queue",
+    "slurm.queue": "slurm.errors slurm.jobfolder",
+    "slurm.submission": "slurm.errors slurm.files slurm.queue",
+    "trainable.checking": (
+        "trainable.errors trainable.fused trainable.lanes trainable.problems "
+        "trainable.process trainable.programs"
+    ),
+    "trainable.compiling": "trainable.disk trainable.errors trainable.process",
+    "trainable.disk": "trainable.errors",
+    "trainable.fitting": (
+        "trainable.disk trainable.errors trainable.halt trainable.lanes trainable.optimizers "
+        "trainable.problems trainable.programs"
+    ),
+    "trainable.fused": "trainable.fused.loops",
+    "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
+    "trainable.hosts": (
+        "trainable.compiling trainable.errors trainable.halt trainable.programs "
+        "trainable.task trainable.worker"
+    ),
+    "trainable.modules": "trainable.errors",
+    "trainable.optimizers": "trainable.problems",
+    "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.process": "trainable.disk trainable.errors trainable.modules",
+    "trainable.programs": (
+        "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
+        "trainable.fused.loops trainable.halt trainable.lanes trainable.optimizers "
+        "trainable.problems trainable.process"
+    ),
+    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
+    "trainable.worker": (
+        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt "
+        "trainable.modules trainable.process trainable.programs trainable.task"
+    ),
+}
+"""Room or single module: what it may import of the others, each by its face."""
+
+
+def imports(file: Path) -> Iterator[tuple[str, str]]:
+    """The modules that a file imports, anywhere in it, each with the name that it takes."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} has a relative import"
-            found.add(str(node.module).partition(".")[0])
-    return found
+            yield from ((str(node.module), alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("file", MODULES, ids=[str(file.relative_to(ROOT)) for file in MODULES])
-def test_each_module_imports_only_what_its_room_may(file: Path) -> None:
-    """trainable/ knows torch, and Ray in hosts/ray_tune.py alone; slurm/ knows neither of the other
-    rooms; Optuna is known in search/ alone."""
-    room, known = file.relative_to(ROOT).parts[0], imports(file)
-    if room == "trainable":
-        assert not known & {"search", "slurm", "optuna", "pandas", "numpy", "pyarrow"}
-        assert "ray" not in known or file.name == "ray_tune.py"
-    elif room == "slurm":
-        assert not known & {"search", "trainable", "optuna", "torch", "pandas"}
+def room_of(module: str) -> str:
+    """The room that a module of ours lies in; a module beside the rooms is one of its own."""
+    words = module.split(".")
+    heads = [".".join(words[:n]) for n in range(len(words), 1, -1)]
+    return next((head for head in heads if head in ROOMS), ".".join(words[:2]))
+
+
+def name_of(file: Path) -> str:
+    """A module's name within shoal."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+by_module = pytest.mark.parametrize("file", MODULES, ids=name_of)
+by_room = pytest.mark.parametrize("room", ROOMS)
+
+
+@by_module
+def test_each_module_imports_only_what_its_package_may(file: Path) -> None:
+    """trainable knows torch, and Ray in hosts/ray_tune.py alone; slurm knows neither of the other
+    packages; Optuna is known in search alone, and there where samplers and studies are."""
+    package = file.relative_to(ROOT).parts[0]
+    known = {module.partition(".")[0] for module, _ in imports(file)}
+    if package == "trainable":
+        assert not known & {"optuna", "pandas", "numpy", "pyarrow", "click"}
+        assert "ray" not in known or name_of(file) == "trainable.hosts.ray_tune"
+    elif package == "slurm":
+        assert not known & {"optuna", "torch", "pandas"}
+        assert "ray" not in known or name_of(file) == "slurm.node.ray_nodes"
         text = file.read_text(encoding="utf-8")  # also in what it gives Python to run
-        assert not re.search(r"^\s*(from|import) (search|trainable|torch)\b", text, re.MULTILINE)
+        assert not re.search(r"^\s*(from|import) (shoal\.(search|trainable)|torch)\b", text, re.M)
+    elif "ray" in known:
+        assert name_of(file).startswith("search.engines.ray_tune.")
+    elif "optuna" in known:
+        assert room_of(name_of(file)) in ("search.samplers", "search.results", "search.space")
 
 
-@pytest.mark.parametrize("file", MODULES, ids=[str(file.relative_to(ROOT)) for file in MODULES])
+@by_module
+def test_each_module_reaches_others_by_their_faces_and_only_those_that_it_may(file: Path) -> None:
+    """What a room's ``__init__`` exports is what others may use of it."""
+    here = room_of(name_of(file))
+    for module, name in imports(file):
+        if not module.startswith("shoal."):
+            continue
+        target = module.removeprefix("shoal.")
+        target = f"{target}.{name}" if target in PACKAGES else target
+        room = room_of(target)
+        if room == here:
+            continue
+        assert target == room, f"{target} lies in {room}: import {name} from shoal.{room}"
+        assert room in ARROWS.get(here, "").split(), f"{here} may not import {room}"
+
+
+def test_no_arrow_leads_back() -> None:
+    """The rooms stand in an order in which each imports only earlier ones."""
+    left = {room: set(arrows.split()) for room, arrows in ARROWS.items()}
+    done = {room for arrows in left.values() for room in arrows} - left.keys()
+    while left:
+        ready = {room for room, arrows in left.items() if arrows <= done}
+        assert ready, f"a circle among {sorted(left)}"
+        done |= ready
+        left = {room: arrows for room, arrows in left.items() if room not in ready}
+
+
+@by_room
+def test_a_room_is_small_and_its_face_is_documented(room: str) -> None:
+    """Nine modules at the most; whatever is exported exists and says what it is."""
+    folder = ROOT / room.replace(".", "/")
+    modules = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
+    assert len(modules) <= MAX_MODULES
+    face = importlib.import_module(f"shoal.{room}")
+    for name in face.__all__:
+        thing = getattr(face, name)
+        assert not (inspect.isclass(thing) or inspect.isroutine(thing)) or thing.__doc__, name
+    used = {
+        name
+        for file in MODULES
+        for module, name in imports(file)
+        if module == f"shoal.{room}" and room_of(name_of(file)) != room
+    }
+    assert set(face.__all__) - used <= {"main"}, "nobody uses these"
+
+
+@by_module
 def test_each_module_is_small_and_says_what_it_is(file: Path) -> None:
     """A module is one noun of at most 300 lines, with a docstring, and unpickles nothing."""
     text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= MAX_LINES
+    assert "fmt: skip" not in text
     assert ast.get_docstring(ast.parse(text))
-    assert not imports(file) & {"pickle", "dill", "cloudpickle"}
+    known = {module.partition(".")[0] for module, _ in imports(file)}
+    assert not known & {"pickle", "dill", "cloudpickle"}
 
 
 def test_the_public_face_offers_what_it_names() -> None:
     """Every name in ``shoal.__all__`` is there, sorted, and has a docstring."""
-    ignoring_case = sorted(shoal.__all__, key=lambda name: (name[0].islower(), name))
-    assert shoal.__all__ == ignoring_case
-    for name in shoal.__all__:
-        assert getattr(shoal, name).__doc__
+    assert shoal.__all__ == sorted(shoal.__all__)
+    for name in set(shoal.__all__) - {"__version__"}:
+        assert getattr(shoal, name).__doc__, name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_checkouts_folders_are_no_packages_of_their_own(package: str) -> None:
+    """There is one name for a module: in the checkout ``import search`` says so."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {package}"],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"ImportError: this folder is a part of shoal: import shoal.{package}\n" in done.stderr

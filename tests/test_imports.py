@@ -31,10 +31,17 @@ def imported(*words: str, cwd: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], ["run", "--help"], ["submit", "--help"], ["status", "--help"],
-     ["doctor", "--help"], ["status", "runs/nothing"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["submit", "--help"],
+        ["status", "--help"],
+        ["doctor", "--help"],
+        ["status", "runs/nothing"],
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_help_and_the_commands_of_jobs_import_none_of_the_heavy_packages(
     words: list[str], tmp_path: Path
 ) -> None:

@@ -37,9 +37,15 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     said = {}
     for command in COMMANDS:
         done = subprocess.run(
-            command, shell=True, cwd=folder, env={**os.environ, "PATH": path},
-            capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+            command,
+            shell=True,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         said[command] = done.stdout + done.stderr
     return folder, said
@@ -88,9 +94,13 @@ def test_the_python_of_the_readme_runs(printed: tuple[Path, dict[str, str]]) -> 
 def test_the_example_script_runs(printed: tuple[Path, dict[str, str]]) -> None:
     """examples/learning_rate.py prints the best learning rate of its search."""
     done = subprocess.run(
-        [sys.executable, "examples/learning_rate.py"], cwd=printed[0], capture_output=True,
-        text=True, check=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "examples/learning_rate.py"],
+        cwd=printed[0],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
     best = re.search(r"best learning rate: (\S+)", done.stdout)
     assert best is not None
     assert float(best[1]) < LARGEST_STABLE

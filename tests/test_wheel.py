@@ -38,14 +38,23 @@ def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     where = "import shoal.search, shoal.trainable as t; print(shoal.search.__file__, t.__file__)"
     told = subprocess.run(
-        [venv / "bin" / "python", "-c", where], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [venv / "bin" / "python", "-c", where],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert told.count(str(site)) == 2
     command = [venv / "bin" / "shoal", "run", "--trials", "24", "--steps", "20", "--json"]
     done = subprocess.run(
-        [*command, "--engine", "ray"], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, check=False, timeout=240,
-    )  # fmt: skip
+        [*command, "--engine", "ray"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fresh"] == 24

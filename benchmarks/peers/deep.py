@@ -43,15 +43,20 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="peer-", dir="/tmp") as folder:
         common = {
-            "random_state": given.seed, "log_dir": folder, "checkpoint_history_to_csv": False,
-        }  # fmt: skip
+            "random_state": given.seed,
+            "log_dir": folder,
+            "checkpoint_history_to_csv": False,
+        }
         if given.sampler == "random":
             search = RandomSearch(problem, **common)
         else:
             search = CBO(
-                problem, acq_optimizer="sampling", acq_optimizer_kwargs={"n_points": 1000},
-                surrogate_model_kwargs={"n_estimators": 10}, **common,
-            )  # fmt: skip
+                problem,
+                acq_optimizer="sampling",
+                acq_optimizer_kwargs={"n_points": 1000},
+                surrogate_model_kwargs={"n_estimators": 10},
+                **common,
+            )
         rows = search.search(evaluator, max_evals=given.trials)
     losses = -rows["objective"][~rows["objective"].astype(str).str.startswith("F")].astype(float)
     tell(len(rows), float(losses.min()))

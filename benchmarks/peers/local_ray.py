@@ -23,9 +23,14 @@ def local_ray(workers: int) -> Iterator[str]:
         import ray
 
         ray.init(
-            address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False,
-            logging_level="ERROR", _node_ip_address="127.0.0.1", _temp_dir=f"{temp}/ray",
-        )  # fmt: skip
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=f"{temp}/ray",
+        )
         try:
             yield f"{temp}/storage"
         finally:

@@ -50,14 +50,19 @@ def main() -> None:
             tune.with_resources(Course, {"cpu": 1}),
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric="loss", mode="min", num_samples=given.trials, reuse_actors=True,
-                search_alg=OptunaSearch(seed=given.seed), max_concurrent_trials=given.workers,
+                metric="loss",
+                mode="min",
+                num_samples=given.trials,
+                reuse_actors=True,
+                search_alg=OptunaSearch(seed=given.seed),
+                max_concurrent_trials=given.workers,
             ),
             run_config=tune.RunConfig(
-                storage_path=storage, verbose=0,
+                storage_path=storage,
+                verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
-        ).fit()  # fmt: skip
+        ).fit()
         best = results.get_best_result().metrics
         assert best is not None
         tell(len(results) - results.num_errors, best["loss"])

@@ -36,10 +36,20 @@ _words = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @_site
 @_words
 def submit(
-    nodes: int, gpus: str | None, gpus_per_node: str | None, cpus_per_task: int | None,
-    mem: str | None, limit: str, account: str | None, partition: str | None, constraint: str | None,
-    more: tuple[str, ...], dry_run: bool, site: str, words: tuple[str, ...],
-) -> None:  # fmt: skip
+    nodes: int,
+    gpus: str | None,
+    gpus_per_node: str | None,
+    cpus_per_task: int | None,
+    mem: str | None,
+    limit: str,
+    account: str | None,
+    partition: str | None,
+    constraint: str | None,
+    more: tuple[str, ...],
+    dry_run: bool,
+    site: str,
+    words: tuple[str, ...],
+) -> None:
     """Submit a search, a fit, a cluster or the doctor as a batch job. Of an array
     (--sbatch=--array=0-9), {task} in --out and --seed is the task's number.
 
@@ -47,10 +57,16 @@ def submit(
     shoal submit --nodes 3 --gpus-per-node 2 --cpus-per-task 4 -A PROJECT -- run --trials 100000
     """
     given = {
-        "nodes": nodes, "gpus": gpus, "gpus-per-node": gpus_per_node,
-        "cpus-per-task": cpus_per_task, "mem": mem, "time": limit, "account": account,
-        "partition": partition, "constraint": constraint,
-    }  # fmt: skip
+        "nodes": nodes,
+        "gpus": gpus,
+        "gpus-per-node": gpus_per_node,
+        "cpus-per-task": cpus_per_task,
+        "mem": mem,
+        "time": limit,
+        "account": account,
+        "partition": partition,
+        "constraint": constraint,
+    }
     flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
     kind = {"run": "search"}.get(words[0], words[0]) if words else ""
     if kind not in KINDS or (words[0] == "search"):

@@ -1,4 +1,4 @@
-"""The hyperparameters that a problem and its optimizers have: their names, and values by default."""
+"""The hyperparameters of a problem and of its optimizers: their names and default values."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ def check_names(
         where = "initial" if name in declared.initial else where
         if name in (*of_optimizers, "optimizer"):
             raise BadInput(
-                f"the problem calls a hyperparameter {name}, which is the optimizer's name for its own: "
-                f"the optimizer alone needs it; leave it out of {where}, or call it otherwise, as scale"
+                f"the problem calls a hyperparameter {name}, which is the optimizer's name for its "
+                f"own: the optimizer alone needs it; leave it out of {where}, or call it "
+                "otherwise, as scale"
             )
         if name in RESERVED and name in declared.own:
             raise BadInput(

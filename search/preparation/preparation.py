@@ -221,13 +221,20 @@ def _checked(
     cuda = torch.cuda.is_available()
     sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
     running, settled = programs_of(
-        asked, checked.work,
+        asked,
+        checked.work,
         Programs(
-            problem=problem, space=space, names=shape_names, defaults=defaults, points=points[:8],
-            report=report, pack=sizes["pack"], device="cuda" if cuda else "cpu",
+            problem=problem,
+            space=space,
+            names=shape_names,
+            defaults=defaults,
+            points=points[:8],
+            report=report,
+            pack=sizes["pack"],
+            device="cuda" if cuda else "cpu",
         ),
         meanwhile,
-    )  # fmt: skip
+    )
     source = source.complete()  # all of its code has run by now, for each shape
     request = Request(
         problem=asked["problem"],

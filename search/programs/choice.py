@@ -61,10 +61,16 @@ def programs_of(
         BadInput: a compiled program is asked for that cannot be had.
     """
     chosen = partial(
-        choose, block=asked.get("block"), work=work, device=programs.device,
-        programs=programs.count, lanes=asked["trials"] * asked["replicates"],
-        steps=asked["steps"], report=programs.report, pack=programs.pack,
-    )  # fmt: skip
+        choose,
+        block=asked.get("block"),
+        work=work,
+        device=programs.device,
+        programs=programs.count,
+        lanes=asked["trials"] * asked["replicates"],
+        steps=asked["steps"],
+        report=programs.report,
+        pack=programs.pack,
+    )
     running, required = chosen(asked["program"]), asked["program"] == "compiled"
     if running.program == "eager":
         return running, Settled()
@@ -82,10 +88,15 @@ def programs_of(
     if programs.device == "cuda":
         return running, captured(shapes)
     case = Case(
-        problem=programs.problem, defaults=programs.defaults, points=programs.points,
-        seed=asked["seed"], block=running.block, unroll=running.unroll, required=required,
+        problem=programs.problem,
+        defaults=programs.defaults,
+        points=programs.points,
+        seed=asked["seed"],
+        block=running.block,
+        unroll=running.unroll,
+        required=required,
         by_torch=running.by_torch,
-    )  # fmt: skip
+    )
     settled, notes = settle(case, shapes, meanwhile)
     if not settled.programs:
         running = chosen("eager")

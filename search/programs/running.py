@@ -61,9 +61,17 @@ class Running:
 
 
 def choose(
-    program: str, block: int | None, work: Work,
-    *, device: str, programs: float, lanes: int, steps: int, report: int, pack: int,
-) -> Running:  # fmt: skip
+    program: str,
+    block: int | None,
+    work: Work,
+    *,
+    device: str,
+    programs: float,
+    lanes: int,
+    steps: int,
+    report: int,
+    pack: int,
+) -> Running:
     """Resolve what was asked.
 
     Args:
@@ -98,9 +106,12 @@ def choose(
         size = min(block or FUSED_BLOCK, pack)
         most = int(FUSED_CHUNK_SECONDS / (size * update))
         return Running(
-            program="compiled", block=size, unroll=_updates(steps, report, most),
-            lane_seconds=steps * update, by_torch=by_torch,
-        )  # fmt: skip
+            program="compiled",
+            block=size,
+            unroll=_updates(steps, report, most),
+            lane_seconds=steps * update,
+            by_torch=by_torch,
+        )
     unroll = _updates(steps, report, MOST_UNROLL)
     fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
     size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
@@ -109,9 +120,12 @@ def choose(
     if work.widest_dense:
         size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
     return Running(
-        program="compiled", block=min(block or size, pack), unroll=unroll,
-        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND, by_torch=by_torch,
-    )  # fmt: skip
+        program="compiled",
+        block=min(block or size, pack),
+        unroll=unroll,
+        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND,
+        by_torch=by_torch,
+    )
 
 
 def _updates(steps: int, report: int, most: int) -> int:

@@ -188,9 +188,15 @@ class _Settling:
     def _program(self, shape: Mapping[str, Any], kind: str) -> Program:
         case, own = self._case, dict(shape)
         return Program(
-            case.problem, optimizer=own.pop("optimizer"), shape=own, defaults=dict(case.defaults),
-            block=case.block, device="cpu", kind=kind, unroll=updates(kind, case.unroll),
-        )  # fmt: skip
+            case.problem,
+            optimizer=own.pop("optimizer"),
+            shape=own,
+            defaults=dict(case.defaults),
+            block=case.block,
+            device="cpu",
+            kind=kind,
+            unroll=updates(kind, case.unroll),
+        )
 
     def _lanes(self, shape: Mapping[str, Any]) -> Lanes:
         points = list(itertools.islice(itertools.cycle(self._case.points), LANES))

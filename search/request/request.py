@@ -33,9 +33,15 @@ MOST_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
 
 LEAST = {
-    "trials": 1, "replicates": 1, "steps": 1, "report": 1, "round": 1, "pack": 1, "block": 1,
+    "trials": 1,
+    "replicates": 1,
+    "steps": 1,
+    "report": 1,
+    "round": 1,
+    "pack": 1,
+    "block": 1,
     "unroll": 1,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)

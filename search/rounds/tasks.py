@@ -24,16 +24,21 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
     """
     plan = Plan(steps=request.steps, report=request.report, diverge_factor=request.diverge_factor)
     return Recipe(
-        source=source, plan=plan, program=request.program, unroll=request.unroll,
-        defaults=defaults, settled=request.settled, gpu=gpu,
-    )  # fmt: skip
+        source=source,
+        plan=plan,
+        program=request.program,
+        unroll=request.unroll,
+        defaults=defaults,
+        settled=request.settled,
+        gpu=gpu,
+    )
 
 
 def dead(deaths: int, how: str = "workers died over it (out of memory, or killed)") -> Outcome:
     """Return the outcome of a pack that nothing has come back with."""
     return Outcome(
         fitted=None, node="", device="", started=time.time(), seconds=0.0, error=f"{deaths} {how}"
-    )  # fmt: skip
+    )
 
 
 class Tasks:

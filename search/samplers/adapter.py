@@ -98,18 +98,27 @@ class RoundTPESampler(BaseSampler):
             [axis.coordinates(column) for axis, column in zip(axes, earlier, strict=True)], axis=1
         )
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-        loss = numpy.array([
-            sign * other.value
-            if other.state == TrialState.COMPLETE and other.value is not None
-            else numpy.inf
-            for other in told
-        ])  # fmt: skip
+        loss = numpy.array(
+            [
+                sign * other.value
+                if other.state == TrialState.COMPLETE and other.value is not None
+                else numpy.inf
+                for other in told
+            ]
+        )
         # hyperparameters drawn one by one are not to walk through one sequence in step
         seed = round_seed(self._seed, "/".join(space))
         drawn = draw(
-            axes, points[: len(told)], loss, points[len(told) :], earlier,
-            first=trial.number, count=1, seed=seed, round_seed=round_seed(seed, trial.number),
-        )  # fmt: skip
+            axes,
+            points[: len(told)],
+            loss,
+            points[len(told) :],
+            earlier,
+            first=trial.number,
+            count=1,
+            seed=seed,
+            round_seed=round_seed(seed, trial.number),
+        )
         return {
             name: _value(distribution, column[0])
             for column, (name, distribution) in zip(drawn, space.items(), strict=True)

@@ -86,10 +86,16 @@ class RoundSampler:
             told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
             works = ~numpy.isnan(earlier.loss)
             columns = draw(
-                self._axes, told[works], earlier.loss[works], running,
+                self._axes,
+                told[works],
+                earlier.loss[works],
+                running,
                 [earlier.columns[name] for name in self._searched],
-                first=first, count=count, seed=self._seed, round_seed=seed,
-            )  # fmt: skip
+                first=first,
+                count=count,
+                seed=self._seed,
+                round_seed=seed,
+            )
         return {
             name: column.astype(_dtype(dimension))
             for column, (name, dimension) in zip(columns, self._searched.items(), strict=True)
@@ -141,9 +147,11 @@ def _axis(dimension: Dimension) -> Axis:
     if dimension.choices:
         return Axis(choices=len(dimension.choices))
     return Axis(
-        low=dimension.low, high=dimension.high, log=dimension.log,
+        low=dimension.low,
+        high=dimension.high,
+        log=dimension.log,
         step=1.0 if dimension.integer else 0.0,
-    )  # fmt: skip
+    )
 
 
 def _dtype(dimension: Dimension) -> type[numpy.generic]:

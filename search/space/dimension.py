@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 ColumnType = Literal["float", "int", "bool", "str"]
 
 COLUMNS = (
-    "trial", "replicate", "loss", "state", "steps", "round", "pack",
-    "node", "device", "seconds", "started", "error", "step",
-)  # fmt: skip
+    "trial",
+    "replicate",
+    "loss",
+    "state",
+    "steps",
+    "round",
+    "pack",
+    "node",
+    "device",
+    "seconds",
+    "started",
+    "error",
+    "step",
+)
 """Columns of the results that no hyperparameter may be called."""
 
 WHOLE = f"whole numbers reach from -{MAX_WHOLE} to {MAX_WHOLE}"

@@ -76,10 +76,17 @@ class Agents:
     """
 
     def __init__(
-        self, folder: JobFolder, job: str, number: str, *, shares: Sequence[Share],
-        everywhere: Sequence[Share], prefix: Sequence[str], options: Sequence[str],
+        self,
+        folder: JobFolder,
+        job: str,
+        number: str,
+        *,
+        shares: Sequence[Share],
+        everywhere: Sequence[Share],
+        prefix: Sequence[str],
+        options: Sequence[str],
         environment: Mapping[str, str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._folder, self._job, self._number = folder, job, number
         self._mark = f"-{secrets.token_hex(4)}"
         self._everywhere, self._prefix, self._options = everywhere, prefix, options
@@ -128,21 +135,53 @@ class Agents:
         role = "head" if share is self._head else "worker"
         python = "python" if self._prefix else sys.executable  # of a container it is its own
         agent = [
-            *self._prefix, python, "-P", "-m", "shoal.slurm", "agent", "--role", role,
-            "--folder", str(self._folder.path), "--life", str(self._folder.life),
-            "--node", share.node, "--cpus", str(share.cpus), "--gpus", str(share.gpus),
-            "--memory", str(share.memory), "--expected", str(len(self._everywhere)),
-            "--job", self._job, *self._options,
-        ]  # fmt: skip
+            *self._prefix,
+            python,
+            "-P",
+            "-m",
+            "shoal.slurm",
+            "agent",
+            "--role",
+            role,
+            "--folder",
+            str(self._folder.path),
+            "--life",
+            str(self._folder.life),
+            "--node",
+            share.node,
+            "--cpus",
+            str(share.cpus),
+            "--gpus",
+            str(share.gpus),
+            "--memory",
+            str(share.memory),
+            "--expected",
+            str(len(self._everywhere)),
+            "--job",
+            self._job,
+            *self._options,
+        ]
         options, guard = on_node(share, self._everywhere)
         step = [
-            "srun", "--overlap", "--no-kill", "--kill-on-bad-exit=0", *options, "--mem=0",
-            "--export=ALL", "--input=none", "--unbuffered",
-            f"--job-name=ray-{share.node}{self._mark}", *guard,
-        ]  # fmt: skip
+            "srun",
+            "--overlap",
+            "--no-kill",
+            "--kill-on-bad-exit=0",
+            *options,
+            "--mem=0",
+            "--export=ALL",
+            "--input=none",
+            "--unbuffered",
+            f"--job-name=ray-{share.node}{self._mark}",
+            *guard,
+        ]
         with os.fdopen(opened(self._folder.log(share.node), APPEND), "ab") as log:
             return subprocess.Popen(
-                [*step, *agent], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self._environment, start_new_session=True,
+                [*step, *agent],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
                 preexec_fn=ends_with_us(signal.SIGTERM),
-            )  # fmt: skip
+            )

@@ -42,7 +42,15 @@ def attach(job: str, command: Sequence[str]) -> int:
     }
     options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", f"--jobid={allocation.job}", "--overlap", *options, "--mem=0", "--export=ALL",
-        "--input=none", "--quiet", f"--chdir={os.getcwd()}", *guard,
-    ]  # fmt: skip
+        "srun",
+        f"--jobid={allocation.job}",
+        "--overlap",
+        *options,
+        "--mem=0",
+        "--export=ALL",
+        "--input=none",
+        "--quiet",
+        f"--chdir={os.getcwd()}",
+        *guard,
+    ]
     return subprocess.run([*step, *command], env=environment, check=False).returncode

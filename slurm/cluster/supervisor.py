@@ -65,9 +65,15 @@ class Supervisor:
     """
 
     def __init__(
-        self, allocation: Allocation, folder: JobFolder, orders: Orders, signals: Signals, *,
-        node: str, job: str,
-    ) -> None:  # fmt: skip
+        self,
+        allocation: Allocation,
+        folder: JobFolder,
+        orders: Orders,
+        signals: Signals,
+        *,
+        node: str,
+        job: str,
+    ) -> None:
         self._allocation, self._folder, self._orders = allocation, folder, orders
         self._signals, self._job, self._node = signals, job, node
         self._environment = {
@@ -94,11 +100,15 @@ class Supervisor:
         if self._orders.ports is not None:
             options += ["--ports", as_text(self._orders.ports)]
         self._agents = Agents(
-            self._folder, self._job, self._allocation.job,
+            self._folder,
+            self._job,
+            self._allocation.job,
             shares=[head, *(s for s in shares if s is not head)],
-            everywhere=shares, prefix=self._orders.prefix,
-            options=options, environment=self._environment,
-        )  # fmt: skip
+            everywhere=shares,
+            prefix=self._orders.prefix,
+            options=options,
+            environment=self._environment,
+        )
         self._environment["TMPDIR"] = str(own_temp)  # what the command leaves there goes with us
         try:
             lost = self._await_head()

@@ -19,6 +19,7 @@ from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, finding
 from shoal.slurm.doctor.marker import Marker
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.node import (
+    LEAST_STORE,
     LONGEST_TEMP,
     PROXIES,
     answers,
@@ -29,9 +30,6 @@ from shoal.slurm.node import (
     own_address,
 )
 from shoal.slurm.queue import Share
-
-LEAST_STORE = 80 << 20
-"""Bytes of shared memory that Ray's object store needs."""
 
 LEAST_FILES = 4096
 LEAST_DISK = 1 << 30
@@ -84,8 +82,12 @@ def _versions(bed: Bed) -> Finding:
         try:
             parts.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            return finding("versions", BAD, f"{name} is not installed: pip install -c "
-                          "constraints.txt . where the site file finds it")  # fmt: skip
+            return finding(
+                "versions",
+                BAD,
+                f"{name} is not installed: pip install -c "
+                "constraints.txt . where the site file finds it",
+            )
     return finding("versions", GOOD, ", ".join(parts))
 
 
@@ -126,8 +128,12 @@ def _route(bed: Bed) -> Finding:
         return finding("route", GOOD, "one node: none is needed")
     if answers(bed.towards):
         return finding("route", GOOD, f"the head's node answers at {bed.towards}")
-    return finding("route", BAD, f"the head's node does not answer at {bed.towards}: name the "
-                  "nodes' common network in the site file, as in SHOAL_INTERFACE=ib0")  # fmt: skip
+    return finding(
+        "route",
+        BAD,
+        f"the head's node does not answer at {bed.towards}: name the "
+        "nodes' common network in the site file, as in SHOAL_INTERFACE=ib0",
+    )
 
 
 def _shared_memory(bed: Bed) -> Finding:
@@ -137,8 +143,12 @@ def _shared_memory(bed: Bed) -> Finding:
         return finding("/dev/shm", BAD, f"cannot be read: {error.strerror}; Ray needs it")
     text = f"{free >> 20} MiB free"
     if free < LEAST_STORE:
-        return finding("/dev/shm", BAD, f"{text}, {LEAST_STORE >> 20} are needed: remove what "
-                      "earlier jobs left there, or ask for another node")  # fmt: skip
+        return finding(
+            "/dev/shm",
+            BAD,
+            f"{text}, {LEAST_STORE >> 20} are needed: remove what "
+            "earlier jobs left there, or ask for another node",
+        )
     return finding("/dev/shm", GOOD, text)
 
 
@@ -155,8 +165,11 @@ def _temp(bed: Bed) -> Finding:
     else:
         note = ""
     if not os.access(parent, os.W_OK):
-        return finding("temp folder", BAD, f"{parent} cannot be written: set TMPDIR to a folder on "
-                      "the node's own disk")  # fmt: skip
+        return finding(
+            "temp folder",
+            BAD,
+            f"{parent} cannot be written: set TMPDIR to a folder on the node's own disk",
+        )
     free = shutil.disk_usage(parent).free
     level = GOOD if free > LEAST_DISK else WARNING
     return finding("temp folder", level, f"{parent}, {free >> 20} MiB free{note}")
@@ -174,11 +187,19 @@ def _run_folder(bed: Bed) -> Finding:
                 beside.write_text(f"{number:08d}")
                 beside.replace(target)
                 if target.read_text() != f"{number:08d}":
-                    return finding("run folder", BAD, f"a rename in {bed.folder} is not seen at "
-                                  "once: choose another disk with --out")  # fmt: skip
+                    return finding(
+                        "run folder",
+                        BAD,
+                        f"a rename in {bed.folder} is not seen at "
+                        "once: choose another disk with --out",
+                    )
     except OSError as error:
-        return finding("run folder", BAD, f"{bed.folder}: {error.strerror}; give an --out on a "
-                      "disk that all nodes see and may write")  # fmt: skip
+        return finding(
+            "run folder",
+            BAD,
+            f"{bed.folder}: {error.strerror}; give an --out on a "
+            "disk that all nodes see and may write",
+        )
     free = shutil.disk_usage(bed.folder).free
     level = GOOD if free > LEAST_DISK else WARNING
     return finding("run folder", level, f"{bed.folder}, written and renamed, {free >> 20} MiB free")
@@ -186,8 +207,11 @@ def _run_folder(bed: Bed) -> Finding:
 
 def not_shared(node: str, folder: Path) -> Finding:
     """What is found where a node has another disk than the batch host at `folder`."""
-    return finding("run folder", BAD, f"{node} does not see {folder}: give an --out on a disk that "
-                  "all nodes share")  # fmt: skip
+    return finding(
+        "run folder",
+        BAD,
+        f"{node} does not see {folder}: give an --out on a disk that all nodes share",
+    )
 
 
 def _home(bed: Bed) -> Finding:
@@ -207,8 +231,11 @@ def _token(bed: Bed) -> Finding:
         if file.exists():
             names.append(str(file))
     if names:
-        return finding("token", GOOD, f"{', '.join(names)} is there, and not used: each job has a "
-                      "token of its own")  # fmt: skip
+        return finding(
+            "token",
+            GOOD,
+            f"{', '.join(names)} is there, and not used: each job has a token of its own",
+        )
     return finding("token", GOOD, "none of yours in the way")
 
 
@@ -221,5 +248,8 @@ def _open_files(bed: Bed) -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= LEAST_FILES:
         return finding("open files", GOOD, f"{soft} allowed")
-    return finding("open files", WARNING, f"{soft} allowed: put ulimit -n {max(LEAST_FILES, hard)} "
-                  "into the site file")  # fmt: skip
+    return finding(
+        "open files",
+        WARNING,
+        f"{soft} allowed: put ulimit -n {max(LEAST_FILES, hard)} into the site file",
+    )

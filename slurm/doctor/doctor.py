@@ -82,21 +82,45 @@ def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
     shares = ["--gres", share.gres] if share.gres else []
     python = "python" if prefix else sys.executable  # of a container it is its own
     return [
-        python, "-P", "-m", "shoal.slurm", "examine", "--node", share.node, "--cpus",
-        str(share.cpus), "--gpus", str(share.gpus), "--memory", str(share.memory),
-        "--out", str(out), *shares,
-    ]  # fmt: skip
+        python,
+        "-P",
+        "-m",
+        "shoal.slurm",
+        "examine",
+        "--node",
+        share.node,
+        "--cpus",
+        str(share.cpus),
+        "--gpus",
+        str(share.gpus),
+        "--memory",
+        str(share.memory),
+        "--out",
+        str(out),
+        *shares,
+    ]
 
 
 def _launch(share: Share, allocation: Allocation, agent: Sequence[str]) -> subprocess.Popen[str]:
     options, guard = on_node(share, allocation.shares)
     step = [
-        "srun", "--overlap", *options, "--mem=0", "--export=ALL", "--input=none", "--quiet", *guard,
-    ]  # fmt: skip
+        "srun",
+        "--overlap",
+        *options,
+        "--mem=0",
+        "--export=ALL",
+        "--input=none",
+        "--quiet",
+        *guard,
+    ]
     return subprocess.Popen(
-        [*step, *agent], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env=for_step(os.environ),
-    )  # fmt: skip
+        [*step, *agent],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=for_step(os.environ),
+    )
 
 
 def _collect(step: subprocess.Popen[str]) -> list[Finding]:
@@ -174,6 +198,10 @@ def bed_of(
 ) -> Bed:
     """What a step is told of its node."""
     return Bed(
-        share=share, folder=_existing(out), towards=towards, interface=interface,
-        ports=ports, marker=None if marker is None else Marker(marker),
-    )  # fmt: skip
+        share=share,
+        folder=_existing(out),
+        towards=towards,
+        interface=interface,
+        ports=ports,
+        marker=None if marker is None else Marker(marker),
+    )

@@ -25,7 +25,7 @@ from shoal.slurm.files import opened
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import ports, temp
 from shoal.slurm.node.addresses import answers, own_address
-from shoal.slurm.node.memory import MemoryKills, warning
+from shoal.slurm.node.memory import LEAST_STORE, MOST_STORE, MemoryKills, warning
 from shoal.slurm.node.processes import MARK, adopt_orphans, end_descendants, ends_with_us
 from shoal.slurm.node.ray_nodes import count_nodes
 from shoal.slurm.queue import Share, Turn, commands, end_job, pause_seconds, put_back
@@ -46,9 +46,6 @@ GIVE_UP_SECONDS = 150.0
 
 WATCH_SECONDS, ASK_SECONDS = 2.0, 8.0
 """How often a worker's agent looks for the head; and how often, once it is lost, asks SLURM."""
-
-LEAST_STORE, MOST_STORE = 80 << 20, 512 << 20
-"""Bytes of the object store: lanes and results are small, and 75 MiB are Ray's least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +94,22 @@ def ray_command(
         where = [f"--address={head}"]
     memory = [f"--memory={max(share.memory - store, 1 << 20)}"] if share.memory else []
     return [
-        sys.executable, "-P", "-m", "ray.scripts.scripts", "start", *where,
-        f"--node-ip-address={address}", f"--num-cpus={share.cpus}", f"--num-gpus={share.gpus}",
-        *memory, f"--object-store-memory={store}", f"--temp-dir={temp_dir}",
-        *ports, "--disable-usage-stats", "--block",
-    ]  # fmt: skip
+        sys.executable,
+        "-P",
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        *where,
+        f"--node-ip-address={address}",
+        f"--num-cpus={share.cpus}",
+        f"--num-gpus={share.gpus}",
+        *memory,
+        f"--object-store-memory={store}",
+        f"--temp-dir={temp_dir}",
+        *ports,
+        "--disable-usage-stats",
+        "--block",
+    ]
 
 
 class Agent:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+LEAST_STORE, MOST_STORE = 80 << 20, 512 << 20
+"""Bytes of the object store: lanes and results are small, and 75 MiB are Ray's least."""
+
 MIB = 1 << 20
 
 

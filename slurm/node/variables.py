@@ -30,11 +30,23 @@ RAY = {
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy", "grpc_proxy")
 
 KEPT = (
-    "SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_JOB_NODELIST", "SLURM_JOB_NAME",
-    "SLURM_JOB_USER", "SLURM_JOB_UID", "SLURM_JOB_PARTITION", "SLURM_JOB_ACCOUNT",
-    "SLURM_RESTART_COUNT", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_CLUSTER_NAME",
-    "SLURM_SUBMIT_DIR", "SLURM_SUBMIT_HOST", "SLURMD_NODENAME",
-)  # fmt: skip
+    "SLURM_CONF",
+    "SLURM_JOB_ID",
+    "SLURM_JOBID",
+    "SLURM_JOB_NODELIST",
+    "SLURM_JOB_NAME",
+    "SLURM_JOB_USER",
+    "SLURM_JOB_UID",
+    "SLURM_JOB_PARTITION",
+    "SLURM_JOB_ACCOUNT",
+    "SLURM_RESTART_COUNT",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_CLUSTER_NAME",
+    "SLURM_SUBMIT_DIR",
+    "SLURM_SUBMIT_HOST",
+    "SLURMD_NODENAME",
+)
 """SLURM's variables that a step is started with. The others are sbatch's options in disguise: srun
 would read them as its own, and cut a step's share of the node."""
 

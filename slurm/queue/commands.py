@@ -43,10 +43,16 @@ def ask(*command: str, text: str | None = None, seconds: float | None = None) ->
     seconds = SECONDS if seconds is None else seconds
     try:
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=seconds,
-            errors="replace", check=False, stdin=subprocess.DEVNULL if text is None else None,
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL if text is None else None,
             env={**os.environ, "SLURM_TIME_FORMAT": "standard"},  # moments as we read them
-        )  # fmt: skip
+        )
     except (FileNotFoundError, PermissionError):
         raise BadInput(f"{command[0]} is not on this machine: go to a SLURM node") from None
     except subprocess.TimeoutExpired:

@@ -72,9 +72,13 @@ def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, s
     for record in told.split(_RECORD)[1:]:
         job, state, reason, left, nodes, partition, folder, command = record.split(_FIELD)
         now = Standing(
-            job=job, state=state, reason="" if reason == "None" else reason, left=left,
-            nodes=int(nodes) if nodes.isdigit() else 0, partition=partition,
-        )  # fmt: skip
+            job=job,
+            state=state,
+            reason="" if reason == "None" else reason,
+            left=left,
+            nodes=int(nodes) if nodes.isdigit() else 0,
+            partition=partition,
+        )
         found.append((now, folder, command.removesuffix("\n")))
     return found
 

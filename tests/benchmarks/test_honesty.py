@@ -41,10 +41,12 @@ def test_a_peer_fits_what_shoal_fits(modules: dict[str, Any], form: str) -> None
     lr, momentum, scale = [2.72e-6, 1e-7, 5e-5], [0.88, 0.5, 0.9], [0.14, 3.0, 1.0]
     values = {"lr": lr, "momentum": momentum, "scale": scale}
     lanes = Lanes(
-        trial=torch.arange(3), replicate=torch.zeros(3, dtype=torch.int64),
-        seed=torch.zeros(3, dtype=torch.int64), shape={"optimizer": "momentum"},
+        trial=torch.arange(3),
+        replicate=torch.zeros(3, dtype=torch.int64),
+        seed=torch.zeros(3, dtype=torch.int64),
+        shape={"optimizer": "momentum"},
         values={name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()},
-    )  # fmt: skip
+    )
     program = Program(
         modules["scaled"].ScaledCubic,
         optimizer="momentum",

@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 OVER = (
-    "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
-)  # fmt: skip
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+)
 
 
 class Cluster:
@@ -30,23 +36,39 @@ class Cluster:
         self._spaces = {h: os.readlink(f"/proc/{p}/ns/net") for h, p in self.pids.items()}
 
     def run(
-        self, *command: object, host: str = "login", user: int | None = None,
-        cwd: Path | None = None, timeout: float = 120, check: bool = False, **environment: str,
-    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        self,
+        *command: object,
+        host: str = "login",
+        user: int | None = None,
+        cwd: Path | None = None,
+        timeout: float = 120,
+        check: bool = False,
+        **environment: str,
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host."""
         bin_folder = str(Path(sys.executable).parent)
         into = [
-            "nsenter", "--target", str(self.pids[host]), "--mount", "--net", "--uts", "--pid",
+            "nsenter",
+            "--target",
+            str(self.pids[host]),
+            "--mount",
+            "--net",
+            "--uts",
+            "--pid",
             f"--wd={cwd or self.shared}",
-        ]  # fmt: skip
+        ]
         if user is not None:
             into += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SHOAL_"))}
         path = f"{bin_folder}:{os.environ['PATH']}:/usr/sbin:/sbin"
         done = subprocess.run(
-            [*into, *map(str, command)], capture_output=True, text=True, timeout=timeout,
-            check=False, env={**kept, "PATH": path, "SLURM_CONF": self.conf, **environment},
-        )  # fmt: skip
+            [*into, *map(str, command)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**kept, "PATH": path, "SLURM_CONF": self.conf, **environment},
+        )
         if check:
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done

@@ -165,11 +165,16 @@ def test_in_a_shell_of_an_allocation_a_search_ends_its_own_steps_alone(
     alone = f"{SEARCH}; echo it ended with $?; squeue --steps --noheader --format=%j"
     step = "srun --overlap --nodes=1 --ntasks=1 --mem=0"
     told = cluster.run(
-        "salloc", "--nodes=2", "--cpus-per-task=2", "--mem=1900", "bash", "-c",
+        "salloc",
+        "--nodes=2",
+        "--cpus-per-task=2",
+        "--mem=1900",
+        "bash",
+        "-c",
         f"srun --overlap --job-name=another --mem=0 sleep 600 & {step} --job-name=mine bash -c "
         f"'{alone}'; kill %1; wait; echo the shell lives",
         cwd=home,
-    )  # fmt: skip
+    )
     lines = told.stdout.splitlines()
     assert "it ended with 0" in lines, told.stdout + told.stderr
     assert {"another", "mine"} <= set(lines)

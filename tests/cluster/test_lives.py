@@ -120,23 +120,47 @@ def user_signal(cluster: Any) -> Iterator[None]:
 
 
 SEARCH = (
-    "run", "--trials", "128", "--steps", "12000", "--program", "eager", "--pack", "16", "--round",
-    "64", "--sampler", "random", "--checkpoint", "1s", "--quiet", "--out",
-)  # fmt: skip
+    "run",
+    "--trials",
+    "128",
+    "--steps",
+    "12000",
+    "--program",
+    "eager",
+    "--pack",
+    "16",
+    "--round",
+    "64",
+    "--sampler",
+    "random",
+    "--checkpoint",
+    "1s",
+    "--quiet",
+    "--out",
+)
 
 
 def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
-    cluster: Any, home: Path, shell: Callable[..., Any], tmp_path: Path,
+    cluster: Any,
+    home: Path,
+    shell: Callable[..., Any],
+    tmp_path: Path,
     same_table: Callable[[Path, Path], None],
-) -> None:  # fmt: skip
+) -> None:
     """Told by the limit's signal it saves what is in flight, and the job goes back into the queue.
     When SLURM takes its nodes it ends the steps alone and tells the batch script nothing: that the
     search then fails without its Ray is not held against it. The third life ends with the table of
     one machine, each trial once."""
     job = cluster.sbatch(
-        "--partition=low", "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        *SEARCH, "runs/x", cwd=home,
-    )  # fmt: skip
+        "--partition=low",
+        "--nodes=2",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        "slurm/search.sbatch",
+        *SEARCH,
+        "runs/x",
+        cwd=home,
+    )
     errors, folder = home / f"shoal-{job}.err", home / "runs/x"
     cluster.eventually(lambda: list((folder / "packs").glob("*.pt")) != [])
     cluster.run("scancel", "--batch", "--signal=USR1", job, check=True)
@@ -165,9 +189,7 @@ def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     """Told by SIGUSR1 within the grace time, while its steps still run. A job that may not be put
     back waits for SLURM's last word."""
     warned = ("--partition=low", "--signal=B:USR1@60", "--time=9")
-    job = cluster.sbatch(
-        *warned, "--nodes=2", "stand.sbatch", "runs/x", "asked", "0", cwd=place
-    )  # fmt: skip
+    job = cluster.sbatch(*warned, "--nodes=2", "stand.sbatch", "runs/x", "asked", "0", cwd=place)
     only = cluster.sbatch(*warned, "--no-requeue", "stand.sbatch", "runs/only", "asked", cwd=place)
     output, errors = (place / f"shoal-{job}{ALONE}.{kind}" for kind in ("out", "err"))
     cluster.eventually(lambda: "life 0 has until" in output.read_text())
@@ -193,9 +215,13 @@ def test_a_preempted_job_saves_where_the_site_sends_its_signal(
 def take_all_nodes(cluster: Any, place: Path) -> str:
     """Submit a job that preempts those of partition low; return its id."""
     job: str = cluster.sbatch(
-        "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
+        "--partition=high",
+        "--nodes=3",
+        "--exclusive",
+        "--output=/dev/null",
+        "--wrap=true",
         cwd=place,
-    )  # fmt: skip
+    )
     return job
 
 

@@ -58,9 +58,13 @@ class Gated(LegendreSine):
 
 
 def test_a_new_user_goes_by_the_readme(
-    cluster: Any, home: Path, shell: Callable[..., Any], tmp_path: Path,
-    same_table: Callable[[Path, Path], None], record_property: Callable[[str, str], None],
-) -> None:  # fmt: skip
+    cluster: Any,
+    home: Path,
+    shell: Callable[..., Any],
+    tmp_path: Path,
+    same_table: Callable[[Path, Path], None],
+    record_property: Callable[[str, str], None],
+) -> None:
     """From an empty account to pandas, README.md's lines word by word, but for the clone and what
     is installed from the network. Rows from three nodes and six GPUs, the table of one machine;
     the cluster is up within 20 s."""
@@ -80,9 +84,15 @@ def test_a_new_user_goes_by_the_readme(
     defaults = {"SBATCH_CPUS_PER_GPU": "2", "SBATCH_MEM_PER_NODE": "3G"}  # as sites have them
     text = text.replace("run --trials 100000", f"run gated.py:Gated {' '.join(SEARCH)}")
     done = cluster.run(
-        "bash", "-c", text, cwd=home,
-        user=4001, check=True, **account, **defaults,
-    )  # fmt: skip
+        "bash",
+        "-c",
+        text,
+        cwd=home,
+        user=4001,
+        check=True,
+        **account,
+        **defaults,
+    )
     (job,) = re.findall(r"Submitted batch job (\d+)", done.stdout)
     assert f"job     {job}: " in done.stdout
     fields = cluster.wait(job)
@@ -128,9 +138,18 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
     script = "slurm/search.sbatch"
     wrong = cluster.sbatch("--nodes=1", script, "run", "--trials", "none", cwd=home)
     long = cluster.sbatch(
-        "--nodes=2", "--cpus-per-task=2", script, "run", "--trials", "100000",
-        "--program", "eager", "--out", "runs/long", cwd=home,
-    )  # fmt: skip
+        "--nodes=2",
+        "--cpus-per-task=2",
+        script,
+        "run",
+        "--trials",
+        "100000",
+        "--program",
+        "eager",
+        "--out",
+        "runs/long",
+        cwd=home,
+    )
     fields = cluster.wait(wrong)
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "2:0")
     assert "--trials" in (home / f"shoal-{wrong}.err").read_text()
@@ -143,10 +162,24 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
 def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) -> None:
     """The job goes on with what is left, says so, and has every trial once."""
     job = cluster.sbatch(
-        "--nodes=3", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "1280", "--pack", "16", "--round", "256", "--quiet",
-        "--program", "eager", "--out", "runs/mended", cwd=home,
-    )  # fmt: skip
+        "--nodes=3",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        "slurm/search.sbatch",
+        "run",
+        "--trials",
+        "1280",
+        "--pack",
+        "16",
+        "--round",
+        "256",
+        "--quiet",
+        "--program",
+        "eager",
+        "--out",
+        "runs/mended",
+        cwd=home,
+    )
     log = home / f"shoal-{job}.err"
     cluster.eventually(lambda: "cluster of 3 of 3 nodes up" in log.read_text())
     parts = home / "runs/mended"
@@ -174,10 +207,24 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
 ) -> None:
     """Requeued within 60 s with one line of why; then it does what is left."""
     job = cluster.sbatch(
-        "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "512", "--program", "eager", "--pack", "16", "--round", "128", "--quiet",
-        "--out", "runs/again", cwd=home,
-    )  # fmt: skip
+        "--nodes=2",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        "slurm/search.sbatch",
+        "run",
+        "--trials",
+        "512",
+        "--program",
+        "eager",
+        "--pack",
+        "16",
+        "--round",
+        "128",
+        "--quiet",
+        "--out",
+        "runs/again",
+        cwd=home,
+    )
     log = home / f"shoal-{job}.err"
     folder = home / "runs/again"
     cluster.eventually(lambda: len(nodes_so_far(folder)) > 0)
@@ -195,10 +242,24 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
 def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home: Path) -> None:
     """A surviving agent asks for it; the next life, on the other nodes, does what is left."""
     job = cluster.sbatch(
-        "--nodes=2", "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch",
-        "run", "--trials", "1024", "--pack", "16", "--round", "128", "--quiet",
-        "--program", "eager", "--out", "runs/cut", cwd=home,
-    )  # fmt: skip
+        "--nodes=2",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        "slurm/search.sbatch",
+        "run",
+        "--trials",
+        "1024",
+        "--pack",
+        "16",
+        "--round",
+        "128",
+        "--quiet",
+        "--program",
+        "eager",
+        "--out",
+        "runs/cut",
+        cwd=home,
+    )
     folder = home / "runs/cut"
     cluster.eventually(lambda: len(nodes_so_far(folder)) == 2)
     batch_host, other = cluster.nodes(job)

@@ -39,11 +39,12 @@ WAYS = {
     "--gpus": (("--nodes=1", "--gpus=2", "--cpus-per-task=3"), [(3, 2)]),
     "--gpus, uneven": (("--nodes=2", "--gpus=3"), [(1, 1), (1, 2)]),
     "--gpus-per-task": (
-        ("--nodes=1", "--ntasks=2", "--gpus-per-task=1", "--cpus-per-task=2"), [(4, 2)],
+        ("--nodes=1", "--ntasks=2", "--gpus-per-task=1", "--cpus-per-task=2"),
+        [(4, 2)],
     ),
     "--gres=shard": (("--nodes=2", "--gres=shard:2", "--cpus-per-task=1"), [(1, 1), (1, 1)]),
     "--ntasks, uneven": (("--nodes=2", "--ntasks=5", "--mem=1500"), None),
-}  # fmt: skip
+}
 
 
 def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) -> None:
@@ -58,9 +59,14 @@ def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) 
         nodes = flags[0].partition("=")[2]
         memory = () if any("--mem" in flag for flag in flags) else ("--mem=1500",)
         jobs[name] = cluster.sbatch(
-            *flags, *memory, "--output=%j.out", "--error=shoal-%j.err", "count.sbatch", nodes,
+            *flags,
+            *memory,
+            "--output=%j.out",
+            "--error=shoal-%j.err",
+            "count.sbatch",
+            nodes,
             cwd=home,
-        )  # fmt: skip
+        )
     for name, job in jobs.items():
         fields = cluster.wait(job)
         assert fields["JobState"] == "COMPLETED", name
@@ -89,10 +95,21 @@ def test_two_users_and_two_searches_of_one_do_not_touch_each_other(
             os.chown(path, user, user)
         for number in (1, 2)[: 4003 - user]:
             job = cluster.sbatch(
-                "--nodes=2", "--nodelist=n1,n2", "--cpus-per-task=1", "--mem=1900", SCRIPT, *SMALL,
-                "--seed", number, "--out", f"runs/{number}", cwd=own, user=user,
-                HOME=str(own), USER="alice" if user == 4001 else "bob",
-            )  # fmt: skip
+                "--nodes=2",
+                "--nodelist=n1,n2",
+                "--cpus-per-task=1",
+                "--mem=1900",
+                SCRIPT,
+                *SMALL,
+                "--seed",
+                number,
+                "--out",
+                f"runs/{number}",
+                cwd=own,
+                user=user,
+                HOME=str(own),
+                USER="alice" if user == 4001 else "bob",
+            )
             jobs[job] = own / f"runs/{number}"
     assert len(jobs) == 3
     starts = []
@@ -148,9 +165,18 @@ def test_a_hostile_place(cluster: Any, home: Path) -> None:
     image.write_text(IMAGE.replace("$LATE", "n3"))
     image.chmod(0o755)
     job = cluster.sbatch(
-        "--export=NONE", "--nodes=3", "--cpus-per-task=1", "--mem=2500", SCRIPT, "--site",
-        "./hostile.sh", *SMALL, "--out", "runs/x", cwd=home,
-    )  # fmt: skip
+        "--export=NONE",
+        "--nodes=3",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        SCRIPT,
+        "--site",
+        "./hostile.sh",
+        *SMALL,
+        "--out",
+        "runs/x",
+        cwd=home,
+    )
     fields = cluster.wait(job)
     output = (home / f"shoal-{job}.out").read_text()
     errors = (home / f"shoal-{job}.err").read_text()
@@ -216,9 +242,22 @@ def test_nodes_with_and_without_a_compiler_do_not_mix_programs(cluster: Any, hom
 def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: Path) -> None:
     """The head is killed: FAILED within a minute, and the log says how to go on."""
     job = cluster.sbatch(
-        "--no-requeue", "--cpus-per-task=1", "--mem=2500", SCRIPT, "run", "--trials", "100000",
-        "--program", "eager", "--sampler", "random", "--quiet", "--out", "runs/x", cwd=home,
-    )  # fmt: skip
+        "--no-requeue",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        SCRIPT,
+        "run",
+        "--trials",
+        "100000",
+        "--program",
+        "eager",
+        "--sampler",
+        "random",
+        "--quiet",
+        "--out",
+        "runs/x",
+        cwd=home,
+    )
     errors = home / f"shoal-{job}.err"
     deadline = time.monotonic() + 240
     while not errors.exists() or "nodes up" not in errors.read_text():
@@ -238,9 +277,15 @@ def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: P
 def test_a_run_folder_that_the_nodes_do_not_see(cluster: Any, home: Path) -> None:
     """On each node's own /tmp: the worker says so, and the search goes on with the first node."""
     job = cluster.sbatch(
-        "--nodes=2", "--cpus-per-task=1", "--mem=2500", SCRIPT, *SMALL, "--out", "/tmp/own/x",
+        "--nodes=2",
+        "--cpus-per-task=1",
+        "--mem=2500",
+        SCRIPT,
+        *SMALL,
+        "--out",
+        "/tmp/own/x",
         cwd=home,
-    )  # fmt: skip
+    )
     cluster.wait(job)
     errors = (home / f"shoal-{job}.err").read_text()
     assert "does not see the run folder" in errors
@@ -252,9 +297,18 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     """Through submit: each node once, GPUs that torch does not find told of, and exit code 0."""
     shoal = (sys.executable, "-P", "-m", "shoal")
     done = cluster.run(
-        *shoal, "submit", "--nodes=3", "--gpus-per-node=2", "--cpus-per-task=2", "--",
-        "doctor", "--out", "runs/look", cwd=home, check=True,
-    )  # fmt: skip
+        *shoal,
+        "submit",
+        "--nodes=3",
+        "--gpus-per-node=2",
+        "--cpus-per-task=2",
+        "--",
+        "doctor",
+        "--out",
+        "runs/look",
+        cwd=home,
+        check=True,
+    )
     fields = cluster.wait(done.stdout.split()[1])
     said = cluster.run(*shoal, "logs", "runs/look", cwd=home, check=True).stdout
     assert fields["JobState"] == "COMPLETED", said
@@ -279,7 +333,11 @@ def test_the_doctor_finds_a_run_folder_that_is_not_shared(cluster: Any, home: Pa
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0")
     bad = [line.split(maxsplit=3) for line in said.splitlines() if line.startswith("  bad")]
     assert bad == [
-        ["bad", "run", "folder", f"{host} does not see /tmp: give an --out on a disk that all "
-                                 "nodes share"]
+        [
+            "bad",
+            "run",
+            "folder",
+            f"{host} does not see /tmp: give an --out on a disk that all nodes share",
+        ]
         for host in ("n2", "n3")
-    ]  # fmt: skip
+    ]

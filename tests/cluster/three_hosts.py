@@ -28,9 +28,14 @@ HOSTS = ("n1", "n2", "n3")
 USERS = {"alice": 4001, "bob": 4002}
 CPUS, MEMORY_MIB, GPUS = 8, 6000, 2
 NEEDED = {
-    "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge",
-    "ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux",
-}  # fmt: skip
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "sbatch": "slurm-client",
+    "munged": "munge",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
 READY_SECONDS = 60.0
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -125,9 +130,12 @@ class Keeper:
     def _munge_flags(self) -> list[str]:
         munge = self._folder / "munge"
         return [
-            f"--socket={munge}/socket", f"--key-file={munge}/key", f"--pid-file={munge}/pid",
-            f"--log-file={munge}/log", f"--seed-file={munge}/seed",
-        ]  # fmt: skip
+            f"--socket={munge}/socket",
+            f"--key-file={munge}/key",
+            f"--pid-file={munge}/pid",
+            f"--log-file={munge}/log",
+            f"--seed-file={munge}/seed",
+        ]
 
     def _write_users(self) -> None:
         folder = self._folder / "etc"
@@ -244,8 +252,10 @@ PartitionName=high PriorityTier=10
         with open(self._folder / "log" / host, "ab") as log:
             process = subprocess.Popen(
                 ["unshare", "--mount", "--net", "--uts", "sh", "-c", script],
-                stdin=subprocess.PIPE, stdout=log, stderr=log,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
         own = os.readlink("/proc/self/ns/net")
         while os.readlink(f"/proc/{process.pid}/ns/net") == own:
             time.sleep(0.01)
@@ -287,11 +297,25 @@ def start() -> tuple[subprocess.Popen[str], dict[str, object]]:
         RuntimeError: it did not come up.
     """
     keeper = subprocess.Popen(
-        ["unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child=KILL",
-         "--mount-proc", sys.executable, __file__, "keep"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [
+            "unshare",
+            "--mount",
+            "--net",
+            "--uts",
+            "--pid",
+            "--fork",
+            "--kill-child=KILL",
+            "--mount-proc",
+            sys.executable,
+            __file__,
+            "keep",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
-    )  # fmt: skip
+    )
     assert keeper.stdout is not None
     line = keeper.stdout.readline()
     if not line:
@@ -340,9 +364,10 @@ def _shell() -> int:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
     print(f"three hosts, n1 to n3; shared folder {facts['folder']}/shared; exit ends them")
     code = subprocess.run(
-        [*into, os.environ.get("SHELL", "/bin/bash")], check=False,
+        [*into, os.environ.get("SHELL", "/bin/bash")],
+        check=False,
         env={**os.environ, "SLURM_CONF": conf, "PATH": path},
-    ).returncode  # fmt: skip
+    ).returncode
     assert keeper.stdin is not None
     keeper.stdin.close()
     keeper.wait()

@@ -58,9 +58,12 @@ ON_DISK = ["unmount", "kill-driver"]
 """What strikes searches whose data is on a disk that can go."""
 
 ENDS = {
-    "kill-driver": (-9,), "crash": (-11,), "kill-raylet": (1,), "unmount": (1,),
+    "kill-driver": (-9,),
+    "crash": (-11,),
+    "kill-raylet": (1,),
+    "unmount": (1,),
     "interrupt": (130, 143, 75, 76, -2, -15, -10),
-}  # fmt: skip
+}
 """Exit codes with which a struck command may end, besides 0."""
 
 

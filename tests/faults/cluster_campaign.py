@@ -35,25 +35,54 @@ def search_of(fault: str) -> tuple[str, ...]:
     limit, which SLURM counts in minutes, eight times as much."""
     steps = "40000" if fault == "time-limit" else "5000"
     return (
-        "cubic-sine", "--trials", "480", "--steps", steps, "--pack", "16", "--round", "96",
-        "--program", "eager", "--report", "2000", "--seed", "3", "--sampler", "random",
-    )  # fmt: skip
+        "cubic-sine",
+        "--trials",
+        "480",
+        "--steps",
+        steps,
+        "--pack",
+        "16",
+        "--round",
+        "96",
+        "--program",
+        "eager",
+        "--report",
+        "2000",
+        "--seed",
+        "3",
+        "--sampler",
+        "random",
+    )
 
 
 class Job:
     """A search as a batch job, and what can be done to it."""
 
     def __init__(
-        self, cluster: Any, trial: Trial, chance: random.Random, flags: list[str],
+        self,
+        cluster: Any,
+        trial: Trial,
+        chance: random.Random,
+        flags: list[str],
         words: tuple[str, ...],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._cluster, self._chance = cluster, chance
         self.trial = trial
         shutil.copytree(ROOT / "slurm", trial.folder / "slurm", dirs_exist_ok=True)
         self.id = cluster.sbatch(
-            *flags, "--cpus-per-task=1", "--mem=2500", "slurm/search.sbatch", "run", *words,
-            "--checkpoint", "1s", "--quiet", "--out", "out", cwd=trial.folder,
-        )  # fmt: skip
+            *flags,
+            "--cpus-per-task=1",
+            "--mem=2500",
+            "slurm/search.sbatch",
+            "run",
+            *words,
+            "--checkpoint",
+            "1s",
+            "--quiet",
+            "--out",
+            "out",
+            cwd=trial.folder,
+        )
 
     @property
     def log(self) -> str:
@@ -138,9 +167,13 @@ class Job:
         """By a job of a partition that comes first."""
         before = self.lives
         urgent = self._cluster.sbatch(
-            "--partition=high", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true",
+            "--partition=high",
+            "--nodes=3",
+            "--exclusive",
+            "--output=/dev/null",
+            "--wrap=true",
             cwd=self.trial.folder,
-        )  # fmt: skip
+        )
         self._cluster.wait(urgent)
         deadline = time.monotonic() + 240
         while not self.over and self.lives == before and time.monotonic() < deadline:

@@ -31,15 +31,43 @@ PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""
 
 SEARCH = (
-    "cubic-sine", "--trials", "240", "--steps", "3000", "--program", "eager", "--pack", "12",
-    "--round", "48", "--replicates", "1", "--report", "500", "--seed", "3",
-)  # fmt: skip
+    "cubic-sine",
+    "--trials",
+    "240",
+    "--steps",
+    "3000",
+    "--program",
+    "eager",
+    "--pack",
+    "12",
+    "--round",
+    "48",
+    "--replicates",
+    "1",
+    "--report",
+    "500",
+    "--seed",
+    "3",
+)
 """What is searched: 20 packs in five rounds of TPE, with lanes that diverge."""
 
 DISK_SEARCH = (
-    "disk.py:Line", "--trials", "96", "--steps", "1500", "--program", "eager", "--pack", "4",
-    "--round", "24", "--seed", "3", "--sampler", "random",
-)  # fmt: skip
+    "disk.py:Line",
+    "--trials",
+    "96",
+    "--steps",
+    "1500",
+    "--program",
+    "eager",
+    "--pack",
+    "4",
+    "--round",
+    "24",
+    "--seed",
+    "3",
+    "--sampler",
+    "random",
+)
 """Packs of four shapes, each of which reads a file of a disk that can go."""
 
 DISK_PROBLEM = """
@@ -140,9 +168,13 @@ class Trial:
         """Give the command, in a session of its own."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "shoal", "run", *self._words, *more, "--quiet", "--out", "out"],
-            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **self._environment}, start_new_session=True,
-        )  # fmt: skip
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self._environment},
+            start_new_session=True,
+        )
         self._started.append(self.process.pid)
         return self.process
 
@@ -178,9 +210,10 @@ class Trial:
                         line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
                         lines[int(entry.name)] = line.decode(errors="replace")
         mine = {
-            pid for pid, line in lines.items()
+            pid
+            for pid, line in lines.items()
             if pid in self._started or any(f"/shoal-{p}-" in line for p in self._started)
-        }  # fmt: skip
+        }
         while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
             mine |= more
         return {pid: lines[pid] for pid in mine if pid in lines}
@@ -301,8 +334,12 @@ def rival(trial: Trial, chance: random.Random) -> None:
     """The same command once more, while the first writes: it is refused, or has nothing to do."""
     done = subprocess.run(
         [sys.executable, "-m", "shoal", "run", "--engine", "inline", "--quiet", "--out", "out"],
-        cwd=trial.folder, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        cwd=trial.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0 or "is being written by" in done.stderr, done.stderr
 
 

@@ -50,8 +50,12 @@ OPERATORS = (
     Fault("and as or", r" & (?=truth)", " | "),
     Fault("not as itself", r"= ~", "= "),
     Fault("where turned round", r"\bwhere\((truth<N>\([^()]*\)),", r"where(~\1,"),
-    Fault("a truth value counts as two", r"where\(x, T\(1\), T\(0\)\)", "where(x, T(2), T(0))",
-          r"real<N>\("),
+    Fault(
+        "a truth value counts as two",
+        r"where\(x, T\(1\), T\(0\)\)",
+        "where(x, T(2), T(0))",
+        r"real<N>\(",
+    ),
     Fault("negative numbers are false", r"return x != T\(0\)", "return x > T(0)", r"truth<N>\("),
     Fault("maximum passes over NaN", r"\(x > y\) \| \(x != x\)", "x > y", r"maximum\("),
     Fault("minimum as maximum", r"\(x < y\) \| \(x != x\)", "(x > y) | (x != x)", r"minimum\("),
@@ -65,23 +69,32 @@ OPERATORS = (
     Fault("log1p as log", r"\blog1p\(", "log("),
     Fault("log of base 2 as log", r"\blog2\(", "log("),
     Fault("erf as tanh", r"\berf\(", "tanh("),
-    Fault("powers turned round", r"std::pow\(base\[j\], exponent\[j\]\)",
-          "std::pow(exponent[j], base[j])", r"\bpow\("),
+    Fault(
+        "powers turned round",
+        r"std::pow\(base\[j\], exponent\[j\]\)",
+        "std::pow(exponent[j], base[j])",
+        r"\bpow\(",
+    ),
     Fault("a mean of one too few", r"/ T\((\d+)\);", r"/ (T(\1) - T(1));"),
     Fault("a maximum that begins at zero", r"T\(-INFINITY\)", "T(0)"),
     Fault("the last point of a tile is left out", r"k < tile_end;", "k < tile_end - 1;"),
-    Fault("the second part of values side by side stands one place off",
-          r"\[(\d+)\] = real<N>\((d|v|p)(\d+)\[1\]\)", r"[\1] = real<N>(\2\3[0])"),
-)  # fmt: skip
+    Fault(
+        "the second part of values side by side stands one place off",
+        r"\[(\d+)\] = real<N>\((d|v|p)(\d+)\[1\]\)",
+        r"[\1] = real<N>(\2\3[0])",
+    ),
+)
 """Faults of one operator each."""
 
 BEYOND = Fault("one point too many is read", r"k < tile_end;", "k < tile_end + 1;")
 """A fault that reads memory that is not its own."""
 
 SANITIZED = (
-    *(flag for flag in FLAGS if flag != "-O3"), "-O1", "-fsanitize=address,undefined",
+    *(flag for flag in FLAGS if flag != "-O3"),
+    "-O1",
+    "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
-)  # fmt: skip
+)
 """How kernels are compiled that watch what they read and write."""
 
 

@@ -95,10 +95,14 @@ class _Writer:
         source = ["def values(params, data, own):", *named, *self.lines, self._values()]
         source += ["", "def loss(params, data, own):", *named, *self.lines, self._loss(), ""]
         return Problem(
-            seed=self.seed, source="\n".join(source), dtype=self.dtype,
-            params=params, data=data, optimizer=self.draw.choice(["sgd", "sgd", "momentum", "adam"]),
+            seed=self.seed,
+            source="\n".join(source),
+            dtype=self.dtype,
+            params=params,
+            data=data,
+            optimizer=self.draw.choice(["sgd", "sgd", "momentum", "adam"]),
             gradient=self.seed % 2 == 1,
-        )  # fmt: skip
+        )
 
     # what a line is made of
 
@@ -150,10 +154,11 @@ class _Writer:
             if (not fit or name in self.of_fit)
             and (rank is None or value.dim() == rank)
             and (
-                value.dtype == torch.bool if dtype == "bool"
+                value.dtype == torch.bool
+                if dtype == "bool"
                 else dtype == "any" or value.dtype == self.dtype
             )
-        ]  # fmt: skip
+        ]
         if not names:
             raise LookupError(dtype)
         weights = [1 + i for i in range(len(names))]
@@ -215,10 +220,13 @@ class _Writer:
     def _sinks(self) -> list[str]:
         """The values that no line uses, and the parameters."""
         return [
-            name for name, value in self.known.items()
-            if name in self.of_fit and name not in self.used and value.dtype == self.dtype
+            name
+            for name, value in self.known.items()
+            if name in self.of_fit
+            and name not in self.used
+            and value.dtype == self.dtype
             and not any(size in LONG for size in value.shape)
-        ]  # fmt: skip
+        ]
 
     def _values(self) -> str:
         return f"    return ({', '.join([*self._sinks(), 'own * own'])},)"
@@ -244,17 +252,43 @@ def _infix(w: _Writer) -> str:
 
 
 def _function(w: _Writer) -> str:
-    name = w.draw.choice([
-        "exp", "expm1", "log1p", "sin", "cos", "tanh", "atan", "erf", "sigmoid", "relu", "abs",
-        "sign", "sqrt", "rsqrt", "square", "reciprocal", "neg", "log", "log2", "tan",
-    ])  # fmt: skip
+    name = w.draw.choice(
+        [
+            "exp",
+            "expm1",
+            "log1p",
+            "sin",
+            "cos",
+            "tanh",
+            "atan",
+            "erf",
+            "sigmoid",
+            "relu",
+            "abs",
+            "sign",
+            "sqrt",
+            "rsqrt",
+            "square",
+            "reciprocal",
+            "neg",
+            "log",
+            "log2",
+            "tan",
+        ]
+    )
     return f"torch.{name}({w.pick()})"
 
 
 def _safe(w: _Writer) -> str:
     a = w.pick()
-    return w.draw.choice([f"torch.log({a} * {a} + 0.1)", f"torch.sqrt({a} * {a} + 1e-3)",
-                          f"{a} / ({a} * {a} + 1)", f"torch.exp(-{a} * {a})"])  # fmt: skip
+    return w.draw.choice(
+        [
+            f"torch.log({a} * {a} + 0.1)",
+            f"torch.sqrt({a} * {a} + 1e-3)",
+            f"{a} / ({a} * {a} + 1)",
+            f"torch.exp(-{a} * {a})",
+        ]
+    )
 
 
 def _power(w: _Writer) -> str:
@@ -273,40 +307,87 @@ def _comparison(w: _Writer) -> str:
 
 def _truth(w: _Writer) -> str:
     a, b = w.pick(dtype="bool"), w.pick(dtype="bool")
-    kind = w.draw.choice([
-        "{0} + {1}", "{0} * {1}", "{0} & {1}", "{0} | {1}", "{0} ^ {1}", "~{0}", "{0} < {1}",
-        "{0} <= {1}", "{0} > {1}", "{0} >= {1}", "{0} == {1}", "{0} != {1}",
-        "torch.logical_and({0}, {1})", "torch.logical_or({0}, {2})", "torch.logical_not({2})",
-        "torch.logical_xor({2}, {1})", "torch.maximum({0}, {1})", "torch.minimum({0}, {1})",
-        "torch.where({0}, {1}, ~{1})", "{0} + True", "{0} * False", "{0}.clone()",
-        "torch.isnan({2})", "torch.isfinite({2})", "{2}.bool()", "{0}.masked_fill({1}, True)",
-    ])  # fmt: skip
+    kind = w.draw.choice(
+        [
+            "{0} + {1}",
+            "{0} * {1}",
+            "{0} & {1}",
+            "{0} | {1}",
+            "{0} ^ {1}",
+            "~{0}",
+            "{0} < {1}",
+            "{0} <= {1}",
+            "{0} > {1}",
+            "{0} >= {1}",
+            "{0} == {1}",
+            "{0} != {1}",
+            "torch.logical_and({0}, {1})",
+            "torch.logical_or({0}, {2})",
+            "torch.logical_not({2})",
+            "torch.logical_xor({2}, {1})",
+            "torch.maximum({0}, {1})",
+            "torch.minimum({0}, {1})",
+            "torch.where({0}, {1}, ~{1})",
+            "{0} + True",
+            "{0} * False",
+            "{0}.clone()",
+            "torch.isnan({2})",
+            "torch.isfinite({2})",
+            "{2}.bool()",
+            "{0}.masked_fill({1}, True)",
+        ]
+    )
     return kind.format(a, b, w.pick())
 
 
 def _mixed(w: _Writer) -> str:
     """Truth values and integers among real numbers."""
     mask, real = w.pick(dtype="bool"), w.pick()
-    kind = w.draw.choice([
-        "{0} * {1}", "{1} + {0}", "{1} - {0}", "{1} / ({0} + 1.0)", "{0}.to({1}.dtype)",
-        "torch.where({0}, {1}, {2})", "torch.where({0}, {1}, {2})", "torch.where({0}, {2}, {1})",
-        "{1}.masked_fill({0}, {3})", "torch.maximum({1}, {0})", "({0} + {0}).to({1}.dtype) * {1}",
-        "{4} * {1}", "{1} + {4}", "{1} - {4}", "{1} / ({4} + 0.5)", "torch.maximum({1}, {4})",
-        "{1} ** {4}", "torch.where({4} > 0, {1}, {2})", "{1} * ({4} + {4})", "{0}.float() * {1}",
-    ])  # fmt: skip
+    kind = w.draw.choice(
+        [
+            "{0} * {1}",
+            "{1} + {0}",
+            "{1} - {0}",
+            "{1} / ({0} + 1.0)",
+            "{0}.to({1}.dtype)",
+            "torch.where({0}, {1}, {2})",
+            "torch.where({0}, {1}, {2})",
+            "torch.where({0}, {2}, {1})",
+            "{1}.masked_fill({0}, {3})",
+            "torch.maximum({1}, {0})",
+            "({0} + {0}).to({1}.dtype) * {1}",
+            "{4} * {1}",
+            "{1} + {4}",
+            "{1} - {4}",
+            "{1} / ({4} + 0.5)",
+            "torch.maximum({1}, {4})",
+            "{1} ** {4}",
+            "torch.where({4} > 0, {1}, {2})",
+            "{1} * ({4} + {4})",
+            "{0}.float() * {1}",
+        ]
+    )
     return kind.format(mask, real, w.operand(), w.number(), w.pick(dtype="any"))
 
 
 def _bounded(w: _Writer) -> str:
     a = w.pick()
-    return w.draw.choice([
-        f"{a}.clamp({w.number()}, {w.number()})", f"{a}.clamp(min={w.operand()})",
-        f"{a}.clamp(max={w.number()})", f"torch.maximum({a}, {w.pick()})",
-        f"torch.minimum({a}, {w.pick()})", f"torch.clamp({a}, {w.pick()}, {w.pick()})",
-        f"torch.maximum(torch.log({a}), {w.operand()} * own)", f"torch.sqrt({a}).clamp(min=0.1)",
-        f"torch.minimum(own, torch.log({a}))", f"torch.relu(torch.rsqrt({a}))",
-        f"torch.clamp_min({a}, {w.number()})", f"torch.clamp_max({a}, {w.number()})",
-    ])  # fmt: skip
+    return w.draw.choice(
+        [
+            f"{a}.clamp({w.number()}, {w.number()})",
+            f"{a}.clamp(min={w.operand()})",
+            f"{a}.clamp(max={w.number()})",
+            f"torch.maximum({a}, {w.pick()})",
+            f"torch.minimum({a}, {w.pick()})",
+            f"torch.clamp({a}, {w.pick()}, {w.pick()})",
+            f"torch.maximum(torch.log({a}), {w.operand()} * own)",
+            f"torch.sqrt({a}).clamp(min=0.1)",
+            f"torch.minimum(own, torch.log({a}))",
+            f"torch.relu(torch.rsqrt({a}))",
+            f"torch.clamp_min({a}, {w.number()})",
+            f"torch.clamp_max({a}, {w.number()})",
+        ]
+    )
 
 
 def _reduction(w: _Writer) -> str:
@@ -348,38 +429,69 @@ def _view(w: _Writer) -> str:
 
 def _product(w: _Writer) -> str:
     a, b = w.pick(), w.pick()
-    return w.draw.choice([
-        f"{a} @ {b}", f"{a} @ {b}", f"{a} @ {b}.T", f"{a}.T @ {b}", f"torch.outer({a}, {b})",
-        f"torch.dot({a}, {b})", f"torch.einsum('ij,j->i', {a}, {b})",
-        f"torch.einsum('i,i->', {a}, {b})", f"torch.addmv({w.pick()}, {a}, {b})",
-        f"{a}[:, None] * {b}[None, :]", f"({a} * {b}).sum(-1)",
-        f"torch.addcmul({a}, {b}, {b}, value=0.3)",
-        f"torch.addcdiv({a}, {b}, {b} * {b} + 1, value=-0.5)", f"torch.add({a}, {b}, alpha=3)",
-        f"torch.sub({a}, {b}, alpha=0.5)",
-    ])  # fmt: skip
+    return w.draw.choice(
+        [
+            f"{a} @ {b}",
+            f"{a} @ {b}",
+            f"{a} @ {b}.T",
+            f"{a}.T @ {b}",
+            f"torch.outer({a}, {b})",
+            f"torch.dot({a}, {b})",
+            f"torch.einsum('ij,j->i', {a}, {b})",
+            f"torch.einsum('i,i->', {a}, {b})",
+            f"torch.addmv({w.pick()}, {a}, {b})",
+            f"{a}[:, None] * {b}[None, :]",
+            f"({a} * {b}).sum(-1)",
+            f"torch.addcmul({a}, {b}, {b}, value=0.3)",
+            f"torch.addcdiv({a}, {b}, {b} * {b} + 1, value=-0.5)",
+            f"torch.add({a}, {b}, alpha=3)",
+            f"torch.sub({a}, {b}, alpha=0.5)",
+        ]
+    )
 
 
 def _side_by_side(w: _Writer) -> str:
     a, b = w.pick(), w.pick()
-    return w.draw.choice([
-        f"torch.stack([{a}, {b}])", f"torch.cat([{a}, {b}])", f"torch.stack([{a}, {b}], -1)",
-        f"torch.cat([{a}.reshape(-1), {b}.reshape(-1)])", f"torch.cat([{a}, {a}, {b}], -1)",
-        f"torch.stack([{a}, {a} * 2]).sum(0)", f"torch.cat([{a}, {b}.to({a}.dtype)], 0)",
-        f"torch.cat([{a}.reshape(-1), {w.pick(dtype='any')}.reshape(-1)])",
-    ])  # fmt: skip
+    return w.draw.choice(
+        [
+            f"torch.stack([{a}, {b}])",
+            f"torch.cat([{a}, {b}])",
+            f"torch.stack([{a}, {b}], -1)",
+            f"torch.cat([{a}.reshape(-1), {b}.reshape(-1)])",
+            f"torch.cat([{a}, {a}, {b}], -1)",
+            f"torch.stack([{a}, {a} * 2]).sum(0)",
+            f"torch.cat([{a}, {b}.to({a}.dtype)], 0)",
+            f"torch.cat([{a}.reshape(-1), {w.pick(dtype='any')}.reshape(-1)])",
+        ]
+    )
 
 
 def _made(w: _Writer) -> str:
     a = w.pick(fit=True)
-    return w.draw.choice([
-        f"torch.zeros_like({a}) + {a}", f"torch.where({a} > 0, {a}, torch.zeros_like({a}))",
-        f"{a} * torch.ones_like({a}) / 3", f"torch.full_like({a}, 0.25) * {a}",
-        f"{a} - torch.ones_like({a} > 0).to({a}.dtype)", f"torch.ones_like({a} > 0) + ({a} > 0)",
-    ])  # fmt: skip
+    return w.draw.choice(
+        [
+            f"torch.zeros_like({a}) + {a}",
+            f"torch.where({a} > 0, {a}, torch.zeros_like({a}))",
+            f"{a} * torch.ones_like({a}) / 3",
+            f"torch.full_like({a}, 0.25) * {a}",
+            f"{a} - torch.ones_like({a} > 0).to({a}.dtype)",
+            f"torch.ones_like({a} > 0) + ({a} > 0)",
+        ]
+    )
 
 
 _RULES = [
-    *[_infix] * 6, *[_function] * 4, *[_safe] * 2, _power, *[_comparison] * 3, *[_truth] * 2,
-    *[_mixed] * 4, *[_bounded] * 2, *[_reduction] * 3, *[_view] * 4, *[_product] * 3,
-    *[_side_by_side] * 1, _made,
-]  # fmt: skip
+    *[_infix] * 6,
+    *[_function] * 4,
+    *[_safe] * 2,
+    _power,
+    *[_comparison] * 3,
+    *[_truth] * 2,
+    *[_mixed] * 4,
+    *[_bounded] * 2,
+    *[_reduction] * 3,
+    *[_view] * 4,
+    *[_product] * 3,
+    *[_side_by_side] * 1,
+    _made,
+]

@@ -60,9 +60,10 @@ class Trial:
         self._params = [
             torch.randn((FITS, *shape), generator=generator, dtype=problem.dtype)
             * torch.tensor([1.0, 1.0, 1e-2, 10.0])[torch.arange(FITS) % 4]
-            .to(problem.dtype).view(-1, *[1] * len(shape))
+            .to(problem.dtype)
+            .view(-1, *[1] * len(shape))
             for shape in problem.params.values()
-        ]  # fmt: skip
+        ]
         self.own = torch.randn(FITS, generator=generator, dtype=problem.dtype) * 2
         state = torch.vmap(self._optimizer.init)(tuple(self._params)) if problem.gradient else ()
         self._state = [tensor.contiguous() for tensor in state]
@@ -181,9 +182,13 @@ def _judge(
     """Compare what came of one way with the stacked function as torch runs it."""
     exact = trial.loop if trial.problem.dtype != torch.float64 else None
     every = verdicts(
-        found, traced(trial.stacked, given), exact, given,
-        carried=trial.carried, updates=trial.updates,
-    )  # fmt: skip
+        found,
+        traced(trial.stacked, given),
+        exact,
+        given,
+        carried=trial.carried,
+        updates=trial.updates,
+    )
     for i, verdict in enumerate(every):
         result.compared += verdict.wrong.numel()
         result.unsettled += int(verdict.unsettled.sum())

@@ -203,41 +203,110 @@ SHORT = {"DIGITS": "9" * 400, "LONG": "a" * 300}
 
 CASES = [
     # the problem
-    ("run nonsense", "unknown problem 'nonsense'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run cubic-sin", "unknown problem 'cubic-sin' (did you mean cubic-sine?); known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run ''", "unknown problem ''; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run good.py", "unknown problem 'good.py'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run good.py:", "unknown problem 'good.py:'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run good.py:1a", "unknown problem 'good.py:1a'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run :Good", "unknown problem ':Good'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run ..:Good", "unknown problem '..:Good'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
-    ("run a:b:c", "unknown problem 'a:b:c'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
+    (
+        "run nonsense",
+        "unknown problem 'nonsense'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run cubic-sin",
+        "unknown problem 'cubic-sin' (did you mean cubic-sine?); known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run ''",
+        "unknown problem ''; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run good.py",
+        "unknown problem 'good.py'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run good.py:",
+        "unknown problem 'good.py:'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run good.py:1a",
+        "unknown problem 'good.py:1a'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run :Good",
+        "unknown problem ':Good'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run ..:Good",
+        "unknown problem '..:Good'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
+    (
+        "run a:b:c",
+        "unknown problem 'a:b:c'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
     ("run missing.py:A", "cannot read PLACE/missing.py: No such file or directory"),
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
-    ("run good.py:Missing", "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded"),
+    (
+        "run good.py:Missing",
+        "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded",
+    ),
     ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
-    ("run no_such_module:A", "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
+    (
+        "run no_such_module:A",
+        "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'",
+    ),
     ("run sys:A", "sys is not a module with a file"),
     ("run plain:A", "plain is not a module with a file"),
-    ("run json:JSONDecoder", "JSONDecoder has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)"),
+    (
+        "run json:JSONDecoder",
+        "JSONDecoder has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)",
+    ),
     ("run raises.py:A", "PLACE/raises.py:3: ValueError: no"),
     ("run syntax.py:A", "PLACE/syntax.py:2: SyntaxError: invalid syntax (syntax.py, line 2)"),
     ("run exits.py:A", "PLACE/exits.py:2: SystemExit: 0"),
-    ("run good.py:Wrong", "PLACE/good.py:38: Wrong.loss_and_gradient: the gradient of parameter 0 is off: -1.48148 by hand, -2.96296 by autograd and by central differences; the gradient is 0.5 times the derivative: multiply it by 2, or the loss by 0.5"),
-    ("run good.py:Clash", "the problem calls a hyperparameter lr, which is the optimizer's name for its own: the optimizer alone needs it; leave it out of loss_and_gradient, or call it otherwise, as scale"),
-    ("run good.py:Counts", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
-    ("fit good.py:Counts lr=1e-3", "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_"),
-    ("run good.py:Seeded", "the problem's loss_and_gradient takes seed: what is random comes from initial(seed), whose first argument it is; leave it out, or call a hyperparameter otherwise, as seed_"),
+    (
+        "run good.py:Wrong",
+        "PLACE/good.py:38: Wrong.loss_and_gradient: the gradient of parameter 0 is off: -1.48148 by hand, -2.96296 by autograd and by central differences; the gradient is 0.5 times the derivative: multiply it by 2, or the loss by 0.5",
+    ),
+    (
+        "run good.py:Clash",
+        "the problem calls a hyperparameter lr, which is the optimizer's name for its own: the optimizer alone needs it; leave it out of loss_and_gradient, or call it otherwise, as scale",
+    ),
+    (
+        "run good.py:Counts",
+        "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_",
+    ),
+    (
+        "fit good.py:Counts lr=1e-3",
+        "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_",
+    ),
+    (
+        "run good.py:Seeded",
+        "the problem's loss_and_gradient takes seed: what is random comes from initial(seed), whose first argument it is; leave it out, or call a hyperparameter otherwise, as seed_",
+    ),
     ("run good.py:BadSpace", "lr=1.0:0.0: the low end must be below the high end"),
     ("run good.py:OddSpace", "OddSpace.space must be a dict of names and values"),
     ("run good.py:OddOptimizer", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
-    ("run good.py:NoMethods", "NoMethods has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)"),
-    ("run good.py:NoSelf", "PLACE/good.py:51: NoSelf.data takes no self; make it a method, def data(self)"),
-    ("run good.py:NoSeed", "PLACE/good.py:55: NoSeed.initial takes 0 arguments besides self, not 1: write def initial(self, seed)"),
-    ("run good.py:NeedsMore", "PLACE/good.py:59: NeedsMore.data: TypeError: NeedsMore.data() missing 1 required positional argument: 'rows'"),
-    ("run good.py:AnyName", "PLACE/good.py:63: AnyName.loss_and_gradient takes **own; name each hyperparameter instead, as l2=0.0"),
-    ("run good.py:TwoMeanings", "TwoMeanings: width cannot be a parameter both of __init__ (a shape hyperparameter) and of loss_and_gradient or initial"),
+    (
+        "run good.py:NoMethods",
+        "NoMethods has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)",
+    ),
+    (
+        "run good.py:NoSelf",
+        "PLACE/good.py:51: NoSelf.data takes no self; make it a method, def data(self)",
+    ),
+    (
+        "run good.py:NoSeed",
+        "PLACE/good.py:55: NoSeed.initial takes 0 arguments besides self, not 1: write def initial(self, seed)",
+    ),
+    (
+        "run good.py:NeedsMore",
+        "PLACE/good.py:59: NeedsMore.data: TypeError: NeedsMore.data() missing 1 required positional argument: 'rows'",
+    ),
+    (
+        "run good.py:AnyName",
+        "PLACE/good.py:63: AnyName.loss_and_gradient takes **own; name each hyperparameter instead, as l2=0.0",
+    ),
+    (
+        "run good.py:TwoMeanings",
+        "TwoMeanings: width cannot be a parameter both of __init__ (a shape hyperparameter) and of loss_and_gradient or initial",
+    ),
     ("run good.py:Builtin", "<class 'dict'> has no signature; write the method in Python"),
     ("run good.py:WordDefault", "the default of l2 is 'small', not a number"),
     ("run good.py:HugeDefault", "the default of l2 is DIGITS, not a number"),
@@ -248,20 +317,41 @@ CASES = [
     ("run --space lr", "'lr' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
     ("run --space ''", "'' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
     ("run --space =1", "'=1' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
-    ("run --space lr=", "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
-    ("run --space lr=1,,2", "lr=1,,2: an empty choice; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
-    ("run --space lr=1:", "lr=1:: '1' and '' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
+    (
+        "run --space lr=",
+        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
+    (
+        "run --space lr=1,,2",
+        "lr=1,,2: an empty choice; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
+    (
+        "run --space lr=1:",
+        "lr=1:: '1' and '' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
     ("run --space lr=1:2 --space lr=2:3", "the space names lr twice"),
     ("run --space lr=2:1", "lr=2.0:1.0: the low end must be below the high end"),
     ("run --space lr=1:1", "lr=1.0:1.0: the low end must be below the high end"),
     ("run --space lr=0:1:log", "lr=0.0:1.0:log: with log the low end must be above 0"),
     ("run --space lr=-1:1:log", "lr=-1.0:1.0:log: with log the low end must be above 0"),
-    ("run --space lr=a:b", "lr=a:b: 'a' and 'b' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
-    ("run --space lr=1:2:3", "lr=1:2:3: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
-    ("run --space lr=1:2:log:log", "lr=1:2:log:log: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
+    (
+        "run --space lr=a:b",
+        "lr=a:b: 'a' and 'b' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
+    (
+        "run --space lr=1:2:3",
+        "lr=1:2:3: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
+    (
+        "run --space lr=1:2:log:log",
+        "lr=1:2:log:log: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
     ("run --space lr=1.5:2.5:int", "lr=1.5:2.5:int: with int both ends must be whole numbers"),
     ("run --space lr=fast", "lr=fast: lr takes numbers"),
-    ("run --space lr=1,fast", "lr=1,fast: choices are all numbers, all words or all truth values (True,False)"),
+    (
+        "run --space lr=1,fast",
+        "lr=1,fast: choices are all numbers, all words or all truth values (True,False)",
+    ),
     ("run --space lr=1,1.0", "lr=1.0,1.0: a choice is named twice"),
     ("run --space lr=nan", "lr=nan: a value must be a finite number"),
     ("run --space lr=1:inf", "lr=1.0:inf: both ends must be finite numbers"),
@@ -272,15 +362,33 @@ CASES = [
     ("run --space trial=1:2", "trial is a column of the results and no hyperparameter's name"),
     ("run --space 1r=1:2", "'1r' is no name for a hyperparameter: use letters, digits, _"),
     ("run --space 'l r=1:2'", "'l r' is no name for a hyperparameter: use letters, digits, _"),
-    ("run --space speed=1:2", "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr"),
-    ("run --space momentum=0:1", "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr"),
+    (
+        "run --space speed=1:2",
+        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr",
+    ),
+    (
+        "run --space momentum=0:1",
+        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+    ),
     ("run --space optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
-    ("run --space optimizer=sgd,newton", "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam"),
+    (
+        "run --space optimizer=sgd,newton",
+        "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam",
+    ),
     ("run --space optimizer=1:2", "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam"),
-    ("run good.py:Good --space width=1:2", "width=1.0:2.0: width changes the program, so each value makes packs of its own; give choices or whole numbers"),
-    ("run good.py:Good --space width=1:99999999999999999999:int", "width=1:99999999999999999999:int: whole numbers reach from -9007199254740992 to 9007199254740992"),
+    (
+        "run good.py:Good --space width=1:2",
+        "width=1.0:2.0: width changes the program, so each value makes packs of its own; give choices or whole numbers",
+    ),
+    (
+        "run good.py:Good --space width=1:99999999999999999999:int",
+        "width=1:99999999999999999999:int: whole numbers reach from -9007199254740992 to 9007199254740992",
+    ),
     ("run good.py:NoSpace", "there is nothing to search; give --space, as in lr=1e-8:1e-4:log"),
-    ("run good.py:NoSpace --space l2=0:1", "lr has no value; give one, as in lr=1e-6, or a range of them"),
+    (
+        "run good.py:NoSpace --space l2=0:1",
+        "lr has no value; give one, as in lr=1e-6, or a range of them",
+    ),
     # numbers
     ("run --trials 0", "trials must be at least 1, not 0"),
     ("run --trials -3", "trials must be at least 1, not -3"),
@@ -289,7 +397,10 @@ CASES = [
     ("run --trials ''", "Invalid value for '--trials': '' is not a valid integer."),
     ("run --trials 2147483648", "trials must be at most 2147483647"),
     ("run --trials 100000001", "trials times replicates must be at most 100000000, not 100000001"),
-    ("run --trials 20000 --replicates 10000", "trials times replicates must be at most 100000000, not 200000000"),
+    (
+        "run --trials 20000 --replicates 10000",
+        "trials times replicates must be at most 100000000, not 200000000",
+    ),
     ("run --steps 0", "steps must be at least 1, not 0"),
     ("run --steps 2147483648", "steps must be at most 2147483647"),
     ("run --report 0", "report must be at least 1, not 0"),
@@ -305,19 +416,34 @@ CASES = [
     ("run --seed 0.5", "Invalid value for '--seed': '0.5' is not a valid integer."),
     ("run --diverge-factor 1", "diverge_factor must be a number above 1, not 1.0"),
     ("run --diverge-factor nan", "diverge_factor must be a number above 1, not nan"),
-    ("run --diverge-factor big", "Invalid value for '--diverge-factor': 'big' is not a valid float."),
+    (
+        "run --diverge-factor big",
+        "Invalid value for '--diverge-factor': 'big' is not a valid float.",
+    ),
     ("run --sampler best", "unknown sampler 'best'; known: tpe, optuna-tpe, qmc, random"),
     ("run --engine fast", "unknown engine 'fast'; known: auto, ray, inline"),
-    ("run --engine inline --address 127.0.0.1:1", "an address needs Ray; leave out --engine inline or --address"),
+    (
+        "run --engine inline --address 127.0.0.1:1",
+        "an address needs Ray; leave out --engine inline or --address",
+    ),
     # durations
     ("run --checkpoint ''", "--checkpoint=: give a duration, as in 90s, 10m or 1h30m, or off"),
     ("run --checkpoint 0", "--checkpoint=0: give a duration, as in 90s, 10m or 1h30m, or off"),
     ("run --checkpoint 0m", "--checkpoint=0m: give a duration, as in 90s, 10m or 1h30m, or off"),
     ("run --checkpoint -5m", "--checkpoint=-5m: give a duration, as in 90s, 10m or 1h30m, or off"),
-    ("run --checkpoint '1h 30m'", "--checkpoint=1h 30m: give a duration, as in 90s, 10m or 1h30m, or off"),
+    (
+        "run --checkpoint '1h 30m'",
+        "--checkpoint=1h 30m: give a duration, as in 90s, 10m or 1h30m, or off",
+    ),
     ("run --checkpoint m", "--checkpoint=m: give a duration, as in 90s, 10m or 1h30m, or off"),
-    ("run --checkpoint 30m1h", "--checkpoint=30m1h: give a duration, as in 90s, 10m or 1h30m, or off"),
-    ("run --checkpoint 1.5h", "--checkpoint=1.5h: give a duration, as in 90s, 10m or 1h30m, or off"),
+    (
+        "run --checkpoint 30m1h",
+        "--checkpoint=30m1h: give a duration, as in 90s, 10m or 1h30m, or off",
+    ),
+    (
+        "run --checkpoint 1.5h",
+        "--checkpoint=1.5h: give a duration, as in 90s, 10m or 1h30m, or off",
+    ),
     ("run --checkpoint 5x", "--checkpoint=5x: give a duration, as in 90s, 10m or 1h30m, or off"),
     ("run --checkpoint nan", "--checkpoint=nan: give a duration, as in 90s, 10m or 1h30m, or off"),
     ("run --checkpoint OFF", "--checkpoint=OFF: give a duration, as in 90s, 10m or 1h30m, or off"),
@@ -332,11 +458,23 @@ CASES = [
     ("run --config missing.toml", "cannot read missing.toml: No such file or directory"),
     ("run --config plain", "cannot read plain: Is a directory"),
     ("run --config bad.toml", "bad.toml is not TOML: Invalid value (at line 1, column 10)"),
-    ("run --config twice.toml", "twice.toml is not TOML: Cannot overwrite a value (at line 2, column 11)"),
+    (
+        "run --config twice.toml",
+        "twice.toml is not TOML: Cannot overwrite a value (at line 2, column 11)",
+    ),
     ("run --config deep.toml", "deep.toml is not TOML: nested too deep"),
-    ("run --config latin.toml", "latin.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 11: invalid start byte"),
-    ("run --config unknown.toml", "unknown setting 'trails'; known: problem, sampler, trials, replicates, steps, seed, program, diverge_factor, space, report, round, pack, block"),
-    ("run --config means.toml", "unknown setting 'workers'; known: problem, sampler, trials, replicates, steps, seed, program, diverge_factor, space, report, round, pack, block"),
+    (
+        "run --config latin.toml",
+        "latin.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 11: invalid start byte",
+    ),
+    (
+        "run --config unknown.toml",
+        "unknown setting 'trails'; known: problem, sampler, trials, replicates, steps, seed, program, diverge_factor, space, report, round, pack, block",
+    ),
+    (
+        "run --config means.toml",
+        "unknown setting 'workers'; known: problem, sampler, trials, replicates, steps, seed, program, diverge_factor, space, report, round, pack, block",
+    ),
     ("run --config word.toml", "trials must be a whole number, not 'many'"),
     ("run --config float.toml", "trials must be a whole number, not 8.0"),
     ("run --config flag.toml", "seed must be a whole number from 0 to 2147483647, not True"),
@@ -347,18 +485,48 @@ CASES = [
     ("run --config space.toml", "space must be a table of names and values, not 3"),
     ("run --config space.toml --space lr=1:2", "space.toml: space must be a table"),
     ("run --config true.toml", "lr=True: lr takes numbers"),
-    ("run --config none.toml", "lr: [] is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
-    ("run --config mixed.toml", "lr=1,a: choices are all numbers, all words or all truth values (True,False)"),
+    (
+        "run --config none.toml",
+        "lr: [] is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+    ),
+    (
+        "run --config mixed.toml",
+        "lr=1,a: choices are all numbers, all words or all truth values (True,False)",
+    ),
     ("run --config nested.toml", "lr: [1] is no choice; write numbers, words or truth values"),
-    ("run --config table.toml", "lr: {'low': 1} is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
-    ("run --config date.toml", "lr: datetime.date(2026, 1, 1) is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution"),
+    (
+        "run --config table.toml",
+        "lr: {'low': 1} is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+    ),
+    (
+        "run --config date.toml",
+        "lr: datetime.date(2026, 1, 1) is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+    ),
     # run folders
-    ("run --out done --trials 9", "done holds another search (trials is 8 there, 9 asked); choose another --out"),
-    ("run --out done --space lr=1:2", "done holds another search (lr is '1e-08:0.0001:log' there, '1.0:2.0' asked); choose another --out"),
-    ("run --out done --space optimizer=sgd", "done holds another search (optimizer is absent there, 'sgd' asked); choose another --out"),
-    ("run --out done --seed 1 --steps 6", "done holds another search (seed is 0 there, 1 asked; steps is 5 there, 6 asked); choose another --out"),
-    ("run --out done --config seed.toml", "done holds another search (seed is 0 there, 1 asked); choose another --out"),
-    ("run legendre-sine --out done", "done holds another search (problem is 'cubic-sine' there, 'legendre-sine' asked); choose another --out"),
+    (
+        "run --out done --trials 9",
+        "done holds another search (trials is 8 there, 9 asked); choose another --out",
+    ),
+    (
+        "run --out done --space lr=1:2",
+        "done holds another search (lr is '1e-08:0.0001:log' there, '1.0:2.0' asked); choose another --out",
+    ),
+    (
+        "run --out done --space optimizer=sgd",
+        "done holds another search (optimizer is absent there, 'sgd' asked); choose another --out",
+    ),
+    (
+        "run --out done --seed 1 --steps 6",
+        "done holds another search (seed is 0 there, 1 asked; steps is 5 there, 6 asked); choose another --out",
+    ),
+    (
+        "run --out done --config seed.toml",
+        "done holds another search (seed is 0 there, 1 asked); choose another --out",
+    ),
+    (
+        "run legendre-sine --out done",
+        "done holds another search (problem is 'cubic-sine' there, 'legendre-sine' asked); choose another --out",
+    ),
     ("run --out ''", ". is not a run folder: it has no search.toml"),
     ("run --out plain", "plain is not a run folder: it has no search.toml"),
     ("run --out file", "file is no folder; give a run folder, as shoal run makes them"),
@@ -366,8 +534,14 @@ CASES = [
     ("run --out dangling", "cannot make dangling: Not a directory; choose another --out"),
     ("run --out loop", "loop cannot be read: Too many levels of symbolic links; choose another"),
     ("run --out LONG", "LONG cannot be read: File name too long; choose another"),
-    ("run --out new/folder/LONG", "cannot make new/folder/LONG: File name too long; choose another --out"),
-    ("run --out /proc/folder", "cannot make /proc/folder: No such file or directory; choose another --out"),
+    (
+        "run --out new/folder/LONG",
+        "cannot make new/folder/LONG: File name too long; choose another --out",
+    ),
+    (
+        "run --out /proc/folder",
+        "cannot make /proc/folder: No such file or directory; choose another --out",
+    ),
     ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 4"),
     ("run --out format-99", "format-99/search.toml has format 99; this version of shoal reads 4"),
     ("run --out no-format", "no-format/search.toml has format None; this version of shoal reads 4"),
@@ -380,25 +554,49 @@ CASES = [
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
     ("results done --best all", "Invalid value for '--best': 'all' is not a valid integer range."),
-    ("results done --csv missing/rows.csv", "cannot write missing/rows.csv: there is no folder missing"),
+    (
+        "results done --csv missing/rows.csv",
+        "cannot write missing/rows.csv: there is no folder missing",
+    ),
     ("results done --csv plain", "cannot write plain: Is a directory"),
     # one fit
-    ("fit nonsense lr=1", "unknown problem 'nonsense'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
+    (
+        "fit nonsense lr=1",
+        "unknown problem 'nonsense'; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
     ("fit sys:A lr=1", "sys is not a module with a file"),
     ("fit good.py:Exits lr=1", "PLACE/good.py:87: SystemExit: 0"),
     ("fit cubic-sine", "lr has no value; give one, as in lr=1e-6, or a range of them"),
-    ("fit cubic-sine lr=", "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"),
+    (
+        "fit cubic-sine lr=",
+        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+    ),
     ("fit cubic-sine lr=1:2", "lr=1.0:2.0: fit takes one value; shoal run searches"),
     ("fit cubic-sine lr=1,2", "lr=1,2: fit takes one value; shoal run searches"),
     ("fit cubic-sine lr=a", "lr=a: lr takes a number"),
     ("fit cubic-sine lr=inf", "lr=inf: a value must be a finite number"),
-    ("fit cubic-sine lr=DIGITS", "lr: whole numbers reach from -9007199254740992 to 9007199254740992"),
-    ("fit cubic-sine lr=1e-6 momentum=1", "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr"),
-    ("fit cubic-sine legendre-sine lr=1", "one problem at a time, not cubic-sine and legendre-sine"),
-    ("fit cubic-sine lr=1e-6 optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    (
+        "fit cubic-sine lr=DIGITS",
+        "lr: whole numbers reach from -9007199254740992 to 9007199254740992",
+    ),
+    (
+        "fit cubic-sine lr=1e-6 momentum=1",
+        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+    ),
+    (
+        "fit cubic-sine legendre-sine lr=1",
+        "one problem at a time, not cubic-sine and legendre-sine",
+    ),
+    (
+        "fit cubic-sine lr=1e-6 optimizer=newton",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam",
+    ),
     ("fit cubic-sine lr=1e-6 --steps 0", "steps must be at least 1, not 0"),
     ("fit cubic-sine lr=1e-6 --report 0", "report must be at least 1, not 0"),
-    ("fit cubic-sine lr=1e-6 --seed -1", "seed must be a whole number from 0 to 2147483647, not -1"),
+    (
+        "fit cubic-sine lr=1e-6 --seed -1",
+        "seed must be a whole number from 0 to 2147483647, not -1",
+    ),
     ("fit cubic-sine lr=1e-6 lr=1e-7", "the space names lr twice"),
     # the command line itself
     ("nonsense", "No such command 'nonsense'."),
@@ -413,13 +611,31 @@ CASES = [
     ("results done more", "Got unexpected extra argument (more)"),
     ("fit --nonsense", "No such option '--nonsense'. Did you mean '--seed'?"),
     # addresses
-    ("run --address nowhere", "--address nowhere is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
-    ("run --address ::1:6379", "--address ::1:6379 is not HOST:PORT (an IPv6 address stands in brackets), as in [fd00::2]:6379, nor auto"),
-    ("run --address 127.0.0.1:0", "--address 127.0.0.1:0 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
-    ("run --address 127.0.0.1:99999", "--address 127.0.0.1:99999 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto"),
-    ("run --address ray://127.0.0.1:1", "--address ray://127.0.0.1:1: Ray Client is not supported; give HOST:PORT"),
-    ("run --address 127.0.0.1:1", "no Ray answers at 127.0.0.1:1 (Connection refused); is the cluster up?"),
-]  # fmt: skip
+    (
+        "run --address nowhere",
+        "--address nowhere is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto",
+    ),
+    (
+        "run --address ::1:6379",
+        "--address ::1:6379 is not HOST:PORT (an IPv6 address stands in brackets), as in [fd00::2]:6379, nor auto",
+    ),
+    (
+        "run --address 127.0.0.1:0",
+        "--address 127.0.0.1:0 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto",
+    ),
+    (
+        "run --address 127.0.0.1:99999",
+        "--address 127.0.0.1:99999 is not HOST:PORT, as in 10.0.0.1:6379 or [fd00::2]:6379, nor auto",
+    ),
+    (
+        "run --address ray://127.0.0.1:1",
+        "--address ray://127.0.0.1:1: Ray Client is not supported; give HOST:PORT",
+    ),
+    (
+        "run --address 127.0.0.1:1",
+        "no Ray answers at 127.0.0.1:1 (Connection refused); is the cluster up?",
+    ),
+]
 
 
 @pytest.mark.parametrize(("line", "message"), CASES, ids=[line for line, _ in CASES])
@@ -444,7 +660,10 @@ STEP = distributions.FloatDistribution(0, 1, step=0.25)
 
 CALLS: list[tuple[dict[str, Any], str]] = [
     ({"problem": 5}, "problem must be a name, module:Class or file.py:Class, not 5"),
-    ({"problem": ""}, "unknown problem ''; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class"),
+    (
+        {"problem": ""},
+        "unknown problem ''; known: cubic-sine, legendre-sine; or module:Class, or file.py:Class",
+    ),
     ({"space": [1]}, "space must be a table of names and values, not [1]"),
     ({"space": "lr=1:2"}, "space must be a table of names and values, not 'lr=1:2'"),
     ({"space": {"lr": None}}, f"lr: None is no dimension; {SYNTAX}, or an Optuna distribution"),
@@ -453,7 +672,10 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"space": {"lr": {}}}, f"lr: {{}} is no dimension; {SYNTAX}, or an Optuna distribution"),
     ({"space": {"lr": b"1:2"}}, f"lr: b'1:2' is no dimension; {SYNTAX}, or an Optuna distribution"),
     ({"space": {"lr": float("nan")}}, "lr=nan: a value must be a finite number"),
-    ({"space": {"lr": 10**400}}, "lr: whole numbers reach from -9007199254740992 to 9007199254740992"),
+    (
+        {"space": {"lr": 10**400}},
+        "lr: whole numbers reach from -9007199254740992 to 9007199254740992",
+    ),
     ({"space": {"lr": [1e400]}}, "lr=inf: a value must be a finite number"),
     ({"space": {"lr": [None]}}, "lr: None is no choice; write numbers, words or truth values"),
     ({"space": {"lr": STEP}}, "lr: a step of 0.25 is not supported; list the choices"),
@@ -476,12 +698,18 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"engine": "fast"}, "unknown engine 'fast'; known: auto, ray, inline"),
     ({"engine": None}, "unknown engine None; known: auto, ray, inline"),
     ({"engine": []}, "unknown engine []; known: auto, ray, inline"),
-    ({"engine": "inline", "address": "127.0.0.1:1"}, "an address needs Ray; leave out --engine inline or --address"),
+    (
+        {"engine": "inline", "address": "127.0.0.1:1"},
+        "an address needs Ray; leave out --engine inline or --address",
+    ),
     ({"out": 5}, "out must be the path of a run folder, not 5"),
     ({"out": "a\0b"}, "out must be the path of a run folder, not 'a\\x00b'"),
     ({"out": b"done"}, "out must be the path of a run folder, not b'done'"),
     ({"out": "plain"}, "plain is not a run folder: it has no search.toml"),
-    ({"out": "done", "trials": 9}, "done holds another search (trials is 8 there, 9 asked); choose another --out"),
+    (
+        {"out": "done", "trials": 9},
+        "done holds another search (trials is 8 there, 9 asked); choose another --out",
+    ),
     ({"checkpoint": True}, f"checkpoint=True: {D}"),
     ({"checkpoint": False}, f"checkpoint=False: {D}"),
     ({"checkpoint": 0}, f"checkpoint=0: {D}"),
@@ -500,7 +728,7 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"time_budget": ""}, f"time_budget=: {D}"),
     ({"time_budget": []}, f"time_budget=[]: {D}"),
     ({"time_budget": b"5m"}, f"time_budget=b'5m': {D}"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("given", "message"), CALLS, ids=[str(given) for given, _ in CALLS])

@@ -46,9 +46,14 @@ def losses(tmp_path: Path, dtype: str, program: str) -> tuple[list[float], list[
     """Losses of a search, and the same by hand."""
     (tmp_path / "p.py").write_text(PROBLEM.replace("DTYPE", dtype))
     result = shoal.run(
-        f"{tmp_path / 'p.py'}:P", trials=24, steps=STEPS, seed=3, engine="inline", program=program,
+        f"{tmp_path / 'p.py'}:P",
+        trials=24,
+        steps=STEPS,
+        seed=3,
+        engine="inline",
+        program=program,
         out=tmp_path / "out",
-    )  # fmt: skip
+    )
     rows = result.trials
     hand = [by_hand(*row) for row in zip(rows["lr"], rows["scale"], rows["l2"], strict=True)]
     return rows["loss"].tolist(), hand

@@ -46,9 +46,22 @@ class Large(Filler):
     size = 1 << 15
 """
 SMALL = [
-    "--trials", "16", "--steps", "60", "--report", "1", "--round", "8", "--pack", "4",
-    "--sampler", "random", "--engine", "inline", "--quiet",
-]  # fmt: skip
+    "--trials",
+    "16",
+    "--steps",
+    "60",
+    "--report",
+    "1",
+    "--round",
+    "8",
+    "--pack",
+    "4",
+    "--sampler",
+    "random",
+    "--engine",
+    "inline",
+    "--quiet",
+]
 PAGE = 4096
 """What a disk of the test grows by: its smallest piece."""
 

@@ -23,9 +23,18 @@ Same = Callable[[Path, Path], None]
 def arguments(sampler: str) -> dict[str, Any]:
     """A search of six rounds over three optimizers: 96 trials of two replicates, in small packs."""
     return {
-        "problem": "legendre-sine", "space": SPACE, "trials": 96, "replicates": 2, "steps": 60,
-        "report": 25, "seed": 3, "sampler": sampler, "round": 16, "pack": 8, "block": 4,
-    }  # fmt: skip
+        "problem": "legendre-sine",
+        "space": SPACE,
+        "trials": 96,
+        "replicates": 2,
+        "steps": 60,
+        "report": 25,
+        "seed": 3,
+        "sampler": sampler,
+        "round": 16,
+        "pack": 8,
+        "block": 4,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +93,11 @@ def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_table: Same) -
     """By one thread, by three, and over two workers of Ray Tune; in blocks of any size."""
     asked = {**arguments("tpe"), "program": "compiled"}
     ways: list[dict[str, Any]] = [
-        {"engine": "inline", "workers": 1}, {"engine": "inline", "workers": 3},
-        {"engine": "ray", "workers": 2}, {"engine": "inline", "block": 7},
-    ]  # fmt: skip
+        {"engine": "inline", "workers": 1},
+        {"engine": "inline", "workers": 3},
+        {"engine": "ray", "workers": 2},
+        {"engine": "inline", "block": 7},
+    ]
     for i, way in enumerate(ways):
         shoal.run(**{**asked, **way}, out=tmp_path / str(i))
         same_table(tmp_path / "0", tmp_path / str(i))
@@ -95,22 +106,32 @@ def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_table: Same) -
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
 def test_a_search_stopped_after_any_round_goes_on_to_the_same_table(
-    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str, rounds: int,
+    tmp_path: Path,
+    same_table: Same,
+    reference: Callable[[str], Path],
+    sampler: str,
+    rounds: int,
     part_of: Callable[..., pa.Table],
-) -> None:  # fmt: skip
+) -> None:
     """A folder that holds the first rounds and one pack of the next goes on to the same table."""
     out = tmp_path / "stopped"
-    keep_rows(part_of, reference(sampler), out, lambda t: (t["round"] < rounds) | (
-        (t["round"] == rounds) & (t["pack"] == 1)))  # fmt: skip
+    keep_rows(
+        part_of,
+        reference(sampler),
+        out,
+        lambda t: (t["round"] < rounds) | ((t["round"] == rounds) & (t["pack"] == 1)),
+    )
     result = shoal.run(out=out, engine="inline")
     assert len(result.trials) == 192
     same_table(reference(sampler), out)
 
 
 def test_a_later_round_may_have_ended_before_an_earlier_one(
-    tmp_path: Path, same_table: Same, reference: Callable[[str], Path],
+    tmp_path: Path,
+    same_table: Same,
+    reference: Callable[[str], Path],
     part_of: Callable[..., pa.Table],
-) -> None:  # fmt: skip
+) -> None:
     """Round 2 whole and round 1 not, as two rounds in flight leave it: the same table."""
     out = tmp_path / "holes"
     keep_rows(part_of, reference("tpe"), out, lambda t: t["round"].isin([0, 2]) | (t["pack"] == 0))
@@ -119,9 +140,11 @@ def test_a_later_round_may_have_ended_before_an_earlier_one(
 
 
 def keep_rows(
-    part_of: Callable[..., pa.Table], whole: Path, out: Path,
+    part_of: Callable[..., pa.Table],
+    whole: Path,
+    out: Path,
     keep: Callable[[pandas.DataFrame], pandas.Series],
-) -> None:  # fmt: skip
+) -> None:
     """Make `out` the run folder `whole` with some of its rows only, in parts."""
     trials = pandas.read_parquet(whole / "trials.parquet")
     kept = keep(trials)

@@ -64,8 +64,13 @@ FILES = {
 }
 
 COPIES = [
-    "helper.py", "lazy.py", "prob.py", "tools/__init__.py", "tools/shapes.py", "tools/sums.py",
-]  # fmt: skip
+    "helper.py",
+    "lazy.py",
+    "prob.py",
+    "tools/__init__.py",
+    "tools/shapes.py",
+    "tools/sums.py",
+]
 
 SMALL: dict[str, Any] = {"trials": 8, "steps": 5, "engine": "inline"}
 

@@ -46,9 +46,15 @@ Same = Callable[[Path, Path], None]
 THREE_OPTIMIZERS = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}
 
 ASKED: dict[str, Any] = {
-    "problem": "legendre-sine", "space": THREE_OPTIMIZERS, "trials": 96, "steps": 60, "seed": 3,
-    "round": 32, "pack": 8, "program": "compiled",
-}  # fmt: skip
+    "problem": "legendre-sine",
+    "space": THREE_OPTIMIZERS,
+    "trials": 96,
+    "steps": 60,
+    "seed": 3,
+    "round": 32,
+    "pack": 8,
+    "program": "compiled",
+}
 """A search of three programs, in some thirty packs."""
 
 AUTO: dict[str, Any] = {"trials": 24, "steps": 60, "pack": 8}
@@ -130,9 +136,7 @@ def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
     """Each compiler notes how many there are."""
     count, log = tmp_path / "running", tmp_path / "most"
     begin = f"mkdir -p {count}; touch {count}/$$; ls {count} | wc -l >> {log}"
-    monkeypatch.setenv(
-        "CXX", strange(tmp_path, f'{begin}; sleep 0.2; real "$@"; rm {count}/$$')
-    )  # fmt: skip
+    monkeypatch.setenv("CXX", strange(tmp_path, f'{begin}; sleep 0.2; real "$@"; rm {count}/$$'))
     prepare(ASKED, None)
     most = [int(word) for word in log.read_text().split()]
     assert len(most) == 6
@@ -152,9 +156,12 @@ BROKEN = {
 @pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_compiler_is_told_and_the_search_runs_eager_from_its_first_row(
-    how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """One line; no row fails, and search.toml says eager. Where it must be compiled, nothing is
     made."""
     monkeypatch.setenv("CXX", strange(tmp_path, BROKEN[how]))
@@ -195,9 +202,12 @@ CACHES = {made.__name__: made for made in (a_file, open_to_others, below_one_tha
 @pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("how", CACHES)
 def test_a_cache_that_cannot_be_used_is_told_and_explicitly_compiled_is_refused(
-    how: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """In one line each."""
     monkeypatch.setenv("SHOAL_CACHE", str(CACHES[how](cache)))
     shoal.run(**AUTO, out=tmp_path / "out", engine="inline", progress=True)
@@ -222,9 +232,11 @@ def test_a_small_search_settles_nothing(
 
 @pytest.mark.usefixtures("any_size")
 def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """A compiler that makes something else of one optimizer's kernel: the others keep theirs."""
     wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
     monkeypatch.setenv("CXX", strange(tmp_path, wrong))
@@ -233,8 +245,10 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     shoal.run(**asked, out=tmp_path / "out", engine="inline", progress=True)
     programs = toml(tmp_path / "out")["settled"]["programs"]
     assert {each["shape"]["optimizer"]: each["program"] for each in programs} == {
-        "sgd": "kernel", "momentum": "kernel", "adam": "eager"
-    }  # fmt: skip
+        "sgd": "kernel",
+        "momentum": "kernel",
+        "adam": "eager",
+    }
     assert re.search(
         r"optimizer=adam: the kernel differs from the plain step: .*; it runs uncompiled",
         capsys.readouterr().err,
@@ -335,9 +349,11 @@ def test_a_signal_while_programs_are_compiled_ends_cleanly(
     calls = tmp_path / "calls"
     process = subprocess.Popen(
         [sys.executable, "-m", "shoal", "run", "--program", "compiled", "--out", "out"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "CXX": strange(tmp_path, "exec sleep 1000")},
-    )  # fmt: skip
+    )
     try:
         deadline = time.monotonic() + 240
         while not calls.exists() and time.monotonic() < deadline:
@@ -382,10 +398,14 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
     ("texts", "count"),
     [
         ({"optimizer": "sgd,adam", "degree": "2:5:int"}, 8),
-        ({"degree": "1,2"}, 2), ({"degree": "1.5,2"}, 2), ({"kind": "one,two"}, 2), ({}, 1),
-        ({"degree": "-0.0"}, 1), ({"degree": "1e300"}, 1),
+        ({"degree": "1,2"}, 2),
+        ({"degree": "1.5,2"}, 2),
+        ({"kind": "one,two"}, 2),
+        ({}, 1),
+        ({"degree": "-0.0"}, 1),
+        ({"degree": "1e300"}, 1),
     ],
-)  # fmt: skip
+)
 def test_what_is_settled_is_read_as_it_was_written(texts: dict[str, str], count: int) -> None:
     """For each kind of value; a shape is found by what packs call it."""
     space = {name: parse(name, text) for name, text in texts.items()}
@@ -510,9 +530,12 @@ def test_a_checkpoint_is_of_one_program(cache: Path) -> None:
     others = [
         Settled(programs={shape: kind}, compiler=compiler, flags=flags)
         for kind, compiler, flags in [
-            ("kernel", "g++ 1", "-O3"), ("kernel", "g++ 2", "-O3"), ("kernel", "g++ 1", "-O2"),
-            ("inductor", "g++ 1", "-O3"), ("eager", "g++ 1", "-O3"),
+            ("kernel", "g++ 1", "-O3"),
+            ("kernel", "g++ 2", "-O3"),
+            ("kernel", "g++ 1", "-O2"),
+            ("inductor", "g++ 1", "-O3"),
+            ("eager", "g++ 1", "-O3"),
         ]
-    ]  # fmt: skip
+    ]
     names = {replace(recipe, settled=one).key(pack.lanes, 8) for one in others}
     assert len(names) == len(others)

@@ -26,9 +26,13 @@ from shoal.trainable.problems.finding import find
 
 PartOf = Callable[[Path, pa.Array], pa.Table]
 ASKED = {
-    "space": {"lr": "1e-8:1e-4:log"}, "trials": 16, "steps": 20, "round": 8, "pack": 4,
+    "space": {"lr": "1e-8:1e-4:log"},
+    "trials": 16,
+    "steps": 20,
+    "round": 8,
+    "pack": 4,
     "sampler": "random",
-}  # fmt: skip
+}
 PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 KEY = ["trial", "replicate"]
 
@@ -98,9 +102,17 @@ def files_of(folder: Path) -> list[Path]:
 
 places = st.floats(0, 1, exclude_max=True)
 DAMAGE = [
-    "flip", "truncate", "delete", "duplicate", "swap", "append", "foreign", "empty", "zero",
+    "flip",
+    "truncate",
+    "delete",
+    "duplicate",
+    "swap",
+    "append",
+    "foreign",
+    "empty",
+    "zero",
     "folder",
-]  # fmt: skip
+]
 
 
 def damage(folder: Path, other: Path, kind: str, which: float, where: float) -> str:

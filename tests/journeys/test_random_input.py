@@ -18,16 +18,47 @@ import shoal
 from shoal.search.command.main import main
 
 ODD = [
-    "", "0", "-1", "nan", "inf", "1e400", "1e-400", "9" * 30, "9" * 400, "x", "1.5", "½", "²", "٣",
-    "a\nb", "\x1b[2J", "'", "--", "-", ":", ",", "=", "1:2", "a" * 300, "..", "/", "/dev/null",
+    "",
+    "0",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "1e-400",
+    "9" * 30,
+    "9" * 400,
+    "x",
+    "1.5",
+    "½",
+    "²",
+    "٣",
+    "a\nb",
+    "\x1b[2J",
+    "'",
+    "--",
+    "-",
+    ":",
+    ",",
+    "=",
+    "1:2",
+    "a" * 300,
+    "..",
+    "/",
+    "/dev/null",
     " 1 ",
-]  # fmt: skip
+]
 """Values that are wrong nearly everywhere."""
 
 GOOD: dict[str, list[str]] = {
     "--space": [
-        "lr=1e-8:1e-4:log", "lr=1e-6", "lr=0:1e-5", "optimizer=sgd,adam", "momentum=0:0.9",
-        "lr=-1e308:1e308", "lr=1:" + "9" * 400, "lr=" + "9" * 400,  # too large, each in its way
+        "lr=1e-8:1e-4:log",
+        "lr=1e-6",
+        "lr=0:1e-5",
+        "optimizer=sgd,adam",
+        "momentum=0:0.9",
+        "lr=-1e308:1e308",
+        "lr=1:" + "9" * 400,
+        "lr=" + "9" * 400,  # too large, each in its way
     ],
     "--trials": ["1", "3"],
     "--steps": ["1", "4"],
@@ -44,7 +75,7 @@ GOOD: dict[str, list[str]] = {
     "--workers": ["1"],
     "--checkpoint": ["off", "5m", "0.01"],
     "--time-budget": ["90s", "1h30m"],
-}  # fmt: skip
+}
 
 
 texts = st.text(max_size=6).filter(lambda text: not set(text) & {"\0", "/"})
@@ -124,10 +155,14 @@ def test_no_command_line_gives_a_traceback(
 
 
 values: st.SearchStrategy[Any] = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.binary(max_size=2),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.binary(max_size=2),
     st.text(max_size=5).filter(lambda text: "/" not in text),
     st.sampled_from([[], {}, [None], 10**400, float("nan"), "5m", "off", "tpe", "a\0b", "inline"]),
-)  # fmt: skip
+)
 ARGUMENTS: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     "problem": lambda: values,
     "space": lambda: st.one_of(
@@ -139,12 +174,20 @@ ARGUMENTS: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     "replicates": lambda: st.one_of(st.integers(max_value=2), values.filter(_not_large)),
     **dict.fromkeys(
         [
-            "seed", "sampler", "report", "round", "pack", "block", "diverge_factor", "workers",
-            "checkpoint", "out",
+            "seed",
+            "sampler",
+            "report",
+            "round",
+            "pack",
+            "block",
+            "diverge_factor",
+            "workers",
+            "checkpoint",
+            "out",
         ],
         lambda: values,
     ),
-}  # fmt: skip
+}
 
 
 def _not_large(value: Any) -> bool:

@@ -24,9 +24,14 @@ from shoal.search.process.stopping import Reason, Stop, listening
 Same = Callable[[Path, Path], None]
 
 SLOW: dict[str, Any] = {
-    "trials": 12, "steps": 20000, "round": 12, "pack": 6, "sampler": "random", "report": 5000,
+    "trials": 12,
+    "steps": 20000,
+    "round": 12,
+    "pack": 6,
+    "sampler": "random",
+    "report": 5000,
     "program": "eager",
-}  # fmt: skip
+}
 """Two packs of several seconds, with chunks of steps that take long; compiled, they would be over
 before anything could befall them."""
 
@@ -45,9 +50,13 @@ def begun(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
     """A search that has been fitting for a second; it is a session of its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "shoal", "run", *FLAGS, *words, "--quiet", "--out", "out"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, **environment}, start_new_session=True,
-    )  # fmt: skip
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
     lock = folder / "out/.lock"
     while process.poll() is None and not lock.exists():
         time.sleep(0.02)
@@ -129,10 +138,29 @@ def dawdling(folder: Path, method: str) -> subprocess.Popen[str]:
     """A search in a call of the problem that takes a minute."""
     (folder / "dawdle.py").write_text(DAWDLE)
     process = subprocess.Popen(
-        [sys.executable, "-m", "shoal", "run", "dawdle.py:Dawdle", "--trials", "4", "--steps",
-         "10", "--replicates", "2", "--engine", "inline", "--quiet", "--out", "out"],
-        cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "DAWDLES": method},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "shoal",
+            "run",
+            "dawdle.py:Dawdle",
+            "--trials",
+            "4",
+            "--steps",
+            "10",
+            "--replicates",
+            "2",
+            "--engine",
+            "inline",
+            "--quiet",
+            "--out",
+            "out",
+        ],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DAWDLES": method},
+    )
     while process.poll() is None and not (folder / "here").exists():
         time.sleep(0.02)
     return process
@@ -338,8 +366,23 @@ def test_memory_that_runs_out_halves_the_block_from_that_round_on(
     """Real refusals of the allocator; recorded in ``search.toml``, told, and no row is lost. (Of a
     single pack: how much memory the next one would find depends on more than its block.)"""
     (tmp_path / "hungry.py").write_text(HUNGRY)
-    words = ["hungry.py:Hungry", "--trials", "32", "--steps", "5", "--pack", "32", "--round", "32",
-             "--engine", "inline", "--sampler", "random", "--program", "eager"]  # fmt: skip
+    words = [
+        "hungry.py:Hungry",
+        "--trials",
+        "32",
+        "--steps",
+        "5",
+        "--pack",
+        "32",
+        "--round",
+        "32",
+        "--engine",
+        "inline",
+        "--sampler",
+        "random",
+        "--program",
+        "eager",
+    ]
     command = [sys.executable, "-m", "shoal", "run", *words, "--block", "32", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

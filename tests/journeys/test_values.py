@@ -184,7 +184,7 @@ SPACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"lr": [numpy.int32(1), 0.5], "l2": [numpy.float64(-0.0), 1], "degree": range(1, 3)},
         {"lr": [1.0, 0.5], "l2": [-0.0, 1.0], "degree": [1, 2]},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", SPACES)
@@ -193,9 +193,15 @@ def test_numbers_of_numpy_and_pandas_are_those_of_python(
 ) -> None:
     """The same folder, table and dtypes, and each call goes on with what the other has made."""
     theirs, ours = SPACES[kind]
-    numbers = {"trials": numpy.int64(6), "seed": numpy.uint8(3), "steps": numpy.array(2),
-               "diverge_factor": numpy.float32(1000), "workers": numpy.int64(1),
-               "checkpoint": numpy.float64(60), "sampler": numpy.str_("tpe")}  # fmt: skip
+    numbers = {
+        "trials": numpy.int64(6),
+        "seed": numpy.uint8(3),
+        "steps": numpy.array(2),
+        "diverge_factor": numpy.float32(1000),
+        "workers": numpy.int64(1),
+        "checkpoint": numpy.float64(60),
+        "sampler": numpy.str_("tpe"),
+    }
     one = run(problem, tmp_path / "a", space=theirs, **numbers)
     other = run(problem, tmp_path / "b", space=ours, steps=2, seed=3)
     texts = [(tmp_path / name / "search.toml").read_text() for name in "ab"]
@@ -234,10 +240,16 @@ def test_a_hundred_thousand_choices_are_searched(problem: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("trials", numpy.float64(4.5)), ("trials", numpy.bool_(True)), ("seed", numpy.int64(-1)),
-     ("diverge_factor", numpy.float32(0.5)), ("workers", numpy.float64(2.0)),
-     ("workers", numpy.bool_(True)), ("steps", numpy.array([3]))],
-)  # fmt: skip
+    [
+        ("trials", numpy.float64(4.5)),
+        ("trials", numpy.bool_(True)),
+        ("seed", numpy.int64(-1)),
+        ("diverge_factor", numpy.float32(0.5)),
+        ("workers", numpy.float64(2.0)),
+        ("workers", numpy.bool_(True)),
+        ("steps", numpy.array([3])),
+    ],
+)
 def test_wrong_numbers_of_numpy_are_refused_as_those_of_python(
     name: str, value: Any, problem: str, tmp_path: Path
 ) -> None:

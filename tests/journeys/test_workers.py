@@ -47,10 +47,18 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     log, problem = tmp_path / "log", tmp_path / "watched.py"
     problem.write_text(WATCHED.format(log=str(log)))
     asked: dict[str, Any] = {
-        "problem": f"{problem}:Watched", "trials": 48 * LANES, "steps": 1500, "seed": 5,
-        "sampler": "random", "round": 8 * LANES, "pack": LANES, "block": LANES,
-        "engine": "ray", "workers": 2, "program": "eager",
-    }  # fmt: skip
+        "problem": f"{problem}:Watched",
+        "trials": 48 * LANES,
+        "steps": 1500,
+        "seed": 5,
+        "sampler": "random",
+        "round": 8 * LANES,
+        "pack": LANES,
+        "block": LANES,
+        "engine": "ray",
+        "workers": 2,
+        "program": "eager",
+    }
     killed: list[int] = []
 
     def kill_one() -> None:

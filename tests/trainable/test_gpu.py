@@ -34,9 +34,15 @@ def lanes() -> Lanes:
 def program(block: int, compiled: bool) -> Program:
     """The course's fit."""
     return Program(
-        find("cubic-sine").load(), optimizer="sgd", shape={}, defaults={}, block=block, device="cuda",
-        compiled=compiled, unroll=10 if compiled else 1,
-    )  # fmt: skip
+        find("cubic-sine").load(),
+        optimizer="sgd",
+        shape={},
+        defaults={},
+        block=block,
+        device="cuda",
+        compiled=compiled,
+        unroll=10 if compiled else 1,
+    )
 
 
 def fitted(block: int, compiled: bool) -> Fitted:
@@ -75,7 +81,7 @@ def test_stopped_and_gone_on_with_it_gives_the_same_bits(compiled: bool, tmp_pat
         calls = iter([False] * 500)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cuda", began=0.0
-        )  # fmt: skip
+        )
         found = fit(program(64, compiled), lanes(), PLAN, keeper)
         if found is not None:
             break

@@ -146,9 +146,12 @@ def test_a_workers_program_heeds_the_flag_of_its_run(monkeypatch: pytest.MonkeyP
     heeded: list[Halt] = []
     monkeypatch.setattr(Program, "heed", lambda self, halt: heeded.append(halt))
     recipe = Recipe(
-        source=find("cubic-sine"), plan=Plan(steps=1, report=1, diverge_factor=1e9),
-        program="eager", unroll=1, defaults={},
-    )  # fmt: skip
+        source=find("cubic-sine"),
+        plan=Plan(steps=1, report=1, diverge_factor=1e9),
+        program="eager",
+        unroll=1,
+        defaults={},
+    )
     at = torch.arange(1)
     values = {"lr": torch.full((1,), 1e-6, dtype=torch.float64)}
     lanes = Lanes(trial=at, replicate=at, seed=at, values=values, shape={"optimizer": "sgd"})

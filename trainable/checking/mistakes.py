@@ -119,7 +119,10 @@ def _rounded(number: float) -> float:
 def _signs(G: Vectors, T: Vectors) -> str | None:
     if not _same(G, [t.sign() for t in T]):
         return None
-    return "is the sign of the derivative: return the derivative itself; optimizer=adam takes steps as even"
+    return (
+        "is the sign of the derivative: return the derivative itself; "
+        "optimizer=adam takes steps as even"
+    )
 
 
 def _clipped(G: Vectors, T: Vectors) -> str | None:

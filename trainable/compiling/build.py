@@ -20,9 +20,12 @@ import torch._dynamo  # before inductor, which leans on it
 from torch._inductor import aot_compile, config
 
 NAMES = {
-    "torch": torch, "device": torch.device, "inf": math.inf, "nan": math.nan,
+    "torch": torch,
+    "device": torch.device,
+    "inf": math.inf,
+    "nan": math.nan,
     "NoneType": type(None),
-}  # fmt: skip
+}
 """What the code of a traced function speaks of."""
 
 

@@ -92,9 +92,12 @@ class Build:
             with open(log, "wb") as told:
                 process = subprocess.Popen(
                     ["sh", "-c", WATCHED, "sh", *code.command(folder, made)],
-                    stdin=subprocess.PIPE, stdout=told, stderr=told, start_new_session=True,
+                    stdin=subprocess.PIPE,
+                    stdout=told,
+                    stderr=told,
+                    start_new_session=True,
                     env={**os.environ, "TMPDIR": temp, **code.environment(folder)},
-                )  # fmt: skip
+                )
             assert process.stdin is not None
             try:
                 yield cls(process, made, log, stem, code.seconds)

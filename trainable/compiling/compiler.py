@@ -71,9 +71,13 @@ def _identity(words: tuple[str, ...], path: str) -> str:
     asked = [*words, "--version"]
     try:
         told = subprocess.run(
-            asked, stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS,
-            check=False, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
+            asked,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_SECONDS,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
     except subprocess.TimeoutExpired:
         raise CompileError(f"{shlex.join(asked)} does not end") from None
     except OSError as error:

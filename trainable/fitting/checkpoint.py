@@ -118,11 +118,15 @@ def save(saving: Saving, snapshot: Snapshot, *, device: str, seconds: float, beg
     buffer = io.BytesIO()
     torch.save(
         {
-            "key": saving.key, "device": device, "torch": str(torch.__version__),
-            "seconds": seconds, "began": began, "snapshot": snapshot,
+            "key": saving.key,
+            "device": device,
+            "torch": str(torch.__version__),
+            "seconds": seconds,
+            "began": began,
+            "snapshot": snapshot,
         },
         buffer,
-    )  # fmt: skip
+    )
     body = buffer.getbuffer()
     beside = f".{saving.file.name}.{secrets.token_hex(8)}"
     folder = Path(saving.folder)

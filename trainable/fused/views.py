@@ -145,9 +145,13 @@ class Views:
         return replace(view, operand=at, dims=tuple(dims))
 
     def _slice(
-        self, view: View, dim: int = 0, start: int | None = None, end: int | None = None,
+        self,
+        view: View,
+        dim: int = 0,
+        start: int | None = None,
+        end: int | None = None,
         step: int = 1,
-    ) -> View:  # fmt: skip
+    ) -> View:
         dims = list(view.dims)
         first, last, _ = slice(start, end).indices(size(dims[dim]))
         if step != 1:
@@ -217,8 +221,13 @@ VIEWS: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(("unsqueeze", "unsqueeze_"), Views.unsqueeze),
     **dict.fromkeys(("alias", "detach", "contiguous"), Views._same),
     **dict.fromkeys(("transpose", "t"), Views._transpose),
-    "expand": Views._expand, "permute": Views._permute, "select": Views._select,
-    "slice": Views._slice, "unbind": Views._unbind,
-    "zeros_like": Views._zeros, "ones_like": Views._ones, "full_like": Views._full,
-}  # fmt: skip
+    "expand": Views._expand,
+    "permute": Views._permute,
+    "select": Views._select,
+    "slice": Views._slice,
+    "unbind": Views._unbind,
+    "zeros_like": Views._zeros,
+    "ones_like": Views._ones,
+    "full_like": Views._full,
+}
 """Operations of torch, by name: each takes a `Views`, a view, and torch's other arguments."""

@@ -26,7 +26,7 @@ Values = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """An optimizer: ``init(params)`` gives its state, ``update(params, gradient, state, values)`` moves.
+    """``init(params)`` gives the state, ``update(params, gradient, state, values)`` moves.
 
     Attributes:
         hyperparameters: its own, each with its default (None: it has none and must be given).

@@ -54,9 +54,14 @@ def find(spec: str) -> Source:
     token = keep(bundle)
     files = bundle.files()[:1]
     source = Source(
-        spec=spec, cls=named.cls, module=named.module, sha256=digest(files), files=files,
-        token=token, world=World.here(),
-    )  # fmt: skip
+        spec=spec,
+        cls=named.cls,
+        module=named.module,
+        sha256=digest(files),
+        files=files,
+        token=token,
+        world=World.here(),
+    )
     try:
         source.load()
         files = source.met()

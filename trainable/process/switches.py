@@ -108,7 +108,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "denormals are zero": Setting(
         # there is no function that tells it: halve the least normal number
-        fresh=False, get=lambda: sys.float_info.min * 0.5 == 0.0, set=torch.set_flush_denormal,
+        fresh=False,
+        get=lambda: sys.float_info.min * 0.5 == 0.0,
+        set=torch.set_flush_denormal,
         own=True,
     ),
     "numpy's errors": Setting(
@@ -117,5 +119,5 @@ SETTINGS: dict[str, Setting] = {
         set=lambda to: numpy.seterr(**to),
         own=True,
     ),
-}  # fmt: skip
+}
 """All that can change a number, or end a fit that would not end."""

@@ -9,14 +9,14 @@ tells nothing and is left out.
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule
+
+from shoal.trainable.programs.noise import Noisy
 
 Tensors = Sequence[torch.Tensor]
 
@@ -27,57 +27,8 @@ NOISY_RUNS, SURE_RUNS = 4, 32
 """How often last digits are changed: by chance none of a few changes moves a number; so many are
 made before a number is called wrong."""
 
-LEAST_NOISE = 1 << 12
-
 UNSETTLED = 1e-2
 """A result whose own error is more than this share of it tells nothing."""
-
-_EXACT = {
-    "view", "_unsafe_view", "reshape", "expand", "permute", "transpose", "t", "select", "slice",
-    "squeeze", "unsqueeze", "unbind", "split", "alias", "detach", "clone", "contiguous", "getitem",
-    "cat", "stack", "flip", "where", "masked_fill", "maximum", "minimum", "amax", "amin", "max",
-    "min", "neg", "abs", "sign", "sgn", "relu", "clamp", "clamp_min", "clamp_max", "index",
-    "gather", "_to_copy", "zeros_like", "ones_like", "full_like", "new_zeros", "scalar_tensor",
-    "select_backward", "slice_backward", "threshold_backward", "sort", "arange", "full", "zeros",
-    "ones", "index_select", "lift_fresh_copy", "diagonal", "tril", "triu", "constant_pad_nd",
-}  # fmt: skip
-"""Operations that do not round; all others are taken to."""
-
-_SUMMED = {
-    "sum", "mean", "mm", "mv", "bmm", "dot", "addmm", "addmv", "baddbmm", "cumsum", "prod", "var",
-    "linalg_vector_norm", "convolution", "index_add", "scatter_add",
-}  # fmt: skip
-"""Operations that round inside, of many numbers."""
-
-
-def _alpha(args: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    """The factor of a sum; none where a product by it is not rounded."""
-    alpha = named.get("alpha", args[2] if len(args) > 2 else 1)
-    return 0 if alpha in (1, -1) else alpha
-
-
-_PRODUCTS: Mapping[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
-    "add": lambda args, named: _alpha(args, named) * args[1],
-    "sub": lambda args, named: _alpha(args, named) * args[1],
-    "rsub": lambda args, named: _alpha(args, named) * args[0],
-    "addcmul": lambda args, named: named.get("value", 1) * args[1] * args[2],
-    "addcdiv": lambda args, named: named.get("value", 1) * args[1] / args[2],
-    "lerp": lambda args, named: args[2] * args[1] - (1 - args[2]) * args[0],
-    "tanh_backward": lambda args, named: args[0] * args[1] * args[1],
-}
-"""Operations that make a product and add it to something, and that product: it is rounded before,
-or not where both are one instruction, and what cancels then shows it."""
-
-_FUNCTIONS = {
-    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "atan",
-    "erf", "erfc", "pow", "sigmoid", "softplus", "lgamma", "digamma", "sinh", "cosh", "asin",
-    "acos", "asinh", "acosh", "atanh", "atan2", "logsumexp", "_softmax", "_log_softmax", "gelu",
-    "silu",
-}  # fmt: skip
-"""Operations that vector libraries give to within `FUNCTION_ULPS`."""
-
-FUNCTION_ULPS = 4.0
-"""glibc's vector functions are accurate to four units in the last place (manual of libmvec)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,51 +44,6 @@ class Verdict:
     wrong: torch.Tensor
     unsettled: torch.Tensor
     exact: torch.Tensor
-
-
-class Noisy(Interpreter):
-    """Runs a trace with the last digit of each rounded result changed at random."""
-
-    def __init__(self, graph: GraphModule, seed: int) -> None:
-        super().__init__(graph, garbage_collect_values=False)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._places = random.Random(seed)
-        self._noise = torch.empty(0)
-
-    def run_node(self, n: Node) -> Any:
-        """Run an operation."""
-        made = super().run_node(n)
-        if n.op != "call_function" or _name(n) in _EXACT:
-            return made
-        return self._disturbed(made, FUNCTION_ULPS if _name(n) in _FUNCTIONS else 1.0)
-
-    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """Call an operation; one that sums is taken to add one number after the other, and one that
-        makes a product inside to round it."""
-        made = super().call_function(target, args, kwargs)
-        if _name_of(target) in _PRODUCTS and made.is_floating_point():
-            product = torch.as_tensor(_PRODUCTS[_name_of(target)](args, kwargs), dtype=made.dtype)
-            return made + (self._disturbed(product.expand_as(made), 2.0) - product)
-        if _name_of(target) not in _SUMMED or not made.is_floating_point():
-            return made
-        # of n numbers of one sign, whose partial sums are all rounded: √(Σ k²) ≈ n √(n / 3)
-        size = super().call_function(target, tuple(map(_size, args)), kwargs)
-        n = max(argument.numel() for argument in args if isinstance(argument, torch.Tensor))
-        share = math.sqrt(max(1.0, n / max(1, made.numel())) / 3)
-        return made + (self._disturbed(size, share) - size)
-
-    def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
-        if not isinstance(made, torch.Tensor) or not made.is_floating_point():
-            return made
-        return made * (1 + ulps * torch.finfo(made.dtype).eps * self._drawn(made))
-
-    def _drawn(self, like: torch.Tensor) -> torch.Tensor:
-        """Numbers from -1 to 1, from another place of a supply that is drawn once."""
-        if len(self._noise) < 2 * like.numel() or self._noise.dtype != like.dtype:
-            size = max(len(self._noise), 2 * like.numel(), LEAST_NOISE)
-            self._noise = torch.rand(size, generator=self._generator, dtype=like.dtype) * 2 - 1
-        first = self._places.randrange(len(self._noise) - like.numel() + 1)
-        return self._noise[first : first + like.numel()].view(like.shape)
 
 
 Step = Callable[[list[torch.Tensor]], Tensors]
@@ -160,9 +66,14 @@ def iterated(step: Step, given: Tensors, carried: int, updates: int) -> list[tor
 
 
 def verdicts(
-    found: Tensors, graph: GraphModule, exact: Step | None, given: Tensors,
-    *, carried: int, updates: int,
-) -> list[Verdict]:  # fmt: skip
+    found: Tensors,
+    graph: GraphModule,
+    exact: Step | None,
+    given: Tensors,
+    *,
+    carried: int,
+    updates: int,
+) -> list[Verdict]:
     """Judge what a compiled function has made of `given`.
 
     Args:
@@ -232,16 +143,3 @@ def _kind(numbers: torch.Tensor) -> torch.Tensor:
 
 def _double(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _size(argument: Any) -> Any:
-    real = isinstance(argument, torch.Tensor) and argument.is_floating_point()
-    return argument.abs() if real else argument
-
-
-def _name(node: Node) -> str:
-    return _name_of(node.target)
-
-
-def _name_of(target: Any) -> str:
-    return str(getattr(target, "overloadpacket", target).__name__)

@@ -79,7 +79,7 @@ class _Trial:
         self._loss, _ = program.traced(program.flat_loss, [*start[0], *values])
 
     def away(self, start: Start) -> Start:
-        """Return parameters away from the initial ones, and the optimizer's state after an update."""
+        """Return parameters away from the initial ones, and the state after an update."""
         params, state = start
         generator = torch.Generator().manual_seed(0)
         moved = tuple(

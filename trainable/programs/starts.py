@@ -23,9 +23,14 @@ class Starts:
     pattern: Params | None = None
 
     def __init__(
-        self, problem: Any, optimizer: Optimizer, device: torch.device,
-        *, own: Sequence[str], defaults: Mapping[str, float],
-    ) -> None:  # fmt: skip
+        self,
+        problem: Any,
+        optimizer: Optimizer,
+        device: torch.device,
+        *,
+        own: Sequence[str],
+        defaults: Mapping[str, float],
+    ) -> None:
         """Begin with none.
 
         Args:

@@ -102,8 +102,11 @@ class PackSearcher(NotSaved, Searcher):
             hands.packs[trial_id] = (pack, time.monotonic())
             task = ray.put(self._desk.task(pack))
             return {
-                "pack": pack.name, "task": task, "recipe": self._recipe, "search": self._search,
-            }  # fmt: skip
+                "pack": pack.name,
+                "task": task,
+                "recipe": self._recipe,
+                "search": self._search,
+            }
         if hands.rounds.exhausted and not hands.owes_idle():
             return None
         hands.bench()

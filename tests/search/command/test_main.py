@@ -31,8 +31,25 @@ def test_json_is_one_object_and_nothing_else(shell: Shell, tmp_path: Path) -> No
     odd = {"TMPDIR": str(long), "HOME": "/nonexistent", "http_proxy": "http://127.0.0.1:9"}
     before = set(Path("/tmp").glob("shoal-*"))
     began = time.monotonic()
-    done = shell("run", "--trials", 40, "--steps", 20, "--out", "out", "--json", "--engine", "ray",
-                 "--workers", 3, "--pack", 8, "--round", 8, **odd)  # fmt: skip
+    done = shell(
+        "run",
+        "--trials",
+        40,
+        "--steps",
+        20,
+        "--out",
+        "out",
+        "--json",
+        "--engine",
+        "ray",
+        "--workers",
+        3,
+        "--pack",
+        8,
+        "--round",
+        8,
+        **odd,
+    )
     new = set(Path("/tmp").glob("shoal-*")) - before  # others may be at work beside this test
     assert [f for f in new if not Path("/proc", f.name.split("-")[1]).exists()] == []
     wall = time.monotonic() - began
@@ -48,8 +65,13 @@ def test_json_is_one_object_and_nothing_else(shell: Shell, tmp_path: Path) -> No
     assert (told["fresh"], told["engine"], told["folder"]) == (40, "ray", "out")
     assert 0.5 * wall < sum(told["seconds"].values()) < wall
     assert set(told["seconds"]) == {
-        "start-up", "sampling", "fitting", "Ray Tune", "run folder", "waiting",
-    }  # fmt: skip
+        "start-up",
+        "sampling",
+        "fitting",
+        "Ray Tune",
+        "run folder",
+        "waiting",
+    }
     again = json.loads(shell("run", "--out", "out", "--json").stdout)
     assert again["fresh"] == 0
     assert again["best"] == told["best"]
@@ -65,8 +87,18 @@ def test_quiet_is_silent_on_standard_error(shell: Shell) -> None:
 def test_a_terminal_sees_a_live_line(tmp_path: Path) -> None:
     """On a terminal one line changes in place: trials, best loss, rate, time left."""
     reader, writer = pty.openpty()
-    command = [sys.executable, "-m", "shoal", "run", "--trials", "96", "--program", "eager",
-               "--out", "out"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "shoal",
+        "run",
+        "--trials",
+        "96",
+        "--program",
+        "eager",
+        "--out",
+        "out",
+    ]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=writer, env=environment
@@ -98,9 +130,26 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
 ) -> None:
     """SIGINT in mid-search: one line, exit code 130, rows kept, no process left; then the table of
     a search that was never stopped."""
-    arguments = ["run", "--trials", "96", "--steps", "1500", "--pack", "8", "--round", "16",
-                 "--sampler", "random", "--engine", engine, "--program", "eager", "--out", "out",
-                 "--quiet"]  # fmt: skip
+    arguments = [
+        "run",
+        "--trials",
+        "96",
+        "--steps",
+        "1500",
+        "--pack",
+        "8",
+        "--round",
+        "16",
+        "--sampler",
+        "random",
+        "--engine",
+        engine,
+        "--program",
+        "eager",
+        "--out",
+        "out",
+        "--quiet",
+    ]
     command = [sys.executable, "-m", "shoal", *arguments]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     parts = tmp_path / "out" / "parts"
@@ -112,17 +161,24 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     assert processes_with(f"shoal-{process.pid}-") == []
     assert re.fullmatch(
         r"interrupted: saving what is in flight; Ctrl-C again: at once\n"
-        r"shoal: interrupted(, \d packs? saved)?; shoal run --out out goes on\n", errors,
-    )  # fmt: skip
+        r"shoal: interrupted(, \d packs? saved)?; shoal run --out out goes on\n",
+        errors,
+    )
     kept = len(shoal.load(tmp_path / "out").trials)
     assert 8 <= kept < 96
     done = shell("run", "--out", "out", "--engine", "inline", "--json")
     assert json.loads(done.stdout)["fresh"] == 96 - kept
     assert not list((tmp_path / "out" / "packs").iterdir())
     shoal.run(
-        trials=96, steps=1500, pack=8, round=16, sampler="random", out=tmp_path / "whole",
-        engine="inline", program="eager",
-    )  # fmt: skip
+        trials=96,
+        steps=1500,
+        pack=8,
+        round=16,
+        sampler="random",
+        out=tmp_path / "whole",
+        engine="inline",
+        program="eager",
+    )
     same_table(tmp_path / "whole", tmp_path / "out")
 
 

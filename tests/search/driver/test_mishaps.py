@@ -283,9 +283,12 @@ def test_the_control_is_tried_with_a_pack_that_has_failed_before(
     at, rate = torch.arange(1), torch.full((1,), 1e-6, dtype=torch.float64)
     lanes = Lanes(trial=at, replicate=at, seed=at, values={"lr": rate}, shape={"optimizer": "sgd"})
     recipe = Recipe(
-        source=find("cubic-sine"), plan=Plan(steps=1, report=1, diverge_factor=1e9),
-        program="eager", unroll=1, defaults={},
-    )  # fmt: skip
+        source=find("cubic-sine"),
+        plan=Plan(steps=1, report=1, diverge_factor=1e9),
+        program="eager",
+        unroll=1,
+        defaults={},
+    )
     tasks = Tasks(recipe, tmp_path, None, lambda round_: 1)
     tasks.control = lanes
     error = "ValueError: all fail"

@@ -47,9 +47,12 @@ def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -
     """Without Ray no time is Ray Tune's; start-up alone goes without collecting."""
     words = ["run", "--trials", "16", "--steps", "20", "--json", "--engine", "inline"]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-c", SCRIPT, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert done.stderr.splitlines()[-1] == "0 True"
     parts = set(json.loads(done.stdout)["seconds"])
     assert parts == {"start-up", "sampling", "fitting", "threads", "run folder", "waiting"}

@@ -30,9 +30,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search of 64 trials in 8 packs."""
     out = tmp_path_factory.mktemp("whole") / "out"
     shoal.run(
-        space=SPACE, trials=64, steps=40, round=16, pack=8, sampler="random", out=out,
+        space=SPACE,
+        trials=64,
+        steps=40,
+        round=16,
+        pack=8,
+        sampler="random",
+        out=out,
         engine="inline",
-    )  # fmt: skip
+    )
     return out
 
 

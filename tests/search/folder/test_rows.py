@@ -23,9 +23,14 @@ from shoal.trainable.problems.finding import find
 PartOf = Callable[[Path, pa.Array], pa.Table]
 LANES = 100_000
 ASKED = {
-    "space": {"lr": "1e-8:1e-4:log"}, "trials": 24, "replicates": 2, "steps": 20, "round": 12,
-    "pack": 8, "sampler": "random",
-}  # fmt: skip
+    "space": {"lr": "1e-8:1e-4:log"},
+    "trials": 24,
+    "replicates": 2,
+    "steps": 20,
+    "round": 12,
+    "pack": 8,
+    "sampler": "random",
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +53,9 @@ def test_rows_merged_late_and_out_of_order_are_each_there_once_in_order(tmp_path
     """100,000 rows merged in four pieces, of which the last lies between the others."""
     known, before = Keys(LANES, 1), tmp_path / "0"
     pq.write_table(rows(0, 0), before)
-    for number, (first, count) in enumerate([(0, 40_000), (90_000, 10_000), (60_000, 30_000),
-                                             (40_000, 20_000)], start=1):  # fmt: skip
+    for number, (first, count) in enumerate(
+        [(0, 40_000), (90_000, 10_000), (60_000, 30_000), (40_000, 20_000)], start=1
+    ):
         after = tmp_path / str(number)
         more = rows(first, count)
         with open(before, "rb") as old, open(after, "wb") as new:
@@ -74,9 +80,13 @@ def test_rows_of_lanes_that_are_there_in_part_are_refused() -> None:
 def test_rows_come_in_order_of_trial_and_replicate_whatever_their_order() -> None:
     """As pandas sorts them; the rows of a lane keep theirs."""
     chance = numpy.random.default_rng(0)
-    table = pa.table({"trial": chance.integers(0, 500, LANES),
-                      "replicate": chance.integers(0, 3, LANES),
-                      "step": numpy.arange(LANES)})  # fmt: skip
+    table = pa.table(
+        {
+            "trial": chance.integers(0, 500, LANES),
+            "replicate": chance.integers(0, 3, LANES),
+            "step": numpy.arange(LANES),
+        }
+    )
     expected = table.to_pandas().sort_values(["trial", "replicate"], kind="stable")
     pandas.testing.assert_frame_equal(
         in_order(table, 3).to_pandas(), expected.reset_index(drop=True)
@@ -121,8 +131,9 @@ def test_a_search_goes_on_from_parts_of_several_packs(
         out = tmp_path / "merged"
     else:
         assert sorted(f.name.partition(".")[0] for f in (out / "parts").iterdir()) == [
-            "r000000-p000000", "r000000-p000001+1",
-        ]  # fmt: skip
+            "r000000-p000000",
+            "r000000-p000001+1",
+        ]
     writer.close()
     held = shoal.load(out).trials
     assert len(held) == 24

@@ -39,9 +39,12 @@ else:
 def holder(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that tries to be the writer, and the first line that it says."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
-    )  # fmt: skip
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
     assert process.stdout is not None
     try:
         yield process, process.stdout.readline().strip()
@@ -164,8 +167,24 @@ def test_a_writer_that_was_thought_dead_changes_nothing(
 def test_a_search_that_was_frozen_gives_way(tmp_path: Path) -> None:
     """Stopped by SIGSTOP for so long that another took over: it ends with a line and exit code 1,
     and every trial is there once."""
-    words = ["run", "--trials", "96", "--steps", "1500", "--pack", "8", "--round", "16",
-             "--sampler", "random", "--engine", "inline", "--quiet", "--out", "out"]  # fmt: skip
+    words = [
+        "run",
+        "--trials",
+        "96",
+        "--steps",
+        "1500",
+        "--pack",
+        "8",
+        "--round",
+        "16",
+        "--sampler",
+        "random",
+        "--engine",
+        "inline",
+        "--quiet",
+        "--out",
+        "out",
+    ]
     frozen = subprocess.Popen(
         [sys.executable, "-m", "shoal", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

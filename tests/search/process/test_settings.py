@@ -158,8 +158,10 @@ def test_a_sessions_settings_change_no_table_and_stay(
 
 def test_a_search_that_is_refused_leaves_the_settings_too(tmp_path: Path) -> None:
     """Whether the problem cannot be imported, or breaks its contract."""
-    bad = ("import torch\ntorch.set_default_dtype(torch.float64)\n1 / 0\n",
-           "import torch\ntorch.set_default_dtype(torch.float64)\nNOISE = 1\n")  # fmt: skip
+    bad = (
+        "import torch\ntorch.set_default_dtype(torch.float64)\n1 / 0\n",
+        "import torch\ntorch.set_default_dtype(torch.float64)\nNOISE = 1\n",
+    )
     for number, head in enumerate(bad):
         before = state()
         with pytest.raises(shoal.BadInput, match=f"p{number}.py"):
@@ -178,7 +180,7 @@ HEADS = {
     ),
     "threads": NOTHING + "torch.set_num_threads(2)\n",
     "no gradients": NOTHING + "torch.set_grad_enabled(False)\n",
-}  # fmt: skip
+}
 """What a problem's file may do where it is imported, which is then a part of the problem."""
 
 

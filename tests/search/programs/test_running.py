@@ -47,11 +47,16 @@ def test_small_searches_never_compile_and_large_ones_do() -> None:
 @pytest.mark.parametrize(
     ("work", "steps", "report", "unroll"),
     [
-        (COURSE, 2000, 100, 100), (COURSE, 2000, 2000, 250), (COURSE, 2000, 7, 1),
+        (COURSE, 2000, 100, 100),
+        (COURSE, 2000, 2000, 250),
+        (COURSE, 2000, 7, 1),
         (replace(COURSE, fused=10**8), 2000, 100, 1),
-        (UNFUSED, 2000, 100, 10), (UNFUSED, 2000, 7, 1), (UNFUSED, 96, 36, 6), (UNFUSED, 1, 1, 1),
+        (UNFUSED, 2000, 100, 10),
+        (UNFUSED, 2000, 7, 1),
+        (UNFUSED, 96, 36, 6),
+        (UNFUSED, 1, 1, 1),
     ],
-)  # fmt: skip
+)
 def test_calls_of_a_compiled_program_end_at_reporting_steps(
     work: Work, steps: int, report: int, unroll: int
 ) -> None:

@@ -17,18 +17,35 @@ import shoal
 def result(tmp_path_factory: pytest.TempPathFactory) -> shoal.Result:
     """A search of 32 trials of three replicates, of which some diverge."""
     return shoal.run(
-        "cubic-sine", trials=32, replicates=3, steps=200, seed=4,
+        "cubic-sine",
+        trials=32,
+        replicates=3,
+        steps=200,
+        seed=4,
         space={"lr": "1e-8:1e-4:log", "optimizer": "sgd,momentum"},
-        out=tmp_path_factory.mktemp("result") / "out", engine="inline",
-    )  # fmt: skip
+        out=tmp_path_factory.mktemp("result") / "out",
+        engine="inline",
+    )
 
 
 def test_columns_are_those_that_are_promised(result: shoal.Result) -> None:
     """The columns of both tables, in order."""
     assert list(result.trials) == [
-        "trial", "replicate", "lr", "optimizer", "loss", "state", "steps", "round", "pack", "node",
-        "device", "seconds", "started", "error",
-    ]  # fmt: skip
+        "trial",
+        "replicate",
+        "lr",
+        "optimizer",
+        "loss",
+        "state",
+        "steps",
+        "round",
+        "pack",
+        "node",
+        "device",
+        "seconds",
+        "started",
+        "error",
+    ]
     assert list(result.curves) == ["trial", "replicate", "step", "loss"]
     assert str(result.trials["started"].dt.tz) == "UTC"
     assert result.trials["seconds"].gt(0).all()

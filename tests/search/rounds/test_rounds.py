@@ -85,8 +85,9 @@ def test_the_replicates_that_are_left_are_of_the_trial_that_is_there() -> None:
     _, left = handed_out(asked, there)
     assert len(whole) == 32
     assert [lane for lane in left if lane["trial"] in (3, 4)] == [
-        {"trial": 3, "lr": 2e-7}, {"trial": 4, "lr": 3e-7}
-    ]  # fmt: skip
+        {"trial": 3, "lr": 2e-7},
+        {"trial": 4, "lr": 3e-7},
+    ]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])

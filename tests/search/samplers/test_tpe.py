@@ -22,9 +22,15 @@ from shoal.search.samplers.tpe import START
 from shoal.search.space.space import Space, parse
 
 MIXED = {
-    "lr": "1e-7:1e-3:log", "momentum": "0:0.99", "width": "8:256:int:log", "degree": "1:5:int",
-    "optimizer": "sgd,momentum,adam", "batch": "16,32,64", "beta": "0.9,0.99", "decay": "0.5",
-}  # fmt: skip
+    "lr": "1e-7:1e-3:log",
+    "momentum": "0:0.99",
+    "width": "8:256:int:log",
+    "degree": "1:5:int",
+    "optimizer": "sgd,momentum,adam",
+    "batch": "16,32,64",
+    "beta": "0.9,0.99",
+    "decay": "0.5",
+}
 """Every kind of dimension."""
 
 
@@ -43,9 +49,13 @@ def space_of(texts: dict[str, str]) -> Space:
 
 
 def search_by(
-    texts: dict[str, str], trials: int, size: int, name: str = "tpe", seed: int = 0,
+    texts: dict[str, str],
+    trials: int,
+    size: int,
+    name: str = "tpe",
+    seed: int = 0,
     loss: Callable[[Columns], numpy.ndarray] = lambda c: (numpy.log10(c["lr"]) + 5) ** 2,
-) -> list[Columns]:  # fmt: skip
+) -> list[Columns]:
     """Ask for rounds as a search does, one behind; return their values as the results have them."""
     space = space_of(texts)
     sampler = RoundSampler(name, seed, space)
@@ -141,9 +151,11 @@ def test_lanes_of_a_continuous_space_are_all_different() -> None:
     """Also where the loss is a plateau, and where only its edge is good."""
     for edge in (numpy.inf, 1e-5):
         rounds = search_by(
-            {"lr": "1e-7:1e-3:log"}, 512, 64,
+            {"lr": "1e-7:1e-3:log"},
+            512,
+            64,
             loss=lambda c, edge=edge: numpy.where(c["lr"] < edge, 1.0, numpy.inf),
-        )  # fmt: skip
+        )
         assert len(numpy.unique(numpy.concatenate([v["lr"] for v in rounds]))) == 512
 
 
@@ -164,9 +176,11 @@ def test_a_round_may_know_nothing_but_divergence_and_failure() -> None:
 def test_lanes_keep_from_what_diverges() -> None:
     """Where a third of the range diverges, and the best is at its edge, few later lanes diverge."""
     rounds = search_by(
-        {"lr": "1e-8:1e-4:log"}, 1024, 128,
+        {"lr": "1e-8:1e-4:log"},
+        1024,
+        128,
         loss=lambda c: numpy.where(c["lr"] < 3.5e-6, -numpy.log(c["lr"]), numpy.inf),
-    )  # fmt: skip
+    )
     diverged = float((rounds[-1]["lr"] >= 3.5e-6).mean())
     assert diverged < 0.5
     best = max(float(v["lr"][v["lr"] < 3.5e-6].max()) for v in rounds)
@@ -185,9 +199,11 @@ def test_losses_may_be_of_any_size(scale: float) -> None:
 def test_many_trials_may_be_equally_good() -> None:
     """More than the model takes in: a floor that is reached exactly."""
     flat = search_by(
-        {"lr": "1e-8:1e-4:log"}, 600, 40,
+        {"lr": "1e-8:1e-4:log"},
+        600,
+        40,
         loss=lambda c: numpy.maximum(numpy.abs(numpy.log10(c["lr"]) + 6) - 1, 0.0),
-    )  # fmt: skip
+    )
     assert numpy.concatenate([c["lr"] for c in flat]).size == 600
 
 

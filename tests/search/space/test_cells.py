@@ -18,9 +18,13 @@ Texts = Mapping[str, str]
 
 
 def asked(
-    texts: Texts, trials: int, size: int, name: str, seed: int = 0,
+    texts: Texts,
+    trials: int,
+    size: int,
+    name: str,
+    seed: int = 0,
     loss: Callable[[Columns], numpy.ndarray] | None = None,
-) -> list[tuple[object, ...]]:  # fmt: skip
+) -> list[tuple[object, ...]]:
     """Ask for rounds as a search does, one behind; return the trials."""
     space = Space(parse(*item) for item in texts.items())
     sampler = RoundSampler(name, seed, space)
@@ -65,7 +69,7 @@ SPACES: dict[str, tuple[Texts, int, int]] = {
     "ulps and integers": ({"lr": "1:1.0000000000000009", "w": "1:20:int:log"}, 100, 100),
     "a float beside integers": ({"w": "1:3:int", "lr": "1e-3:1:log"}, 500, 10**9),
     "more than can be counted": ({f"w{i}": "1:1000000:int:log" for i in range(5)}, 600, 10**30),
-}  # fmt: skip
+}
 """Texts, trials, and how many values there are."""
 
 
@@ -165,11 +169,18 @@ def test_what_is_unused_is_found_as_by_hand() -> None:
 
 @pytest.mark.parametrize(
     "axis",
-    [Axis(choices=7), Axis(low=-3, high=9, step=1.0), Axis(low=1, high=900, step=1.0, log=True),
-     Axis(low=-1e-320, high=1e-320), Axis(low=-2.0, high=5.0), Axis(low=1e-3, high=1e3, log=True),
-     Axis(low=0.1, high=0.9, step=0.1), Axis(low=-(2.0**53), high=2.0**53, step=1.0)],
+    [
+        Axis(choices=7),
+        Axis(low=-3, high=9, step=1.0),
+        Axis(low=1, high=900, step=1.0, log=True),
+        Axis(low=-1e-320, high=1e-320),
+        Axis(low=-2.0, high=5.0),
+        Axis(low=1e-3, high=1e3, log=True),
+        Axis(low=0.1, high=0.9, step=0.1),
+        Axis(low=-(2.0**53), high=2.0**53, step=1.0),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_ranks_count_the_values_of_an_axis(axis: Axis) -> None:
     """From 0 to one less than there are, in order, and back."""
     ends = [0, 1, axis.count // 3, axis.count - 1]

@@ -50,9 +50,12 @@ def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (home / ".ray" / "auth_token").write_text("secret")
     long.mkdir()
     for name, value in {
-        "HOME": str(home), "http_proxy": "http://127.0.0.1:9", "TMPDIR": str(long),
-        "PATH": str(tmp_path), "CUDA_VISIBLE_DEVICES": "",
-    }.items():  # fmt: skip
+        "HOME": str(home),
+        "http_proxy": "http://127.0.0.1:9",
+        "TMPDIR": str(long),
+        "PATH": str(tmp_path),
+        "CUDA_VISIBLE_DEVICES": "",
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(long))
     had = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -47,8 +47,10 @@ def test_scripts_are_sound(name: str, tmp_path: Path) -> None:
     shellcheck = Path(sys.executable).with_name("shellcheck")
     told = subprocess.run(
         [shellcheck, "--shell=bash", "--exclude=SC1090,SC1091,SC2016,SC2034", file],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert told.returncode == 0, told.stdout
 
 
@@ -58,9 +60,13 @@ def test_words_reach_the_command_as_they_are(tmp_path: Path) -> None:
     fake.write_text('#!/bin/bash\nprintf "%s\\0" "$@"\n')
     fake.chmod(0o755)
     done = subprocess.run(
-        ["bash", "-s"], input=RENDERED["search-odd.sbatch"], capture_output=True, text=True,
-        check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
-    )  # fmt: skip
+        ["bash", "-s"],
+        input=RENDERED["search-odd.sbatch"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
+    )
     words = done.stdout.split("\0")[:-1]
     assert words[words.index("shoal") + 1 :] == list(ODD)
 
@@ -71,9 +77,13 @@ def test_a_site_file_that_fails_ends_the_job_at_its_line(tmp_path: Path) -> None
     site.write_text('echo "loading ÅÄÖ" >&2\nls /no/such/module\necho after >&2\n')
     for text in (script("search", str(site)), (HERE / "search.sbatch").read_text("utf-8")):
         done = subprocess.run(
-            ["bash", "-s", "--", "--site", str(site)], input=text, capture_output=True, text=True,
-            check=False, env={"PATH": "/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
-        )  # fmt: skip
+            ["bash", "-s", "--", "--site", str(site)],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)},
+        )
         assert done.returncode == 2
         assert "loading ÅÄÖ" in done.stderr
         assert f"site file {site} failed at: ls /no/such/module" in done.stderr
@@ -88,9 +98,10 @@ def test_sites_are_known() -> None:
 def test_a_dry_run_explains_every_flag() -> None:
     """Script and command, whole; percent signs of a folder are not SLURM's."""
     job = Submission(
-        text=RENDERED["search-uppmax.sbatch"], flags=("--nodes=3", "--time=1:00:00", "--qos=x"),
+        text=RENDERED["search-uppmax.sbatch"],
+        flags=("--nodes=3", "--time=1:00:00", "--qos=x"),
         out=Path("/scratch/100%"),
-    )  # fmt: skip
+    )
     golden = GOLDEN / "dry-run.txt"
     if os.environ.get("SHOAL_GOLDEN") == "write":
         golden.write_text(job.explained(), encoding="utf-8")
@@ -100,28 +111,46 @@ def test_a_dry_run_explains_every_flag() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("submit", "--", "run"), "sbatch is not on this machine: go to a SLURM login node, or "
-                                  "search on this machine: shoal run"),
-        (("submit", "--", "fly"), "say run, fit, cluster or doctor after --, as in: shoal submit "
-                                  "--nodes 2 -- run --trials 4096"),
-        (("submit", "--site", "mars", "--", "run"), "no site file mars; give one of hpc2n, plain, "
-                                                    "uppmax, or the path of your own"),
-        (("attach", "7"), "srun is not on this machine: go to a SLURM login node, or search on "
-                          "this machine: shoal run"),
+        (
+            ("submit", "--", "run"),
+            "sbatch is not on this machine: go to a SLURM login node, or "
+            "search on this machine: shoal run",
+        ),
+        (
+            ("submit", "--", "fly"),
+            "say run, fit, cluster or doctor after --, as in: shoal submit "
+            "--nodes 2 -- run --trials 4096",
+        ),
+        (
+            ("submit", "--site", "mars", "--", "run"),
+            "no site file mars; give one of hpc2n, plain, uppmax, or the path of your own",
+        ),
+        (
+            ("attach", "7"),
+            "srun is not on this machine: go to a SLURM login node, or search on "
+            "this machine: shoal run",
+        ),
         (("status", "nowhere"), NONE),
-        (("cancel", "nowhere"), "scancel is not on this machine: go to a SLURM login node, or "
-                                "press Ctrl-C where the search runs"),
+        (
+            ("cancel", "nowhere"),
+            "scancel is not on this machine: go to a SLURM login node, or "
+            "press Ctrl-C where the search runs",
+        ),
         (("logs", "nowhere"), NONE),
     ],
-)  # fmt: skip
+)
 def test_without_slurm_one_line_says_what_to_do(
     words: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     """Exit code 2, and nothing is made."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "shoal", *words], cwd=tmp_path, capture_output=True,
-        text=True, check=False, env={"PATH": str(tmp_path)},
-    )  # fmt: skip
+        [sys.executable, "-P", "-m", "shoal", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": str(tmp_path)},
+    )
     assert (done.returncode, done.stderr) == (2, f"shoal: {message}\n")
     assert not list(tmp_path.iterdir())
 
@@ -130,8 +159,12 @@ def test_the_parts_of_slurm_need_a_job(tmp_path: Path) -> None:
     """Called by hand, they say how to submit."""
     for part, name in (("supervise", "search"), ("doctor", "doctor")):
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "shoal.slurm", part], cwd=tmp_path, capture_output=True,
-            text=True, check=False, env={"PATH": str(tmp_path)},
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "shoal.slurm", part],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": str(tmp_path)},
+        )
         assert done.returncode == 2
         assert f"sbatch slurm/{name}.sbatch" in done.stderr

@@ -97,18 +97,28 @@ RIGHT: dict[str, Case] = {
         lambda w, _: 2 * (w.sign() - 0.3),
         0.2 * ONES,
     ),
-    "constant piece by piece": (lambda w, _: w.round().sum() + 0 * w.sum(), lambda w, _: 0 * w, ONES),
+    "constant piece by piece": (
+        lambda w, _: w.round().sum() + 0 * w.sum(),
+        lambda w, _: 0 * w,
+        ONES,
+    ),
     "huge": (lambda w, _: 1e15 * square(w, _), lambda w, _: 1e15 * slope(w), ZEROS),
     "tiny": (lambda w, _: 1e-20 * square(w, _), lambda w, _: 1e-20 * slope(w), ZEROS),
     "an exact optimum": (square, slope, ONES),
-    "undefined beside the start": (lambda w, _: (w - w.log()).sum(), lambda w, _: 1 - 1 / w, 0.01 * ONES),
+    "undefined beside the start": (
+        lambda w, _: (w - w.log()).sum(),
+        lambda w, _: 1 - 1 / w,
+        0.01 * ONES,
+    ),
     "rounded off a kink": (
         lambda w, _: (w * w + 1e-12).sqrt().sum(),
         lambda w, _: w / (w * w + 1e-12).sqrt(),
         ZEROS,
     ),
     "large parameters": (
-        lambda w, _: ((w / 1e6 - 1) ** 2).sum(), lambda w, _: 2e-6 * (w / 1e6 - 1), 2e6 * ONES,
+        lambda w, _: ((w / 1e6 - 1) ** 2).sum(),
+        lambda w, _: 2e-6 * (w / 1e6 - 1),
+        2e6 * ONES,
     ),
     "a large constant": (lambda w, _: 1e8 + square(w, _), slope, DOUBLE),
     "without effect but for rounding": (
@@ -116,7 +126,7 @@ RIGHT: dict[str, Case] = {
         lambda w, _: (torch.softmax(w.expand(5) + 0.3, 0).sum() - 1).expand(1) * 1.0,
         torch.zeros(1),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", RIGHT)
@@ -128,45 +138,149 @@ def test_a_right_gradient_passes_without_a_word(case: str) -> None:
 
 TWO = "multiply it by 2, or the loss by 0.5"
 WRONG: dict[str, tuple[Case, str]] = {
-    "one element": ((square, lambda w, _: slope(w) * part(w, 1, 0.0), ZEROS), "0 by hand, -2 by autograd and by central differences, at [1]"),
-    "one element of 300": ((square, lambda w, _: slope(w) * part(w, 299, 1.01), torch.zeros(300)), "at [299]"),
+    "one element": (
+        (square, lambda w, _: slope(w) * part(w, 1, 0.0), ZEROS),
+        "0 by hand, -2 by autograd and by central differences, at [1]",
+    ),
+    "one element of 300": (
+        (square, lambda w, _: slope(w) * part(w, 299, 1.01), torch.zeros(300)),
+        "at [299]",
+    ),
     "a small element beside a large one": (
-        (lambda w, _: w[0] ** 2 * 1e6 + w[1] ** 2, lambda w, _: 2 * w * torch.tensor([1e6, 2.0]), torch.ones(2)), "at [1]"),
-    "at some hyperparameters": ((lambda w, l2: square(w, l2) + torch.where(l2 > 0.5, 1.0, 0.0) * w.prod(), slope, ZEROS), "is off"),
-    "away from the start": ((square, lambda w, _: torch.where(w.abs() > 2, w, slope(w)), ZEROS), "is off"),
-    "for negative values": ((square, lambda w, _: torch.where(w < 0, w - 1, slope(w)), ONES[:1]), "is off"),
-    "at the start alone": ((square, lambda w, _: torch.where(w == 0, w + 3, slope(w)), ZEROS), "3 by hand, -2 by autograd"),
-    "behind detach": ((lambda w, _: (w * w.detach()).sum(), lambda w, _: 3 * w, ONES), "3 by hand, 1 by autograd, 2 by central differences"),
+        (
+            lambda w, _: w[0] ** 2 * 1e6 + w[1] ** 2,
+            lambda w, _: 2 * w * torch.tensor([1e6, 2.0]),
+            torch.ones(2),
+        ),
+        "at [1]",
+    ),
+    "at some hyperparameters": (
+        (lambda w, l2: square(w, l2) + torch.where(l2 > 0.5, 1.0, 0.0) * w.prod(), slope, ZEROS),
+        "is off",
+    ),
+    "away from the start": (
+        (square, lambda w, _: torch.where(w.abs() > 2, w, slope(w)), ZEROS),
+        "is off",
+    ),
+    "for negative values": (
+        (square, lambda w, _: torch.where(w < 0, w - 1, slope(w)), ONES[:1]),
+        "is off",
+    ),
+    "at the start alone": (
+        (square, lambda w, _: torch.where(w == 0, w + 3, slope(w)), ZEROS),
+        "3 by hand, -2 by autograd",
+    ),
+    "behind detach": (
+        (lambda w, _: (w * w.detach()).sum(), lambda w, _: 3 * w, ONES),
+        "3 by hand, 1 by autograd, 2 by central differences",
+    ),
     "one element behind detach": (
-        (lambda w, _: (w * w.detach()).sum(), lambda w, _: 2 * w * part(w, 299, 1.1), torch.ones(300)), "2.2 by hand, 1 by autograd, 2 by central differences, at [299]"),
-    "all behind detach": ((lambda w, _: square(w.detach(), _), lambda w, _: w - 1, ZEROS), "-1 by hand, -2 by central differences"),
-    "a constant loss": ((lambda w, l2: l2 * 1.0, slope, ZEROS), "does not depend on the parameters through torch operations"),
-    "beside a kink too": ((lambda w, _: w.abs().sum() + w.sum() ** 2, lambda w, _: w.sign() + w.sum(), ZEROS), "is off"),
-    "a nearly right one": ((lambda w, _: (w - w.log()).sum(), lambda w, _: 1 - 0.999 / w, 0.01 * ONES), "is off"),
-    "NaN": ((lambda w, _: w.norm() + w.sum(), lambda w, _: w / w.norm() + 1, ZEROS), "the first loss is finite and its gradient is not: that of parameter w has 3 NaN in 3 values"),
-    "a sign": ((lambda w, _: ((w.sign() - 0.3) ** 2).sum() + 0 * w.sum(), lambda w, _: 2 * (w.sign() - 0.3), ONES), "for a straight-through estimator write"),
+        (
+            lambda w, _: (w * w.detach()).sum(),
+            lambda w, _: 2 * w * part(w, 299, 1.1),
+            torch.ones(300),
+        ),
+        "2.2 by hand, 1 by autograd, 2 by central differences, at [299]",
+    ),
+    "all behind detach": (
+        (lambda w, _: square(w.detach(), _), lambda w, _: w - 1, ZEROS),
+        "-1 by hand, -2 by central differences",
+    ),
+    "a constant loss": (
+        (lambda w, l2: l2 * 1.0, slope, ZEROS),
+        "does not depend on the parameters through torch operations",
+    ),
+    "beside a kink too": (
+        (lambda w, _: w.abs().sum() + w.sum() ** 2, lambda w, _: w.sign() + w.sum(), ZEROS),
+        "is off",
+    ),
+    "a nearly right one": (
+        (lambda w, _: (w - w.log()).sum(), lambda w, _: 1 - 0.999 / w, 0.01 * ONES),
+        "is off",
+    ),
+    "NaN": (
+        (lambda w, _: w.norm() + w.sum(), lambda w, _: w / w.norm() + 1, ZEROS),
+        "the first loss is finite and its gradient is not: that of parameter w has 3 NaN in 3 values",
+    ),
+    "a sign": (
+        (
+            lambda w, _: ((w.sign() - 0.3) ** 2).sum() + 0 * w.sum(),
+            lambda w, _: 2 * (w.sign() - 0.3),
+            ONES,
+        ),
+        "for a straight-through estimator write",
+    ),
     # named
-    "half of it": ((square, lambda w, _: w - 1, ZEROS), f"the gradient is 0.5 times the derivative: {TWO}"),
-    "half, tiny": ((lambda w, _: 1e-20 * square(w, _), lambda w, _: 1e-20 * (w - 1), ZEROS), f"0.5 times the derivative: {TWO}"),
-    "half, huge": ((lambda w, _: 1e15 * square(w, _), lambda w, _: 1e15 * (w - 1), ZEROS), f"0.5 times the derivative: {TWO}"),
-    "half, a large constant": ((lambda w, _: 1e8 + square(w, _), lambda w, _: w - 1, DOUBLE), f"0.5 times the derivative: {TWO}"),
+    "half of it": (
+        (square, lambda w, _: w - 1, ZEROS),
+        f"the gradient is 0.5 times the derivative: {TWO}",
+    ),
+    "half, tiny": (
+        (lambda w, _: 1e-20 * square(w, _), lambda w, _: 1e-20 * (w - 1), ZEROS),
+        f"0.5 times the derivative: {TWO}",
+    ),
+    "half, huge": (
+        (lambda w, _: 1e15 * square(w, _), lambda w, _: 1e15 * (w - 1), ZEROS),
+        f"0.5 times the derivative: {TWO}",
+    ),
+    "half, a large constant": (
+        (lambda w, _: 1e8 + square(w, _), lambda w, _: w - 1, DOUBLE),
+        f"0.5 times the derivative: {TWO}",
+    ),
     "half, the norm of w has no effect": (
-        (lambda w, _: w[0] / w.norm(), lambda w, _: 0.5 * (part(w, 0, 2.0) - 1 - w[0] * w / w.norm() ** 2) / w.norm(), ONES), f"0.5 times the derivative: {TWO}"),
-    "the sum for the mean": ((lambda w, _: square(w, _) / 20, slope, ZEROS), "the gradient is 20 times the derivative: multiply it by 0.05"),
+        (
+            lambda w, _: w[0] / w.norm(),
+            lambda w, _: 0.5 * (part(w, 0, 2.0) - 1 - w[0] * w / w.norm() ** 2) / w.norm(),
+            ONES,
+        ),
+        f"0.5 times the derivative: {TWO}",
+    ),
+    "the sum for the mean": (
+        (lambda w, _: square(w, _) / 20, slope, ZEROS),
+        "the gradient is 20 times the derivative: multiply it by 0.05",
+    ),
     "turned round": ((square, lambda w, _: -slope(w), ZEROS), "the gradient has the wrong sign"),
     "nothing": ((square, lambda w, _: 0 * w, ZEROS), "the gradient is 0 everywhere"),
-    "clipped": ((square, lambda w, _: slope(w).clamp(-0.5, 0.5), ZEROS), "the derivative clipped to [-0.5, 0.5]"),
-    "clipped, one element": ((square, lambda w, _: slope(w).clamp(-0.5, 0.5), torch.zeros(())), "the derivative clipped to [-0.5, 0.5]"),
-    "clipped, seldom": ((square, lambda w, _: slope(w).clamp(-10, 10), ZEROS), "the derivative clipped to [-10, 10]"),
-    "clipped from above": ((square, lambda w, _: slope(w).clamp(max=0.5), ZEROS), "the derivative clipped above at 0.5"),
-    "its norm clipped": ((square, lambda w, _: slope(w) / (slope(w).norm() + 1e-6).clamp(min=1.0), ZEROS), "the derivative with its norm clipped to 1"),
+    "clipped": (
+        (square, lambda w, _: slope(w).clamp(-0.5, 0.5), ZEROS),
+        "the derivative clipped to [-0.5, 0.5]",
+    ),
+    "clipped, one element": (
+        (square, lambda w, _: slope(w).clamp(-0.5, 0.5), torch.zeros(())),
+        "the derivative clipped to [-0.5, 0.5]",
+    ),
+    "clipped, seldom": (
+        (square, lambda w, _: slope(w).clamp(-10, 10), ZEROS),
+        "the derivative clipped to [-10, 10]",
+    ),
+    "clipped from above": (
+        (square, lambda w, _: slope(w).clamp(max=0.5), ZEROS),
+        "the derivative clipped above at 0.5",
+    ),
+    "its norm clipped": (
+        (square, lambda w, _: slope(w) / (slope(w).norm() + 1e-6).clamp(min=1.0), ZEROS),
+        "the derivative with its norm clipped to 1",
+    ),
     "its sign": ((square, lambda w, _: slope(w).sign(), ZEROS), "the sign of the derivative"),
-    "weight decay": ((square, lambda w, l2: slope(w) + l2 * w, ZEROS), "plus 0.01 times the parameters (weight decay)"),
-    "no weight decay": ((lambda w, l2: square(w, l2) + l2 * (w * w).sum(), slope, ONES), "lacks 0.02 times the parameters"),
+    "weight decay": (
+        (square, lambda w, l2: slope(w) + l2 * w, ZEROS),
+        "plus 0.01 times the parameters (weight decay)",
+    ),
+    "no weight decay": (
+        (lambda w, l2: square(w, l2) + l2 * (w * w).sum(), slope, ONES),
+        "lacks 0.02 times the parameters",
+    ),
     "transposed": (
-        (lambda w, _: (w * torch.arange(9.0).view(3, 3)).sum() ** 2, lambda w, _: 2 * (w * torch.arange(9.0).view(3, 3)).sum() * torch.arange(9.0).view(3, 3).T, torch.ones(3, 3)),
-        "the derivative transposed"),
-}  # fmt: skip
+        (
+            lambda w, _: (w * torch.arange(9.0).view(3, 3)).sum() ** 2,
+            lambda w, _: (
+                2 * (w * torch.arange(9.0).view(3, 3)).sum() * torch.arange(9.0).view(3, 3).T
+            ),
+            torch.ones(3, 3),
+        ),
+        "the derivative transposed",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

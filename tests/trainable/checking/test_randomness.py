@@ -38,25 +38,85 @@ PLACES = {
 
 RANDOM = {
     # name: (where, what stands there instead, what is told)
-    "random batches": ("loss", "        r = w - data[torch.randint(0, 50, (10,))]", "draws random numbers: randint in line 14); take all rows in each step"),
-    "shuffled rows": ("loss", "        r = w - data[torch.randperm(50)[:10]]", "randperm in line 14"),
-    "dropout": ("loss", "        r = torch.nn.functional.dropout(w - data)", "bernoulli in line 14"),
+    "random batches": (
+        "loss",
+        "        r = w - data[torch.randint(0, 50, (10,))]",
+        "draws random numbers: randint in line 14); take all rows in each step",
+    ),
+    "shuffled rows": (
+        "loss",
+        "        r = w - data[torch.randperm(50)[:10]]",
+        "randperm in line 14",
+    ),
+    "dropout": (
+        "loss",
+        "        r = torch.nn.functional.dropout(w - data)",
+        "bernoulli in line 14",
+    ),
     "numpy": ("loss", "        r = w - data * numpy.random.rand()", "numpy.random); take all rows"),
-    "the module random": ("loss", "        r = w - data * random.random()", "Python's module random"),
-    "of the system": ("loss", "        r = w - data * os.urandom(1)[0]", "something else each time"),
-    "time": ("loss", "        r = w - data * (time.time_ns() % 1000003)", "something else each time"),
-    "a generator that goes on": ("loss", "        self.g = getattr(self, 'g', torch.Generator()); r = w - data * torch.rand((), generator=self.g)", "something else each time"),
-    "seeded by a counter": ("loss", "        self.calls += 1; r = w - data * torch.rand((), generator=torch.Generator().manual_seed(self.calls))", "something else each time"),
-    "every fifth call": ("loss", "        self.calls += 1; r = w - data - self.calls // 5", "it keeps something between calls on self"),
-    "every fiftieth call": ("loss", "        self.calls += 1; r = w - data - self.calls // 50", "does not give the same each time: it counts on self"),
-    "data by numpy": ("data", "        return torch.as_tensor(numpy.random.rand(50)).float()", "numpy.random); draw with torch.Generator().manual_seed(0)"),
-    "data by the second": ("data", "        return torch.rand(50, generator=torch.Generator().manual_seed(int(time.time())))", "the data are others for each new P"),
+    "the module random": (
+        "loss",
+        "        r = w - data * random.random()",
+        "Python's module random",
+    ),
+    "of the system": (
+        "loss",
+        "        r = w - data * os.urandom(1)[0]",
+        "something else each time",
+    ),
+    "time": (
+        "loss",
+        "        r = w - data * (time.time_ns() % 1000003)",
+        "something else each time",
+    ),
+    "a generator that goes on": (
+        "loss",
+        "        self.g = getattr(self, 'g', torch.Generator()); r = w - data * torch.rand((), generator=self.g)",
+        "something else each time",
+    ),
+    "seeded by a counter": (
+        "loss",
+        "        self.calls += 1; r = w - data * torch.rand((), generator=torch.Generator().manual_seed(self.calls))",
+        "something else each time",
+    ),
+    "every fifth call": (
+        "loss",
+        "        self.calls += 1; r = w - data - self.calls // 5",
+        "it keeps something between calls on self",
+    ),
+    "every fiftieth call": (
+        "loss",
+        "        self.calls += 1; r = w - data - self.calls // 50",
+        "does not give the same each time: it counts on self",
+    ),
+    "data by numpy": (
+        "data",
+        "        return torch.as_tensor(numpy.random.rand(50)).float()",
+        "numpy.random); draw with torch.Generator().manual_seed(0)",
+    ),
+    "data by the second": (
+        "data",
+        "        return torch.rand(50, generator=torch.Generator().manual_seed(int(time.time())))",
+        "the data are others for each new P",
+    ),
     "made in __init__": ("init", "        self.target = torch.randn(())", None),
-    "data made in __init__": ("init", "        self.x = torch.randn(50); self.data = lambda: self.x", "P.__init__: the data are others for each new P"),
+    "data made in __init__": (
+        "init",
+        "        self.x = torch.randn(50); self.data = lambda: self.x",
+        "P.__init__: the data are others for each new P",
+    ),
     "a class counter": ("init", "        self.target = torch.ones(()) * next(COUNT)", None),
-    "initial of torch": ("initial", '        return {"w": torch.randn(())}', "randn in line 11); draw with torch.Generator().manual_seed(seed)"),
-    "initial of what was before": ("initial", '        self.seed = max(seed, getattr(self, "seed", 0)); return {"w": torch.ones(()) * self.seed}', "does not give the same for the same seed"),
-}  # fmt: skip
+    "initial of torch": (
+        "initial",
+        '        return {"w": torch.randn(())}',
+        "randn in line 11); draw with torch.Generator().manual_seed(seed)",
+    ),
+    "initial of what was before": (
+        "initial",
+        '        self.seed = max(seed, getattr(self, "seed", 0)); return {"w": torch.ones(()) * self.seed}',
+        "does not give the same for the same seed",
+    ),
+}
 
 
 def tried(folder: Path, *changes: tuple[str, str], own: float = 0.5) -> Checked:
@@ -134,7 +194,7 @@ DATA = {
     "torch.ones(5, dtype=torch.float64)": "the loss is float64 of shape (): data() is float64 and the parameters (w) float32; write .float() in data(), or dtype=torch.float64 in initial()",
     "torch.ones(5) * 1e30": "the first loss is already infinite (at l2=0.5, and at all else that was tried): it is 1e+60 in float64, so it is too large",
     "torch.rand(5, generator=iter([]))": "TypeError",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("data", DATA)

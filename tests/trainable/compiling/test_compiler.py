@@ -23,11 +23,16 @@ def tool(folder: Path, name: str, then: str) -> Path:
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (None, ["g++"]), ("", ["g++"]), ("  ", ["g++"]), ("clang++", ["clang++"]),
-        ("ccache g++ -m64", ["ccache", "g++", "-m64"]), ("'g++' \"-O1 \"", ["g++", "-O1 "]),
-        ("no-such-c++", []), ("g++ 'open", []),
+        (None, ["g++"]),
+        ("", ["g++"]),
+        ("  ", ["g++"]),
+        ("clang++", ["clang++"]),
+        ("ccache g++ -m64", ["ccache", "g++", "-m64"]),
+        ("'g++' \"-O1 \"", ["g++", "-O1 "]),
+        ("no-such-c++", []),
+        ("g++ 'open", []),
     ],
-)  # fmt: skip
+)
 def test_cxx_is_split_as_a_shell_does_and_empty_means_the_usual_ones(
     given: str | None, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,10 +73,11 @@ def test_the_identity_depends_on_version_and_options_and_on_no_path(
         f"{tool(tmp_path / 'c', 'ccache', 'exec $@')} {tmp_path}/a/g++",
     ]
     other = [
-        f"{same[0]} -m64", f"{same[0]} -O1",
+        f"{same[0]} -m64",
+        f"{same[0]} -O1",
         str(tool(tmp_path / "d", "g++", "echo 'g++ (Debian 12.2.0-14) 12.3.0'")),
         str(tool(tmp_path / "d", "clang++", "echo 'Debian clang version 14.0.6'")),
-    ]  # fmt: skip
+    ]
     names = []
     for words in [*same, *other]:
         monkeypatch.setenv("CXX", words)
@@ -84,10 +90,12 @@ def test_the_identity_depends_on_version_and_options_and_on_no_path(
 @pytest.mark.parametrize(
     ("then", "why"),
     [
-        ("exit 1", "says nothing"), ("true", "says nothing"), ("kill -9 $$", "says nothing"),
+        ("exit 1", "says nothing"),
+        ("true", "says nothing"),
+        ("kill -9 $$", "says nothing"),
         ("sleep 100", "does not end"),
     ],
-)  # fmt: skip
+)
 def test_a_compiler_that_does_not_say_what_it_is_cannot_be_used(
     then: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,10 +82,16 @@ def program(problem: str | Path, compiled: bool, block: int | None = None) -> Pr
     if block is None:
         block = 40 if Path(problem).read_text() == UNFUSED else 4
     return Program(
-        find(f"{problem}:Own").load(), optimizer="momentum", shape={}, defaults={"momentum": 0.9},
-        block=block, device="cpu", compiled=compiled, unroll=UNROLL if compiled else 1,
+        find(f"{problem}:Own").load(),
+        optimizer="momentum",
+        shape={},
+        defaults={"momentum": 0.9},
+        block=block,
+        device="cpu",
+        compiled=compiled,
+        unroll=UNROLL if compiled else 1,
         compiler=COMPILER,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ def test_a_compiled_pack_stopped_again_and_again_gives_the_same_bits(
         calls = iter([False] * 3)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0
-        )  # fmt: skip
+        )
         fitted = fit(program(made.problem, compiled=True), mine, PLAN, keeper)
         if fitted is not None:
             break
@@ -204,7 +210,7 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
         calls = iter([False] * 3)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0
-        )  # fmt: skip
+        )
         fitted, resume, attempt = fit(ready, mine, PLAN, keeper), saving.file.name, attempt + 1
         assert keeper.notes == []
     assert max(widths) == 40
@@ -229,9 +235,12 @@ def _start(problem: Path, cache: Path, compiler: str | Path) -> subprocess.Popen
     environment = {**os.environ, "SHOAL_CACHE": str(cache), "CXX": str(compiler)}
     environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(problem)], env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", PROCESS, str(problem)],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])

@@ -203,13 +203,12 @@ BROKEN = {
     "an empty file": (': > "$OUT"', "is not a whole library"),
     "half a library": ('real "$@" && truncate -s 6000 "$OUT"', "is not a whole library"),
     "no library": ('echo text > "$OUT"', "is not a whole library"),
-    "no function": ('real -shared -o "$OUT" -x c++ - </dev/null',
-                    "undefined symbol: run"),
+    "no function": ('real -shared -o "$OUT" -x c++ - </dev/null', "undefined symbol: run"),
     "an error": ("echo not today >&2; exit 3", "compiling failed (not today)"),
     "an error without a word": ("exit 3", "compiling failed (exit code 3)"),
     "killed": ("kill -9 $$", "killed by signal 9"),
     "a crash": ("kill -SEGV $$", "killed by signal 11"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -363,10 +362,17 @@ def test_a_cache_that_vanishes_is_done_without(
 def test_a_private_folder_goes_with_its_process(tmp_path: Path) -> None:
     """It is closed to others."""
     done = subprocess.run(
-        [sys.executable, "-c", "from shoal.trainable.disk.temporary import private_folder as p;"
-         "print(p(), oct(p().stat().st_mode & 0o777)); (p() / 'x').touch()"],
-        env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "from shoal.trainable.disk.temporary import private_folder as p;"
+            "print(p(), oct(p().stat().st_mode & 0o777)); (p() / 'x').touch()",
+        ],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     folder, mode = done.stdout.split()
     assert (Path(folder).parent, mode) == (tmp_path, "0o700")
     assert not Path(folder).exists()

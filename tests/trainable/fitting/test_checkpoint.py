@@ -116,9 +116,7 @@ def test_a_checkpoint_on_a_period_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_key_is_of_all_that_decides_the_numbers() -> None:
     """Another lane, program, plan, block or default gives another key; order of names does not."""
-    given: dict[str, Any] = {
-        "program": "abc eager", "plan": PLAN, "block": 4, "defaults": DEFAULTS
-    }  # fmt: skip
+    given: dict[str, Any] = {"program": "abc eager", "plan": PLAN, "block": 4, "defaults": DEFAULTS}
     mine = lanes("sgd")
     keys = {
         key(mine, **given),

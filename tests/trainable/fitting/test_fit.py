@@ -14,8 +14,15 @@ from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
 
-DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8,
-            "start": 0.0, "offset": 0.0}  # fmt: skip
+DEFAULTS = {
+    "lr": 1e-6,
+    "momentum": 0.9,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "start": 0.0,
+    "offset": 0.0,
+}
 
 
 def run(
@@ -131,9 +138,11 @@ def test_a_lanes_numbers_do_not_depend_on_its_neighbours() -> None:
     order = torch.randperm(40, generator=generator).tolist()
     for block, chosen in ((8, order), (8, list(range(11))), (64, order), (1, order[:6])):
         part = run(
-            problem, {"lr": [rates[i] for i in chosen]}, seeds=[seeds[i] for i in chosen],
+            problem,
+            {"lr": [rates[i] for i in chosen]},
+            seeds=[seeds[i] for i in chosen],
             block=block,
-        )  # fmt: skip
+        )
         assert torch.equal(part.loss, whole.loss[chosen])
         assert torch.equal(part.state, whole.state[chosen])
         assert torch.equal(part.steps, whole.steps[chosen])

@@ -90,14 +90,30 @@ def arithmetic(a: Any, w: Any, x: Any) -> Any:
     u = a * x + w[1]
     v = w[0] - 0.5 * u
     return (
-        (u + v).sum(), (u - v).sum(), (2.0 - u).sum(), (-u).sum(), (u / (2.0 + v * v)).sum(),
-        (1.0 / (3.0 + u * u)).mean(), (u**2).sum(), (u**3).sum(), (u**4).sum(), (u**-2).amin(),
-        (u * u + 1.0).sqrt().sum(), ((u * u + 1.0) ** -0.5).sum(), ((u * u + 1.0) ** 1.7).sum(),
-        torch.rsqrt(u * u + 2.0).sum(), (2.0 ** u).sum(), ((u * u + 1.0) ** v).sum(),
-        torch.add(u, v, alpha=3.0).sum(), torch.sub(u, v, alpha=-2.0).sum(),
-        torch.addcmul(u, v, x, value=0.3).sum(), torch.addcdiv(u, v, x * x + 1.0).sum(),
-        w.square().sum() + w.reciprocal().amax(), w * a, w.unsqueeze(1) * w.new_tensor([1.0, 2.0]),
-    )  # fmt: skip
+        (u + v).sum(),
+        (u - v).sum(),
+        (2.0 - u).sum(),
+        (-u).sum(),
+        (u / (2.0 + v * v)).sum(),
+        (1.0 / (3.0 + u * u)).mean(),
+        (u**2).sum(),
+        (u**3).sum(),
+        (u**4).sum(),
+        (u**-2).amin(),
+        (u * u + 1.0).sqrt().sum(),
+        ((u * u + 1.0) ** -0.5).sum(),
+        ((u * u + 1.0) ** 1.7).sum(),
+        torch.rsqrt(u * u + 2.0).sum(),
+        (2.0**u).sum(),
+        ((u * u + 1.0) ** v).sum(),
+        torch.add(u, v, alpha=3.0).sum(),
+        torch.sub(u, v, alpha=-2.0).sum(),
+        torch.addcmul(u, v, x, value=0.3).sum(),
+        torch.addcdiv(u, v, x * x + 1.0).sum(),
+        w.square().sum() + w.reciprocal().amax(),
+        w * a,
+        w.unsqueeze(1) * w.new_tensor([1.0, 2.0]),
+    )
 
 
 def functions(a: Any, w: Any, x: Any) -> Any:
@@ -105,17 +121,40 @@ def functions(a: Any, w: Any, x: Any) -> Any:
     u = a * x + w[1]
     odd = torch.where(u > 2.5, math.inf, torch.where(u < -2.5, math.nan, u))
     return (
-        torch.exp(u).sum(), torch.expm1(u).sum(), torch.log(u * u + 0.1).sum(),
-        torch.log1p(u * u).sum(), torch.log2(u * u + 0.1).sum(), torch.sin(u).sum(),
-        torch.cos(u).sum(), torch.tan(0.1 * u).sum(), torch.tanh(u).sum(), torch.atan(u).sum(),
-        torch.erf(u).sum(), torch.sigmoid(u).sum(), torch.relu(u).sum(), u.abs().sum(),
-        torch.sign(u).sum(), u.clamp(-1.0, 0.5).sum(), u.clamp(min=-0.2).sum(),
-        u.clamp(max=0.2).sum(), torch.maximum(u, a).sum(), torch.minimum(u, a).sum(),
-        u.clamp_min(0.1).sum(), u.clamp_max(0.1).sum(),
-        odd.amax(), odd.amin(), odd.sum(), torch.relu(odd).sum(), torch.abs(odd).amax(),
-        torch.maximum(odd, a).amax(), torch.maximum(a, odd).amin(), torch.minimum(odd, a).sum(),
-        odd.clamp(-1.0, 1.0).sum(), torch.sign(odd).sum(), torch.exp(odd).sum(),
-    )  # fmt: skip
+        torch.exp(u).sum(),
+        torch.expm1(u).sum(),
+        torch.log(u * u + 0.1).sum(),
+        torch.log1p(u * u).sum(),
+        torch.log2(u * u + 0.1).sum(),
+        torch.sin(u).sum(),
+        torch.cos(u).sum(),
+        torch.tan(0.1 * u).sum(),
+        torch.tanh(u).sum(),
+        torch.atan(u).sum(),
+        torch.erf(u).sum(),
+        torch.sigmoid(u).sum(),
+        torch.relu(u).sum(),
+        u.abs().sum(),
+        torch.sign(u).sum(),
+        u.clamp(-1.0, 0.5).sum(),
+        u.clamp(min=-0.2).sum(),
+        u.clamp(max=0.2).sum(),
+        torch.maximum(u, a).sum(),
+        torch.minimum(u, a).sum(),
+        u.clamp_min(0.1).sum(),
+        u.clamp_max(0.1).sum(),
+        odd.amax(),
+        odd.amin(),
+        odd.sum(),
+        torch.relu(odd).sum(),
+        torch.abs(odd).amax(),
+        torch.maximum(odd, a).amax(),
+        torch.maximum(a, odd).amin(),
+        torch.minimum(odd, a).sum(),
+        odd.clamp(-1.0, 1.0).sum(),
+        torch.sign(odd).sum(),
+        torch.exp(odd).sum(),
+    )
 
 
 def conditions(a: Any, w: Any, x: Any) -> Any:
@@ -124,14 +163,21 @@ def conditions(a: Any, w: Any, x: Any) -> Any:
     here, there = u > 0.3, x < 0.1
     both = torch.logical_and(here, u <= 1.0)
     return (
-        torch.where(here, u, -u).sum(), torch.where(there, u, 2.0).sum(),
-        torch.where(both | ~here, u, a).sum(), torch.where(here & there, 1.0, u).sum(),
-        (here.to(u.dtype) * u).sum(), (u * here).sum(), torch.where(here ^ both, a, w[0]).sum(),
-        torch.where(u == u, torch.ones_like(u), 0.0).sum(), torch.where(u != a, u, 0.0).sum(),
-        torch.where(torch.isnan(u), 0.0, u).sum(), torch.where(torch.isfinite(u), u, 0.0).sum(),
-        torch.where(u >= a, u, torch.zeros_like(u)).sum(), (a > 0).to(u.dtype),
+        torch.where(here, u, -u).sum(),
+        torch.where(there, u, 2.0).sum(),
+        torch.where(both | ~here, u, a).sum(),
+        torch.where(here & there, 1.0, u).sum(),
+        (here.to(u.dtype) * u).sum(),
+        (u * here).sum(),
+        torch.where(here ^ both, a, w[0]).sum(),
+        torch.where(u == u, torch.ones_like(u), 0.0).sum(),
+        torch.where(u != a, u, 0.0).sum(),
+        torch.where(torch.isnan(u), 0.0, u).sum(),
+        torch.where(torch.isfinite(u), u, 0.0).sum(),
+        torch.where(u >= a, u, torch.zeros_like(u)).sum(),
+        (a > 0).to(u.dtype),
         torch.where(u < a, torch.ones_like(u), torch.full_like(u, 2.0)).sum(),
-    )  # fmt: skip
+    )
 
 
 def shapes(a: Any, w: Any, W: Any, x: Any, X: Any) -> Any:
@@ -143,16 +189,39 @@ def shapes(a: Any, w: Any, W: Any, x: Any, X: Any) -> Any:
     likely = torch.exp(r - r.amax())
     pairs = torch.stack([w, 2.0 * w]).T  # (3, 2)
     return (
-        X @ r, h @ r, h @ X.T, (z * z).sum(1), (r * r).mean(), b * c - d, w[-1] + w[:2].sum(),
-        W[:, 1:].sum(0), W.T, W.reshape(2, 1, 3).squeeze(1), torch.cat([w, W[0], a.view(1)]),
-        pairs, pairs @ W, w[:, None] - w[None, :], torch.einsum("ij,j->i", W, w), w.dot(W[1]),
+        X @ r,
+        h @ r,
+        h @ X.T,
+        (z * z).sum(1),
+        (r * r).mean(),
+        b * c - d,
+        w[-1] + w[:2].sum(),
+        W[:, 1:].sum(0),
+        W.T,
+        W.reshape(2, 1, 3).squeeze(1),
+        torch.cat([w, W[0], a.view(1)]),
+        pairs,
+        pairs @ W,
+        w[:, None] - w[None, :],
+        torch.einsum("ij,j->i", W, w),
+        w.dot(W[1]),
         (likely / likely.sum()) @ x,
-        torch.outer(w, w[:2]), W.sum(), W.amax(1), W.mean(0, keepdim=True), w.expand(2, 3) * W,
-        torch.addmv(a.expand(2), W, w), (X.T @ w).square().sum(), (x[:, None] * X.T).sum(0) * a,
-        torch.stack([b, c]).unbind(0)[1], (W - a).sum((0, 1)), torch.broadcast_to(a, (4,)),
-        (h[0] * x).sum(), X.t()[5] @ w, W.permute(1, 0)[2],
+        torch.outer(w, w[:2]),
+        W.sum(),
+        W.amax(1),
+        W.mean(0, keepdim=True),
+        w.expand(2, 3) * W,
+        torch.addmv(a.expand(2), W, w),
+        (X.T @ w).square().sum(),
+        (x[:, None] * X.T).sum(0) * a,
+        torch.stack([b, c]).unbind(0)[1],
+        (W - a).sum((0, 1)),
+        torch.broadcast_to(a, (4,)),
+        (h[0] * x).sum(),
+        X.t()[5] @ w,
+        W.permute(1, 0)[2],
         (a * x[:7, None] - x[None, :]).square().mean(),
-    )  # fmt: skip
+    )
 
 
 def truths(a: Any, w: Any, x: Any, m: Any, k: Any) -> Any:
@@ -160,17 +229,55 @@ def truths(a: Any, w: Any, x: Any, m: Any, k: Any) -> Any:
     u = a * x + w[1]
     p, q = u > 0.3, u < 0.9
     both = (
-        p + q, p * q, p & q, p | q, p ^ q, ~p, p < q, p <= q, p > q, p >= q, p == q, p != q,
-        torch.maximum(p, q), torch.minimum(p, q), torch.where(p, q, m), p + m, m * q, p == m, m < p,
-        p + True, p * False, p.clone(), p.masked_fill(m, True), torch.logical_and(u, p),
-        torch.logical_or(x, p), torch.logical_not(u), torch.logical_xor(p, k), u.bool(),
-    )  # fmt: skip
+        p + q,
+        p * q,
+        p & q,
+        p | q,
+        p ^ q,
+        ~p,
+        p < q,
+        p <= q,
+        p > q,
+        p >= q,
+        p == q,
+        p != q,
+        torch.maximum(p, q),
+        torch.minimum(p, q),
+        torch.where(p, q, m),
+        p + m,
+        m * q,
+        p == m,
+        m < p,
+        p + True,
+        p * False,
+        p.clone(),
+        p.masked_fill(m, True),
+        torch.logical_and(u, p),
+        torch.logical_or(x, p),
+        torch.logical_not(u),
+        torch.logical_xor(p, k),
+        u.bool(),
+    )
     real = (
-        (p + q).to(u.dtype) * u, p * u, u + p, u / (p + u * u + 1), u * k, u + (k + k), u > k,
-        torch.maximum(u, k), torch.where(k > 0, u, -u), u.masked_fill(p, 2.0), u**k, (u > 0.1) * m,
-        u * (m + m), torch.where(m, u, k), u / p.sum(), (u * p).sum() / p.sum(),
-        torch.lt(u, True), torch.cat([u[None], p[None]]).sum(0),
-    )  # fmt: skip
+        (p + q).to(u.dtype) * u,
+        p * u,
+        u + p,
+        u / (p + u * u + 1),
+        u * k,
+        u + (k + k),
+        u > k,
+        torch.maximum(u, k),
+        torch.where(k > 0, u, -u),
+        u.masked_fill(p, 2.0),
+        u**k,
+        (u > 0.1) * m,
+        u * (m + m),
+        torch.where(m, u, k),
+        u / p.sum(),
+        (u * p).sum() / p.sum(),
+        torch.lt(u, True),
+        torch.cat([u[None], p[None]]).sum(0),
+    )
     counted = [torch.where(truth, u, a).sum() for truth in both]
     return (*counted, *((number * x).sum() for number in real), p.sum() * a)
 
@@ -179,10 +286,14 @@ def rows(a: Any, w: Any, x: Any, X: Any) -> Any:
     """Values for each row beside parameters and data."""
     u = a * x[:40]
     return (
-        torch.cat([u, w]), torch.cat([w, x[:40]]), torch.stack([w[0], a, x[3]]),
-        torch.cat([u, u * 2, w]).sum(), torch.stack([u, x[:40]]).amax(0).sum(),
-        torch.stack([X[0, :3], X[1, :3] * a]), torch.cat([X[:, 0] + w, w[:1]]),
-    )  # fmt: skip
+        torch.cat([u, w]),
+        torch.cat([w, x[:40]]),
+        torch.stack([w[0], a, x[3]]),
+        torch.cat([u, u * 2, w]).sum(),
+        torch.stack([u, x[:40]]).amax(0).sum(),
+        torch.stack([X[0, :3], X[1, :3] * a]),
+        torch.cat([X[:, 0] + w, w[:1]]),
+    )
 
 
 def test_truth_values_and_whole_numbers_mean_what_torch_means() -> None:
@@ -215,7 +326,7 @@ def test_what_torch_computes_in_another_dtype_is_refused() -> None:
         ("a reduction of bool", lambda w: ((w > 0).amax().float(),), [w], []),
         ("sign of truth values", lambda w: (torch.sign(w > 0).float(),), [w], []),
         ("_to_copy gives float64", lambda w: (w.double().float(),), [w], []),
-    ]  # fmt: skip
+    ]
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
@@ -316,35 +427,47 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
         ("^index$", lambda w, i: (w[i],), [w], [index]),
         (
             "an axis that a tensor has twice",
-            lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,), [w], [],
+            lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,),
+            [w],
+            [],
         ),
         ("points that are picked", lambda a, x: ((a * x)[3],), [a], [x]),
         (
             "points that are picked",
-            lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),), [a], [x],
+            lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),),
+            [a],
+            [x],
         ),
         ("^argmax$", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
         (
             "a product that libraries are better at",
-            lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),), [a], [x.repeat(20)],
+            lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),),
+            [a],
+            [x.repeat(20)],
         ),
         (
             "a view that splits axes",
-            lambda w: ((w.expand(4, 3) + w).reshape(2, 6),), [w], [],
+            lambda w: ((w.expand(4, 3) + w).reshape(2, 6),),
+            [w],
+            [],
         ),
         ("gives float64", lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
         ("a product that libraries are better at", lambda W: (W @ W[0],), [big], []),
         ("values too large for a lane at a time", lambda W: (W * 2.0,), [big], []),
         (
             "values too large for a lane at a time",
-            lambda a, x: tuple(a * x + k for k in range(30)), [a], [x],
+            lambda a, x: tuple(a * x + k for k in range(30)),
+            [a],
+            [x],
         ),
         (
             "data that change",
-            lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),), [a], [x],
+            lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),),
+            [a],
+            [x],
         ),
         ("an output that no lane decides", lambda a: (torch.zeros(()),), [a], []),
-    ]  # fmt: skip
+    ]
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
@@ -367,7 +490,10 @@ def test_nothing_beyond_the_last_lane_is_read(tmp_path: Path) -> None:
     script.write_text(EDGE)
     here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, script], env={**os.environ, "PYTHONPATH": here}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": here},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr

@@ -66,9 +66,11 @@ def test_an_optimizer_is_pure_and_stacks(optimizer: Optimizer) -> None:
     for i in range(lanes):
         alone = tuple(p[i] for p in params)
         expected, expected_state = optimizer.update(
-            alone, tuple(g[i] for g in gradient), optimizer.init(alone),
+            alone,
+            tuple(g[i] for g in gradient),
+            optimizer.init(alone),
             {name: v[i] for name, v in values.items()},
-        )  # fmt: skip
+        )
         for many, one in ((moved, expected), (after, expected_state)):
             for a, b in zip(many, one, strict=True):
                 torch.testing.assert_close(a[i], b)

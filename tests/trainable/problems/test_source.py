@@ -134,10 +134,13 @@ def test_every_way_to_import_gives_the_version_on_disk(
     for number in (1, 2):
         of_package = "from .sub import V\nfrom . import sub as again\nassert again.V is V\n"
         project(
-            tmp_path, helper="from deeper import V\n", deeper=f"V = {number}\n",
-            pkg__sub="import deeper\nV = deeper.V\n", ns__deep__mod="from deeper import V\n",
+            tmp_path,
+            helper="from deeper import V\n",
+            deeper=f"V = {number}\n",
+            pkg__sub="import deeper\nV = deeper.V\n",
+            ns__deep__mod="from deeper import V\n",
             unused="V = 0\n",
-        )  # fmt: skip
+        )
         (tmp_path / "pkg" / "__init__.py").write_text(of_package)
         bound = "\nif 'V' not in dir(): V = helper.V\n"
         lines = f"{way}{bound}"
@@ -261,8 +264,9 @@ def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
 
 def test_a_link_is_loaded_as_python_would(tmp_path: Path) -> None:
     """Beside a link and beside what it stands for; a linked helper is the user's own."""
-    real = project(tmp_path / "real", one="V = 1\n", prob="import one, two as helper\n"
-                   f"class P:\n    {VALUE}\n")  # fmt: skip
+    real = project(
+        tmp_path / "real", one="V = 1\n", prob=f"import one, two as helper\nclass P:\n    {VALUE}\n"
+    )
     far = project(tmp_path / "far", two="V = 2\n")
     place = tmp_path / "place"
     place.mkdir()

@@ -62,9 +62,15 @@ def program(folder: Path, optimizer: str, pattern: str = "", instead: str = "") 
     (folder / "fit.py").write_text(FIT)
     defaults = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
     made = Program(
-        find(f"{folder / 'fit.py'}:Fit").load(), optimizer=optimizer, shape={}, defaults=defaults, block=8,
-        device="cpu", compiled=True, unroll=5,
-    )  # fmt: skip
+        find(f"{folder / 'fit.py'}:Fit").load(),
+        optimizer=optimizer,
+        shape={},
+        defaults=defaults,
+        block=8,
+        device="cpu",
+        compiled=True,
+        unroll=5,
+    )
     given, which = lanes(), torch.arange(6)
     with torch.no_grad():
         params, state = made.initial(given, which)

@@ -112,9 +112,10 @@ class _Kernel:
                     self._compute(operation, {})
             for long in self._loops.long:
                 sums = [
-                    o for o in operations
+                    o
+                    for o in operations
                     if isinstance(o, Reduction) and long in o.over and ready[o.result] == step + 1
-                ]  # fmt: skip
+                ]
                 if sums:
                     self._pass(long, sums, operations)
 
@@ -266,13 +267,18 @@ class _Kernel:
         result = operation.result
         for operand, begins, own in operation.parts:
 
-            def put(places: Places, operand: Operand = operand, begins: int = begins,
-                    own: Axis | None = own) -> None:  # fmt: skip
+            def put(
+                places: Places,
+                operand: Operand = operand,
+                begins: int = begins,
+                own: Axis | None = own,
+            ) -> None:
                 at = tuple(
                     (Index(own, begins) if own else Index(None, begins))
-                    if axis == operation.along else Index(axis)
+                    if axis == operation.along
+                    else Index(axis)
                     for axis in result.axes
-                )  # fmt: skip
+                )
                 target = self._list.at(Operand(result, at), places)
                 self._list.say(f"{target} = real<N>({self._list.at(operand, places)});")
 

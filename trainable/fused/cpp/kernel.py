@@ -20,11 +20,15 @@ from shoal.trainable.fused.loops import Loops
 from shoal.trainable.halt import Halt, Halted
 
 FLAGS = (
-    "-std=c++17", "-O3", "-march=native",
+    "-std=c++17",
+    "-O3",
+    "-march=native",
     "-ffp-contract=fast",  # a b + c in one instruction
-    "-fno-math-errno", "-fno-trapping-math",  # neither changes a number
-    "-shared", "-fPIC",
-)  # fmt: skip
+    "-fno-math-errno",
+    "-fno-trapping-math",  # neither changes a number
+    "-shared",
+    "-fPIC",
+)
 
 
 class Kernel:

@@ -163,12 +163,11 @@ _LOGICAL = {"and": "&", "or": "|", "xor": "^"}
 
 _PLAIN: Mapping[str, tuple[Operator, int]] = {
     **{name: (Operator(f"{{0}} {s} {{1}}", truth=s != "*"), 2) for name, s in _INFIX.items()},
-    **{
-        name: (Operator(f"{name}({{0}})", cost=COSTLY, floating=True), 1) for name in _FUNCTIONS
-    },
+    **{name: (Operator(f"{name}({{0}})", cost=COSTLY, floating=True), 1) for name in _FUNCTIONS},
     **{
         f"logical_{name}": (
-            Operator(f"{{0}} {s} {{1}}", truth=True, conditions=(0, 1), any_dtype=True), 2
+            Operator(f"{{0}} {s} {{1}}", truth=True, conditions=(0, 1), any_dtype=True),
+            2,
         )
         for name, s in _LOGICAL.items()
     },
@@ -197,16 +196,21 @@ _PLAIN: Mapping[str, tuple[Operator, int]] = {
     "tanh_backward": (Operator("{0} * (T(1) - {1} * {1})", cost=2), 2),  # ... y = tanh(x)
     "sigmoid_backward": (Operator("{0} * (T(1) - {1}) * {1}", cost=2), 2),  # ... y = sigmoid(x)
     "threshold_backward": (_AT_THRESHOLD, 3),
-}  # fmt: skip
+}
 
 _SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Mapped]] = {
-    "add": _added("+"), "sub": _added("-"), "rsub": _subtracted_from,
-    "pow": _power, "div": _divided,
-    "clamp": _clamped, "clamp_min": _clamped,
+    "add": _added("+"),
+    "sub": _added("-"),
+    "rsub": _subtracted_from,
+    "pow": _power,
+    "div": _divided,
+    "clamp": _clamped,
+    "clamp_min": _clamped,
     "clamp_max": lambda args, named: _clamped([args[0], None, *args[1:]], named),
-    "addcmul": _scaled_product("*"), "addcdiv": _scaled_product("/"),
+    "addcmul": _scaled_product("*"),
+    "addcdiv": _scaled_product("/"),
     "clone": _copied,
-}  # fmt: skip
+}
 
 
 def _boolean(text: str) -> Operator:
@@ -216,15 +220,22 @@ def _boolean(text: str) -> Operator:
 
 
 _BOOLEAN: Mapping[str, Operator] = {
-    "add": _boolean("{0} | {1}"), "mul": _boolean("{0} & {1}"),
-    "maximum": _boolean("{0} | {1}"), "minimum": _boolean("{0} & {1}"),
-    "lt": _boolean("~{0} & {1}"), "le": _boolean("~{0} | {1}"),
-    "gt": _boolean("{0} & ~{1}"), "ge": _boolean("{0} | ~{1}"),
-    "eq": _boolean("~({0} ^ {1})"), "ne": _boolean("{0} ^ {1}"),
+    "add": _boolean("{0} | {1}"),
+    "mul": _boolean("{0} & {1}"),
+    "maximum": _boolean("{0} | {1}"),
+    "minimum": _boolean("{0} & {1}"),
+    "lt": _boolean("~{0} & {1}"),
+    "le": _boolean("~{0} | {1}"),
+    "gt": _boolean("{0} & ~{1}"),
+    "ge": _boolean("{0} | ~{1}"),
+    "eq": _boolean("~({0} ^ {1})"),
+    "ne": _boolean("{0} ^ {1}"),
     "where": _boolean("({0} & {1}) | (~{0} & {2})"),
     "masked_fill": _boolean("({1} & {2}) | (~{1} & {0})"),
     "clone": _boolean("truth<N>({0})"),
-    "bitwise_and": _boolean("{0} & {1}"), "bitwise_or": _boolean("{0} | {1}"),
-    "bitwise_xor": _boolean("{0} ^ {1}"), "bitwise_not": _boolean("~{0}"),
-}  # fmt: skip
+    "bitwise_and": _boolean("{0} & {1}"),
+    "bitwise_or": _boolean("{0} | {1}"),
+    "bitwise_xor": _boolean("{0} ^ {1}"),
+    "bitwise_not": _boolean("~{0}"),
+}
 """What operations mean that torch computes in bool."""

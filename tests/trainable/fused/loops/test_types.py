@@ -14,8 +14,10 @@ DTYPES = (torch.bool, torch.int32, torch.int64, torch.float16, torch.float32, to
 OPERANDS = [
     *(torch.ones(2, dtype=dtype) for dtype in DTYPES),
     *(torch.ones((), dtype=dtype) for dtype in DTYPES),
-    True, 2, 0.5,
-]  # fmt: skip
+    True,
+    2,
+    0.5,
+]
 
 
 def kind(operand: torch.Tensor | bool | int | float) -> Kind:
