@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shoal.search.driver import run_prepared
-from shoal.search.engines import CHECKPOINT_SECONDS, Means, seconds_of
+from shoal.search.driver import Report, run_prepared
+from shoal.search.engines import CHECKPOINT_SECONDS, RunOptions
 from shoal.search.errors import Interrupted, Suspended
 from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
-from shoal.search.request import given_path
+from shoal.search.request import Asked, given_path
 from shoal.search.results import Result
 from shoal.search.watching import Progress, Silent, choose
 from shoal.trainable.modules import path_read
@@ -78,44 +78,70 @@ def run(
         Interrupted: Ctrl-C; it is a KeyboardInterrupt.
     """
     began = time.monotonic()
-    given = {
-        "problem": problem,
-        "space": space,
-        "trials": trials,
-        "steps": steps,
-        "seed": seed,
-        "sampler": sampler,
-        "replicates": replicates,
-        "report": report,
-        "round": round,
-        "pack": pack,
-        "block": block,
-        "program": program,
-        "diverge_factor": diverge_factor,
-    }
-    asked = {name: value for name, value in given.items() if value is not None}
-    shown: Progress = choose(quiet=False) if progress else Silent()
-    means = Means(
+    asked = Asked(
+        problem=problem,
+        space=space,
+        trials=trials,
+        steps=steps,
+        seed=seed,
+        sampler=sampler,
+        replicates=replicates,
+        report=report,
+        round=round,
+        pack=pack,
+        block=block,
+        program=program,
+        diverge_factor=diverge_factor,
+    )
+    options = RunOptions.of(
         engine=engine,
         workers=workers,
         address=address,
-        checkpoint_seconds=None
-        if checkpoint is None
-        else seconds_of("checkpoint", checkpoint, "None"),
-        budget_seconds=None
-        if time_budget is None
-        else seconds_of("time_budget", time_budget, "None"),
+        checkpoint=checkpoint,
+        time_budget=time_budget,
+        patient=True,
+        typed=False,
     )
-    given_place = None if out is None else given_path("out", out)
-    prepared = prepare(asked, given_place, trust, means.meanwhile(began, told=progress))
-    place = given_place or new_folder(prepared.request.problem)
+    shown: Progress = choose(quiet=False) if progress else Silent()
     try:
-        folder, _ = run_prepared(prepared, place, means, shown, began)
+        result, _ = search(
+            asked,
+            options,
+            out=None if out is None else given_path("out", out),
+            trust=trust,
+            shown=shown,
+            began=began,
+        )
     except (Interrupted, Suspended) as error:
         if error.number not in (None, signal.SIGINT):
             signal.raise_signal(error.number)  # it would have ended the program, and ends it now
         raise
-    return Result(folder)
+    return result
+
+
+def search(
+    asked: Asked,
+    options: RunOptions,
+    *,
+    out: Path | None,
+    trust: bool,
+    shown: Progress,
+    began: float,
+) -> tuple[Result, Report]:
+    """Run a search, for `run` and for the command line alike.
+
+    Args:
+        out: absolute; None: a new folder. shown: what the user sees meanwhile.
+        began: when the search began, of ``time.monotonic()``.
+
+    Raises:
+        SearchError: as `run` does.
+    """
+    meanwhile = options.meanwhile(began, told=not isinstance(shown, Silent))
+    prepared = prepare(asked, out, trust, meanwhile)
+    place = out or new_folder(prepared.request.problem)
+    folder, report = run_prepared(prepared, place, options, shown, began)
+    return Result(folder), report
 
 
 def load(path: str | Path) -> Result:

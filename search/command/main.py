@@ -7,19 +7,24 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shoal.search.command import jobs, watch
 from shoal.search.command.group import Group, printed
 from shoal.search.command.numbered import Numbered
+from shoal.search.command.options import of_settings
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
-from shoal.search.request import PathGiven, check_standing
+from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
+
+if TYPE_CHECKING:
+    from shoal.search.request import Asked
 
 BEGAN = time.monotonic()
 
@@ -42,12 +47,8 @@ def _without_collecting() -> Iterator[None]:
 def main() -> None:
     """Hyperparameter search for gradient-descent fits.
 
-    Write one trial, run thousands per device.
+    Write one fit, run thousands per device.
     """
-
-
-def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
-    return click.option(flag, type=kind, default=None, help=text)
 
 
 @main.command()
@@ -58,34 +59,13 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
     metavar="NAME=VALUES",
     help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.",
 )
-@_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
-@_setting("--steps", int, "Updates of each fit.  [2000]")
-@_setting("--seed", Numbered(int), "Decides, with the other arguments, the whole table.  [0]")
-@_setting("--sampler", str, "tpe, optuna-tpe, qmc or random.  [tpe]")
-@_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
-@_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
-@_setting("--round", int, "Trials asked of the sampler at once.  [from trials]")
-@_setting("--pack", int, "Lanes that one device runs together.  [from trials]")
-@_setting("--block", int, "Lanes in one tensor operation.  [from the device]")
-@_setting("--program", str, "auto, eager or compiled (as machine code).  [auto]")
-@_setting("--diverge-factor", float, "Loss over its first that counts as diverged.  [1000]")
+@of_settings(OF_TABLE)
 @click.option(
     "--config",
     type=PathGiven(),
     help="TOML file of the same settings; the command line wins.",
 )
-@click.option(
-    "--out",
-    type=Numbered(PathGiven()),
-    envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
-    help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
-)
-@click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")
-@click.option("--engine", default="auto", help="auto, ray or inline.  [auto]")
-@click.option("--address", help="HOST:PORT of a running Ray, or auto.  [$RAY_ADDRESS]")
-@click.option("--checkpoint", default="5m", help="Time between checkpoints, or off.  [5m]")
-@click.option("--time-budget", help="How long it may take, as in 90s, 10m or 1h30m.")
-@click.option("--trust", is_flag=True, help="Go on with a run folder of another user.")
+@of_settings(OF_RUN)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def run(
@@ -101,7 +81,7 @@ def run(
     trust: bool,
     quiet: bool,
     as_json: bool,
-    **settings: Any,
+    **settings: int | float | str | None,
 ) -> None:
     """Search, or go on with the search in --out.
 
@@ -109,45 +89,44 @@ def run(
     """
     check_standing()
     with _without_collecting(), streams.printing():
-        from shoal.search.space import named, parse_assignments
+        asked = _asked(problem, space, config, settings)
 
-        asked = _read_config(config) if config is not None else {}
-        asked.update({name: value for name, value in settings.items() if value is not None})
-        if problem is not None:
-            asked["problem"] = problem
-        if space:
-            before = asked.get("space", {})
-            if not isinstance(before, dict):
-                raise BadInput(f"{config}: space must be a table")
-            before = {named(name): value for name, value in before.items()}
-            asked["space"] = {**before, **parse_assignments(space)}
-
-        from shoal.search.api import new_folder
+        from shoal.search.api import search
         from shoal.search.command.summary import summary_json, summary_text
-        from shoal.search.driver import run_prepared
-        from shoal.search.engines import Means, seconds_of
-        from shoal.search.preparation import prepare
-        from shoal.search.results import Result
+        from shoal.search.engines import RunOptions
         from shoal.search.watching import choose
 
-        means = Means(
+        options = RunOptions.of(
             engine=engine,
             workers=workers,
             address=address,
-            checkpoint_seconds=(
-                None if checkpoint == "off" else seconds_of("--checkpoint", checkpoint, "off")
-            ),
-            budget_seconds=(
-                None if time_budget is None else seconds_of("--time-budget", time_budget)
-            ),
+            checkpoint=checkpoint,
+            time_budget=time_budget,
             patient=False,
+            typed=True,
         )
-        prepared = prepare(asked, out, trust, means.meanwhile(BEGAN, told=not (quiet or as_json)))
-        place = new_folder(prepared.request.problem) if out is None else out
     with streams.printing():
-        folder, report = run_prepared(prepared, place, means, choose(quiet or as_json), BEGAN)
+        shown = choose(quiet or as_json)
+        result, report = search(asked, options, out=out, trust=trust, shown=shown, began=BEGAN)
     show = summary_json if as_json else summary_text
-    printed(show(Result(folder), report), f"; the search is in {folder.path}")
+    printed(show(result, report), f"; the search is in {result.path}")
+
+
+def _asked(
+    problem: str | None,
+    space: Sequence[str],
+    config: Path | None,
+    settings: Mapping[str, int | float | str | None],
+) -> Asked:
+    """What a TOML file asks for, and the command line, which wins."""
+    from shoal.search.request import Asked
+    from shoal.search.space import parse_assignments
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    typed = Asked.of({**given, "problem": problem} if problem is not None else given)
+    if space:
+        typed = replace(typed, space=parse_assignments(space))
+    return typed.over(Asked.of(_read_config(config) if config is not None else {}))
 
 
 @main.command()

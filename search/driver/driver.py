@@ -17,7 +17,7 @@ from shoal.search.driver.mishaps import Mishaps
 from shoal.search.driver.parts import part_of
 from shoal.search.driver.report import Report
 from shoal.search.driver.unwritten import Unwritten
-from shoal.search.engines import Death, InHand, Means, Trust, left_behind, run_inline
+from shoal.search.engines import Death, InHand, RunOptions, Trust, left_behind, run_inline
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
 from shoal.search.machine import cores
@@ -36,25 +36,33 @@ class Driver:
     """Runs one search into its run folder. It is the desk of both engines."""
 
     def __init__(
-        self, prepared: Prepared, writer: Writer, means: Means, progress: Progress, began: float
+        self,
+        prepared: Prepared,
+        writer: Writer,
+        options: RunOptions,
+        progress: Progress,
+        began: float,
     ) -> None:
-        self._request, self._writer, self._means = prepared.request, writer, means
+        self._request, self._writer, self._options = prepared.request, writer, options
         self._progress = progress
-        self._engine = means.choose(prepared.request)
+        self._engine = options.choose(prepared.request)
         self._budget = Budget(began, engine=self._engine)
         request, folder = prepared.request, writer.folder
         prepared = load(prepared, len(finished := folder.trials()))
-        self._gpus = torch.cuda.device_count() if means.ray_address is None else 0
+        self._gpus = torch.cuda.device_count() if options.ray_address is None else 0
         self.recipe = recipe_of(
             request, prepared.source.at(folder.copies), prepared.defaults, gpu=self._gpus > 0
         )
         self._tasks = Tasks(
-            self.recipe, folder.packs, means.checkpoint_seconds, lambda k: self._request.block_of(k)
+            self.recipe,
+            folder.packs,
+            options.checkpoint_seconds,
+            lambda k: self._request.block_of(k),
         )
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         self._tasks.control = of_rows(request, prepared.shape_names, finished)
-        self._stop = Stop(began, means.budget_seconds)
+        self._stop = Stop(began, options.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0
         self._best = Best()
@@ -96,30 +104,30 @@ class Driver:
         )
 
     def _run_inline(self) -> None:
-        workers = self._means.threads(self._request)
-        if self._means.workers is not None:
+        workers = self._options.threads(self._request)
+        if self._options.workers is not None:
             self._warn_idle(workers)
         folder, number = self._writer.folder.packs, self._writer.number
         self.mishaps.suspect(left_behind(folder, number))
         with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
             self._in_hand = in_hand
-            run_inline(self, workers, self._means.patient)
+            run_inline(self, workers, self._options.patient)
 
     def _run_on_ray(self) -> None:
         from shoal.search.engines.ray_tune import connected
 
-        means = self._means
+        options = self._options
         left_behind(self._writer.folder.packs, self._writer.number)  # Ray's workers may die
-        workers = means.workers or self._gpus or cores()
-        with connected(means.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
+        workers = options.workers or self._gpus or cores()
+        with connected(options.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
             self.listen()  # Ray has set a handler of its own
             from shoal.search.engines.ray_tune import run_on_ray
 
-            if means.ray_address is not None:
+            if options.ray_address is not None:
                 gpu = cluster.slots(gpu=True) > 0
                 self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
                 self.mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
-            limit = means.workers if means.ray_address is not None else workers
+            limit = options.workers if options.ray_address is not None else workers
             self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
             run_on_ray(self, cluster, workers=limit)
 

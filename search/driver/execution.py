@@ -9,7 +9,7 @@ from pathlib import Path
 from shoal.search import machine
 from shoal.search.driver.driver import Driver
 from shoal.search.driver.report import Report
-from shoal.search.engines import Means
+from shoal.search.engines import RunOptions
 from shoal.search.errors import BadInput, Interrupted, Suspended
 from shoal.search.folder import RunFolder, Taken, Writer, create, free
 from shoal.search.preparation import Prepared
@@ -22,7 +22,7 @@ from shoal.trainable.modules import claimed
 
 @own_settings()
 def run_prepared(
-    prepared: Prepared, out: Path, means: Means, progress: Progress, began: float
+    prepared: Prepared, out: Path, options: RunOptions, progress: Progress, began: float
 ) -> tuple[RunFolder, Report]:
     """Run a prepared search into the run folder `out`, which is made if need be.
 
@@ -32,10 +32,10 @@ def run_prepared(
     with ExitStack() as stack:
         stack.callback(progress.end)
         stack.callback(prepared.source.release)
-        if means.ray_address is not None:
+        if options.ray_address is not None:
             from shoal.search.engines.ray_tune import check_address
 
-            check_address(means.ray_address)
+            check_address(options.ray_address)
         try:
             stack.enter_context(claimed(prepared.source.files))
         except TrainableError as error:
@@ -51,7 +51,7 @@ def run_prepared(
             progress.say(f"this run folder was begun with {change}: last digits may differ")
         command = f"shoal run --out {shlex.quote(shown(folder.path))}"
         try:
-            report = Driver(prepared, writer, means, progress, began).run()
+            report = Driver(prepared, writer, options, progress, began).run()
         except KeyboardInterrupt as error:  # Ctrl-C twice, or a handler of the host program's
             raise Interrupted(f"interrupted; {command} goes on", by=error) from None
         _end_early(report, command)

@@ -1,7 +1,7 @@
 from .alone import Death
 from .engine import Desk, Trust
 from .inhand import InHand, left_behind
-from .options import CHECKPOINT_SECONDS, Means, seconds_of
+from .options import CHECKPOINT_SECONDS, RunOptions, seconds_of
 from .threads import run_inline
 
 __all__ = [
@@ -9,7 +9,7 @@ __all__ = [
     "Death",
     "Desk",
     "InHand",
-    "Means",
+    "RunOptions",
     "Trust",
     "left_behind",
     "run_inline",

@@ -1,4 +1,4 @@
-"""What a search runs on: the engine, the number of workers, a running Ray."""
+"""Options of a run: the engine, the number of workers, a running Ray, how long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,10 +14,8 @@ from shoal.search.errors import BadInput
 from shoal.search.machine import cores
 from shoal.search.process import tell
 from shoal.search.programs import Meanwhile
-from shoal.search.request import Request
+from shoal.search.request import BY_NAME, Request, check_settings
 from shoal.search.space import plain
-
-ENGINES = ("auto", "ray", "inline")
 
 INLINE_SECONDS, COMPILED_INLINE_SECONDS = 4.0, 120.0
 """Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes eight
@@ -27,15 +26,13 @@ MOST_THREADS = 16
 
 CHECKPOINT_SECONDS = 300.0
 
-MOST_WORKERS = 100_000
-
 MOST_SECONDS = 1e9
 """Thirty years: the longest duration."""
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-def seconds_of(name: str, given: str | float, instead: str = "") -> float:
+def seconds_of(name: str, given: Any, instead: str = "") -> float:
     """Return the seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1h30m``.
 
     Args:
@@ -57,8 +54,8 @@ def seconds_of(name: str, given: str | float, instead: str = "") -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
-    """What a search runs on; none of it changes the table.
+class RunOptions:
+    """What this run of a search is done on; none of it changes the table.
 
     Attributes:
         workers: packs at once; None: one per GPU, else one per core.
@@ -77,18 +74,48 @@ class Means:
     patient: bool = True
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise BadInput(f"unknown engine {self.engine!r}; known: {', '.join(ENGINES)}")
-        workers = plain(self.workers)
-        object.__setattr__(self, "workers", workers)  # numpy's number as Python's
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
-            raise BadInput(f"workers must be a whole number, not {workers!r}")
-        if workers is not None and workers < 1:
-            raise BadInput(f"workers must be at least 1, not {workers}")
-        if workers is not None and workers > MOST_WORKERS:
-            raise BadInput(f"workers must be at most {MOST_WORKERS}")
+        object.__setattr__(self, "workers", plain(self.workers))  # numpy's number as Python's
+        given = {"engine": self.engine, "workers": self.workers}
+        check_settings({name: value for name, value in given.items() if value is not None})
         if self.engine == "inline" and self.address is not None:
             raise BadInput("an address needs Ray; leave out --engine inline or --address")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        engine: str,
+        workers: int | None,
+        address: str | None,
+        checkpoint: str | float | None,
+        time_budget: str | float | None,
+        patient: bool,
+        typed: bool,
+    ) -> RunOptions:
+        """What a user gives, with durations as in ``5m``.
+
+        Args:
+            checkpoint: None, or ``off`` where it is typed: none.
+            typed: whether it came from the command line, as messages then name it.
+
+        Raises:
+            BadInput: one of them is wrong.
+        """
+        given = {"checkpoint": checkpoint, "time_budget": time_budget}
+        nothing = {"checkpoint": "off" if typed else "None", "time_budget": "" if typed else "None"}
+        seconds: dict[str, float | None] = {}
+        for name, value in given.items():
+            shown = BY_NAME[name].option if typed else name
+            off = value is None or (typed and value == nothing[name])
+            seconds[name] = None if off else seconds_of(shown, value, nothing[name])
+        return cls(
+            engine=engine,
+            workers=workers,
+            address=address,
+            checkpoint_seconds=seconds["checkpoint"],
+            budget_seconds=seconds["time_budget"],
+            patient=patient,
+        )
 
     @property
     def ray_address(self) -> str | None:

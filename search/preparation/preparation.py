@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,29 +16,12 @@ from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
-from shoal.search.request import Request, check_numbers, lanes_of_a_round
-from shoal.search.space import Dimension, Space, of_names, plain, range_meant
+from shoal.search.request import Asked, Request, Resolved, lanes_of_a_round
+from shoal.search.space import Dimension, Space, of_names, range_meant
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
-from shoal.trainable.modules import path_read, path_written
+from shoal.trainable.modules import path_read
 from shoal.trainable.problems import Source, find, hyperparameters
-
-DEFAULTS: Mapping[str, Any] = {
-    "problem": "cubic-sine",
-    "sampler": "tpe",
-    "trials": 1024,
-    "replicates": 1,
-    "steps": 2000,
-    "seed": 0,
-    "program": "auto",
-    "diverge_factor": 1000.0,
-}
-
-KEYS = (*DEFAULTS, "space", "report", "round", "pack", "block")
-"""What can be asked for, in the command line, TOML and Python alike."""
-
-WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
-"""What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 LEAST_PACK, MOST_PACK = 64, 4096
 
@@ -52,7 +34,7 @@ MOST_POINTS = 8
 
 @own_settings()
 def prepare(
-    asked: Mapping[str, Any],
+    asked: Asked,
     out: Path | None,
     trust: bool = False,
     meanwhile: Meanwhile | None = None,
@@ -64,26 +46,18 @@ def prepare(
     do.
 
     Args:
-        asked: values of `KEYS`; what is absent takes its default, or what the folder holds.
+        asked: what is not said takes its default, or what the folder holds.
         trust: whether the code of a folder may run that another user could have written.
         meanwhile: what is seen to while compiling takes long.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
     """
-    unknown = [key for key in asked if key not in (*KEYS, *WRITTEN)]
-    if unknown:
-        raise BadInput(f"unknown setting {unknown[0]!r}; known: {', '.join(KEYS)}")
-    asked = {key: plain(value) for key, value in asked.items() if key not in WRITTEN}
-    if isinstance(asked.get("problem"), str):
-        asked["problem"] = path_written(asked["problem"])
-    check_numbers(dict(asked))
-    if asked.get("program") == "auto":
-        del asked["program"]
-    space = _asked_space(asked.get("space", {}))
+    asked = asked.without_auto()
+    space = asked.dimensions
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust)
-    new = _begin({**DEFAULTS, **asked}, space, meanwhile or Meanwhile())
+    new = _begin(asked.resolved(), space, meanwhile or Meanwhile())
     return replace(new, named=out is not None)
 
 
@@ -112,32 +86,22 @@ def load(prepared: Prepared, done: int) -> Prepared:
     )
 
 
-def load_source(spec: Any) -> Source:
+def load_source(spec: str) -> Source:
     """Return the source of the problem that `spec` names."""
-    if not isinstance(spec, str):
-        raise BadInput(f"problem must be a name, module:Class or file.py:Class, not {spec!r}")
     try:
         return find(path_read(spec))
     except TrainableError as error:
         raise BadInput(str(error)) from error
 
 
-def _asked_space(asked: Any) -> dict[str, Dimension]:
-    if not isinstance(asked, Mapping):
-        raise BadInput(f"space must be a table of names and values, not {asked!r}")
-    return of_names(asked)
-
-
-def _go_on(
-    asked: Mapping[str, Any], space: dict[str, Dimension], folder: RunFolder, trust: bool
-) -> Prepared:
+def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: bool) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
     request = folder.request
     held = request.as_dict()
     different = [
-        f"{key} is {held[key]!r} there, {asked[key]!r} asked"
-        for key in asked
-        if key != "space" and asked[key] != held[key]
+        f"{key} is {held[key]!r} there, {value!r} asked"
+        for key, value in asked.given.items()
+        if value != held[key]
     ]
     for name, dimension in space.items():
         there = request.space.get(name)
@@ -148,7 +112,7 @@ def _go_on(
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
-    source = source_of(folder, named="problem" in asked, trust=trust)
+    source = source_of(folder, named=asked.problem is not None, trust=trust)
     began, notes = source.world, tuple[str, ...]()
     if began.gone and not folder.whole:
         notes = (
@@ -158,9 +122,9 @@ def _go_on(
     return Prepared(request=request, source=source, folder=folder, notes=notes)
 
 
-def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
+def _begin(asked: Resolved, given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
     """A new search."""
-    source = load_source(asked["problem"])
+    source = load_source(asked.problem)
     try:
         return _checked(asked, given, source, meanwhile)
     except BaseException as error:
@@ -171,7 +135,7 @@ def _begin(asked: dict[str, Any], given: dict[str, Dimension], meanwhile: Meanwh
 
 
 def _checked(
-    asked: dict[str, Any],
+    asked: Resolved,
     given: dict[str, Dimension],
     source: Source,
     meanwhile: Meanwhile,
@@ -217,9 +181,9 @@ def _checked(
         for i in range(min(most, MOST_POINTS))
     ]
     checked = check(problem, optimizers=optimizers, shapes=shapes, points=points)
-    report = min(asked.get("report", max(1, asked["steps"] // 20)), asked["steps"])
+    report = min(asked.report or max(1, asked.steps // 20), asked.steps)
     cuda = torch.cuda.is_available()
-    sizes = _sizes(asked, fused=not (cuda or checked.work.unfused))
+    round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
     running, settled = programs_of(
         asked,
         checked.work,
@@ -230,31 +194,32 @@ def _checked(
             defaults=defaults,
             points=points[:8],
             report=report,
-            pack=sizes["pack"],
+            pack=pack,
             device="cuda" if cuda else "cpu",
         ),
         meanwhile,
     )
     source = source.complete()  # all of its code has run by now, for each shape
     request = Request(
-        problem=asked["problem"],
+        problem=asked.problem,
         source=source.sha256,
         files=source.files,
         began=source.world,
         space=Space(space.values()),
-        sampler=asked["sampler"],
-        trials=asked["trials"],
-        replicates=asked["replicates"],
-        steps=asked["steps"],
+        sampler=asked.sampler,
+        trials=asked.trials,
+        replicates=asked.replicates,
+        steps=asked.steps,
         report=report,
-        seed=asked["seed"],
-        diverge_factor=float(asked["diverge_factor"]),
+        seed=asked.seed,
+        diverge_factor=float(asked.diverge_factor),
         program=running.program,
         block=running.block,
         unroll=running.unroll,
         lane_seconds=running.lane_seconds,
         settled=settled,
-        **sizes,
+        round=round_,
+        pack=pack,
     )
     return Prepared(
         request=request,
@@ -270,11 +235,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _sizes(asked: Mapping[str, Any], fused: bool) -> dict[str, Any]:
+def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:
     """Round and pack, from the arguments alone."""
-    trials, replicates = asked["trials"], asked["replicates"]
-    round_ = min(trials, asked.get("round", lanes_of_a_round(trials, fused)))
-    pack = asked.get("pack")
+    trials, replicates = asked.trials, asked.replicates
+    round_ = min(trials, asked.round or lanes_of_a_round(trials, fused))
+    pack = asked.pack
     if pack is None:
         pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))
-    return {"round": round_, "pack": min(pack, round_ * replicates)}
+    return round_, min(pack, round_ * replicates)

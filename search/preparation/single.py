@@ -9,7 +9,7 @@ import torch
 from shoal.search.errors import BadInput, SearchError
 from shoal.search.preparation.declared import check_names, default_values, optimizers_of
 from shoal.search.preparation.preparation import load_source
-from shoal.search.request import check_numbers
+from shoal.search.request import check_settings
 from shoal.search.space import parse, parse_assignments
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
@@ -36,7 +36,7 @@ def fit_once(
     Raises:
         BadInput: the problem or a hyperparameter is wrong.
     """
-    check_numbers({"steps": steps, "seed": seed, "report": report})
+    check_settings({"steps": steps, "seed": seed, "report": report})
     given = {name: parse(name, text) for name, text in parse_assignments(assignments).items()}
     for name, dimension in given.items():
         if not dimension.fixed:

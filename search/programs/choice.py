@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from shoal.search.errors import BadInput
 from shoal.search.programs.meanwhile import Meanwhile
@@ -19,6 +18,7 @@ from shoal.search.programs.settling import (
     settle,
     shapes_of,
 )
+from shoal.search.request import Resolved
 from shoal.search.space import Dimension
 from shoal.trainable.programs import Settled, Work
 
@@ -50,7 +50,7 @@ class Programs:
 
 
 def programs_of(
-    asked: Mapping[str, Any], work: Work, programs: Programs, meanwhile: Meanwhile
+    asked: Resolved, work: Work, programs: Programs, meanwhile: Meanwhile
 ) -> tuple[Running, Settled]:
     """Return how packs are run, and how each shape is.
 
@@ -62,16 +62,16 @@ def programs_of(
     """
     chosen = partial(
         choose,
-        block=asked.get("block"),
+        block=asked.block,
         work=work,
         device=programs.device,
         programs=programs.count,
-        lanes=asked["trials"] * asked["replicates"],
-        steps=asked["steps"],
+        lanes=asked.trials * asked.replicates,
+        steps=asked.steps,
         report=programs.report,
         pack=programs.pack,
     )
-    running, required = chosen(asked["program"]), asked["program"] == "compiled"
+    running, required = chosen(asked.program), asked.program == "compiled"
     if running.program == "eager":
         return running, Settled()
     most = MOST_TORCH if work.unfused or programs.device == "cuda" else MOST_KERNELS
@@ -91,7 +91,7 @@ def programs_of(
         problem=programs.problem,
         defaults=programs.defaults,
         points=programs.points,
-        seed=asked["seed"],
+        seed=asked.seed,
         block=running.block,
         unroll=running.unroll,
         required=required,

@@ -1,12 +1,20 @@
+from .asked import Asked, Resolved
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import FORMAT, Request, check_numbers
+from .request import FORMAT, Request
+from .settings import BY_NAME, OF_RUN, OF_TABLE, Setting, check_settings
 from .sizes import in_flight, lanes_of_a_round
 
 __all__ = [
+    "BY_NAME",
     "FORMAT",
+    "OF_RUN",
+    "OF_TABLE",
+    "Asked",
     "PathGiven",
     "Request",
-    "check_numbers",
+    "Resolved",
+    "Setting",
+    "check_settings",
     "check_standing",
     "given_path",
     "in_flight",

@@ -11,6 +11,7 @@ from reprlib import repr as short
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.request.settings import MAX_INTEGER, Setting, check_settings
 from shoal.search.space import Space, parse
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
@@ -19,29 +20,8 @@ from shoal.trainable.programs import Settled
 FORMAT = 4
 """Version of the run folder's form; a folder of another one is refused."""
 
-PROGRAMS = ("auto", "eager", "compiled")
-"""How a step is run; ``auto`` is resolved before a search begins."""
-
-SAMPLERS = ("tpe", "optuna-tpe", "qmc", "random")
-
-MOST = 2**31 - 1
-"""Of any whole number."""
-
-MOST_FACTOR = 1e300
-
-MOST_LANES = 100_000_000
+MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
-
-LEAST = {
-    "trials": 1,
-    "replicates": 1,
-    "steps": 1,
-    "report": 1,
-    "round": 1,
-    "pack": 1,
-    "block": 1,
-    "unroll": 1,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +65,16 @@ class Request:
     began: World = field(default_factory=World)
 
     def __post_init__(self) -> None:
-        check_numbers({each.name: getattr(self, each.name) for each in fields(self)})
+        check_settings({each.name: getattr(self, each.name) for each in fields(self)})
+        Setting(name="unroll", kind="integer", help="").check(self.unroll)
         for name in ("problem", "source"):
             if not isinstance(getattr(self, name), str):
                 raise BadInput(f"{name} must be text, not {short(getattr(self, name))}")
         seconds = self.lane_seconds
         if not is_number(seconds) or not 0 <= seconds < math.inf:
             raise BadInput(f"lane_seconds must be a number of seconds, not {short(seconds)}")
-        if self.lanes > MOST_LANES:
-            raise BadInput(
-                f"trials times replicates must be at most {MOST_LANES}, not {self.lanes}"
-            )
+        if self.lanes > MAX_LANES:
+            raise BadInput(f"trials times replicates must be at most {MAX_LANES}, not {self.lanes}")
 
     @property
     def lanes(self) -> int:
@@ -190,7 +169,7 @@ def _halved(value: Any) -> tuple[tuple[int, int], ...]:
     for pair in pairs:
         if (
             len(pair) != 2
-            or not all(type(n) is int and 0 <= n <= MOST for n in pair)
+            or not all(type(n) is int and 0 <= n <= MAX_INTEGER for n in pair)
             or not pair[1]
         ):
             raise ValueError(f"must be pairs of a round and a block, not {short(value)}")
@@ -201,31 +180,3 @@ def _space(value: Any) -> Space:
     if not isinstance(value, dict) or not value:
         raise TypeError(f"must be a table of names and values, not {short(value)}")
     return Space(parse(name, text) for name, text in value.items())
-
-
-def check_numbers(given: dict[str, Any]) -> None:
-    """Check the types and ranges of those values that are there.
-
-    Raises:
-        BadInput: one is wrong.
-    """
-    for name, least in LEAST.items():
-        value = given.get(name, least)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise BadInput(f"{name} must be a whole number, not {short(value)}")
-        if value < least:
-            raise BadInput(f"{name} must be at least {least}, not {value}")
-        if value > MOST:
-            raise BadInput(f"{name} must be at most {MOST}")
-    seed = given.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise BadInput(f"seed must be a whole number from 0 to 2147483647, not {seed!r}")
-    factor = given.get("diverge_factor", 2.0)
-    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not factor > 1:
-        raise BadInput(f"diverge_factor must be a number above 1, not {factor!r}")
-    if MOST_FACTOR < factor < math.inf:
-        raise BadInput(f"diverge_factor must be at most {MOST_FACTOR}, or inf")
-    if given.get("sampler", "tpe") not in SAMPLERS:
-        raise BadInput(f"unknown sampler {given['sampler']!r}; known: {', '.join(SAMPLERS)}")
-    if given.get("program", "auto") not in PROGRAMS:
-        raise BadInput(f"unknown program {given['program']!r}; known: {', '.join(PROGRAMS)}")

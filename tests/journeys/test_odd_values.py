@@ -17,7 +17,8 @@ import shoal
 from shoal.search.command.main import main
 from shoal.search.folder import ledger
 from shoal.search.folder.reader import RunFolder
-from shoal.search.preparation.preparation import KEYS, prepare
+from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
 
 GOOD: dict[str, Any] = {
@@ -186,10 +187,10 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [each.name for each in fields(Asked)])
 def test_each_setting_of_a_config_is_refused_in_one_line_if_it_is_of_another_kind(key: str) -> None:
     """As TOML, Python and the command line give it."""
     for odd in WRONG[key]:
         with pytest.raises(shoal.BadInput, match=r"\w") as refused:
-            prepare({key: odd}, None)
+            prepare(Asked.of({key: odd}), None)
         assert len(str(refused.value)) < 500

@@ -22,6 +22,7 @@ from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import create
 from shoal.search.preparation import resuming
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -89,7 +90,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def begun(out: str = "out", **asked: Any) -> Path:
     """A run folder in which nothing is done yet."""
     given = {"problem": "prob.py:P", "trials": 8, "steps": 5, **asked}
-    prepared = prepare(given, None)
+    prepared = prepare(Asked.of(given), None)
     create(Path(out), prepared.request, prepared.source)
     prepared.source.release()
     return Path(out)
@@ -356,7 +357,7 @@ def test_a_problem_may_move_to_its_own_folder(place: Path, shell: Shell, change:
     words = ["--trials", 8, "--steps", 5, "--engine", "inline", "--workers", 1]
     ran = shell("run", "project/prob.py:P", *words, "--out", "runs/a")
     assert ran.returncode == 0, ran.stderr
-    prepared = prepare({"problem": "project/prob.py:P", "trials": 8, "steps": 5}, None)
+    prepared = prepare(Asked.of({"problem": "project/prob.py:P", "trials": 8, "steps": 5}), None)
     os.chdir(place)
     create(Path("runs/b"), prepared.request, prepared.source)
     prepared.source.release()

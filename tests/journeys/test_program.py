@@ -20,7 +20,7 @@ import shoal
 from shoal.search.driver.driver import Driver
 from shoal.search.driver.execution import run_prepared
 from shoal.search.driver.hosts import Hosts
-from shoal.search.engines.options import Means
+from shoal.search.engines.options import RunOptions
 from shoal.search.errors import BadInput, ProgramLost
 from shoal.search.folder import rows
 from shoal.search.folder.writer import Writer, create
@@ -28,6 +28,7 @@ from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
 from shoal.search.programs import running
 from shoal.search.programs.settling import shapes_of
+from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
 from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.rounds import Rounds
@@ -137,7 +138,7 @@ def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
     count, log = tmp_path / "running", tmp_path / "most"
     begin = f"mkdir -p {count}; touch {count}/$$; ls {count} | wc -l >> {log}"
     monkeypatch.setenv("CXX", strange(tmp_path, f'{begin}; sleep 0.2; real "$@"; rm {count}/$$'))
-    prepare(ASKED, None)
+    prepare(Asked.of(ASKED), None)
     most = [int(word) for word in log.read_text().split()]
     assert len(most) == 6
     assert max(most) <= cores()
@@ -255,10 +256,10 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     )
 
 
-def lost_between(prepared: Prepared, out: Path, means: Means) -> Path:
+def lost_between(prepared: Prepared, out: Path, options: RunOptions) -> Path:
     """Run a search that was prepared a while ago; it ends since it cannot have what is written."""
     with pytest.raises(ProgramLost, match=r"no host can run what search.toml says") as caught:
-        run_prepared(prepared, out, means, Silent(), time.monotonic())
+        run_prepared(prepared, out, options, Silent(), time.monotonic())
     line = str(caught.value)
     assert line.endswith("or begin anew with --program eager and another --out")
     assert caught.value.exit_code == 1
@@ -272,12 +273,12 @@ def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
 ) -> None:
     """The cache is empty and the compiler gone once the search is settled; after both are back the
     same call goes on, to the table of a search that was never disturbed."""
-    means = Means(engine=engine, workers=2)
+    options = RunOptions(engine=engine, workers=2)
     shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
-    prepared = prepare(ASKED, None)
+    prepared = prepare(Asked.of(ASKED), None)
     clear(cache)
     monkeypatch.setenv("CXX", "no-such-c++")
-    out = lost_between(prepared, tmp_path / "out", means)
+    out = lost_between(prepared, tmp_path / "out", options)
     assert len(shoal.load(out).trials) == 0
     with pytest.raises(ProgramLost, match="there is no C"):  # also where it goes on
         shoal.run(out=out, engine="inline")
@@ -291,14 +292,14 @@ def test_rows_of_what_works_are_kept(
 ) -> None:
     """One optimizer's library is gone, the others are there."""
     shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
-    prepared = prepare(ASKED, None)
+    prepared = prepare(Asked.of(ASKED), None)
     for file in list(cache.glob("*.so")):
         content = file.read_bytes()
         file.unlink()
         try:
             monkeypatch.setenv("CXX", "no-such-c++")
             out = tmp_path / file.stem[:8]
-            lost_between(prepared, out, Means(engine="inline", workers=1))
+            lost_between(prepared, out, RunOptions(engine="inline", workers=1))
             states = set(shoal.load(out).trials["state"])
             assert states <= {"complete", "diverged"}
         finally:
@@ -315,11 +316,11 @@ def test_a_worker_without_the_cache_makes_what_it_needs_in_a_folder_of_its_own(
 ) -> None:
     """The table is the same, and it is told once."""
     shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
-    prepared = prepare(ASKED, None)
+    prepared = prepare(Asked.of(ASKED), None)
     clear(cache)
     cache.chmod(0o777)
     _, report = run_prepared(
-        prepared, tmp_path / "out", Means(engine=engine, workers=2), Silent(), time.monotonic()
+        prepared, tmp_path / "out", RunOptions(engine=engine, workers=2), Silent(), time.monotonic()
     )
     same_table(tmp_path / "whole", tmp_path / "out")
     assert sum("temporary folder" in note for note in report.notes) == 1
@@ -330,12 +331,12 @@ def test_another_compiler_does_not_go_on_with_a_search(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says which one is there and which one was; from the cache it goes on without any."""
-    prepared = prepare(ASKED, None)
+    prepared = prepare(Asked.of(ASKED), None)
     monkeypatch.setenv("CXX", f"{command()[0]} -O1")
-    run_prepared(prepared, tmp_path / "cached", Means(engine="inline"), Silent(), 0.0)
+    run_prepared(prepared, tmp_path / "cached", RunOptions(engine="inline"), Silent(), 0.0)
     clear(cache)
     with pytest.raises(ProgramLost, match=r"the compiler here is .* -O1, not "):
-        run_prepared(prepared, tmp_path / "out", Means(engine="inline"), Silent(), 0.0)
+        run_prepared(prepared, tmp_path / "out", RunOptions(engine="inline"), Silent(), 0.0)
 
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 76}
@@ -387,9 +388,9 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
     space = {"degree": "1:1000:int", "lr": "1e-6", "l2": "0:1"}
     asked = {**ASKED, "problem": f"{ridge}:Ridge", "space": space}
     with pytest.raises(BadInput, match=r"1,000 combinations .* are too many to compile, 32 at"):
-        prepare(asked, None)
+        prepare(Asked.of(asked), None)
     asked = {**asked, "program": "auto", "trials": 2**20, "steps": 10**6}
-    prepared = prepare(asked, None)
+    prepared = prepare(Asked.of(asked), None)
     assert prepared.request.program == "eager"
     assert "are too many to compile, 32 at the most: it runs uncompiled" in prepared.notes[0]
 
@@ -419,7 +420,7 @@ def test_what_is_settled_is_read_as_it_was_written(texts: dict[str, str], count:
 
 def test_a_request_with_what_is_settled_is_read_as_it_was_written(cache: Path) -> None:
     """And another compiler makes it another search's."""
-    request = prepare(ASKED, None).request
+    request = prepare(Asked.of(ASKED), None).request
     assert Request.from_dict(request.as_dict()) == request
     plain = request.as_dict()
     plain["settled"]["compiler"] = "g++ 1"
@@ -429,10 +430,10 @@ def test_a_request_with_what_is_settled_is_read_as_it_was_written(cache: Path) -
 @pytest.fixture
 def driver(cache: Path, tmp_path: Path) -> Iterator[Driver]:
     """The driver of a search, with packs to give out."""
-    prepared = prepare(ASKED, None)
+    prepared = prepare(Asked.of(ASKED), None)
     folder = create(tmp_path / "out", prepared.request, prepared.source)
     writer = Writer(folder, print)
-    made = Driver(prepared, writer, Means(engine="inline"), Silent(), 0.0)
+    made = Driver(prepared, writer, RunOptions(engine="inline"), Silent(), 0.0)
     made.rounds.start()
     yield made
     made.rounds.stop()
@@ -491,7 +492,7 @@ def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
 ) -> None:
     """So that others take packs; told to stop it says so at once. It does not try again for a
     while, and does then."""
-    prepared = prepare({**ASKED, "space": {"lr": "1e-6:1e-4"}}, None)
+    prepared = prepare(Asked.of({**ASKED, "space": {"lr": "1e-6:1e-4"}}), None)
     recipe = recipe_of(prepared.request, prepared.source, prepared.defaults, gpu=False)
     recipe = replace(recipe, patience=1.0)
     pack = next(packs_of(prepared))
@@ -523,7 +524,7 @@ def packs_of(prepared: Prepared) -> Iterator[Pack]:
 
 def test_a_checkpoint_is_of_one_program(cache: Path) -> None:
     """Another kind, compiler or flags give it another name."""
-    prepared = prepare({**ASKED, "space": {"lr": "1e-6:1e-4"}}, None)
+    prepared = prepare(Asked.of({**ASKED, "space": {"lr": "1e-6:1e-4"}}), None)
     pack = next(packs_of(prepared))
     recipe = recipe_of(prepared.request, prepared.source, prepared.defaults, gpu=False)
     shape = key(pack.lanes.shape)

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 import shoal
 from shoal.search.driver.driver import Driver
-from shoal.search.engines.options import Means
+from shoal.search.engines.options import RunOptions
 from shoal.search.folder import ledger
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.writer import Writer, create
 from shoal.search.lock import lock
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 from shoal.search.watching.progress import Silent
 from shoal.trainable.problems.finding import find
 
@@ -64,8 +65,8 @@ class Worlds:
 
 def leave_checkpoint(half: Path, writer: Writer) -> None:
     """Let the next pack begin and be told to stop after seven updates."""
-    prepared = prepare({}, half)
-    driver = Driver(prepared, writer, Means(engine="inline"), Silent(), 0.0)
+    prepared = prepare(Asked.of({}), half)
+    driver = Driver(prepared, writer, RunOptions(engine="inline"), Silent(), 0.0)
     driver.rounds.start()
     pack = driver.rounds.take(timeout=120)
     assert pack is not None

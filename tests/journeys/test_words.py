@@ -19,8 +19,9 @@ import shoal
 from shoal.search.command.main import main
 from shoal.search.driver import mishaps
 from shoal.search.engines import options
-from shoal.search.engines.options import CHECKPOINT_SECONDS, Means, seconds_of
+from shoal.search.engines.options import CHECKPOINT_SECONDS, RunOptions, seconds_of
 from shoal.search.preparation.preparation import DEFAULTS, prepare
+from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
 from shoal.trainable.compiling.library import cache_folder
 from shoal.trainable.errors import CompileError
@@ -181,9 +182,9 @@ def test_ray_starts_where_a_folder_is_not_utf_8_and_a_variable_is_empty(
 def test_an_empty_variable_is_as_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Ray's address, the run folder of a batch job, the home folder and the cache."""
     monkeypatch.setenv("RAY_ADDRESS", "")
-    assert Means(engine="auto").ray_address is None
+    assert RunOptions(engine="auto").ray_address is None
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert Means(engine="auto").ray_address == "10.0.0.1:6379"
+    assert RunOptions(engine="auto").ray_address == "10.0.0.1:6379"
     monkeypatch.setenv("SHOAL_OUT", "")
     run = main.commands["run"]
     out = next(option for option in run.params if option.name == "out")
@@ -251,7 +252,7 @@ def test_the_curve_has_the_points_that_help_says() -> None:
     """A twentieth of the steps, one at the least."""
     for steps, report in ((400, 20), (19, 1)):
         asked = {"problem": "cubic-sine", "trials": 4, "steps": steps, "program": "eager"}
-        request: Request = prepare(asked, None).request
+        request: Request = prepare(Asked.of(asked), None).request
         assert request.report == report
 
 

@@ -14,6 +14,7 @@ import shoal
 from shoal.search.command.main import main
 from shoal.search.folder.writer import create
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 
 PROBLEM = """
 import os
@@ -65,7 +66,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def begun(place: Path, **asked: Any) -> Path:
     """A run folder in which nothing is done yet."""
-    prepared = prepare({"problem": "prob.py:P", "trials": 8, "steps": 5, **asked}, None)
+    prepared = prepare(Asked.of({"problem": "prob.py:P", "trials": 8, "steps": 5, **asked}), None)
     create(place.parent / "out", prepared.request, prepared.source)
     prepared.source.release()
     return place.parent / "out"

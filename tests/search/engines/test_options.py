@@ -1,4 +1,4 @@
-"""Means: which engine a search runs on, by its arguments alone."""
+"""Which engine a search runs on, by its arguments alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.search.engines.options import COMPILED_INLINE_SECONDS, INLINE_SECONDS, Means
+from shoal.search.engines.options import COMPILED_INLINE_SECONDS, INLINE_SECONDS, RunOptions
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
 
 
 @pytest.fixture(scope="module")
 def request_() -> Request:
     """The default search."""
-    return prepare({}, None).request
+    return prepare(Asked.of({}), None).request
 
 
 def taking(request: Request, seconds: float, program: str) -> Request:
@@ -41,9 +42,12 @@ def test_small_searches_need_no_ray(request_: Request, monkeypatch: pytest.Monke
         ({"engine": "inline"}, 1000.0, "eager", "inline"),
     ]
     for given, seconds, program, engine in cases:
-        assert Means(**given).choose(taking(request_, seconds, program)) == engine, (given, program)
+        assert RunOptions(**given).choose(taking(request_, seconds, program)) == engine, (
+            given,
+            program,
+        )
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert Means().choose(taking(request_, 1.0, "compiled")) == "ray"
+    assert RunOptions().choose(taking(request_, 1.0, "compiled")) == "ray"
 
 
 @pytest.mark.parametrize(
@@ -55,18 +59,18 @@ def test_what_the_default_problem_is_run_on(
     """By the count of its operations: half a millisecond a trial."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert Means().choose(prepare({"trials": trials}, None).request) == engine
+    assert RunOptions().choose(prepare(Asked.of({"trials": trials}), None).request) == engine
 
 
 def test_a_device_is_for_ray(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker has a GPU of its own there."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert Means().choose(taking(request_, 1.0, "compiled")) == "ray"
+    assert RunOptions().choose(taking(request_, 1.0, "compiled")) == "ray"
 
 
 def test_threads_are_for_what_is_compiled(request_: Request) -> None:
     """Eager operations are too short to run beside each other in one Python."""
-    assert Means().threads(taking(request_, 1.0, "compiled")) == min(cores(), 16)
-    assert Means().threads(taking(request_, 1.0, "eager")) == 1
-    assert Means(workers=3).threads(taking(request_, 1.0, "eager")) == 3
+    assert RunOptions().threads(taking(request_, 1.0, "compiled")) == min(cores(), 16)
+    assert RunOptions().threads(taking(request_, 1.0, "eager")) == 1
+    assert RunOptions(workers=3).threads(taking(request_, 1.0, "eager")) == 3

@@ -21,6 +21,7 @@ from shoal.search.folder.starting import beside, free
 from shoal.search.preparation.preparation import prepare
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.process import processes
+from shoal.search.request.asked import Asked
 
 MANY = 8
 
@@ -28,7 +29,7 @@ MANY = 8
 @pytest.fixture
 def prepared() -> Iterator[Prepared]:
     """A new search."""
-    made = prepare({"trials": 1, "steps": 1}, None)
+    made = prepare(Asked.of({"trials": 1, "steps": 1}), None)
     yield replace(made, named=True)
     made.source.release()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 from shoal.search.request.sizes import in_flight, lanes_of_a_round
 
 
@@ -21,5 +22,5 @@ def test_rounds_are_many_where_they_are_cheap(trials: int, fused: int, unfused: 
 def test_two_rounds_are_in_flight() -> None:
     """Of a search that has as many lanes."""
     usual = {"trials": 64, "replicates": 3, "round": 8, "pack": 5}
-    assert in_flight(prepare(usual, None).request) == 10  # 48 lanes by 5
-    assert in_flight(prepare({**usual, "trials": 9}, None).request) == 6  # all 27
+    assert in_flight(prepare(Asked.of(usual), None).request) == 10  # 48 lanes by 5
+    assert in_flight(prepare(Asked.of({**usual, "trials": 9}), None).request) == 6  # all 27

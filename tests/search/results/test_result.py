@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 import shoal
+from shoal.search.request.asked import Asked
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +149,13 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
     assert begun.states()["failed"] == 0
     from shoal.search.api import prepare
     from shoal.search.driver.execution import run_prepared
-    from shoal.search.engines.options import Means
+    from shoal.search.engines.options import RunOptions
     from shoal.search.watching.progress import Silent
 
-    prepared = prepare({"problem": problem, "trials": 12, "steps": 4}, None)
+    prepared = prepare(Asked.of({"problem": problem, "trials": 12, "steps": 4}), None)
     flag.touch()
     folder, _ = run_prepared(
-        prepared, tmp_path / "out", Means(engine="inline"), Silent(), began=0.0
+        prepared, tmp_path / "out", RunOptions(engine="inline"), Silent(), began=0.0
     )
     result = shoal.load(folder.path)
     narrow, wide = (result.trials[result.trials["width"] == width] for width in (1, 2))
@@ -171,14 +172,14 @@ def test_a_search_in_which_nothing_works_ends_with_the_error(tmp_path: Path) -> 
     """Where every pack fails the search ends early with that error, and can be run again."""
     problem, flag = failing(tmp_path, least=1)
     from shoal.search.driver.execution import run_prepared
-    from shoal.search.engines.options import Means
+    from shoal.search.engines.options import RunOptions
     from shoal.search.preparation.preparation import prepare
     from shoal.search.watching.progress import Silent
 
-    prepared = prepare({"problem": problem, "trials": 64, "steps": 4, "pack": 4}, None)
+    prepared = prepare(Asked.of({"problem": problem, "trials": 64, "steps": 4, "pack": 4}), None)
     flag.touch()
     with pytest.raises(shoal.SearchFailed, match="failed; the last with RuntimeError: the data"):
-        run_prepared(prepared, tmp_path / "out", Means(engine="inline"), Silent(), began=0.0)
+        run_prepared(prepared, tmp_path / "out", RunOptions(engine="inline"), Silent(), began=0.0)
     assert shoal.load(tmp_path / "out").trials.empty
     log = (tmp_path / "out" / "errors.log").read_text()
     assert 'raise RuntimeError("the data' in log

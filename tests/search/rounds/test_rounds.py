@@ -9,6 +9,7 @@ import pytest
 
 from shoal.search.folder import rows
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.asked import Asked
 from shoal.search.rounds.rounds import Rounds
 
 ASKED = {"trials": 32, "round": 16, "pack": 8, "steps": 1, "seed": 5, "sampler": "random"}
@@ -24,7 +25,7 @@ SPACES = {
 
 def handed_out(asked: dict[str, Any], finished: list[dict[str, Any]]) -> tuple[Rounds, list[Any]]:
     """Begin with these rows; return the first two rounds' trials as they are handed out."""
-    prepared = prepare(asked, None)
+    prepared = prepare(Asked.of(asked), None)
     schema = rows.trials_schema(prepared.request.space)
     table = pa.Table.from_pylist(
         [{name: row.get(name) for name in schema.names} for row in finished], schema=schema

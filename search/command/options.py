@@ -1,0 +1,63 @@
+"""Options of the command line, made from the table of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from shoal.search.command.numbered import Numbered
+from shoal.search.request import PathGiven, Setting
+
+TYPES: dict[str, Any] = {
+    "integer": int,
+    "number": float,
+    "text": str,
+    "duration": str,
+    "path": PathGiven(),
+}
+
+NUMBERED = ("seed", "out")
+"""Those in which ``{task}`` is the number of an array job's task."""
+
+ENVIRONMENT = {"out": "SHOAL_OUT"}
+"""Set by a batch job, so that search and job share a folder."""
+
+
+class Chosen(click.Choice):  # type: ignore[type-arg]  # generic in new clicks alone
+    """One of a setting's choices; the message of a wrong one is the setting's own."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting.choices)
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        self._setting.check(value)
+        return value
+
+
+def of_settings(settings: Sequence[Setting]) -> Callable[..., Any]:
+    """Return a decorator that gives a command an option for each setting."""
+
+    def decorate(command: Any) -> Any:
+        for setting in reversed(settings):
+            command = _option(setting)(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: Setting) -> Any:
+    text = f"{setting.help}  [{setting.default_text}]"
+    if setting.kind == "flag":
+        return click.option(setting.option, setting.name, is_flag=True, help=setting.help)
+    kind = Chosen(setting) if setting.choices else TYPES[setting.kind]
+    return click.option(
+        setting.option,
+        setting.name,
+        type=Numbered(kind) if setting.name in NUMBERED else kind,
+        default=setting.default if setting.group == "run" else None,
+        envvar=ENVIRONMENT.get(setting.name),
+        help=text,
+    )

@@ -1,0 +1,126 @@
+"""What a user asks for, as typed values: from the command line, from Python, from TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from shoal.search.errors import BadInput
+from shoal.search.request.settings import BY_NAME, check_settings
+from shoal.search.space import Dimension, named, of_names, plain
+from shoal.trainable.modules import path_written
+
+WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
+"""What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
+
+DEFAULT_PROBLEM = "cubic-sine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What decides a table, where the user says it; None where nothing is said.
+
+    The attributes are the settings of the group ``table`` (`shoal.search.request.SETTINGS`), the
+    problem, and the space: hyperparameters, each with its values as text, number, list or Optuna
+    distribution.
+    """
+
+    problem: str | None = None
+    space: Mapping[str, Any] | None = None
+    trials: int | None = None
+    steps: int | None = None
+    seed: int | None = None
+    sampler: str | None = None
+    replicates: int | None = None
+    report: int | None = None
+    round: int | None = None
+    pack: int | None = None
+    block: int | None = None
+    program: str | None = None
+    diverge_factor: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take numbers of numpy, pandas and torch as Python's, and check them.
+
+        Raises:
+            BadInput: a value is of another type, or out of bounds.
+        """
+        for each in fields(self):
+            if each.name != "space":
+                object.__setattr__(self, each.name, plain(getattr(self, each.name)))
+        if isinstance(self.problem, str):
+            object.__setattr__(self, "problem", path_written(self.problem))
+        elif self.problem is not None:
+            allowed = "a name, module:Class or file.py:Class"
+            raise BadInput(f"problem must be {allowed}, not {self.problem!r}")
+        if self.space is not None and not isinstance(self.space, Mapping):
+            raise BadInput(f"space must be a table of names and values, not {self.space!r}")
+        check_settings(self.given)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Asked:
+        """What a table of names and values asks for, such as a TOML file.
+
+        Raises:
+            BadInput: a name is unknown, or a value is wrong.
+        """
+        known = [each.name for each in fields(cls)]
+        for name, value in given.items():
+            if name not in (*known, *WRITTEN):
+                raise BadInput(f"unknown setting {name!r}; known: {', '.join(known)}")
+            if value is None and name not in WRITTEN:
+                raise BadInput(f"{name} must have a value")
+        return cls(**{name: value for name, value in given.items() if name not in WRITTEN})
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is said, by name; the space apart."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {n: v for n, v in values.items() if v is not None and n != "space"}
+
+    def over(self, other: Asked) -> Asked:
+        """What both ask for; where both say something, this one wins, and in the space each
+        hyperparameter by itself."""
+        both = {**other.given, **self.given}
+        spaces = [dict(of.space) for of in (other, self) if of.space is not None]
+        if spaces:
+            both["space"] = {named(n): v for space in spaces for n, v in space.items()}
+        return Asked.of(both)
+
+    @property
+    def dimensions(self) -> dict[str, Dimension]:
+        """The space that is said.
+
+        Raises:
+            BadInput: a hyperparameter's values make no sense.
+        """
+        return of_names(self.space or {})
+
+    def without_auto(self) -> Asked:
+        """The same, where ``auto`` says nothing about the program."""
+        return replace(self, program=None) if self.program == "auto" else self
+
+    def resolved(self) -> Resolved:
+        """The same with defaults, but for what follows from the problem."""
+        names = {each.name for each in fields(Resolved)}
+        defaults = {n: s.default for n, s in BY_NAME.items() if n in names}
+        return Resolved(**{"problem": DEFAULT_PROBLEM, **defaults, **self.given})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What is asked for, with defaults; None: it follows from the problem and the machine."""
+
+    problem: str
+    trials: int
+    steps: int
+    seed: int
+    sampler: str
+    replicates: int
+    report: int | None
+    round: int | None
+    pack: int | None
+    block: int | None
+    program: str
+    diverge_factor: float
