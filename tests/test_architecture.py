@@ -67,7 +67,7 @@ ARROWS = {
     ),
     "search.process": "search.errors trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.space trainable.compiling trainable.errors "
+        "search.errors search.machine search.request search.space trainable.compiling trainable.errors "
         "trainable.fused.cpp trainable.lanes trainable.optimizers trainable.programs"
     ),
     "search.request": (

@@ -1,7 +1,7 @@
 from .alone import Death
 from .engine import Desk, Trust
 from .inhand import InHand, left_behind
-from .options import CHECKPOINT_SECONDS, RunOptions, seconds_of
+from .options import CHECKPOINT_SECONDS, RunOptions
 from .threads import run_inline
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "Trust",
     "left_behind",
     "run_inline",
-    "seconds_of",
 ]

@@ -75,8 +75,9 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "workers", plain(self.workers))  # numpy's number as Python's
-        given = {"engine": self.engine, "workers": self.workers}
-        check_settings({name: value for name, value in given.items() if value is not None})
+        check_settings({"engine": self.engine})
+        if self.workers is not None:
+            check_settings({"workers": self.workers})
         if self.engine == "inline" and self.address is not None:
             raise BadInput("an address needs Ray; leave out --engine inline or --address")
 
@@ -102,12 +103,17 @@ class RunOptions:
             BadInput: one of them is wrong.
         """
         given = {"checkpoint": checkpoint, "time_budget": time_budget}
-        nothing = {"checkpoint": "off" if typed else "None", "time_budget": "" if typed else "None"}
-        seconds: dict[str, float | None] = {}
-        for name, value in given.items():
-            shown = BY_NAME[name].option if typed else name
-            off = value is None or (typed and value == nothing[name])
-            seconds[name] = None if off else seconds_of(shown, value, nothing[name])
+        nothing = (
+            {"checkpoint": "off", "time_budget": ""} if typed else dict.fromkeys(given, "None")
+        )
+        if typed and checkpoint == nothing["checkpoint"]:
+            given["checkpoint"] = None
+        seconds = {
+            name: None
+            if value is None
+            else seconds_of(BY_NAME[name].option if typed else name, value, nothing[name])
+            for name, value in given.items()
+        }
         return cls(
             engine=engine,
             workers=workers,

@@ -35,7 +35,7 @@ from shoal.search.rounds.rounds import Rounds
 from shoal.search.rounds.tasks import Tasks, recipe_of
 from shoal.search.space.space import parse
 from shoal.search.watching.progress import Silent
-from shoal.trainable.compiling.compiler import command, identity
+from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
 from shoal.trainable.fused.cpp.kernel import FLAGS
 from shoal.trainable.programs.settled import Settled, key

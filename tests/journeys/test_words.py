@@ -20,9 +20,10 @@ from shoal.search.command.main import main
 from shoal.search.driver import mishaps
 from shoal.search.engines import options
 from shoal.search.engines.options import CHECKPOINT_SECONDS, RunOptions, seconds_of
-from shoal.search.preparation.preparation import DEFAULTS, prepare
+from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
+from shoal.search.request.settings import BY_NAME
 from shoal.trainable.compiling.library import cache_folder
 from shoal.trainable.errors import CompileError
 
@@ -207,6 +208,8 @@ def _options() -> Iterator[tuple[str, click.Option, str]]:
                 yield name, option, said.group(1)
 
 
+DEFAULTS = {name: setting.default for name, setting in BY_NAME.items()}
+
 NO_CONSTANT = {
     "from trials",
     "from the device",
@@ -214,6 +217,7 @@ NO_CONSTANT = {
     "$RAY_ADDRESS",
     "runs/PROBLEM-TIME",
     "steps / 20",
+    "until it is done",
 }
 """What help says of a setting that has no one value where it is absent."""
 

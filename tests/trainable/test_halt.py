@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.compiling.compiler import compiler
+from shoal.trainable.compiling.toolchain import compiler
 from shoal.trainable.fitting.block import Block, Plan
 from shoal.trainable.halt import Halt
 from shoal.trainable.hosts import alone, ray_tune

@@ -1,9 +1,9 @@
 from .building import Code, Run
 from .captured import Captured
-from .compiler import NONE, command, compiler, identity
 from .inductor import Inductor
 from .library import Place, cache_folder, functions, loaded, make
 from .probe import check_compiler
+from .toolchain import NONE, command, compiler, identity
 
 __all__ = [
     "NONE",

@@ -17,7 +17,7 @@ import torch
 from torch.fx import GraphModule
 
 from shoal.trainable.compiling.building import Run
-from shoal.trainable.compiling.compiler import command, identity, is_gnu
+from shoal.trainable.compiling.toolchain import command, identity, is_gnu
 from shoal.trainable.errors import CompileError
 
 VERSION = 3

@@ -22,8 +22,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from shoal.trainable.compiling.building import ELSEWHERE, Build, Code, Run
-from shoal.trainable.compiling.compiler import identity, processor
 from shoal.trainable.compiling.loading import Library
+from shoal.trainable.compiling.toolchain import identity, processor
 from shoal.trainable.disk import check_folder, private_folder
 from shoal.trainable.errors import CompileError, CompilerHangs
 from shoal.trainable.process import absolute

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from shoal.trainable.compiling.building import Run
-from shoal.trainable.compiling.compiler import command, identity
 from shoal.trainable.compiling.library import Place, cache_folder, loaded, make
+from shoal.trainable.compiling.toolchain import command, identity
 
 
 class Probe:

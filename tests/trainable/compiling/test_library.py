@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.compiling.compiler import compiler, identity
+from shoal.trainable.compiling.toolchain import compiler, identity
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fitting import fit
 from shoal.trainable.fitting.block import Plan

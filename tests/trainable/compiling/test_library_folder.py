@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from shoal.trainable.compiling.building import Run, digest
-from shoal.trainable.compiling.compiler import command, identity
 from shoal.trainable.compiling.library import Place, cache_folder, functions, loaded, make
 from shoal.trainable.compiling.loading import Library, whole
+from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
 from shoal.trainable.disk.trust import check_folder
 from shoal.trainable.errors import CompileError

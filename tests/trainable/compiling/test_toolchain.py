@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.trainable.compiling.compiler import command, compiler, identity
+from shoal.trainable.compiling.toolchain import command, compiler, identity
 from shoal.trainable.errors import CompileError
 
 
@@ -100,7 +100,7 @@ def test_a_compiler_that_does_not_say_what_it_is_cannot_be_used(
     then: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one line."""
-    monkeypatch.setattr("shoal.trainable.compiling.compiler.VERSION_SECONDS", 0.3)
+    monkeypatch.setattr("shoal.trainable.compiling.toolchain.VERSION_SECONDS", 0.3)
     monkeypatch.setenv("CXX", str(tool(tmp_path, "g++", f"[ -n x ] && exec sh -c '{then}'")))
     with pytest.raises(CompileError, match=why):
         identity()
