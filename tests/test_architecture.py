@@ -67,8 +67,9 @@ ARROWS = {
     ),
     "search.process": "search.errors trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.request search.space trainable.compiling trainable.errors "
-        "trainable.fused.cpp trainable.lanes trainable.optimizers trainable.programs"
+        "search.errors search.machine search.request search.space trainable.compiling "
+        "trainable.errors trainable.fused.cpp trainable.lanes trainable.optimizers "
+        "trainable.programs"
     ),
     "search.request": (
         "search.errors search.space trainable.modules trainable.process trainable.programs"

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger, rows
 from shoal.search.folder.keys import Keys, in_order
-from shoal.search.request import FORMAT, Request
+from shoal.search.folder.older import READ, Form
+from shoal.search.request import Request
 from shoal.trainable.disk import Directory, read_in
 from shoal.trainable.modules import digest, path_read
 from shoal.trainable.problems import Source, of_copies
@@ -33,9 +34,10 @@ PROBLEM = "problem"
 class RunFolder:
     """A run folder."""
 
-    def __init__(self, path: Path, request: Request) -> None:
+    def __init__(self, path: Path, request: Request, form: Form | None = None) -> None:
         self.path = path
         self.request = request
+        self._form = form or Form.of(request.as_dict())
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -59,17 +61,24 @@ class RunFolder:
             raise RunFolderError(
                 f"{file} is damaged: {error}; put it back, or choose another --out"
             ) from error
-        if plain.get("format") != FORMAT:
+        if type(plain.get("format")) is not int or plain["format"] not in READ:
             raise BadInput(
-                f"{file} has format {plain.get('format')!r}; this version of shoal reads {FORMAT}"
+                f"{file} has format {plain.get('format')!r}; this version of shoal reads "
+                f"{READ[0]} to {READ[-1]}"
             )
         plain = ledger.checked(path, "search.toml", tomllib.load)
+        form = Form.of(plain)
         try:
-            return cls(path, Request.from_dict(plain))
+            return cls(path, Request.from_dict(form.upgraded(plain)), form)
         except (BadInput, TypeError, KeyError, AttributeError, ValueError) as error:
             raise RunFolderError(
                 f"{file} is damaged: {error}; put it back, or choose another --out"
             ) from error
+
+    @property
+    def earlier(self) -> int | None:
+        """The format, if an earlier version of shoal wrote it: it is read, and not written."""
+        return None if self._form.written else self._form.version
 
     @property
     def packs(self) -> Path:
@@ -169,11 +178,13 @@ class RunFolder:
             RunFolderError: it is damaged or foreign.
         """
         schema = rows.part_schema(self.request.space)
-        table = ledger.checked_part(file, lambda handle: _parquet(handle, file, schema, columns))
+        table = ledger.checked_part(
+            file, lambda handle: self._parquet(handle, file, schema, columns)
+        )
         schema = _only(schema, columns)
         if table is None:  # merged in this moment: its rows are in the tables
             return schema.empty_table()
-        if (table.schema.metadata or {}).get(rows.SEARCH) != self._mark:
+        if (table.schema.metadata or {}).get(rows.SEARCH) != self._form.mark:
             raise RunFolderError(f"{file} is of another search; move it away")
         return table.cast(schema)
 
@@ -185,36 +196,29 @@ class RunFolder:
         """
         file = self.path / name
         table = ledger.checked(
-            self.path, name, lambda handle: _parquet(handle, file, schema, columns)
+            self.path, name, lambda handle: self._parquet(handle, file, schema, columns)
         )
         return table.cast(_only(schema, columns))
 
-    @property
-    def _mark(self) -> bytes:
-        return self.request.mark.encode()
+    def _parquet(
+        self, handle: BufferedReader, file: Path, schema: pa.Schema, columns: list[str] | None
+    ) -> pa.Table:
+        """The table in an open file, or some columns of it, under today's names.
 
-
-def _parquet(
-    handle: BufferedReader, file: Path, schema: pa.Schema, columns: list[str] | None
-) -> pa.Table:
-    """The table in an open file, or some columns of it.
-
-    Without arrow's own threads: one of them may still hold a piece of what Python has read when the
-    interpreter ends, and aborts the process then.
-    """
-    try:
-        there = pq.ParquetFile(handle, pre_buffer=False)
-        named = there.schema_arrow.names == schema.names
-        table = (
-            there.read(columns, use_threads=False).select(_only(schema, columns).names)
-            if named
-            else None
-        )
-    except (OSError, pa.ArrowException) as error:
-        raise RunFolderError(f"{file} cannot be read: {error}") from error
-    if table is None:
-        raise RunFolderError(f"{file} has other columns than this search's; move it away")
-    return table
+        Without arrow's own threads: one of them may still hold a piece of what Python has read when
+        the interpreter ends, and aborts the process then.
+        """
+        names = _only(schema, columns).names
+        held = self._form.columns(names)
+        try:
+            there = pq.ParquetFile(handle, pre_buffer=False)
+            known = there.schema_arrow.names == self._form.columns(schema.names)
+            table = there.read(held, use_threads=False).select(held) if known else None
+        except (OSError, pa.ArrowException) as error:
+            raise RunFolderError(f"{file} cannot be read: {error}") from error
+        if table is None:
+            raise RunFolderError(f"{file} has other columns than this search's; move it away")
+        return table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
 
 
 def _only(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:

@@ -96,6 +96,11 @@ def load_source(spec: str) -> Source:
 
 def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: bool) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
+    if folder.earlier is not None:
+        raise BadInput(
+            f"{folder.path} was written by an earlier version of shoal (format {folder.earlier}): "
+            "it can be read, not gone on with; choose another --out"
+        )
     request = folder.request
     held = request.as_dict()
     different = [

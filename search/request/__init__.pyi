@@ -1,6 +1,6 @@
 from .asked import Asked, Resolved
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import FORMAT, Request
+from .request import FORMAT, Request, mark_of
 from .settings import BY_NAME, OF_RUN, OF_TABLE, Setting, check_settings
 from .sizes import in_flight, lanes_of_a_round
 
@@ -19,5 +19,6 @@ __all__ = [
     "given_path",
     "in_flight",
     "lanes_of_a_round",
+    "mark_of",
     "shown",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from reprlib import repr as short
 from typing import Any
@@ -17,8 +17,8 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT = 4
-"""Version of the run folder's form; a folder of another one is refused."""
+FORMAT = 5
+"""Version of the run folder's form, as it is written."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -98,10 +98,7 @@ class Request:
     @property
     def mark(self) -> str:
         """Tells the rows of this search from those of all others."""
-        plain = self.as_dict()
-        for name in ("halved", "began"):
-            plain.pop(name, None)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+        return mark_of(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them; the space and the place last."""
@@ -146,6 +143,12 @@ class Request:
             return cls(**known)
         except TypeError as error:  # a key is missing, or unknown
             raise BadInput(str(error).rpartition("__init__() ")[2]) from error
+
+
+def mark_of(plain: Mapping[str, Any]) -> str:
+    """What tells the rows of a search from those of all others, given its ``search.toml``."""
+    kept = {name: value for name, value in plain.items() if name not in ("halved", "began")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def listed(value: Any) -> list[Any]:

@@ -1,0 +1,62 @@
+"""Run folders of earlier versions: they are read, and not gone on with.
+
+format 3    the first; truth values were words
+format 4    how each shape's step is run, and the user's own files, stand in ``search.toml``
+format 5    ``rule`` is called ``optimizer``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shoal.search.request import FORMAT, mark_of
+
+READ = (3, 4, FORMAT)
+"""Formats that can be read; the last one is written."""
+
+RENAMED = {"rule": "optimizer"}
+"""Hyperparameters that were called otherwise before format 5."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How a run folder is written.
+
+    Attributes:
+        version: its format; mark: tells its parts from those of other searches.
+    """
+
+    version: int
+    mark: bytes
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Form:
+        """The form of a folder, by its ``search.toml``."""
+        return cls(version=plain["format"], mark=mark_of(plain).encode())
+
+    @property
+    def written(self) -> bool:
+        """Whether this version of shoal writes it."""
+        return self.version == FORMAT
+
+    def upgraded(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``search.toml`` holds, in today's words."""
+        if self.written:
+            return dict(plain)
+        return {key: _renamed(value) for key, value in plain.items()}
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """What columns of these names are called in the folder."""
+        if self.written:
+            return list(names)
+        before = {new: old for old, new in RENAMED.items()}
+        return [before.get(name, name) for name in names]
+
+
+def _renamed(value: Any) -> Any:
+    """The same with today's names of hyperparameters, at any depth: in the space, in shapes."""
+    if isinstance(value, Mapping):
+        return {RENAMED.get(key, key): _renamed(inner) for key, inner in value.items()}
+    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
