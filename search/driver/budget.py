@@ -14,13 +14,13 @@ from contextlib import contextmanager
 class Budget:
     """Adds up the wall time of a search by what the slots did."""
 
-    def __init__(self, began: float | None = None, *, engine: str) -> None:
+    def __init__(self, began: float | None = None, *, label: str) -> None:
         """Begin at `began` (of ``time.monotonic()``), or now.
 
         Args:
-            engine: what hands packs over, which takes a part of the time.
+            label: what hands packs over, which takes a part of the time.
         """
-        self._handing = {"ray": "Ray Tune", "inline": "threads"}[engine]
+        self._handing = label
         parts = ("start-up", "sampling", "fitting", self._handing, "run folder", "waiting")
         self._began = self._last = time.monotonic() if began is None else began
         self._seconds = dict.fromkeys(parts, 0.0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -17,13 +19,12 @@ from shoal.search.driver.mishaps import Mishaps
 from shoal.search.driver.parts import part_of
 from shoal.search.driver.report import Report
 from shoal.search.driver.unwritten import Unwritten
-from shoal.search.engines import Death, InHand, RunOptions, Trust, left_behind, run_inline
+from shoal.search.engines import Death, RunOptions, Trust, engine_of
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
-from shoal.search.machine import cores
 from shoal.search.preparation import Prepared, load
 from shoal.search.process import Reason, Stop, listening
-from shoal.search.request import in_flight
+from shoal.search.request import Request, in_flight
 from shoal.search.rounds import Pack, Rounds, Tasks, recipe_of
 from shoal.search.watching import Best, Progress, Status
 from shoal.trainable.task import Outcome, Task
@@ -33,7 +34,7 @@ LATEST = 16
 
 
 class Driver:
-    """Runs one search into its run folder. It is the desk of both engines."""
+    """Runs one search into its run folder. It answers what engines ask (`EngineCallbacks`)."""
 
     def __init__(
         self,
@@ -43,15 +44,15 @@ class Driver:
         progress: Progress,
         began: float,
     ) -> None:
-        self._request, self._writer, self._options = prepared.request, writer, options
+        self._request, self._writer = prepared.request, writer
         self._progress = progress
-        self._engine = options.choose(prepared.request)
-        self._budget = Budget(began, engine=self._engine)
+        self._engine = engine_of(options, prepared.request)
+        self._budget = Budget(began, label=self._engine.label)
         request, folder = prepared.request, writer.folder
         prepared = load(prepared, len(finished := folder.trials()))
-        self._gpus = torch.cuda.device_count() if options.ray_address is None else 0
+        gpu = options.ray_address is None and torch.cuda.device_count() > 0
         self.recipe = recipe_of(
-            request, prepared.source.at(folder.copies), prepared.defaults, gpu=self._gpus > 0
+            request, prepared.source.at(folder.copies), prepared.defaults, gpu=gpu
         )
         self._tasks = Tasks(
             self.recipe,
@@ -70,7 +71,7 @@ class Driver:
         self._unwritten = Unwritten(writer, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
-        self._notes: list[str] = []
+        self._told: list[str] = []
         self._said: set[str] = set()
         self._told_stop = False
 
@@ -80,7 +81,7 @@ class Driver:
             if not self.rounds.whole:
                 self.rounds.start()
                 with listening(self._stop) as self.listen:
-                    self._run_inline() if self._engine == "inline" else self._run_on_ray()
+                    self._engine.run(self)
         except BaseException:
             self.rounds.stop()
             with suppress(RunFolderError):  # what went wrong first is told
@@ -94,44 +95,41 @@ class Driver:
         if self.rounds.whole:
             self._tasks.clear()
         return Report(
-            engine=self._engine,
+            engine=self._engine.name,
             seconds=self._budget.seconds(),
             fresh=self.rounds.done - self._begun,
             saved=self._saved,
             reason=None if self.rounds.whole else self._stop.reason or self._stop.due,
             number=self._stop.number,
-            notes=self._notes,
+            notes=self._told,
         )
 
-    def _run_inline(self) -> None:
-        workers = self._options.threads(self._request)
-        if self._options.workers is not None:
-            self._warn_idle(workers)
-        folder, number = self._writer.folder.packs, self._writer.number
-        self.mishaps.suspect(left_behind(folder, number))
-        with InHand(folder, number, workers, self.mishaps.suspects) as in_hand:
-            self._in_hand = in_hand
-            run_inline(self, workers, self._options.patient)
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+        return self._request
 
-    def _run_on_ray(self) -> None:
-        from shoal.search.engines.ray_tune import connected
+    @property
+    def notes(self) -> tuple[Path, int]:
+        """Where packs in hand are noted, and which writer of the run folder this is."""
+        return self._writer.folder.packs, self._writer.number
 
-        options = self._options
-        left_behind(self._writer.folder.packs, self._writer.number)  # Ray's workers may die
-        workers = options.workers or self._gpus or cores()
-        with connected(options.ray_address, workers, self._gpus, meanwhile=_load_tune) as cluster:
-            self.listen()  # Ray has set a handler of its own
-            from shoal.search.engines.ray_tune import run_on_ray
+    @property
+    def suspects(self) -> Set[str]:
+        """Names of packs over which an earlier driver died."""
+        return self.mishaps.suspects
 
-            if options.ray_address is not None:
-                gpu = cluster.slots(gpu=True) > 0
-                self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
-                self.mishaps.hosts = Hosts(lambda: cluster.hosts(gpu))
-            limit = options.workers if options.ray_address is not None else workers
-            self._warn_idle(min(cluster.slots(self.recipe.gpu), limit or 1 << 30))
-            run_on_ray(self, cluster, workers=limit)
+    def suspect(self, packs: Set[str]) -> None:
+        """An earlier driver died while it had these packs in hand."""
+        self.mishaps.suspect(packs)
 
-    def _warn_idle(self, workers: int) -> None:
+    def use_cluster(self, gpu: bool, hosts: Callable[[], set[str]]) -> None:
+        """Packs run on a cluster that was there before."""
+        self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
+        self.mishaps.hosts = Hosts(hosts)
+
+    def warn_idle(self, workers: int) -> None:
+        """Tell the user if so many workers are more than there is work for."""
         request, packs = self._request, in_flight(self._request)
         if workers > packs:
             flight = "1 pack is" if packs == 1 else f"{packs} packs are"
@@ -149,7 +147,7 @@ class Driver:
 
     def say(self, message: str) -> None:
         """Tell the user something that matters."""
-        self._notes.append(message)
+        self._told.append(message)
         self._progress.say(message)
 
     def stopped(self) -> bool:
@@ -237,10 +235,6 @@ class Driver:
         """A process that was started for packs died over one."""
         self._ended(pack, held, self.mishaps.fell(pack, death))
 
-    def note(self, slot: int, pack: str) -> None:
-        """A slot of this process has a pack of this name in hand now, or none (empty)."""
-        self._in_hand.note(slot, pack)
-
     def _ended(self, pack: Pack, held: float, final: Outcome | None) -> None:
         """A pack came to an end without an outcome; `final`: what is kept of it now."""
         self._budget.give(0.0, held, first=False)
@@ -282,8 +276,3 @@ class Driver:
             best=self._best,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )
-
-
-def _load_tune() -> None:
-    """Import Ray Tune, which takes most of a second."""
-    from shoal.search.engines.ray_tune import run_on_ray  # noqa: F401  # for what it imports

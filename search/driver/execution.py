@@ -9,7 +9,7 @@ from pathlib import Path
 from shoal.search import machine
 from shoal.search.driver.driver import Driver
 from shoal.search.driver.report import Report
-from shoal.search.engines import RunOptions
+from shoal.search.engines import RunOptions, engine_of
 from shoal.search.errors import BadInput, Interrupted, Suspended
 from shoal.search.folder import RunFolder, Taken, Writer, create, free
 from shoal.search.preparation import Prepared
@@ -32,10 +32,7 @@ def run_prepared(
     with ExitStack() as stack:
         stack.callback(progress.end)
         stack.callback(prepared.source.release)
-        if options.ray_address is not None:
-            from shoal.search.engines.ray_tune import check_address
-
-            check_address(options.ray_address)
+        engine_of(options, prepared.request).check()
         try:
             stack.enter_context(claimed(prepared.source.files))
         except TrainableError as error:

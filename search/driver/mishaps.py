@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 
 import pyarrow as pa
@@ -70,7 +70,7 @@ class Mishaps:
         self._losses: Counter[str] = Counter()
         self._last = ""
 
-    def suspect(self, packs: set[str]) -> None:
+    def suspect(self, packs: Set[str]) -> None:
         """A driver died that had packs of these names in hand; those whose rows are there already
         had ended."""
         columns = [self._finished[name].to_numpy() for name in ("round", "pack")]

@@ -1,16 +1,16 @@
 from .alone import Death
-from .engine import Desk, Trust
-from .inhand import InHand, left_behind
+from .engine import Engine, EngineCallbacks, Trust
+from .inhand import left_behind
 from .options import CHECKPOINT_SECONDS, RunOptions
-from .threads import run_inline
+from .registry import engine_of
 
 __all__ = [
     "CHECKPOINT_SECONDS",
     "Death",
-    "Desk",
-    "InHand",
+    "Engine",
+    "EngineCallbacks",
     "RunOptions",
     "Trust",
+    "engine_of",
     "left_behind",
-    "run_inline",
 ]

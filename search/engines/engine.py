@@ -1,11 +1,20 @@
-"""What an engine asks of the driver while it runs packs."""
+"""What an engine is, and what it may ask of the driver.
+
+An engine is made from the options of a run (`shoal.search.engines.registry`). `check` is called
+first, before anything is made on disk; then `run`, once, which returns when every fit is told, or
+the driver has said to stop. It takes packs from ``driver.rounds``, turns each into a task by
+``driver.task``, and tells the driver what came of it: `given`, `died` or `fell`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from enum import Enum
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 from shoal.search.engines.alone import Death
+from shoal.search.request import Request
 from shoal.search.rounds import Pack, Rounds
 from shoal.trainable.task import Outcome, Recipe, Task
 
@@ -18,8 +27,58 @@ class Trust(Enum):
     NONE = "in another process that has it alone"
 
 
-class Desk(Protocol):
-    """Where packs come from and outcomes go."""
+class Engine(Protocol):
+    """Where packs run.
+
+    Attributes:
+        name: as ``--engine`` has it; label: of its own share of the time, in the summary.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+
+    def check(self) -> None:
+        """Check that it can run at all; nothing was made yet.
+
+        Raises:
+            BadInput: it cannot, such as where no Ray is at the address.
+        """
+
+    def run(self, driver: EngineCallbacks) -> None:
+        """Run the driver's packs until every fit is told, or told to stop.
+
+        Raises:
+            EngineError: the engine went away.
+        """
+
+
+class EngineCallbacks(Protocol):
+    """What an engine may ask of the driver."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+
+    @property
+    def notes(self) -> tuple[Path, int]:
+        """Where packs in hand are noted, and which writer of the run folder this is."""
+
+    @property
+    def suspects(self) -> Set[str]:
+        """Names of packs over which an earlier driver died."""
+
+    def suspect(self, packs: Set[str]) -> None:
+        """An earlier driver died while it had these packs in hand."""
+
+    def warn_idle(self, workers: int) -> None:
+        """Tell the user if so many workers are more than there is work for."""
+
+    def use_cluster(self, gpu: bool, hosts: Callable[[], set[str]]) -> None:
+        """Packs run on a cluster that was there before.
+
+        Args:
+            gpu: whether workers have GPUs; hosts: gives the names of those that live.
+        """
 
     @property
     def rounds(self) -> Rounds:
@@ -43,9 +102,6 @@ class Desk(Protocol):
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
         """A process that was started for packs died over one."""
-
-    def note(self, slot: int, pack: str) -> None:
-        """A slot of this process has a pack of this name in hand now, or none (empty)."""
 
     def tick(self, slots: int) -> None:
         """Some time has passed; there are so many slots."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 
 from shoal.search.engines.alone import Alone, Death
-from shoal.search.engines.engine import Desk, Trust
+from shoal.search.engines.engine import EngineCallbacks, Trust
+from shoal.search.engines.inhand import InHand, left_behind
+from shoal.search.engines.options import RunOptions
 from shoal.search.rounds import Pack
 from shoal.trainable.halt import Halt
 from shoal.trainable.task import Outcome, Task
@@ -34,20 +37,49 @@ Flight = dict["Future[Outcome | Death]", tuple[Pack, int, float]]
 Ended = tuple["Outcome | Death", Pack, int, float]
 
 
-def run_inline(desk: Desk, workers: int, patient: bool = True) -> None:
-    """Run the packs of `desk` here until every lane is told, or told to stop.
+class Threads:
+    """The engine ``inline``."""
+
+    name: ClassVar[str] = "inline"
+    label: ClassVar[str] = "threads"
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+
+    def check(self) -> None:
+        """It needs nothing."""
+
+    def run(self, driver: EngineCallbacks) -> None:
+        """Run the driver's packs in threads, as many as the options say."""
+        workers = self._options.threads(driver.request)
+        if self._options.workers is not None:
+            driver.warn_idle(workers)
+        folder, number = driver.notes
+        driver.suspect(left_behind(folder, number))
+        with InHand(folder, number, workers, driver.suspects) as in_hand:
+            run_inline(driver, workers, self._options.patient, in_hand.note)
+
+
+def run_inline(
+    driver: EngineCallbacks,
+    workers: int,
+    patient: bool = True,
+    note: Callable[[int, str], None] = lambda slot, pack: None,
+) -> None:
+    """Run the packs of `driver` here until every lane is told, or told to stop.
 
     Args:
         patient: whether a KeyboardInterrupt waits for calls of the problem that run.
+        note: told which slot has which pack in hand now, or none (empty).
     """
     abandoned, halt = threading.Event(), Halt()
-    processes = [Alone(desk.recipe) for _ in range(workers)]
-    slots = [Worker(desk.recipe) for _ in range(workers)]
+    processes = [Alone(driver.recipe) for _ in range(workers)]
+    slots = [Worker(driver.recipe) for _ in range(workers)]
     idle = list(range(workers))
     flight: Flight = {}
 
     def stop() -> bool:
-        return desk.stopped() or abandoned.is_set()
+        return driver.stopped() or abandoned.is_set()
 
     def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
         if trust is Trust.FULL:
@@ -57,20 +89,20 @@ def run_inline(desk: Desk, workers: int, patient: bool = True) -> None:
         return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
 
     def give_out(pool: ThreadPoolExecutor, patience: float) -> None:
-        while idle and not stop() and (pack := desk.rounds.take(patience)) is not None:
-            slot, task = idle.pop(), desk.task(pack)
-            desk.note(slot, pack.name)
-            future = pool.submit(run, slot, task, desk.trust(pack))
+        while idle and not stop() and (pack := driver.rounds.take(patience)) is not None:
+            slot, task = idle.pop(), driver.task(pack)
+            note(slot, pack.name)
+            future = pool.submit(run, slot, task, driver.trust(pack))
             flight[future] = pack, slot, time.monotonic()
 
     with _ended(processes), _torch_threads_kept(), _threads(workers, patient) as pool:
         ticked = -math.inf
         try:
-            while flight or not desk.rounds.over:
+            while flight or not driver.rounds.over:
                 if stop():
                     halt.set()
                 if time.monotonic() - ticked >= WAIT_SECONDS or not flight:
-                    desk.tick(workers)  # which looks at files: not as often as for idle workers
+                    driver.tick(workers)  # which looks at files: not as often as for idle workers
                     ticked = time.monotonic()
                 give_out(pool, patience=0.0 if flight else WAIT_SECONDS)
                 done, _ = wait(flight, IDLE_SECONDS if idle else WAIT_SECONDS, FIRST_COMPLETED)
@@ -79,12 +111,12 @@ def run_inline(desk: Desk, workers: int, patient: bool = True) -> None:
                 idle += [slot for _, _, slot, _ in ended]
                 give_out(pool, patience=0.0)  # before what may take a moment
                 for slot in idle:
-                    desk.note(slot, "")
+                    note(slot, "")
                 for outcome, pack, _, since in sorted(ended, key=_rows_first):
                     if isinstance(outcome, Death):
-                        desk.fell(pack, now - since, outcome)
+                        driver.fell(pack, now - since, outcome)
                     else:
-                        desk.given(pack, outcome, now - since)
+                        driver.given(pack, outcome, now - since)
         finally:
             abandoned.set()
             halt.set()

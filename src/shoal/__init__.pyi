@@ -1,4 +1,5 @@
 from .search.api import load, run
+from .search.engines.engine import Engine
 from .search.errors import (
     BadInput,
     EngineError,
@@ -16,6 +17,7 @@ from .version import __version__
 
 __all__ = [
     "BadInput",
+    "Engine",
     "EngineError",
     "Interrupted",
     "Optimizer",

@@ -1,5 +1,1 @@
-"""Ray Tune as an engine."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""Ray Tune as an engine. Nobody else imports from here: `shoal.search.engines` loads it by name."""

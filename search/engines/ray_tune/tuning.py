@@ -30,7 +30,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from shoal.search.engines import Desk
+from shoal.search.engines import EngineCallbacks
 from shoal.search.engines.ray_tune.cluster import Cluster
 from shoal.search.engines.ray_tune.hands import Hands
 from shoal.search.errors import EngineError
@@ -83,10 +83,10 @@ class PackSearcher(NotSaved, Searcher):
     """
 
     def __init__(
-        self, desk: Desk, hands: Hands, recipe: ray.ObjectRef[Recipe], search: str
+        self, driver: EngineCallbacks, hands: Hands, recipe: ray.ObjectRef[Recipe], search: str
     ) -> None:
         super().__init__(metric=None, mode=None)
-        self._desk, self._hands, self._recipe, self._search = desk, hands, recipe, search
+        self._driver, self._hands, self._recipe, self._search = driver, hands, recipe, search
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         return True
@@ -100,7 +100,7 @@ class PackSearcher(NotSaved, Searcher):
         pack = None if hands.owes_idle() else hands.rounds.take()
         if pack is not None:
             hands.packs[trial_id] = (pack, time.monotonic())
-            task = ray.put(self._desk.task(pack))
+            task = ray.put(self._driver.task(pack))
             return {
                 "pack": pack.name,
                 "task": task,
@@ -150,8 +150,8 @@ class Returns(NotSaved, tune.Callback):
     """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state; and tells
     what of Tune's own messages matters: workers that die, and workers that do not come."""
 
-    def __init__(self, desk: Desk, hands: Hands, search: str) -> None:
-        self._desk, self._hands, self._search = desk, hands, search
+    def __init__(self, driver: EngineCallbacks, hands: Hands, search: str) -> None:
+        self._driver, self._hands, self._search = driver, hands, search
         self._began: float | None = time.monotonic()  # None: a worker has come, or it was told
         self._rang: float | None = None
         self._listens = False
@@ -169,7 +169,7 @@ class Returns(NotSaved, tune.Callback):
                 self._hands.fails(outcome.node)
             trial.config.clear()  # Tune keeps it to the end, and with it the lanes in Ray's store
             with self._kept():
-                self._desk.given(pack, outcome, time.monotonic() - since)
+                self._driver.given(pack, outcome, time.monotonic() - since)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -178,7 +178,9 @@ class Returns(NotSaved, tune.Callback):
         if trial.trial_id in self._hands.packs:
             pack, since = self._hands.packs.pop(trial.trial_id)
             with self._kept():
-                self._desk.died(pack, time.monotonic() - since, node=NODE_DIED in _error_of(trial))
+                self._driver.died(
+                    pack, time.monotonic() - since, node=NODE_DIED in _error_of(trial)
+                )
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -188,14 +190,14 @@ class Returns(NotSaved, tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         if not self._listens:  # Tune has set handlers of its own by now
             self._listens = True
-            self._desk.listen()
+            self._driver.listen()
         with self._kept():
-            self._desk.tick(self._hands.slots)
-            if self._desk.stopped():
+            self._driver.tick(self._hands.slots)
+            if self._driver.stopped():
                 self._collect(trials)
         if self._began is not None and time.monotonic() - self._began > PATIENCE_SECONDS:
             self._began = None
-            self._desk.say(
+            self._driver.say(
                 f"no worker has started in {PATIENCE_SECONDS:.0f} s: "
                 f"{self._hands.free()} are free; waiting on"
             )
@@ -227,8 +229,8 @@ def _error_of(trial: Trial) -> str:
         return ""
 
 
-def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
-    """Run the packs of `desk` on `cluster` until every lane is told, or told to stop.
+def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None) -> None:
+    """Run the packs of `driver` on `cluster` until every lane is told, or told to stop.
 
     Args:
         workers: packs at once; None: as many as the cluster has slots.
@@ -236,13 +238,13 @@ def run_on_ray(desk: Desk, cluster: Cluster, *, workers: int | None) -> None:
     Raises:
         EngineError: Ray went away.
     """
-    rounds, recipe, search = desk.rounds, desk.recipe, secrets.token_hex(8)
+    rounds, recipe, search = driver.rounds, driver.recipe, secrets.token_hex(8)
     hands = Hands(rounds, cluster, workers, recipe.gpu)
-    returns = Returns(desk, hands, search)
+    returns = Returns(driver, hands, search)
     tuner = tune.Tuner(
         tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=PackSearcher(desk, hands, ray.put(recipe), search),
+            search_alg=PackSearcher(driver, hands, ray.put(recipe), search),
             scheduler=NewestFirst(hands),
             num_samples=-1,
             max_concurrent_trials=MOST_PENDING,

@@ -58,8 +58,8 @@ def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -
     assert parts == {"start-up", "sampling", "fitting", "threads", "run folder", "waiting"}
 
 
-class Desk:
-    """A desk with one pack for one worker, which is over once it has come back."""
+class Driver:
+    """A driver with one pack for one worker, which is over once it has come back."""
 
     recipe: Any = None
 
@@ -83,9 +83,6 @@ class Desk:
         """In a thread."""
         return Trust.FULL
 
-    def note(self, slot: int, pack: str) -> None:
-        """It is not noted."""
-
     def tick(self, slots: int) -> None:
         """Three ticks, and the pack may end."""
         self.ticks += 1
@@ -105,35 +102,35 @@ class Desk:
 def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """For time limits and the live line, also where a worker is idle; but not each time that it
     looks for a pack for that one, since it reads a file."""
-    desk = Desk()
+    driver = Driver()
 
     class Waiting:
         def __init__(self, recipe: Any) -> None:
             pass
 
         def run(self, task: Any, stop: Any, halt: Any) -> Any:
-            desk.seen.wait(timeout=120)
+            driver.seen.wait(timeout=120)
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(threads, "Worker", Waiting)
-    run_inline(desk, workers)  # type: ignore[arg-type]
-    assert desk.seen.is_set()
-    assert desk.ticks < 8
+    run_inline(driver, workers)  # type: ignore[arg-type]
+    assert driver.seen.is_set()
+    assert driver.ticks < 8
 
 
 def test_a_search_that_is_to_stop_raises_the_flag_of_its_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the pack runs, which would else end no sooner."""
-    desk, up = Desk(), []
-    monkeypatch.setattr(desk, "stopped", desk.seen.is_set)
+    driver, up = Driver(), []
+    monkeypatch.setattr(driver, "stopped", driver.seen.is_set)
 
     class Deaf:
         def __init__(self, recipe: Any) -> None:
             pass
 
         def run(self, task: Any, stop: Any, halt: Any) -> Any:
-            desk.seen.set()
+            driver.seen.set()
             for _ in range(3000):
                 if halt.address.contents.value:
                     break
@@ -142,5 +139,5 @@ def test_a_search_that_is_to_stop_raises_the_flag_of_its_kernels(
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(threads, "Worker", Deaf)
-    run_inline(desk, 1)  # type: ignore[arg-type]
+    run_inline(driver, 1)  # type: ignore[arg-type]
     assert up == [1]
