@@ -89,7 +89,7 @@ ARROWS = {
     "slurm.jobfolder": "slurm.causes slurm.errors slurm.files",
     "slurm.node": "slurm.errors slurm.files slurm.jobfolder slurm.queue",
     "slurm.queue": "slurm.errors slurm.jobfolder",
-    "slurm.submission": "slurm.errors slurm.files slurm.queue",
+    "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
         "trainable.errors trainable.fused trainable.lanes trainable.problems "
         "trainable.process trainable.programs"
