@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import signal
 
+from shoal.slurm import wire
+
 
 class SearchError(Exception):
     """Root of the errors of `search`."""
@@ -73,7 +75,7 @@ class Interrupted(KeyboardInterrupt):
     @property
     def exit_code(self) -> int:
         """As a shell has it of what a signal has ended; of one to save, that nothing was gained."""
-        return 76 if self.number is signal.SIGUSR1 else 128 + self.number
+        return wire.EXIT_NOTHING_GAINED if self.number is signal.SIGUSR1 else 128 + self.number
 
 
 class Suspended(SearchError):
@@ -91,7 +93,7 @@ class Suspended(SearchError):
         """
         super().__init__(message)
         self.number = number
-        self.exit_code = 75 if gained else 76
+        self.exit_code = wire.EXIT_SAVED if gained else wire.EXIT_NOTHING_GAINED
 
 
 def _line(message: str) -> str:

@@ -31,9 +31,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from shoal.slurm import wire
 from shoal.slurm.causes import told
 from shoal.slurm.errors import BadInput
 from shoal.slurm.files import own_folder, read_text, touch
+
+ANY_TURN = wire.turn("*", "*")
+"""Pattern of what turns leave."""
 
 TAIL_BYTES = 1 << 16
 """How much of the end of a log is looked through for a cause."""
@@ -63,13 +67,13 @@ class JobFolder:
         folder = cls(path, life)
         try:
             own_folder(path)
-            for old in ("head.json", "cluster.json"):
-                (path / old).unlink(missing_ok=True)
-            folder.publish("life", {})
-            for old_turn in path.glob("turn-*"):
+            for old in (wire.HEAD, wire.CLUSTER):
+                record(path, old).unlink(missing_ok=True)
+            folder.publish(wire.LIFE, {})
+            for old_turn in path.glob(ANY_TURN):
                 old_turn.unlink(missing_ok=True)
             folder._await_silence()
-            folder.write("token", secrets.token_hex(32), mode=0o600)
+            folder.write(wire.TOKEN_FILE, secrets.token_hex(32), mode=0o600)
             folder.beat()
         except OSError as error:
             raise BadInput(
@@ -80,29 +84,30 @@ class JobFolder:
     @property
     def token(self) -> Path:
         """The file with the cluster's token."""
-        return self.path / "token"
+        return self.path / wire.TOKEN_FILE
 
     def log(self, node: str) -> Path:
         """The log of one node."""
-        return self.path / f"node-{node}.log"
+        return self.path / wire.log_file(node)
 
     def publish(self, name: str, values: Mapping[str, Any]) -> None:
         """Write ``NAME.json`` for the other processes of this life."""
-        self.write(f"{name}.json", json.dumps({**values, "life": self.life}) + "\n")
+        text = json.dumps({**values, wire.LIFE_KEY: self.life})
+        self.write(record(self.path, name).name, f"{text}\n")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return what was published in this life as `name`, or None."""
         values = published(self.path, name)
-        return values if values is not None and values.get("life") == self.life else None
+        return values if values is not None and values.get(wire.LIFE_KEY) == self.life else None
 
     def beat(self) -> None:
         """Say that the batch host lives."""
         with suppress(OSError):
-            touch(self.path / "alive")
+            touch(self.path / wire.ALIVE_FILE)
 
     def silence(self) -> float:
         """Seconds since the batch host last said that it lives."""
-        return self.age("alive") or 0.0
+        return self.age(wire.ALIVE_FILE) or 0.0
 
     def age(self, name: str) -> float | None:
         """Seconds since a file was written, by the disk's own clock, since those of hosts differ;
@@ -120,13 +125,13 @@ class JobFolder:
 
     def superseded(self) -> bool:
         """Whether a later life has begun: then this one must write nothing any more."""
-        now = (published(self.path, "life") or {}).get("life")
+        now = (published(self.path, wire.LIFE) or {}).get(wire.LIFE_KEY)
         return isinstance(now, int) and now > self.life
 
     def _await_silence(self) -> None:
         """Wait for an earlier life to stop: its host may be cut off and yet write to this disk."""
         deadline = time.monotonic() + MOST_WAIT_SECONDS
-        while (self.path / "alive").exists() and self.silence() < QUIET_SECONDS:
+        while (self.path / wire.ALIVE_FILE).exists() and self.silence() < QUIET_SECONDS:
             if self.life == 0 or time.monotonic() > deadline:
                 return
             time.sleep(0.5)
@@ -135,7 +140,7 @@ class JobFolder:
         """Say that this life is over, so that the next need not wait for its silence."""
         if not self.superseded():
             with suppress(OSError):
-                (self.path / "alive").unlink(missing_ok=True)
+                (self.path / wire.ALIVE_FILE).unlink(missing_ok=True)
 
     def count(self, what: str) -> int:
         """Note that `what` (a file's name) happened in this life; return in how many it has."""
@@ -158,7 +163,8 @@ class JobFolder:
         """Keep why this life ended, for those who look later."""
         if not self.superseded():
             with suppress(OSError):
-                self.publish("end", {"why": why, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+                moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+                self.publish(wire.END, {wire.WHY_KEY: why, wire.WHEN_KEY: moment})
 
     def tail(self, node: str, lines: int = 8) -> str:
         """The last lines of a node's log that tell a cause, indented."""
@@ -184,8 +190,8 @@ def place(command: Sequence[str], job: str) -> Path:
     Args:
         command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.
     """
-    out = named_out(command) or os.environ.get("SHOAL_OUT") or f"runs/job-{job}"
-    return Path(out) / "slurm" / job
+    out = named_out(command) or os.environ.get(wire.OUT_VARIABLE) or wire.own_out(job)
+    return Path(out) / wire.SLURM_FOLDER / job
 
 
 def named_out(command: Sequence[str]) -> Path | None:
@@ -199,10 +205,15 @@ def named_out(command: Sequence[str]) -> Path | None:
     return out
 
 
+def record(path: Path, name: str) -> Path:
+    """Return the file of a record, such as `wire.HEAD`, in the job folder at `path`."""
+    return path / f"{name}.json"
+
+
 def published(path: Path, name: str) -> dict[str, Any] | None:
     """Return what any life published as `name` in the job folder at `path`, or None."""
     try:
-        values = json.loads(read_text(path / f"{name}.json"))
+        values = json.loads(read_text(record(path, name)))
     except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -52,8 +52,8 @@ SLURM_FOLDER = "slurm"
 SCRIPT_FILE = "script.sbatch"
 """The batch script that was submitted, in the job folder."""
 
-OUTPUT_ENDING, ERROR_ENDING = "out", "err"
-"""Endings of the files with a job's standard output and standard error."""
+OUTPUT_ENDING, ERROR_ENDING, SCRIPT_ENDING = "out", "err", "sbatch"
+"""Endings of the files with a job's standard output and standard error, and of its script."""
 
 TOKEN_FILE, ALIVE_FILE, LIMIT_FILE = "token", "alive", "limit"
 """Files of a job folder: Ray's token; touched while the batch host lives; the time limit."""
@@ -70,11 +70,17 @@ LIFE_KEY = "life"
 ADDRESS_KEY, NODE_KEY = "address", "node"
 """In `HEAD`: HOST:PORT of Ray's head, and the name of its node."""
 
-NODES_KEY, CPU_KEY, GPU_KEY = "nodes", "cpu", "gpu"
+NODES_KEY = "nodes"
 """In `CLUSTER`: the nodes that Ray counts, each with its resources."""
+
+CPU_KEY, GPU_KEY, MEMORY_KEY, STORE_KEY = "cpu", "gpu", "memory", "object_store_memory"
+"""The resources of a node there; of the last two, bytes."""
 
 WHY_KEY, WHEN_KEY = "why", "when"
 """In `END`: why a life ended, and when."""
+
+STREAMS = ("StdOut", "StdErr")
+"""In `JOB`: where a job's output and its errors go, by SLURM's own names for them."""
 
 KILLS_KEY, LIMIT_KEY = "kills", "limit"
 """In the record of a node's memory: processes that its limit has killed, and that limit, bytes."""
@@ -90,16 +96,27 @@ def memory(node: str) -> str:
     return f"memory-{node}"
 
 
-def turn(what: str, life: int) -> str:
+def turn(what: str, life: int | str) -> str:
     """How the files begin that say whose turn it is to do one thing in a life of a job."""
     return f"turn-{what}-{life}"
 
 
-ANY_TURN = "turn-*"
-"""Pattern of all of these."""
-
-
-def beside(job: str, ending: str) -> str:
-    """The file with a job's output or errors, where its script names none: in the folder that it
-    was submitted from."""
+def file_beside(job: str, ending: str) -> str:
+    """The file of a job, such as its output, in a folder that is not its own: the one that it was
+    submitted from, or the one that the tasks of an array share."""
     return f"shoal-{job}.{ending}"
+
+
+def file_within(job: str, ending: str) -> str:
+    """The file of a job, such as its output, in the folder `SLURM_FOLDER` of its run folder."""
+    return f"{job}.{ending}"
+
+
+def own_out(job: str) -> str:
+    """The run folder of a job whose command names none."""
+    return f"runs/job-{job}"
+
+
+def clone_script(kind: str) -> str:
+    """The batch script of a kind, from the top of a clone."""
+    return f"slurm/{kind}.{SCRIPT_ENDING}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from shoal.search.request import PathGiven
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput
 from shoal.slurm.jobfolder import named_out
 from shoal.slurm.queue import MARK, commands, has_mark, is_over, queue
@@ -95,7 +96,10 @@ def submit(
     commands.require("sbatch", "search on this machine: shoal run")
     number = job.submit()
     if out is None:
-        click.echo(f"job {number} submitted; it writes shoal-{number}.out and shoal-{number}.err")
+        output, error = (
+            wire.file_beside(number, ending) for ending in (wire.OUTPUT_ENDING, wire.ERROR_ENDING)
+        )
+        click.echo(f"job {number} submitted; it writes {output} and {error}")
         if kind == "cluster":
             click.echo(f"once it runs: shoal attach {number} -- run --trials 4096")
     else:

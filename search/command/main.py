@@ -20,6 +20,7 @@ from shoal.search.command.numbered import Numbered
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import PathGiven, check_standing
+from shoal.slurm import wire
 
 BEGAN = time.monotonic()
 
@@ -77,7 +78,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 @click.option(
     "--out",
     type=Numbered(PathGiven()),
-    envvar="SHOAL_OUT",  # set by a batch job, so that search and job share a folder
+    envvar=wire.OUT_VARIABLE,  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
 )
 @click.option("--workers", type=int, help="Packs at once.  [one per GPU, else one per core]")

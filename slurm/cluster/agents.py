@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from shoal.slurm import wire
 from shoal.slurm.cluster.news import say
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.files import APPEND, opened
@@ -132,15 +133,15 @@ class Agents:
         say(f"{node} left: {then}; the end of its log:\n{self._folder.tail(node)}")
 
     def _launch(self, share: Share) -> subprocess.Popen[bytes]:
-        role = "head" if share is self._head else "worker"
+        role = wire.HEAD_ROLE if share is self._head else wire.WORKER_ROLE
         python = "python" if self._prefix else sys.executable  # of a container it is its own
         agent = [
             *self._prefix,
             python,
             "-P",
             "-m",
-            "shoal.slurm",
-            "agent",
+            wire.MODULE,
+            wire.AGENT,
             "--role",
             role,
             "--folder",

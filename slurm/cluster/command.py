@@ -1,4 +1,5 @@
-"""The command that a cluster is up for: begun when the head is up, asked to save, ended."""
+"""The command that a cluster is up for: what is asked, begun when the head is up, asked to save,
+ended."""
 
 from __future__ import annotations
 
@@ -7,20 +8,32 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
+from shoal.slurm import wire
 from shoal.slurm.node import ends_with_us
-
-SAVED = 75
-"""Its exit code for: I have saved and got further; start me again and I go on."""
-
-NOTHING_GAINED = 76
-"""Its exit code for: I was told to stop before anything at all was gained."""
-
 
 KILL_SECONDS = 5.0
 
 
-class Driver:
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What the supervisor is told.
+
+    Attributes:
+        command: what to run on the cluster; empty: keep the cluster up until the job ends.
+        prefix: what to put before each process on a node, such as ``apptainer exec --nv IMAGE``.
+        interface: the network interface of all nodes, or None.
+        ports: the range that Ray's ports are of, on all nodes, or None: any.
+    """
+
+    command: Sequence[str]
+    prefix: Sequence[str]
+    interface: str | None
+    ports: range | None = None
+
+
+class Command:
     """Runs the command in a session of its own."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -42,7 +55,7 @@ class Driver:
     @property
     def failed(self) -> bool:
         """Whether it ended for no reason of its own naming."""
-        return self.code not in (None, 0, SAVED, NOTHING_GAINED)
+        return self.code not in (None, 0, wire.EXIT_SAVED, wire.EXIT_NOTHING_GAINED)
 
     @property
     def struck_down(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.cluster.news import say
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.jobfolder import JobFolder
@@ -26,13 +27,14 @@ def environment(folder: Path, ends: float | None) -> dict[str, str]:
         folder: of the job; its file ``limit`` says what the limit is now.
         ends: seconds since 1970; None: never.
     """
-    told = {} if ends is None else {"SHOAL_END": f"{ends:.0f}"}
-    return {**told, "SHOAL_END_FILE": str(folder / "limit")}
+    told = {} if ends is None else {wire.END_VARIABLE: f"{ends:.0f}"}
+    return {**told, wire.END_FILE_VARIABLE: str(folder / wire.LIMIT_FILE)}
 
 
 def without(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without the limit of the job that this one was begun from."""
-    return {name: v for name, v in inherited.items() if name not in ("SHOAL_END", "SHOAL_END_FILE")}
+    ours = (wire.END_VARIABLE, wire.END_FILE_VARIABLE)
+    return {name: value for name, value in inherited.items() if name not in ours}
 
 
 def pause(left: float | None) -> float:
@@ -81,4 +83,4 @@ class Limit:
     def _tell(self) -> None:
         with suppress(OSError):
             text = "inf" if self._ends is None else f"{self._ends:.0f}"
-            self._folder.write("limit", f"{text}\n")
+            self._folder.write(wire.LIMIT_FILE, f"{text}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from shoal.slurm import wire
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import MemoryKills, warning
 from shoal.slurm.queue import Allocation
@@ -45,21 +46,23 @@ class News:
         if self._kills.new():
             say(f"{self._node}: {warning(self._kills.limit)}")
         for share in self._allocation.shares:
-            word = self._folder.read(f"memory-{share.node}") or {}
-            if word.get("kills", 0) > self._told.get(share.node, 0):
-                self._told[share.node] = word["kills"]
-                say(f"{share.node}: {warning(word['limit'])}")
+            word = self._folder.read(wire.memory(share.node)) or {}
+            if word.get(wire.KILLS_KEY, 0) > self._told.get(share.node, 0):
+                self._told[share.node] = word[wire.KILLS_KEY]
+                say(f"{share.node}: {warning(word[wire.LIMIT_KEY])}")
 
     def _tell_nodes(self) -> None:
-        cluster = self._folder.read("cluster")
-        nodes = cluster["nodes"] if cluster is not None else {}
+        cluster = self._folder.read(wire.CLUSTER)
+        nodes = cluster[wire.NODES_KEY] if cluster is not None else {}
         if nodes == self.counted:
             return
         gone = [name.split()[0] for name in self.counted if name not in nodes]
         came = [name.split()[0] for name in nodes if name not in self.counted]
         if gone:
             say(f"Ray lost {', '.join(sorted(gone))}: what ran there runs again elsewhere")
-        cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
+        cpus, gpus = (
+            sum(have[key] for have in nodes.values()) for key in (wire.CPU_KEY, wire.GPU_KEY)
+        )
         if came or gone:
             joined = f" ({', '.join(sorted(came))} joined)" if came else ""
             say(

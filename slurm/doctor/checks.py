@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.doctor import hardware
 from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, finding
 from shoal.slurm.doctor.marker import Marker
@@ -106,12 +107,13 @@ def _address(bed: Bed) -> Finding:
 
 
 def _ports(bed: Bed) -> Finding:
-    where = "" if bed.ports is None else f" of SHOAL_PORTS={as_text(bed.ports)}"
+    where = "" if bed.ports is None else f" of {wire.PORTS_VARIABLE}={as_text(bed.ports)}"
     try:
         own = own_address(bed.interface, towards=bed.towards)
         with door(own, bed.ports) as here:
             if not answers(here):
-                advice = "name those that the site leaves open, as in SHOAL_PORTS=20000-20999"
+                advice = "name those that the site leaves open, as in "
+                advice += f"{wire.PORTS_VARIABLE}=20000-20999"
                 text = f"{here} is open but does not answer: a firewall here; {advice}"
                 return finding("ports", BAD, text)
         if bed.ports is not None and bed.share is not None:
@@ -132,7 +134,7 @@ def _route(bed: Bed) -> Finding:
         "route",
         BAD,
         f"the head's node does not answer at {bed.towards}: name the "
-        "nodes' common network in the site file, as in SHOAL_INTERFACE=ib0",
+        f"nodes' common network in the site file, as in {wire.INTERFACE_VARIABLE}=ib0",
     )
 
 

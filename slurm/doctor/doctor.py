@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.doctor.checks import Bed, examine, not_shared
 from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, as_line, from_line
 from shoal.slurm.doctor.marker import Marker
@@ -40,7 +41,9 @@ def look_at_job(
     """
     job = os.environ.get("SLURM_JOB_ID")
     if not job:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
+        raise BadInput(
+            f"this runs in a batch job; submit it: sbatch {wire.clone_script(wire.DOCTOR)}"
+        )
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}
     with _door(interface, ports) as towards, Marker.laid(_existing(out)) as marker:
@@ -85,8 +88,8 @@ def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
         python,
         "-P",
         "-m",
-        "shoal.slurm",
-        "examine",
+        wire.MODULE,
+        wire.EXAMINE,
         "--node",
         share.node,
         "--cpus",

@@ -8,7 +8,6 @@ A worker's agent that loses head and batch host puts the job back into the queue
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shoal.slurm import wire
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.files import opened
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import ports, temp
 from shoal.slurm.node.addresses import answers, own_address
-from shoal.slurm.node.memory import LEAST_STORE, MOST_STORE, MemoryKills, warning
-from shoal.slurm.node.processes import MARK, adopt_orphans, end_descendants, ends_with_us
+from shoal.slurm.node.memory import MemoryKills, store_bytes, warning
+from shoal.slurm.node.processes import adopt_orphans, end_descendants, ends_with_us
 from shoal.slurm.node.ray_nodes import count_nodes
 from shoal.slurm.queue import Share, Turn, commands, end_job, pause_seconds, put_back
 
@@ -66,16 +66,6 @@ class Role:
     job: str
     interface: str | None
     ports: range | None = None
-
-
-def store_bytes(share: Share) -> int:
-    """Bytes of the object store on a node."""
-    try:
-        shm = shutil.disk_usage("/dev/shm").free // 2
-    except OSError:
-        shm = MOST_STORE
-    eighth = share.memory // 8 if share.memory else MOST_STORE
-    return max(LEAST_STORE, min(MOST_STORE, eighth, shm))
 
 
 def ray_command(
@@ -118,8 +108,8 @@ class Agent:
     def __init__(self, role: Role, folder: JobFolder) -> None:
         self._role, self._folder = role, folder
         self._memory = MemoryKills()
-        before = folder.read(f"memory-{role.share.node}") or {}
-        self._killed = int(before.get("kills", 0))
+        before = folder.read(wire.memory(role.share.node)) or {}
+        self._killed = int(before.get(wire.KILLS_KEY, 0))
         self._ports: list[str] = []
 
     def run(self) -> int:
@@ -136,7 +126,7 @@ class Agent:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
-        os.environ[MARK] = str(parent)
+        os.environ[wire.NODE_TEMP_VARIABLE] = str(parent)
         temp.keep(parent)
         try:
             slots = max(self._role.share.cpus, self._role.share.gpus)
@@ -169,16 +159,17 @@ class Agent:
         ray = self._start(self._command(own, None, inside))
         address = self._await_address(ray, inside / "ray_current_cluster")
         _await_port(ray, address)
-        self._folder.publish("head", {"address": address, "node": self._role.share.node})
+        node = self._role.share.node
+        self._folder.publish(wire.HEAD, {wire.ADDRESS_KEY: address, wire.NODE_KEY: node})
         _say(f"the head is up at {address}")
         counted: dict[str, Any] = {}
         while ray.poll() is None:
             now = count_nodes(address)
             if now is not None and now != counted:
                 counted = now
-                self._folder.publish("cluster", now)
+                self._folder.publish(wire.CLUSTER, now)
             self._look_at_memory()
-            pause = 0.5 if len(counted.get("nodes", {})) < self._role.expected else 2.0
+            pause = 0.5 if len(counted.get(wire.NODES_KEY, {})) < self._role.expected else 2.0
             with suppress(subprocess.TimeoutExpired):
                 ray.wait(pause)
         _say(f"Ray's head ended with exit code {ray.returncode}")
@@ -214,7 +205,8 @@ class Agent:
             self._killed += killed
             node, limit = self._role.share.node, self._memory.limit
             _say(warning(limit))
-            self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
+            record = {wire.KILLS_KEY: self._killed, wire.LIMIT_KEY: limit}
+            self._folder.publish(wire.memory(node), record)
 
     def _command(self, own: str, head: str | None, temp_dir: Path) -> list[str]:
         return ray_command(self._role, address=own, head=head, temp_dir=temp_dir, ports=self._ports)
@@ -239,12 +231,12 @@ class Agent:
     def _await_head(self) -> str:
         deadline = time.monotonic() + HEAD_SECONDS
         listen = time.monotonic() + SILENT_SECONDS
-        if self._folder.read("head") is None:
+        if self._folder.read(wire.HEAD) is None:
             _say("waiting for the head")
         while time.monotonic() < deadline:
-            head = self._folder.read("head")
+            head = self._folder.read(wire.HEAD)
             if head is not None:
-                return str(head["address"])
+                return str(head[wire.ADDRESS_KEY])
             if time.monotonic() > listen:
                 listen = time.monotonic() + SILENT_SECONDS
                 if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
@@ -257,7 +249,7 @@ class Agent:
 
         This node may be the one that is cut off: then SLURM does not answer, and nothing is done.
         """
-        head = (self._folder.read("head") or {}).get("node")
+        head = (self._folder.read(wire.HEAD) or {}).get(wire.NODE_KEY)
         try:
             state = commands.node_states([str(head)]).get(str(head), "") if head else ""
         except SlurmError:

@@ -5,13 +5,26 @@ To Ray such a process is a worker that died, and the search tries it again, in v
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
+
+from shoal.slurm.queue import Share
 
 LEAST_STORE, MOST_STORE = 80 << 20, 512 << 20
 """Bytes of the object store: lanes and results are small, and 75 MiB are Ray's least."""
 
 MIB = 1 << 20
+
+
+def store_bytes(share: Share) -> int:
+    """Bytes of the object store on a node."""
+    try:
+        shm = shutil.disk_usage("/dev/shm").free // 2
+    except OSError:
+        shm = MOST_STORE
+    eighth = share.memory // 8 if share.memory else MOST_STORE
+    return max(LEAST_STORE, min(MOST_STORE, eighth, shm))
 
 
 def warning(limit: int | None) -> str:

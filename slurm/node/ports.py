@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, ClusterError
 from shoal.slurm.node.addresses import join
 
@@ -46,8 +47,8 @@ def parse_range(text: str) -> range | None:
         if 1024 <= low <= high <= 65535:
             return range(low, high + 1)
     raise BadInput(
-        f"SHOAL_PORTS={text} is no range of ports from 1024 to 65535; write LOW-HIGH, as in "
-        "SHOAL_PORTS=20000-20999"
+        f"{wire.PORTS_VARIABLE}={text} is no range of ports from 1024 to 65535; write LOW-HIGH, "
+        f"as in {wire.PORTS_VARIABLE}=20000-20999"
     )
 
 
@@ -92,7 +93,7 @@ def claimed(ports: range, least: int, most: int) -> Iterator[list[int]]:
                 claim.close()
         if len(mine) < least:
             raise ClusterError(
-                f"SHOAL_PORTS={as_text(ports)} has {len(mine)} free ports on "
+                f"{wire.PORTS_VARIABLE}={as_text(ports)} has {len(mine)} free ports on "
                 f"{socket.gethostname()}, and {least} are needed: give a wider range in the site "
                 "file, or ask for fewer CPUs"
             )

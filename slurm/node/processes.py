@@ -14,10 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+from shoal.slurm import wire
 
-MARK = "SHOAL_NODE_TEMP"
-"""The variable that marks what was started on a node; its value is the temp folder there."""
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def adopt_orphans() -> None:
@@ -41,7 +40,7 @@ def ends_with_us(number: signal.Signals) -> Callable[[], None]:
 def end_marked(value: str) -> int:
     """Kill the processes of this user that were started with a mark, but this one; return how many
     there were."""
-    entry, count = f"{MARK}={value}".encode(), 0
+    entry, count = f"{wire.NODE_TEMP_VARIABLE}={value}".encode(), 0
     for found in Path("/proc").iterdir():
         if found.name.isdigit() and int(found.name) != os.getpid():
             with suppress(OSError):

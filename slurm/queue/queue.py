@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, SlurmError
 from shoal.slurm.queue import commands
 from shoal.slurm.queue.allocation import Allocation, parse
@@ -133,7 +134,11 @@ def jobs_in(out: Path) -> list[str]:
     """The ids of the jobs that have worked in a run folder, the oldest first."""
     try:
         return sorted(
-            (e.name for e in (out / "slurm").iterdir() if ID.fullmatch(e.name) and e.is_dir()),
+            (
+                e.name
+                for e in (out / wire.SLURM_FOLDER).iterdir()
+                if ID.fullmatch(e.name) and e.is_dir()
+            ),
             key=order,
         )
     except OSError:

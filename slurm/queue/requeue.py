@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shoal.slurm import wire
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue import commands
@@ -54,7 +55,7 @@ def put_back(
 
     def ask() -> str:
         try:
-            if folder.count("requeues") > most:
+            if folder.count(wire.REQUEUES_COUNT) > most:
                 times = "once" if most == 1 else f"{most} times"
                 raise ClusterError(f"{why}; put back into the queue {times} already; {AGAIN}")
             message = _requeue(job, folder, why)
@@ -80,8 +81,8 @@ def go_on(job: str, folder: JobFolder, why: str, *, gained: bool) -> str:
         ClusterError: it cannot be put back; the message says why and how to go on.
     """
     if gained:
-        folder.forget("requeues")
-        folder.forget("idle")
+        folder.forget(wire.REQUEUES_COUNT)
+        folder.forget(wire.IDLE_COUNT)
     return _once(job, folder, why, 1, lambda: _requeue(job, folder, why))
 
 
@@ -91,8 +92,8 @@ def try_again(job: str, folder: JobFolder, why: str, advice: str) -> str:
     Raises:
         ClusterError: it cannot be put back; the message says why and how to go on.
     """
-    if folder.count("idle") >= MOST_IDLE:
-        folder.forget("idle")  # who submits again into this folder begins anew
+    if folder.count(wire.IDLE_COUNT) >= MOST_IDLE:
+        folder.forget(wire.IDLE_COUNT)  # who submits again into this folder begins anew
         raise ClusterError(f"{why}, and so {MOST_IDLE} times in a row: {advice}; {AGAIN}")
     return _once(job, folder, why, 1, lambda: _requeue(job, folder, why))
 

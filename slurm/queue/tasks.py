@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput
 
 MARK = "{task}"
 """Stands for the task's number in ``--out`` and ``--seed``."""
+
+SEARCH_SCRIPT = wire.clone_script("search")
 
 ID = re.compile(r"\d+(_\d+)?")
 """A job's id, or one task's of an array."""
@@ -23,7 +26,7 @@ def own_job(environment: Mapping[str, str]) -> tuple[str, str]:
     """
     number = environment.get("SLURM_JOB_ID")
     if not number:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+        raise BadInput(f"this runs in a batch job; submit it: sbatch {SEARCH_SCRIPT} run ...")
     if any(environment.get(name) for name in ("SLURM_HET_SIZE", "SLURM_PACK_SIZE")):
         raise BadInput(
             f"job {number} is heterogeneous: it has several allocations, and a search needs one; "
@@ -45,7 +48,7 @@ def filled(value: str, environment: Mapping[str, str]) -> str:
     if not task:
         raise BadInput(
             f"{MARK} in {value} is the number of a task, and this is no array job; submit one: "
-            "sbatch --array=0-9 slurm/search.sbatch run ..."
+            f"sbatch --array=0-9 {SEARCH_SCRIPT} run ..."
         )
     return value.replace(MARK, task)
 

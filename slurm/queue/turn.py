@@ -12,6 +12,7 @@ import random
 import time
 from contextlib import suppress
 
+from shoal.slurm import wire
 from shoal.slurm.jobfolder import JobFolder
 
 LOOKS_PER_SECOND = 10
@@ -38,7 +39,7 @@ class Turn:
 
     def __init__(self, folder: JobFolder, what: str, patience: float, nodes: int) -> None:
         self._folder, self._patience, self._nodes = folder, patience, nodes
-        self._name = f"turn-{what}-{folder.life}"
+        self._name = wire.turn(what, folder.life)
 
     @property
     def done(self) -> bool:

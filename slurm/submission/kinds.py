@@ -18,8 +18,8 @@ def _named(name: str) -> tuple[Option, ...]:
 
 def _files(output: str, error: str) -> tuple[Option, ...]:
     return (
-        Option(f"--output={wire.beside('%j', wire.OUTPUT_ENDING)}", output),
-        Option(f"--error={wire.beside('%j', wire.ERROR_ENDING)}", error),
+        Option(f"--output={wire.file_beside('%j', wire.OUTPUT_ENDING)}", output),
+        Option(f"--error={wire.file_beside('%j', wire.ERROR_ENDING)}", error),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, SlurmError
 from shoal.slurm.files import opened, own_folder
 from shoal.slurm.queue import MARK, commands
@@ -121,7 +122,7 @@ class Submission:
         if self.out is None:
             return None
         if not self._array:
-            return self.out / "slurm"
+            return self.out / wire.SLURM_FOLDER
         return next(path for path in self.out.parents if MARK not in str(path))
 
     @property
@@ -130,8 +131,11 @@ class Submission:
         files: list[str] = []
         if self.place is not None:
             logs = str(self.place.absolute()).replace("%", "%%")
-            name = "shoal-%A_%a" if self._array else "%j"
-            files = [f"--output={logs}/{name}.out", f"--error={logs}/{name}.err"]
+            output, error = (
+                wire.file_beside("%A_%a", ending) if self._array else wire.file_within("%j", ending)
+                for ending in (wire.OUTPUT_ENDING, wire.ERROR_ENDING)
+            )
+            files = [f"--output={logs}/{output}", f"--error={logs}/{error}"]
         return ["sbatch", "--parsable", *self.flags, *files]
 
     def explained(self) -> str:
@@ -161,10 +165,10 @@ class Submission:
             raise BadInput(f"cannot make {folder}: {error.strerror}; give another --out") from error
         job = self._ask(made)
         if self._array:
-            self._keep(folder / f"shoal-{job}.sbatch")
+            self._keep(folder / wire.file_beside(job, wire.SCRIPT_ENDING))
             return job
         own_folder(folder / job)
-        self._keep(folder / job / "script.sbatch")
+        self._keep(folder / job / wire.SCRIPT_FILE)
         return job
 
     def _keep(self, file: Path) -> None:

@@ -59,7 +59,7 @@ class Template:
     @property
     def file(self) -> str:
         """The script of a clone, from its top."""
-        return f"slurm/{self.name}.sbatch"
+        return wire.clone_script(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

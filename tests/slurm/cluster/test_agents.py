@@ -99,11 +99,12 @@ def test_a_node_that_was_up_for_long_has_a_fresh_count_of_restarts() -> None:
 
 HOLD = """
 import os, subprocess, sys
+from shoal.slurm import wire
 from shoal.slurm.node import temp
-from shoal.slurm.node.processes import MARK, ends_with_us
+from shoal.slurm.node.processes import ends_with_us
 import signal
 folder = temp.make("7")
-os.environ[MARK] = str(folder)
+os.environ[wire.NODE_TEMP_VARIABLE] = str(folder)
 if sys.argv[1] == "kept":
     temp.keep(folder)
 orphan = subprocess.Popen(["setsid", "sh", "-c", "sleep 600 & echo $!"], stdout=subprocess.PIPE)

@@ -14,8 +14,9 @@ from shoal.search.process import stopping
 from shoal.search.process.stopping import Reason, Stop
 from shoal.slurm.cluster import limit as module
 from shoal.slurm.cluster import supervisor
+from shoal.slurm.cluster.command import Orders
 from shoal.slurm.cluster.limit import Limit, environment, pause, without
-from shoal.slurm.cluster.supervisor import Orders, Supervisor
+from shoal.slurm.cluster.supervisor import Supervisor
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue.allocation import parse
 
@@ -95,7 +96,7 @@ def test_the_limit_is_looked_at_again_while_the_job_runs(
     head = SimpleNamespace(process=SimpleNamespace(poll=lambda: None))
     agents: Any = SimpleNamespace(head=head, workers=[], look_after=lambda: None)
     command: Any = Command()
-    at._agents, at._driver = agents, command
+    at._agents, at._command = agents, command
     at._watch()
     assert (ends[0], ends[-1]) == (f"{now + 60:.0f}\n", f"{now + 7200:.0f}\n")
 
