@@ -103,7 +103,7 @@ def _agent(asked: argparse.Namespace) -> int:
     from shoal.slurm.queue import Share
 
     translate(os.environ)
-    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
+    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory)
     role = Role(
         head=asked.role == wire.HEAD_ROLE,
         share=share,
@@ -124,7 +124,7 @@ def _doctor(asked: argparse.Namespace) -> int:
 
 
 def _examine(asked: argparse.Namespace) -> int:
-    from shoal.slurm.doctor import bed_of, look_for_job
+    from shoal.slurm.doctor import look_for_job, node_context
     from shoal.slurm.node import parse_range
     from shoal.slurm.queue import Share
 
@@ -132,12 +132,12 @@ def _examine(asked: argparse.Namespace) -> int:
         node=asked.node,
         cpus=asked.cpus,
         gpus=asked.gpus,
-        memory=asked.memory,
+        memory_bytes=asked.memory,
         gres=asked.gres,
     )
     ports = parse_range(asked.ports)
-    bed = bed_of(share, asked.out, asked.towards, asked.interface, asked.marker, ports)
-    look_for_job(bed)
+    context = node_context(share, asked.out, asked.towards, asked.interface, asked.marker, ports)
+    look_for_job(context)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The job folder: where the processes of one job meet, on the disk that all its nodes see.
+"""The job folder: files by which a job's processes communicate, on the nodes' shared disk.
 
     OUT/slurm/JOBID/
       token             the cluster's token, mode 600 in a folder of mode 700
@@ -37,14 +37,14 @@ from shoal.slurm.errors import BadInput
 from shoal.slurm.files import own_folder, read_text, touch
 
 ANY_TURN = wire.turn("*", "*")
-"""Pattern of what turns leave."""
+"""Pattern of the files of all turns."""
 
 TAIL_BYTES = 1 << 16
-"""How much of the end of a log is looked through for a cause."""
+"""Length of the end of a log that is searched for a cause."""
 
-QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
-"""How long an earlier life must have been silent before this one begins, and how long that is
-waited for."""
+QUIET_SECONDS, MAX_WAIT_SECONDS = 15.0, 60.0
+"""How long the heartbeat of an earlier life must have stopped before this one begins, and the
+timeout of waiting for that."""
 
 
 class JobFolder:
@@ -101,17 +101,17 @@ class JobFolder:
         return values if values is not None and values.get(wire.LIFE_KEY) == self.life else None
 
     def beat(self) -> None:
-        """Say that the batch host lives."""
+        """Write the heartbeat of the batch host."""
         with suppress(OSError):
             touch(self.path / wire.ALIVE_FILE)
 
-    def silence(self) -> float:
-        """Seconds since the batch host last said that it lives."""
-        return self.age(wire.ALIVE_FILE) or 0.0
+    def silence_seconds(self) -> float:
+        """Return the age of the batch host's last heartbeat."""
+        return self.age_seconds(wire.ALIVE_FILE) or 0.0
 
-    def age(self, name: str) -> float | None:
-        """Seconds since a file was written, by the disk's own clock, since those of hosts differ;
-        None where it is not known."""
+    def age_seconds(self, name: str) -> float | None:
+        """Return the age of a file by the disk's own clock, since those of hosts differ; None:
+        it is not known."""
         probe = self.path / f".clock.{os.uname().nodename}.{secrets.token_hex(4)}"
         try:
             touch(probe)
@@ -124,26 +124,26 @@ class JobFolder:
                 probe.unlink(missing_ok=True)
 
     def superseded(self) -> bool:
-        """Whether a later life has begun: then this one must write nothing any more."""
+        """Whether a later life has begun: then this one must not write any more."""
         now = (published(self.path, wire.LIFE) or {}).get(wire.LIFE_KEY)
         return isinstance(now, int) and now > self.life
 
     def _await_silence(self) -> None:
         """Wait for an earlier life to stop: its host may be cut off and yet write to this disk."""
-        deadline = time.monotonic() + MOST_WAIT_SECONDS
-        while (self.path / wire.ALIVE_FILE).exists() and self.silence() < QUIET_SECONDS:
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
+        while (self.path / wire.ALIVE_FILE).exists() and self.silence_seconds() < QUIET_SECONDS:
             if self.life == 0 or time.monotonic() > deadline:
                 return
             time.sleep(0.5)
 
     def leave(self) -> None:
-        """Say that this life is over, so that the next need not wait for its silence."""
+        """Remove the heartbeat, so that the next life need not wait for its timeout."""
         if not self.superseded():
             with suppress(OSError):
                 (self.path / wire.ALIVE_FILE).unlink(missing_ok=True)
 
     def count(self, what: str) -> int:
-        """Note that `what` (a file's name) happened in this life; return in how many it has."""
+        """Count that `what` (a file's name) happened in this life; return the number of lives."""
         before, last = 0, -1
         with suppress(OSError, ValueError):
             words = read_text(self.path / what).split()
@@ -155,7 +155,7 @@ class JobFolder:
         return before + 1
 
     def forget(self, what: str) -> None:
-        """Begin counting `what` anew."""
+        """Reset the count of `what`."""
         with suppress(OSError):
             (self.path / what).unlink(missing_ok=True)
 
@@ -175,7 +175,7 @@ class JobFolder:
         return "\n".join(f"    {line}" for line in told(text, lines))
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        """Replace a file whole."""
+        """Replace a file atomically, by rename."""
         # by chance, not by process: containers of one host have the same numbers
         beside = self.path / f".{name}.{os.uname().nodename}.{secrets.token_hex(4)}"
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -185,7 +185,7 @@ class JobFolder:
 
 
 def place(command: Sequence[str], job: str) -> Path:
-    """Return where a job's files lie: beneath the run folder of its command.
+    """Return the path of a job folder: in the run folder of its command.
 
     Args:
         command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.

@@ -18,7 +18,7 @@ KILL_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """What the supervisor is told.
+    """The orders of a supervisor: what it runs on the cluster, and how.
 
     Attributes:
         command: what to run on the cluster; empty: keep the cluster up until the job ends.
@@ -34,7 +34,7 @@ class Orders:
 
 
 class Command:
-    """Runs the command in a session of its own."""
+    """The running command, in a session of its own."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -48,36 +48,36 @@ class Command:
 
     @property
     def code(self) -> int | None:
-        """Its exit code as a shell has it, or None while it runs."""
+        """Its exit code, 128 + N after signal N; None while it runs."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
 
     @property
     def failed(self) -> bool:
-        """Whether it ended for no reason of its own naming."""
+        """Whether its exit code says neither success nor that it is to be started again."""
         return self.code not in (None, 0, wire.EXIT_SAVED, wire.EXIT_NOTHING_GAINED)
 
     @property
     def struck_down(self) -> bool:
-        """Whether what it was asked by killed it: it had not yet learned to listen."""
+        """Whether the signal that asked it killed it: it had not yet installed its handler."""
         return self._asked is not None and self.code == 128 + self._asked
 
     def ask(self, number: int) -> None:
-        """Ask it by a signal to save and end; it alone, since what it has started may save."""
+        """Send it a signal; to it alone, since its children may still save."""
         if self.code is None:
             self._asked = number
             self._process.send_signal(number)
 
-    def end(self, patience: float) -> None:
-        """Ask it to end, and kill it with all that it has started after `patience` seconds."""
+    def end(self, patience_seconds: float) -> None:
+        """Ask it to end; after `patience_seconds` kill it with all that it has started."""
         self.ask(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
+            self._process.wait(patience_seconds)
         if self.code is None:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it with all that it has started."""
+        """Kill its process group."""
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):  # it may hang in a disk that does not answer

@@ -1,4 +1,4 @@
-"""What the batch side says of a cluster while it runs: nodes that come and go, memory that ends."""
+"""Messages to the user while a cluster runs: nodes that join and leave, out-of-memory kills."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shoal.slurm.node import MemoryKills, warning
 from shoal.slurm.queue import Allocation
 
 MEMORY_SECONDS = 5.0
-"""How often the nodes' words on memory are read."""
+"""Interval at which the nodes' records of memory are read."""
 
 
 def say(message: str) -> None:
@@ -20,7 +20,7 @@ def say(message: str) -> None:
 
 
 class News:
-    """Tells each thing once, on standard error.
+    """Reports each event once, on standard error.
 
     Args:
         node: this node, whose batch step has a memory of its own.
@@ -35,16 +35,16 @@ class News:
         """The nodes that Ray counts, as last told, and their resources."""
 
     def tell(self) -> None:
-        """Tell what is new."""
+        """Report new events."""
         self._tell_nodes()
         if time.monotonic() - self._looked > MEMORY_SECONDS:
             self.tell_memory()
 
     def tell_memory(self) -> None:
-        """Tell which nodes had a process killed for its memory."""
+        """Report the nodes with new out-of-memory kills."""
         self._looked = time.monotonic()
         if self._kills.new():
-            say(f"{self._node}: {warning(self._kills.limit)}")
+            say(f"{self._node}: {warning(self._kills.limit_bytes)}")
         for share in self._allocation.shares:
             word = self._folder.read(wire.memory(share.node)) or {}
             if word.get(wire.KILLS_KEY, 0) > self._told.get(share.node, 0):

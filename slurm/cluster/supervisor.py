@@ -21,21 +21,21 @@ from shoal.slurm.cluster.signals import Signals
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import as_text, for_ray, temp
-from shoal.slurm.queue import MOST_REQUEUES, Allocation, commands, go_on, parse, put_back, try_again
+from shoal.slurm.queue import MAX_REQUEUES, Allocation, commands, go_on, parse, put_back, try_again
 
 POLL_SECONDS, BEAT_SECONDS = 0.2, 5.0
 HEAD_SECONDS = 120.0
-"""How long the head may take to come up."""
+"""Timeout of the head's start."""
 
 STOP_SECONDS = 8.0
-"""How long the command gets to end after it was asked to, where nobody waits for it to save."""
+"""Timeout of the command's end after SIGTERM, where it is not asked to save."""
 
 FALL_SECONDS = 2.0
-"""How much later than the command the head's step may be seen to have ended."""
+"""Maximum delay between the command's end and that of the head's step which has caused it."""
 
 SAVE_SECONDS, MARGIN_SECONDS = 90.0, 5.0
-"""How long the command gets to save, and how long before the job's end that is over at the latest:
-then SLURM is yet to be asked to put the job back."""
+"""Timeout of the command's saving; and the time before the job's limit that is reserved for the
+requeue request to SLURM."""
 
 
 class Supervisor:
@@ -110,7 +110,7 @@ class Supervisor:
 
     @property
     def _told(self) -> bool:
-        """Whether a signal has asked this life to end."""
+        """Whether a signal has asked this life to save or to end."""
         saves = self._signals.save_at is not None and bool(self._orders.command)
         return saves or self._signals.stop is not None
 
@@ -217,8 +217,8 @@ class Supervisor:
             saved = self._command is not None and self._command.code == wire.EXIT_SAVED
             return self._go_on("preempted", gained=saved)
         say(f"the end of {self._folder.log(self._node)}:\n{self._folder.tail(self._node)}")
-        most = 1 if self._command is None and self._orders.command else MOST_REQUEUES
-        say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
+        max_requeues = 1 if self._command is None and self._orders.command else MAX_REQUEUES
+        say(put_back(self._job, self._folder, why, bad_node=self._node, max_requeues=max_requeues))
         return 1
 
     def _conclude_idle(self, killed: bool) -> int:
@@ -271,7 +271,7 @@ class Supervisor:
             return self._allocation
 
     def _beat(self) -> None:
-        """Say that this life goes on, every some seconds.
+        """Write the heartbeat, every BEAT_SECONDS.
 
         Raises:
             ClusterError: a later life has begun.

@@ -2,15 +2,15 @@ from . import temp
 from .addresses import answers, own_address, split
 from .agent import Agent, Role
 from .devices import are_parts, translate, translated, visible
-from .memory import LEAST_STORE, MemoryKills, warning
+from .memory import MIN_STORE_BYTES, MemoryKills, warning
 from .ports import as_text, claimed, door, needed, parse_range
 from .processes import ends_with_us
-from .temp import LONGEST_TEMP
+from .temp import MAX_TEMP_BYTES
 from .variables import PROXIES, for_ray, for_step
 
 __all__ = [
-    "LEAST_STORE",
-    "LONGEST_TEMP",
+    "MAX_TEMP_BYTES",
+    "MIN_STORE_BYTES",
     "PROXIES",
     "Agent",
     "MemoryKills",

@@ -31,26 +31,26 @@ from shoal.slurm.node.ray_nodes import count_nodes
 from shoal.slurm.queue import Share, Turn, commands, end_job, pause_seconds, put_back
 
 HEAD_SECONDS = 120.0
-"""How long a worker waits for the head."""
+"""Timeout of a worker's wait for the head."""
 
 START_SECONDS = 90.0
 POLL_SECONDS = 0.2
 
 LOST_SECONDS = 15.0
-"""How long the head may be out of reach before a worker's agent asks whether it still lives."""
+"""How long the head may be unreachable before a worker's agent asks SLURM for its state."""
 
 SILENT_SECONDS = 30.0
-"""How long the batch host may say nothing before it counts as lost."""
+"""Heartbeat timeout: how long the batch host may be silent before it counts as lost."""
 
 GIVE_UP_SECONDS = 150.0
 
 WATCH_SECONDS, ASK_SECONDS = 2.0, 8.0
-"""How often a worker's agent looks for the head; and how often, once it is lost, asks SLURM."""
+"""Intervals at which a worker's agent looks for the head, and, once that is lost, asks SLURM."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """What an agent is told.
+    """The role of an agent: head or worker, and its share of the node.
 
     Attributes:
         head: whether this node has the head.
@@ -71,7 +71,7 @@ class Role:
 def ray_command(
     role: Role, *, address: str, head: str | None, temp_dir: Path, ports: Sequence[str]
 ) -> list[str]:
-    """Return the command that runs Ray's own part of a node in the foreground.
+    """Return the command that runs ``ray start`` in the foreground.
 
     Args:
         address: this node's.
@@ -82,7 +82,7 @@ def ray_command(
     where = ["--head", "--include-dashboard=false"]
     if head is not None:
         where = [f"--address={head}"]
-    memory = [f"--memory={max(share.memory - store, 1 << 20)}"] if share.memory else []
+    memory = [f"--memory={max(share.memory_bytes - store, 1 << 20)}"] if share.memory_bytes else []
     return [
         sys.executable,
         "-P",
@@ -103,7 +103,7 @@ def ray_command(
 
 
 class Agent:
-    """Runs one node's Ray."""
+    """Runs Ray on one node."""
 
     def __init__(self, role: Role, folder: JobFolder) -> None:
         self._role, self._folder = role, folder
@@ -139,7 +139,7 @@ class Agent:
             temp.remove(parent)
 
     def _write_own_log(self) -> None:
-        """Write to the node's log without srun, which ends with the batch host."""
+        """Redirect output to the node's log, not through srun, which ends with the batch host."""
         log = self._folder.log(self._role.share.node)
         try:
             handle = opened(log, os.O_WRONLY | os.O_APPEND)
@@ -199,11 +199,11 @@ class Agent:
             time.sleep(WATCH_SECONDS)
 
     def _look_at_memory(self) -> None:
-        """Tell of processes that SLURM's limit has killed: to Ray they are workers that died."""
+        """Publish out-of-memory kills: to Ray these are workers that died."""
         killed = self._memory.new()
         if killed:
             self._killed += killed
-            node, limit = self._role.share.node, self._memory.limit
+            node, limit = self._role.share.node, self._memory.limit_bytes
             _say(warning(limit))
             record = {wire.KILLS_KEY: self._killed, wire.LIMIT_KEY: limit}
             self._folder.publish(wire.memory(node), record)
@@ -239,13 +239,13 @@ class Agent:
                 return str(head[wire.ADDRESS_KEY])
             if time.monotonic() > listen:
                 listen = time.monotonic() + SILENT_SECONDS
-                if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
+                if self._folder.silence_seconds() > SILENT_SECONDS and self._batch_host_is_gone():
                     raise ClusterError("the batch host went away before the head was up")
             time.sleep(pause_seconds(self._role.expected, POLL_SECONDS))
         raise ClusterError(f"no head came in {HEAD_SECONDS:.0f} s")
 
     def _batch_host_is_gone(self) -> bool:
-        """Whether the batch host is dead by SLURM's word, or by its own long silence.
+        """Whether the batch host is down by SLURM's node state, or its heartbeat has timed out.
 
         This node may be the one that is cut off: then SLURM does not answer, and nothing is done.
         """
@@ -255,7 +255,7 @@ class Agent:
         except SlurmError:
             return False
         dead = state.startswith(("down", "fail")) or state.endswith("*")
-        return dead or self._folder.silence() > SILENT_SECONDS
+        return dead or self._folder.silence_seconds() > SILENT_SECONDS
 
     def _put_back(self) -> int:
         why, job = "the batch host is lost", self._role.job

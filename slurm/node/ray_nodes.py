@@ -1,4 +1,4 @@
-"""What a running Ray counts: its living nodes and their resources."""
+"""The alive nodes of a running Ray cluster and their total resources."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RESOURCES = {
     wire.MEMORY_KEY: "memory",
     wire.STORE_KEY: "object_store_memory",
 }
-"""What is told of a node, with Ray's word for it."""
+"""Keys of a node's resources, each with Ray's name of the resource."""
 
 
 def count_nodes(address: str) -> dict[str, Any] | None:
-    """Return the living nodes that Ray counts, with CPUs, GPUs and bytes, or None: no answer."""
+    """Return the alive nodes with their CPUs, GPUs and bytes of memory; None: no answer."""
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
     try:

@@ -1,4 +1,4 @@
-"""What the queue says of a job: one question to SLURM, and no accounting."""
+"""The state of jobs in the queue, by squeue and scontrol alone (no accounting)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NoJob(BadInput):
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where a job stands.
+    """The state of a job in the queue.
 
     Attributes:
         state: SLURM's word, such as ``PENDING``; ``GONE`` where SLURM has forgotten the job.
@@ -43,12 +43,12 @@ class Standing:
 
     @property
     def phase(self) -> Phase:
-        """How far the job is."""
+        """The phase that the state belongs to."""
         return phase(self.state)
 
 
 def standing(job: str, seconds: float | None = None) -> Standing:
-    """Ask where a job stands.
+    """Ask SLURM for the state of a job.
 
     Args:
         seconds: how long SLURM's answer may take; `commands.SECONDS` if absent.
@@ -85,7 +85,7 @@ def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, s
 
 
 def too_many_nodes(now: Standing) -> str | None:
-    """What to say of a waiting job that asks for more nodes than its partition has, or None."""
+    """A warning where a waiting job asks for more nodes than its partition has, or None."""
     if now.state != "PENDING":
         return None
     try:

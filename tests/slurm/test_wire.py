@@ -31,7 +31,7 @@ BEGINNINGS = tuple(
 THEIRS = {"SHOAL_CACHE"}
 """A variable of `trainable`, which knows nothing of SLURM."""
 
-ASKED = {"publish", "read", "published", "count", "forget", "write", "age", "get"}
+ASKED = {"publish", "read", "published", "count", "forget", "write", "age_seconds", "get"}
 """Calls whose arguments name a record, a file or a key of one."""
 
 
