@@ -195,12 +195,17 @@ def place(command: Sequence[str], job: str) -> Path:
 
 
 def named_out(command: Sequence[str]) -> Path | None:
-    """Return the run folder that ``--out`` names in a command, or None."""
+    """Return the run folder that ``--out`` names in a command, or None.
+
+    All that this package knows of its command: ``sbatch slurm/search.sbatch run --out X`` goes from
+    the batch script to the supervisor, which puts the job folder in there before the search, whose
+    option it is, has begun; so this stands here and not with the command line.
+    """
     out = None
     for word, after in zip_longest(command, command[1:]):
-        if word == "--out" and after is not None:
+        if word == wire.OUT_OPTION and after is not None:
             out = Path(os.path.expanduser(after))
-        elif word.startswith("--out="):
+        elif word.startswith(f"{wire.OUT_OPTION}="):
             out = Path(os.path.expanduser(word.partition("=")[2]))
     return out
 

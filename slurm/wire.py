@@ -37,6 +37,10 @@ END_FILE_VARIABLE = "SHOAL_END_FILE"
 NODE_TEMP_VARIABLE = "SHOAL_NODE_TEMP"
 """Marks each process that an agent has started; its value is the temp folder on that node."""
 
+OUT_OPTION, SEED_OPTION = "--out", "--seed"
+"""Options of a search of which a job knows too: its run folder, where the job has its own folder;
+and in both may stand the number of an array's task."""
+
 MODULE = "shoal.slurm"
 """The module that is run on the nodes: ``python -P -m MODULE ROLE``."""
 

@@ -54,7 +54,7 @@ ARROWS = {
         "search.engines search.errors search.process search.rounds slurm.node trainable.hosts "
         "trainable.modules trainable.process trainable.task"
     ),
-    "search.errors": "slurm.wire",
+    "search.errors": "slurm.errors slurm.wire",
     "search.folder": (
         "search.errors search.lock search.process search.request search.space slurm.wire "
         "trainable.disk trainable.modules trainable.problems"

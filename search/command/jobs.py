@@ -83,7 +83,7 @@ def submit(
     if kind == "search" and out is None:
         each = f"-{MARK}" if is_array(more) else ""
         out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}{each}")
-        words = (*words, "--out", str(out))
+        words = (*words, wire.OUT_OPTION, str(out))
     if has_mark(words) and not is_array(more):
         raise BadInput(
             f"{MARK} is the number of an array's task: submit one by --sbatch=--array=0-9"
@@ -111,7 +111,9 @@ def submit(
 
 
 @click.command()
-@click.option("--out", type=PathGiven(absolute=False), default="runs", help="Run folder.  [runs]")
+@click.option(
+    wire.OUT_OPTION, type=PathGiven(absolute=False), default="runs", help="Run folder.  [runs]"
+)
 def doctor(out: Path) -> int:
     """Look at this node: a line for each thing that a search needs, with what to do about it.
 

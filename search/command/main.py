@@ -61,7 +61,9 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
 )
 @_setting("--trials", int, "Hyperparameter sets to try.  [1024]")
 @_setting("--steps", int, "Updates of each fit.  [2000]")
-@_setting("--seed", Numbered(int), "Decides, with the other arguments, the whole table.  [0]")
+@_setting(
+    wire.SEED_OPTION, Numbered(int), "Decides, with the other arguments, the whole table.  [0]"
+)
 @_setting("--sampler", str, "tpe, optuna-tpe, qmc or random.  [tpe]")
 @_setting("--replicates", int, "Fits of each set, from as many initial seeds.  [1]")
 @_setting("--report", int, "Updates between two points of a curve.  [steps / 20]")
@@ -76,7 +78,7 @@ def _setting(flag: str, kind: Any, text: str) -> Callable[..., Any]:
     help="TOML file of the same settings; the command line wins.",
 )
 @click.option(
-    "--out",
+    wire.OUT_OPTION,
     type=Numbered(PathGiven()),
     envvar=wire.OUT_VARIABLE,  # set by a batch job, so that search and job share a folder
     help="Run folder, new or to go on with.  [runs/PROBLEM-TIME]",
@@ -189,7 +191,9 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
 @main.command()
 @click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE...")
 @click.option("--steps", type=int, default=2000, help="Updates.  [2000]")
-@click.option("--seed", type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]")
+@click.option(
+    wire.SEED_OPTION, type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]"
+)
 @click.option("--report", type=int, default=100, help="Updates between two printed losses.  [100]")
 def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
     """Fit once, without Ray: print the loss as it falls, and the result.

@@ -20,7 +20,6 @@ from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, finding
 from shoal.slurm.doctor.marker import Marker
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.node import (
-    MAX_TEMP_BYTES,
     MIN_STORE_BYTES,
     PROXIES,
     answers,
@@ -29,12 +28,16 @@ from shoal.slurm.node import (
     door,
     needed,
     own_address,
+    temp_parent,
 )
 from shoal.slurm.queue import Share
 
 MIN_OPEN_FILES = 4096
 MIN_DISK_BYTES = 1 << 30
 RENAMES = 50
+
+BELOW_TEMP_BYTES = 31
+"""Usual length of the path of a job's Ray below the temp folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +158,16 @@ def _shared_memory(context: NodeContext) -> Finding:
 
 
 def _temp(context: NodeContext) -> Finding:
-    parent = Path(tempfile.gettempdir())
+    default = Path(tempfile.gettempdir())
     asked = os.environ.get("TMPDIR", "")
     if asked and not os.access(asked, os.W_OK):
         return finding(
-            "temp folder", WARNING, f"TMPDIR {asked} cannot be written: {parent} is used"
+            "temp folder", WARNING, f"TMPDIR {asked} cannot be written: {default} is used"
         )
-    if len(os.fsencode(parent)) + 31 > MAX_TEMP_BYTES:
-        parent = Path("/tmp")
+    parent = temp_parent(BELOW_TEMP_BYTES)
+    note = ""
+    if parent != default:
         note = f" (TMPDIR is too long for sockets: {len(asked)} characters)"
-    else:
-        note = ""
     if not os.access(parent, os.W_OK):
         return finding(
             "temp folder",

@@ -98,7 +98,7 @@ def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
         str(share.gpus),
         "--memory",
         str(share.memory_bytes),
-        "--out",
+        wire.OUT_OPTION,
         str(out),
         *shares,
     ]

@@ -5,11 +5,10 @@ from .devices import are_parts, translate, translated, visible
 from .memory import MIN_STORE_BYTES, MemoryKills, warning
 from .ports import as_text, claimed, door, needed, parse_range
 from .processes import ends_with_us
-from .temp import MAX_TEMP_BYTES
+from .temp import temp_parent
 from .variables import PROXIES, for_ray, for_step
 
 __all__ = [
-    "MAX_TEMP_BYTES",
     "MIN_STORE_BYTES",
     "PROXIES",
     "Agent",
@@ -28,6 +27,7 @@ __all__ = [
     "parse_range",
     "split",
     "temp",
+    "temp_parent",
     "translate",
     "translated",
     "visible",

@@ -19,7 +19,8 @@ from pathlib import Path
 from shoal.slurm.node.processes import end_marked
 
 MAX_TEMP_BYTES = 43
-"""Maximum length of the path of Ray's temp folder: paths of sockets have at most 107 (Linux)."""
+"""Maximum length of the path of Ray's temp folder: of the 107 that Linux allows for a socket 64 are
+Ray's own (``/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store``)."""
 
 LOCK = "lock"
 
@@ -31,15 +32,24 @@ CLEAR_SECONDS = 5.0
 _held: dict[Path, int] = {}
 
 
+def temp_parent(below_bytes: int) -> Path:
+    """Return the system's temp folder; ``/tmp`` where paths of Ray's sockets would be too long.
+
+    Args:
+        below_bytes: length of the path of Ray's temp folder below that, from its first slash.
+    """
+    parent = Path(tempfile.gettempdir())
+    fits = len(os.fsencode(parent)) + below_bytes <= MAX_TEMP_BYTES
+    return parent if fits else Path("/tmp")
+
+
 def make(job: str) -> Path:
     """Create a private folder on this node's own disk, short enough for the paths of Ray's sockets.
 
     Ray opens its temp folder and all below it to everybody, so it gets one inside.
     """
-    parent = Path(tempfile.gettempdir())
     name = f"shoaljob-{job[-10:]}-{os.getpid()}-"
-    if len(os.fsencode(parent)) + len(name) + 11 > MAX_TEMP_BYTES:
-        parent = Path("/tmp")
+    parent = temp_parent(len(f"/{name}XXXXXXXX/r"))
     folder = Path(tempfile.mkdtemp(prefix=name, dir=parent))
     _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(_held[folder], fcntl.LOCK_EX)

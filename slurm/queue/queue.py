@@ -153,7 +153,7 @@ def _named_by(command: str, folder: Path, out: Path, job: str) -> str | None:
         folder: where the job was submitted.
     """
     wanted = os.path.realpath(out)
-    for named in re.finditer(r"\s--out[= ]", command):
+    for named in re.finditer(rf"\s{wire.OUT_OPTION}[= ]", command):
         words = command[named.end() :].split(" ")
         for count in range(len(words)):
             named_out = os.path.expanduser(" ".join(words[: count + 1]))

@@ -11,6 +11,9 @@ from shoal.slurm.errors import BadInput
 MARK = "{task}"
 """Stands for the task's number in ``--out`` and ``--seed``."""
 
+NUMBERED = (wire.OUT_OPTION, wire.SEED_OPTION)
+"""Options in which it may stand."""
+
 SEARCH_SCRIPT = wire.clone_script("search")
 
 ID = re.compile(r"\d+(_\d+)?")
@@ -61,8 +64,8 @@ def filled_words(words: Sequence[str], environment: Mapping[str, str]) -> list[s
     """
     done: list[str] = []
     for word in words:
-        after = bool(done) and done[-1] in ("--out", "--seed")
-        named = word.startswith(("--out=", "--seed="))
+        after = bool(done) and done[-1] in NUMBERED
+        named = word.startswith(tuple(f"{option}=" for option in NUMBERED))
         done.append(filled(word, environment) if after or named else word)
     return done
 

@@ -20,7 +20,15 @@ MODULES = sorted(
 )
 NAMED = {name: value for name, value in vars(wire).items() if name.isupper()}
 CODES = {value for value in NAMED.values() if isinstance(value, int)}
-WHOLE = {wire.SLURM_FOLDER, wire.MODULE, wire.SUPERVISE, wire.AGENT, wire.EXAMINE}
+WHOLE = {
+    wire.OUT_OPTION,
+    wire.SEED_OPTION,
+    wire.SLURM_FOLDER,
+    wire.MODULE,
+    wire.SUPERVISE,
+    wire.AGENT,
+    wire.EXAMINE,
+}
 RECORDS = {wire.HEAD, wire.CLUSTER, wire.JOB, wire.LIFE, wire.END}
 FILES = {value for name, value in NAMED.items() if name.endswith(("_FILE", "_COUNT"))}
 KEYS = {value for name, value in NAMED.items() if name.endswith("_KEY")}
@@ -64,7 +72,7 @@ def _is_ours(value: object) -> bool:
     if not isinstance(value, str):
         return False
     variables = set(re.findall(r"SHOAL_[A-Z_]+", value)) - THEIRS
-    return value in WHOLE or bool(variables) or f".{wire.SCRIPT_ENDING}" in value
+    return value.removesuffix("=") in WHOLE or bool(variables) or f".{wire.SCRIPT_ENDING}" in value
 
 
 def _names(node: ast.AST) -> Iterator[str]:
@@ -98,6 +106,8 @@ def test_no_module_spells_what_the_wire_names(file: Path) -> None:
         'os.environ["SHOAL_OUT"]',
         'f"SHOAL_PORTS={ports} is no range"',
         'out / "slurm" / job',
+        'word == "--out"',
+        '("--out=", "--seed=")',
         '["python", "-P", "-m", "shoal.slurm", role]',
         'message = "submit it: sbatch slurm/doctor.sbatch"',
         'f"memory-{node}"',
