@@ -18,6 +18,9 @@ from __future__ import annotations
 
 import signal
 
+from shoal.slurm import wire
+from shoal.slurm.errors import one_line
+
 
 class SearchError(Exception):
     """Root of the errors of `search`."""
@@ -25,7 +28,7 @@ class SearchError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(_line(message))
+        super().__init__(one_line(message))
 
 
 class BadInput(SearchError, ValueError):
@@ -65,7 +68,7 @@ class Interrupted(KeyboardInterrupt):
         Args:
             by: the signal, or what its handler has raised, with the number; None: Ctrl-C.
         """
-        super().__init__(_line(message))
+        super().__init__(one_line(message))
         told = [by] if isinstance(by, int) else getattr(by, "args", ())
         known = [number for number in signal.valid_signals() if number in told]
         self.number = signal.Signals(known[0] if known else signal.SIGINT)
@@ -73,7 +76,7 @@ class Interrupted(KeyboardInterrupt):
     @property
     def exit_code(self) -> int:
         """As a shell has it of what a signal has ended; of one to save, that nothing was gained."""
-        return 76 if self.number is signal.SIGUSR1 else 128 + self.number
+        return wire.EXIT_NOTHING_GAINED if self.number is signal.SIGUSR1 else 128 + self.number
 
 
 class Suspended(SearchError):
@@ -91,9 +94,4 @@ class Suspended(SearchError):
         """
         super().__init__(message)
         self.number = number
-        self.exit_code = 75 if gained else 76
-
-
-def _line(message: str) -> str:
-    """A message as one line that can be printed."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+        self.exit_code = wire.EXIT_SAVED if gained else wire.EXIT_NOTHING_GAINED

@@ -8,20 +8,23 @@ import shlex
 import sys
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, SlurmError
 
 
 def main(words: list[str]) -> int:
     """Run a role; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -P -m shoal.slurm", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -P -m {wire.MODULE}", description=__doc__)
     roles = parser.add_subparsers(dest="part", required=True)
-    batch = roles.add_parser("supervise", help="in a batch script: a cluster, and a command on it")
-    batch.add_argument("--prefix", default=os.environ.get("SHOAL_PREFIX", ""))
-    batch.add_argument("--interface", default=os.environ.get("SHOAL_INTERFACE", ""))
-    batch.add_argument("--ports", default=os.environ.get("SHOAL_PORTS", ""))
+    batch = roles.add_parser(
+        wire.SUPERVISE, help="in a batch script: a cluster, and a command on it"
+    )
+    batch.add_argument("--prefix", default=os.environ.get(wire.PREFIX_VARIABLE, ""))
+    batch.add_argument("--interface", default=os.environ.get(wire.INTERFACE_VARIABLE, ""))
+    batch.add_argument("--ports", default=os.environ.get(wire.PORTS_VARIABLE, ""))
     batch.add_argument("command", nargs=argparse.REMAINDER)
-    node = roles.add_parser("agent", help="in a step: Ray on one node")
-    node.add_argument("--role", choices=("head", "worker"), required=True)
+    node = roles.add_parser(wire.AGENT, help="in a step: Ray on one node")
+    node.add_argument("--role", choices=(wire.HEAD_ROLE, wire.WORKER_ROLE), required=True)
     node.add_argument("--folder", type=Path, required=True)
     node.add_argument("--node", required=True)
     node.add_argument("--job", required=True)
@@ -29,14 +32,14 @@ def main(words: list[str]) -> int:
     node.add_argument("--ports", default="")
     for name in ("life", "cpus", "gpus", "memory", "expected"):
         node.add_argument(f"--{name}", type=int, required=True)
-    look = roles.add_parser("doctor", help="in a batch script: look at every node")
+    look = roles.add_parser(wire.DOCTOR, help="in a batch script: look at every node")
     look.add_argument("--prefix", default="")
     look.add_argument("--interface", default="")
-    look.add_argument("--ports", default=os.environ.get("SHOAL_PORTS", ""))
-    look.add_argument("--out", type=Path, default=Path("."))
-    one = roles.add_parser("examine", help="in a step: look at one node")
+    look.add_argument("--ports", default=os.environ.get(wire.PORTS_VARIABLE, ""))
+    look.add_argument(wire.OUT_OPTION, type=Path, default=Path("."))
+    one = roles.add_parser(wire.EXAMINE, help="in a step: look at one node")
     one.add_argument("--node", required=True)
-    one.add_argument("--out", type=Path, required=True)
+    one.add_argument(wire.OUT_OPTION, type=Path, required=True)
     one.add_argument("--interface")
     one.add_argument("--ports", default="")
     one.add_argument("--towards")
@@ -45,7 +48,12 @@ def main(words: list[str]) -> int:
     for name in ("cpus", "gpus", "memory"):
         one.add_argument(f"--{name}", type=int, required=True)
     asked = parser.parse_args(words)
-    part = {"supervise": _supervise, "agent": _agent, "doctor": _doctor, "examine": _examine}
+    part = {
+        wire.SUPERVISE: _supervise,
+        wire.AGENT: _agent,
+        wire.DOCTOR: _doctor,
+        wire.EXAMINE: _examine,
+    }
     try:
         return part[asked.part](asked)
     except SlurmError as error:
@@ -78,8 +86,8 @@ def _supervise(asked: argparse.Namespace) -> int:
     where = place(command, job)
     life = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     folder = JobFolder.make(where.absolute(), life)
-    folder.publish("job", {name: allocation.fields.get(name) for name in ("StdOut", "StdErr")})
-    os.environ["SHOAL_OUT"] = str(where.parent.parent)
+    folder.publish(wire.JOB, {name: allocation.fields.get(name) for name in wire.STREAMS})
+    os.environ[wire.OUT_VARIABLE] = str(where.parent.parent)
     orders = Orders(
         command=command,
         prefix=prefix,
@@ -95,9 +103,9 @@ def _agent(asked: argparse.Namespace) -> int:
     from shoal.slurm.queue import Share
 
     translate(os.environ)
-    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory=asked.memory)
+    share = Share(node=asked.node, cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory)
     role = Role(
-        head=asked.role == "head",
+        head=asked.role == wire.HEAD_ROLE,
         share=share,
         expected=asked.expected,
         job=asked.job,
@@ -116,7 +124,7 @@ def _doctor(asked: argparse.Namespace) -> int:
 
 
 def _examine(asked: argparse.Namespace) -> int:
-    from shoal.slurm.doctor import bed_of, look_for_job
+    from shoal.slurm.doctor import look_for_job, node_context
     from shoal.slurm.node import parse_range
     from shoal.slurm.queue import Share
 
@@ -124,12 +132,12 @@ def _examine(asked: argparse.Namespace) -> int:
         node=asked.node,
         cpus=asked.cpus,
         gpus=asked.gpus,
-        memory=asked.memory,
+        memory_bytes=asked.memory,
         gres=asked.gres,
     )
     ports = parse_range(asked.ports)
-    bed = bed_of(share, asked.out, asked.towards, asked.interface, asked.marker, ports)
-    look_for_job(bed)
+    context = node_context(share, asked.out, asked.towards, asked.interface, asked.marker, ports)
+    look_for_job(context)
     return 0
 
 

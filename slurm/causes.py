@@ -1,4 +1,4 @@
-"""What a log says of the cause: its last lines, without the frames of stacks.
+"""The cause of a failure in a log: its last lines, without stack frames.
 
 Ray's C++ answers a signal with a stack, twice; Python's tracebacks end in the one line that tells,
 and may have a dozen frames of Ray's own before it.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-MOST_CHARACTERS = 400
-"""Of a line: an error of Ray's may hold a whole page."""
+MAX_CHARACTERS = 400
+"""Length at which a line is truncated: an error of Ray's may hold a whole page."""
 
 _PREFIX = r"(?:\[[^\]]*\]\s*(?:\(\w+\)\s*)?logging\.cc:\d+:\s*)?"
 _SIGNAL = re.compile(_PREFIX + r"\*\*\* (SIG\w+) received at time=.*")
@@ -40,8 +40,8 @@ _CAUSE = re.compile(
 """A line that names a cause."""
 
 
-def told(text: str, most: int = 8) -> list[str]:
-    """Return the last lines of a log that tell why it ends, at most so many.
+def told(text: str, max_lines: int = 8) -> list[str]:
+    """Return the last lines of a log that name a cause, at most `max_lines`.
 
     The last line that names a cause is among them, also where much was said since.
     """
@@ -49,15 +49,15 @@ def told(text: str, most: int = 8) -> list[str]:
     if not lines:
         signals = _SIGNAL.findall(text)
         return [f"{signals[-1]} received"] if signals else []
-    last = lines[-most:]
+    last = lines[-max_lines:]
     if not any(_CAUSE.fullmatch(line) for line in last):
-        causes = [line for line in lines[:-most] if _CAUSE.fullmatch(line)]
-        last = [*causes[-1:], *lines[-(most - 1) :]] if causes else last
-    return [line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}…" for line in last]
+        causes = [line for line in lines[:-max_lines] if _CAUSE.fullmatch(line)]
+        last = [*causes[-1:], *lines[-(max_lines - 1) :]] if causes else last
+    return [line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}…" for line in last]
 
 
 def _without_frames(text: str) -> list[str]:
-    """The lines that say something, each once where it is repeated."""
+    """The lines of a log without stack frames and without repetitions."""
     kept: list[str] = []
     source = False
     for line in text.splitlines():

@@ -16,8 +16,7 @@ class SlurmError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())
-        super().__init__("".join(c if c.isprintable() else "?" for c in line))
+        super().__init__(one_line(message))
 
 
 class BadInput(SlurmError, ValueError):
@@ -28,3 +27,8 @@ class BadInput(SlurmError, ValueError):
 
 class ClusterError(SlurmError):
     """The cluster did not come up, or went away."""
+
+
+def one_line(message: str) -> str:
+    """Return a message as one line that can be printed."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))

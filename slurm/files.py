@@ -10,8 +10,8 @@ import os
 import stat
 from pathlib import Path
 
-MOST_BYTES = 64 << 20
-"""Of a text that is read whole; of a longer one, the end."""
+MAX_TEXT_BYTES = 64 << 20
+"""Maximum length of a text that is read whole; of a longer one the end is read."""
 
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
@@ -19,7 +19,7 @@ _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
-    """Return the descriptor of a file.
+    """Open a regular file; return its descriptor.
 
     Raises:
         OSError: it is not there, or no file.
@@ -37,14 +37,14 @@ def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
     return descriptor
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
-    """Return what stands in a file, or the last `most` bytes; what is not UTF-8 is replaced.
+def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a file, or its last `max_bytes`; what is not UTF-8 is replaced.
 
     Raises:
         OSError: it cannot be read.
     """
     with os.fdopen(opened(path), "rb") as handle:
-        handle.seek(max(0, os.fstat(handle.fileno()).st_size - most))
+        handle.seek(max(0, os.fstat(handle.fileno()).st_size - max_bytes))
         return handle.read().decode(errors="replace")
 
 
@@ -58,7 +58,7 @@ def read_plain(path: Path) -> bytes | None:
 
 
 def touch(path: Path) -> None:
-    """Make a file, or give it the disk's time."""
+    """Create a file, or set its modification time to the disk's."""
     descriptor = opened(path, os.O_WRONLY | os.O_CREAT)
     try:
         os.utime(descriptor)

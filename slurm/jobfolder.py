@@ -1,4 +1,4 @@
-"""The job folder: where the processes of one job meet, on the disk that all its nodes see.
+"""The job folder: files by which a job's processes communicate, on the nodes' shared disk.
 
     OUT/slurm/JOBID/
       token             the cluster's token, mode 600 in a folder of mode 700
@@ -31,16 +31,20 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from shoal.slurm import wire
 from shoal.slurm.causes import told
 from shoal.slurm.errors import BadInput
 from shoal.slurm.files import own_folder, read_text, touch
 
-TAIL_BYTES = 1 << 16
-"""How much of the end of a log is looked through for a cause."""
+ANY_TURN = wire.turn("*", "*")
+"""Pattern of the files of all turns."""
 
-QUIET_SECONDS, MOST_WAIT_SECONDS = 15.0, 60.0
-"""How long an earlier life must have been silent before this one begins, and how long that is
-waited for."""
+TAIL_BYTES = 1 << 16
+"""Length of the end of a log that is searched for a cause."""
+
+QUIET_SECONDS, MAX_WAIT_SECONDS = 15.0, 60.0
+"""How long the heartbeat of an earlier life must have stopped before this one begins, and the
+timeout of waiting for that."""
 
 
 class JobFolder:
@@ -63,13 +67,13 @@ class JobFolder:
         folder = cls(path, life)
         try:
             own_folder(path)
-            for old in ("head.json", "cluster.json"):
-                (path / old).unlink(missing_ok=True)
-            folder.publish("life", {})
-            for old_turn in path.glob("turn-*"):
+            for old in (wire.HEAD, wire.CLUSTER):
+                record(path, old).unlink(missing_ok=True)
+            folder.publish(wire.LIFE, {})
+            for old_turn in path.glob(ANY_TURN):
                 old_turn.unlink(missing_ok=True)
             folder._await_silence()
-            folder.write("token", secrets.token_hex(32), mode=0o600)
+            folder.write(wire.TOKEN_FILE, secrets.token_hex(32), mode=0o600)
             folder.beat()
         except OSError as error:
             raise BadInput(
@@ -80,33 +84,34 @@ class JobFolder:
     @property
     def token(self) -> Path:
         """The file with the cluster's token."""
-        return self.path / "token"
+        return self.path / wire.TOKEN_FILE
 
     def log(self, node: str) -> Path:
         """The log of one node."""
-        return self.path / f"node-{node}.log"
+        return self.path / wire.log_file(node)
 
     def publish(self, name: str, values: Mapping[str, Any]) -> None:
         """Write ``NAME.json`` for the other processes of this life."""
-        self.write(f"{name}.json", json.dumps({**values, "life": self.life}) + "\n")
+        text = json.dumps({**values, wire.LIFE_KEY: self.life})
+        self.write(record(self.path, name).name, f"{text}\n")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return what was published in this life as `name`, or None."""
         values = published(self.path, name)
-        return values if values is not None and values.get("life") == self.life else None
+        return values if values is not None and values.get(wire.LIFE_KEY) == self.life else None
 
     def beat(self) -> None:
-        """Say that the batch host lives."""
+        """Write the heartbeat of the batch host."""
         with suppress(OSError):
-            touch(self.path / "alive")
+            touch(self.path / wire.ALIVE_FILE)
 
-    def silence(self) -> float:
-        """Seconds since the batch host last said that it lives."""
-        return self.age("alive") or 0.0
+    def silence_seconds(self) -> float:
+        """Return the age of the batch host's last heartbeat."""
+        return self.age_seconds(wire.ALIVE_FILE) or 0.0
 
-    def age(self, name: str) -> float | None:
-        """Seconds since a file was written, by the disk's own clock, since those of hosts differ;
-        None where it is not known."""
+    def age_seconds(self, name: str) -> float | None:
+        """Return the age of a file by the disk's own clock, since those of hosts differ; None:
+        it is not known."""
         probe = self.path / f".clock.{os.uname().nodename}.{secrets.token_hex(4)}"
         try:
             touch(probe)
@@ -119,26 +124,26 @@ class JobFolder:
                 probe.unlink(missing_ok=True)
 
     def superseded(self) -> bool:
-        """Whether a later life has begun: then this one must write nothing any more."""
-        now = (published(self.path, "life") or {}).get("life")
+        """Whether a later life has begun: then this one must not write any more."""
+        now = (published(self.path, wire.LIFE) or {}).get(wire.LIFE_KEY)
         return isinstance(now, int) and now > self.life
 
     def _await_silence(self) -> None:
         """Wait for an earlier life to stop: its host may be cut off and yet write to this disk."""
-        deadline = time.monotonic() + MOST_WAIT_SECONDS
-        while (self.path / "alive").exists() and self.silence() < QUIET_SECONDS:
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
+        while (self.path / wire.ALIVE_FILE).exists() and self.silence_seconds() < QUIET_SECONDS:
             if self.life == 0 or time.monotonic() > deadline:
                 return
             time.sleep(0.5)
 
     def leave(self) -> None:
-        """Say that this life is over, so that the next need not wait for its silence."""
+        """Remove the heartbeat, so that the next life need not wait for its timeout."""
         if not self.superseded():
             with suppress(OSError):
-                (self.path / "alive").unlink(missing_ok=True)
+                (self.path / wire.ALIVE_FILE).unlink(missing_ok=True)
 
     def count(self, what: str) -> int:
-        """Note that `what` (a file's name) happened in this life; return in how many it has."""
+        """Count that `what` (a file's name) happened in this life; return the number of lives."""
         before, last = 0, -1
         with suppress(OSError, ValueError):
             words = read_text(self.path / what).split()
@@ -150,7 +155,7 @@ class JobFolder:
         return before + 1
 
     def forget(self, what: str) -> None:
-        """Begin counting `what` anew."""
+        """Reset the count of `what`."""
         with suppress(OSError):
             (self.path / what).unlink(missing_ok=True)
 
@@ -158,7 +163,8 @@ class JobFolder:
         """Keep why this life ended, for those who look later."""
         if not self.superseded():
             with suppress(OSError):
-                self.publish("end", {"why": why, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+                moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+                self.publish(wire.END, {wire.WHY_KEY: why, wire.WHEN_KEY: moment})
 
     def tail(self, node: str, lines: int = 8) -> str:
         """The last lines of a node's log that tell a cause, indented."""
@@ -169,7 +175,7 @@ class JobFolder:
         return "\n".join(f"    {line}" for line in told(text, lines))
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        """Replace a file whole."""
+        """Replace a file atomically, by rename."""
         # by chance, not by process: containers of one host have the same numbers
         beside = self.path / f".{name}.{os.uname().nodename}.{secrets.token_hex(4)}"
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -179,30 +185,40 @@ class JobFolder:
 
 
 def place(command: Sequence[str], job: str) -> Path:
-    """Return where a job's files lie: beneath the run folder of its command.
+    """Return the path of a job folder: in the run folder of its command.
 
     Args:
         command: with ``--out RUN_FOLDER``, or SHOAL_OUT in the environment.
     """
-    out = named_out(command) or os.environ.get("SHOAL_OUT") or f"runs/job-{job}"
-    return Path(out) / "slurm" / job
+    out = named_out(command) or os.environ.get(wire.OUT_VARIABLE) or wire.own_out(job)
+    return Path(out) / wire.SLURM_FOLDER / job
 
 
 def named_out(command: Sequence[str]) -> Path | None:
-    """Return the run folder that ``--out`` names in a command, or None."""
+    """Return the run folder that ``--out`` names in a command, or None.
+
+    All that this package knows of its command: ``sbatch slurm/search.sbatch run --out X`` goes from
+    the batch script to the supervisor, which puts the job folder in there before the search, whose
+    option it is, has begun; so this stands here and not with the command line.
+    """
     out = None
     for word, after in zip_longest(command, command[1:]):
-        if word == "--out" and after is not None:
+        if word == wire.OUT_OPTION and after is not None:
             out = Path(os.path.expanduser(after))
-        elif word.startswith("--out="):
+        elif word.startswith(f"{wire.OUT_OPTION}="):
             out = Path(os.path.expanduser(word.partition("=")[2]))
     return out
+
+
+def record(path: Path, name: str) -> Path:
+    """Return the file of a record, such as `wire.HEAD`, in the job folder at `path`."""
+    return path / f"{name}.json"
 
 
 def published(path: Path, name: str) -> dict[str, Any] | None:
     """Return what any life published as `name` in the job folder at `path`, or None."""
     try:
-        values = json.loads(read_text(path / f"{name}.json"))
+        values = json.loads(read_text(record(path, name)))
     except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -37,7 +37,7 @@ ARROWS = {
         "search.api search.driver search.engines search.errors search.folder search.lock "
         "search.preparation search.process search.request search.results search.space "
         "search.watching slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder "
-        "slurm.queue slurm.submission"
+        "slurm.queue slurm.submission slurm.wire"
     ),
     "search.driver": (
         "search.engines search.errors search.folder search.machine search.preparation "
@@ -54,9 +54,10 @@ ARROWS = {
         "search.engines search.errors search.machine search.process search.rounds slurm.node "
         "trainable.hosts trainable.modules trainable.process trainable.task"
     ),
+    "search.errors": "slurm.errors slurm.wire",
     "search.folder": (
-        "search.errors search.lock search.process search.request search.space trainable.disk "
-        "trainable.modules trainable.problems"
+        "search.errors search.lock search.process search.request search.space slurm.wire "
+        "trainable.disk trainable.modules trainable.problems"
     ),
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
@@ -65,7 +66,7 @@ ARROWS = {
         "trainable.modules trainable.optimizers trainable.problems trainable.process "
         "trainable.programs"
     ),
-    "search.process": "search.errors trainable.errors trainable.process",
+    "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
         "search.errors search.machine search.request search.space trainable.compiling "
         "trainable.errors trainable.fused.cpp trainable.lanes trainable.optimizers "
@@ -83,14 +84,14 @@ ARROWS = {
     "search.space": "search.errors",
     "search.watching": "search.process",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
     ),
-    "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue",
-    "slurm.doctor": "slurm.errors slurm.node slurm.queue",
-    "slurm.jobfolder": "slurm.causes slurm.errors slurm.files",
-    "slurm.node": "slurm.errors slurm.files slurm.jobfolder slurm.queue",
-    "slurm.queue": "slurm.errors slurm.jobfolder",
-    "slurm.submission": "slurm.errors slurm.files slurm.queue",
+    "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
+    "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",
+    "slurm.jobfolder": "slurm.causes slurm.errors slurm.files slurm.wire",
+    "slurm.node": "slurm.errors slurm.files slurm.jobfolder slurm.queue slurm.wire",
+    "slurm.queue": "slurm.errors slurm.jobfolder slurm.wire",
+    "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
         "trainable.errors trainable.fused trainable.lanes trainable.problems "
         "trainable.process trainable.programs"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from shoal.search.request import PathGiven
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput
 from shoal.slurm.jobfolder import named_out
 from shoal.slurm.queue import MARK, commands, has_mark, is_over, queue
@@ -82,7 +83,7 @@ def submit(
     if kind == "search" and out is None:
         each = f"-{MARK}" if is_array(more) else ""
         out = Path("runs", f"search-{time.strftime('%Y%m%d-%H%M%S')}{each}")
-        words = (*words, "--out", str(out))
+        words = (*words, wire.OUT_OPTION, str(out))
     if has_mark(words) and not is_array(more):
         raise BadInput(
             f"{MARK} is the number of an array's task: submit one by --sbatch=--array=0-9"
@@ -95,7 +96,10 @@ def submit(
     commands.require("sbatch", "search on this machine: shoal run")
     number = job.submit()
     if out is None:
-        click.echo(f"job {number} submitted; it writes shoal-{number}.out and shoal-{number}.err")
+        output, error = (
+            wire.file_beside(number, ending) for ending in (wire.OUTPUT_ENDING, wire.ERROR_ENDING)
+        )
+        click.echo(f"job {number} submitted; it writes {output} and {error}")
         if kind == "cluster":
             click.echo(f"once it runs: shoal attach {number} -- run --trials 4096")
     else:
@@ -107,7 +111,9 @@ def submit(
 
 
 @click.command()
-@click.option("--out", type=PathGiven(absolute=False), default="runs", help="Run folder.  [runs]")
+@click.option(
+    wire.OUT_OPTION, type=PathGiven(absolute=False), default="runs", help="Run folder.  [runs]"
+)
 def doctor(out: Path) -> int:
     """Look at this node: a line for each thing that a search needs, with what to do about it.
 

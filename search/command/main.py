@@ -22,6 +22,7 @@ from shoal.search.command.options import of_settings
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
+from shoal.slurm import wire
 
 if TYPE_CHECKING:
     from shoal.search.request import Asked
@@ -167,7 +168,9 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
 @main.command()
 @click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE...")
 @click.option("--steps", type=int, default=2000, help="Updates.  [2000]")
-@click.option("--seed", type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]")
+@click.option(
+    wire.SEED_OPTION, type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]"
+)
 @click.option("--report", type=int, default=100, help="Updates between two printed losses.  [100]")
 def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
     """Fit once, without Ray: print the loss as it falls, and the result.

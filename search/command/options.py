@@ -9,6 +9,7 @@ import click
 
 from shoal.search.command.numbered import Numbered
 from shoal.search.request import PathGiven, Setting
+from shoal.slurm import wire
 
 TYPES: dict[str, Any] = {
     "integer": int,
@@ -21,7 +22,7 @@ TYPES: dict[str, Any] = {
 NUMBERED = ("seed", "out")
 """Those in which ``{task}`` is the number of an array job's task."""
 
-ENVIRONMENT = {"out": "SHOAL_OUT"}
+ENVIRONMENT = {"out": wire.OUT_VARIABLE}
 """Set by a batch job, so that search and job share a folder."""
 
 

@@ -15,6 +15,7 @@ from shoal.search.command import outlook
 from shoal.search.command.outlook import Code, Outlook
 from shoal.search.request import PathGiven
 from shoal.search.watching import printable
+from shoal.slurm import wire
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.files import opened
 from shoal.slurm.jobfolder import published
@@ -43,7 +44,7 @@ def status(folder: Path) -> int:
     answer.
     """
     seen = outlook.look(folder)
-    place = None if seen.job is None else folder / "slurm" / seen.job.job
+    place = None if seen.job is None else folder / wire.SLURM_FOLDER / seen.job.job
     for line in (*_job_lines(seen), *_run_lines(seen, folder)):
         click.echo(line)
     if seen.job is not None and place is not None:
@@ -114,27 +115,29 @@ def _run_lines(seen: Outlook, folder: Path) -> Iterator[str]:
 
 
 def _node_lines(place: Path, job: Standing) -> Iterator[str]:
-    cluster = published(place, "cluster")
+    cluster = published(place, wire.CLUSTER)
     if cluster is None or job.phase not in (Phase.LIVING, Phase.UNKNOWN):
         return
     with suppress(AttributeError, KeyError, TypeError):  # not ours
-        nodes = cluster["nodes"]
-        cpus, gpus = (sum(have[kind] for have in nodes.values()) for kind in ("cpu", "gpu"))
+        nodes = cluster[wire.NODES_KEY]
+        cpus, gpus = (
+            sum(have[key] for have in nodes.values()) for key in (wire.CPU_KEY, wire.GPU_KEY)
+        )
         names = ", ".join(sorted(name.split()[0] for name in nodes))
         yield f"nodes   {names}: {cpus} CPUs, {gpus} GPUs"
 
 
 def _life_lines(place: Path, job: Standing) -> Iterator[str]:
-    life, end = published(place, "life"), published(place, "end")
-    if life is None or not isinstance(life.get("life"), int):
+    life, end = published(place, wire.LIFE), published(place, wire.END)
+    if life is None or not isinstance(life.get(wire.LIFE_KEY), int):
         return
     goes_on = job.phase in (Phase.LIVING, Phase.UNKNOWN)
-    over = life["life"] - goes_on  # the last life that has ended
+    over = life[wire.LIFE_KEY] - goes_on  # the last life that has ended
     last = "" if over < 0 else " (last: ended without a word)"
-    ended = -1 if end is None else end.get("life")
+    ended = -1 if end is None else end.get(wire.LIFE_KEY)
     if end is not None and isinstance(ended, int) and ended >= over:
-        last = f" (last: {end.get('why')}, {end.get('when')})"
-    yield f"lives   {life['life'] + 1}{last}"
+        last = f" (last: {end.get(wire.WHY_KEY)}, {end.get(wire.WHEN_KEY)})"
+    yield f"lives   {life[wire.LIFE_KEY] + 1}{last}"
 
 
 def _rows(folder: Path) -> tuple[bool, int, int, str]:
@@ -177,10 +180,12 @@ def _log_files(folder: Path, seen: Outlook) -> Iterator[Path]:
     if seen.silent is None:
         with suppress(SlurmError):
             fields = parse(commands.show_job(job, outlook.ASK_SECONDS)).fields
-    noted = published(folder / "slurm" / job, "job") or {}
-    known = [fields.get(name) or noted.get(name) for name in ("StdOut", "StdErr")]
+    noted = published(folder / wire.SLURM_FOLDER / job, wire.JOB) or {}
+    known = [fields.get(name) or noted.get(name) for name in wire.STREAMS]
     if not any(known):
-        known = [str(folder / "slurm" / f"{job}.{kind}") for kind in ("out", "err")]
+        endings = (wire.OUTPUT_ENDING, wire.ERROR_ENDING)
+        place = folder / wire.SLURM_FOLDER
+        known = [str(place / wire.file_within(job, ending)) for ending in endings]
     for file in dict.fromkeys(filter(None, known)):  # 25.11 leaves one out that is the other
         yield Path(str(file).replace("%%", "%"))
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shoal.search.folder.starting import filling
+from shoal.slurm import wire
 from shoal.trainable.disk import Directory
 
 FOLDERS = ("parts", "packs", "problem")
@@ -32,8 +33,8 @@ def reserved(path: Path) -> bool:
         with Directory.at(path) as folder:
             names = set(folder.names(MOST_ENTRIES))
             return (
-                "slurm" in names
-                and names <= ENTRIES | {"slurm"}
+                wire.SLURM_FOLDER in names
+                and names <= ENTRIES | {wire.SLURM_FOLDER}
                 and all(_is_new(folder, name) for name in names)
             )
     except (OSError, pa.ArrowException):
@@ -43,7 +44,7 @@ def reserved(path: Path) -> bool:
 def _is_new(folder: Directory, name: str) -> bool:
     """Whether an entry is as a search makes it that begins."""
     mode = folder.kind(name)
-    if name in ("slurm", "problem"):
+    if name in (wire.SLURM_FOLDER, "problem"):
         return stat.S_ISDIR(mode)
     if name in FOLDERS:
         with folder.folder(name) as inner:

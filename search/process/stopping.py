@@ -25,8 +25,7 @@ from enum import Enum
 from pathlib import Path
 
 from shoal.search.process.handlers import Taken, stand_for_default
-
-END, END_FILE = "SHOAL_END", "SHOAL_END_FILE"
+from shoal.slurm import wire
 
 LOOK_SECONDS = 10.0
 """How often that file is looked at."""
@@ -109,9 +108,9 @@ class Stop:
 
 def _limit() -> float:
     """When to save for a job's time limit, of ``time.monotonic()``; inf: there is none."""
-    told = os.environ.get(END, "")
+    told = os.environ.get(wire.END_VARIABLE, "")
     with suppress(OSError, ValueError, KeyError):
-        told = Path(os.environ[END_FILE]).read_text(encoding="ascii")
+        told = Path(os.environ[wire.END_FILE_VARIABLE]).read_text(encoding="ascii")
     try:
         end = float(told)
     except ValueError:

@@ -1,6 +1,7 @@
 from .attachment import attach
+from .command import Orders
 from .signals import Signals
-from .supervisor import Orders, Supervisor
+from .supervisor import Supervisor
 
 __all__ = [
     "Orders",

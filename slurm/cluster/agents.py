@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from shoal.slurm import wire
 from shoal.slurm.cluster.news import say
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.files import APPEND, opened
@@ -21,18 +22,18 @@ from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import ends_with_us, for_step
 from shoal.slurm.queue import Share, commands, on_node
 
-MOST_RESTARTS = 2
-"""How often the agent of a worker node is started again."""
+MAX_RESTARTS = 2
+"""Maximum number of restarts of a worker node's agent."""
 
 FRESH_SECONDS = 600.0
-"""Of an agent that lived so long, what was before is forgotten: its node may have rebooted."""
+"""Uptime after which an agent's restarts are reset: its node may have rebooted."""
 
 RESTART_SECONDS, SELDOM_SECONDS = 5.0, 300.0
-"""How much later each start is than the last; and how often it is tried once it is given up, since
-a node may take minutes to reboot."""
+"""Backoff added at each restart; and the interval of attempts once it is given up, since a node may
+take minutes to reboot."""
 
 STOP_SECONDS, KILL_SECONDS = 8.0, 3.0
-"""How long the steps get to end after they were asked to, and after srun was told to kill them."""
+"""Timeouts of the steps' end: after they were asked to, and after srun was told to kill them."""
 
 
 class Step:
@@ -44,22 +45,22 @@ class Step:
         self.begin(process)
 
     def begin(self, process: subprocess.Popen[bytes]) -> None:
-        """Its agent was started."""
+        """Note that its agent was started."""
         self.process, self.began = process, time.monotonic()
         self.again: float | None = None
 
     def leave(self, now: float) -> bool:
-        """Its agent has ended: count that; return whether it is to be told of."""
+        """Count that its agent has ended; return whether the user is to be told."""
         if now - self.began > FRESH_SECONDS:
             self.restarts = 0
         self.restarts += 1
-        given_up = self.restarts > MOST_RESTARTS
+        given_up = self.restarts > MAX_RESTARTS
         self.again = now + (SELDOM_SECONDS if given_up else RESTART_SECONDS * self.restarts)
-        return self.restarts <= MOST_RESTARTS + 1
+        return self.restarts <= MAX_RESTARTS + 1
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended and nothing is done about it yet."""
+        """Whether it has ended and no restart is scheduled yet."""
         return self.again is None and self.process.poll() is not None
 
 
@@ -96,7 +97,7 @@ class Agents:
         self.head, self.workers = steps[0], steps[1:]
 
     def look_after(self) -> None:
-        """Tell of each worker's agent that ended, and start it again some seconds later."""
+        """Report each worker's agent that has ended, and restart it some seconds later."""
         now = time.monotonic()
         for step in self.workers:
             if step.again is not None and now >= step.again:
@@ -127,20 +128,20 @@ class Agents:
         if not step.leave(now):
             return
         node = step.share.node
-        more = step.restarts <= MOST_RESTARTS
+        more = step.restarts <= MAX_RESTARTS
         then = "it is started again" if more else "the job goes on without it"
         say(f"{node} left: {then}; the end of its log:\n{self._folder.tail(node)}")
 
     def _launch(self, share: Share) -> subprocess.Popen[bytes]:
-        role = "head" if share is self._head else "worker"
+        role = wire.HEAD_ROLE if share is self._head else wire.WORKER_ROLE
         python = "python" if self._prefix else sys.executable  # of a container it is its own
         agent = [
             *self._prefix,
             python,
             "-P",
             "-m",
-            "shoal.slurm",
-            "agent",
+            wire.MODULE,
+            wire.AGENT,
             "--role",
             role,
             "--folder",
@@ -154,7 +155,7 @@ class Agents:
             "--gpus",
             str(share.gpus),
             "--memory",
-            str(share.memory),
+            str(share.memory_bytes),
             "--expected",
             str(len(self._everywhere)),
             "--job",

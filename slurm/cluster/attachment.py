@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.cluster import limit
 from shoal.slurm.errors import BadInput
 from shoal.slurm.jobfolder import published
@@ -26,19 +27,20 @@ def attach(job: str, command: Sequence[str]) -> int:
     fields = allocation.fields
     if "ArrayTaskId" in fields:  # its folder is named as a task's, whichever id was typed
         job = f"{fields['ArrayJobId']}_{fields['ArrayTaskId']}"
-    folder = Path(fields["WorkDir"], "runs", f"job-{job}", "slurm", job)
+    folder = Path(fields["WorkDir"], wire.own_out(job), wire.SLURM_FOLDER, job)
     try:
-        head = published(folder, "head") or {}
-        share = next(s for s in allocation.shares if s.node == head.get("node"))
+        head = published(folder, wire.HEAD) or {}
+        share = next(s for s in allocation.shares if s.node == head.get(wire.NODE_KEY))
     except StopIteration:
         raise BadInput(
-            f"job {job} has no Ray cluster that is up; look into shoal-{job}.err where it was "
-            "submitted, and start one by: sbatch slurm/cluster.sbatch"
+            f"job {job} has no Ray cluster that is up; look into "
+            f"{wire.file_beside(job, wire.ERROR_ENDING)} where it was submitted, and start one by: "
+            f"sbatch {wire.clone_script('cluster')}"
         ) from None
     environment = {
-        **for_step(for_ray(limit.without(os.environ), folder / "token")),
+        **for_step(for_ray(limit.without(os.environ), folder / wire.TOKEN_FILE)),
         **limit.environment(folder, allocation.ends),
-        "RAY_ADDRESS": head["address"],
+        "RAY_ADDRESS": head[wire.ADDRESS_KEY],
     }
     options, guard = on_node(share, allocation.shares)
     step = [

@@ -1,4 +1,5 @@
-"""The command that a cluster is up for: begun when the head is up, asked to save, ended."""
+"""The command that a cluster is up for: what is asked, begun when the head is up, asked to save,
+ended."""
 
 from __future__ import annotations
 
@@ -7,21 +8,33 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
+from shoal.slurm import wire
 from shoal.slurm.node import ends_with_us
-
-SAVED = 75
-"""Its exit code for: I have saved and got further; start me again and I go on."""
-
-NOTHING_GAINED = 76
-"""Its exit code for: I was told to stop before anything at all was gained."""
-
 
 KILL_SECONDS = 5.0
 
 
-class Driver:
-    """Runs the command in a session of its own."""
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """The orders of a supervisor: what it runs on the cluster, and how.
+
+    Attributes:
+        command: what to run on the cluster; empty: keep the cluster up until the job ends.
+        prefix: what to put before each process on a node, such as ``apptainer exec --nv IMAGE``.
+        interface: the network interface of all nodes, or None.
+        ports: the range that Ray's ports are of, on all nodes, or None: any.
+    """
+
+    command: Sequence[str]
+    prefix: Sequence[str]
+    interface: str | None
+    ports: range | None = None
+
+
+class Command:
+    """The running command, in a session of its own."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -35,36 +48,36 @@ class Driver:
 
     @property
     def code(self) -> int | None:
-        """Its exit code as a shell has it, or None while it runs."""
+        """Its exit code, 128 + N after signal N; None while it runs."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
 
     @property
     def failed(self) -> bool:
-        """Whether it ended for no reason of its own naming."""
-        return self.code not in (None, 0, SAVED, NOTHING_GAINED)
+        """Whether its exit code says neither success nor that it is to be started again."""
+        return self.code not in (None, 0, wire.EXIT_SAVED, wire.EXIT_NOTHING_GAINED)
 
     @property
     def struck_down(self) -> bool:
-        """Whether what it was asked by killed it: it had not yet learned to listen."""
+        """Whether the signal that asked it killed it: it had not yet installed its handler."""
         return self._asked is not None and self.code == 128 + self._asked
 
     def ask(self, number: int) -> None:
-        """Ask it by a signal to save and end; it alone, since what it has started may save."""
+        """Send it a signal; to it alone, since its children may still save."""
         if self.code is None:
             self._asked = number
             self._process.send_signal(number)
 
-    def end(self, patience: float) -> None:
-        """Ask it to end, and kill it with all that it has started after `patience` seconds."""
+    def end(self, patience_seconds: float) -> None:
+        """Ask it to end; after `patience_seconds` kill it with all that it has started."""
         self.ask(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
+            self._process.wait(patience_seconds)
         if self.code is None:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it with all that it has started."""
+        """Kill its process group."""
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):  # it may hang in a disk that does not answer

@@ -1,4 +1,4 @@
-"""Whether the batch host is cut off: alone, and out of SLURM's reach.
+"""Detects a network partition: the batch host reaches neither another node nor SLURM.
 
 Then the next life may have begun elsewhere, and two must not write one run folder.
 """
@@ -11,11 +11,11 @@ from shoal.slurm.errors import SlurmError
 from shoal.slurm.queue import commands
 
 CUT_SECONDS = 20.0
-"""How long the batch host may see neither another node nor SLURM before it gives up."""
+"""How long the batch host may reach neither another node nor SLURM before it gives up."""
 
 
 class Isolation:
-    """Watches one job's batch host.
+    """Watches the connections of one job's batch host.
 
     Args:
         nodes: of the job.

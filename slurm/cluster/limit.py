@@ -1,4 +1,4 @@
-"""When the job's time limit ends it, which may be moved while it runs (``scontrol update``)."""
+"""The job's time limit, which may be changed while it runs (``scontrol update``)."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.cluster.news import say
 from shoal.slurm.errors import SlurmError
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue import Allocation, commands, parse
 
-SHORTEST_SECONDS, LONGEST_SECONDS = 20.0, 300.0
-"""How often SLURM is asked for the limit: once a job, by its batch host."""
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 20.0, 300.0
+"""Bounds of the interval at which SLURM is asked for the limit, by the batch host alone."""
 
 SHARE = 20
-"""It is asked so often within what is left."""
+"""Number of polls within the time that is left, where the bounds allow it."""
 
 
 def environment(folder: Path, ends: float | None) -> dict[str, str]:
-    """Return what a command on the cluster is told of the limit.
+    """Return the variables that tell a command on the cluster of the limit.
 
     Args:
         folder: of the job; its file ``limit`` says what the limit is now.
         ends: seconds since 1970; None: never.
     """
-    told = {} if ends is None else {"SHOAL_END": f"{ends:.0f}"}
-    return {**told, "SHOAL_END_FILE": str(folder / "limit")}
+    told = {} if ends is None else {wire.END_VARIABLE: f"{ends:.0f}"}
+    return {**told, wire.END_FILE_VARIABLE: str(folder / wire.LIMIT_FILE)}
 
 
 def without(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without the limit of the job that this one was begun from."""
-    return {name: v for name, v in inherited.items() if name not in ("SHOAL_END", "SHOAL_END_FILE")}
+    ours = (wire.END_VARIABLE, wire.END_FILE_VARIABLE)
+    return {name: value for name, value in inherited.items() if name not in ours}
 
 
-def pause(left: float | None) -> float:
-    """How long until SLURM is asked again, in seconds: seldom while the end is far away.
+def pause_seconds(left_seconds: float | None) -> float:
+    """Return the interval until SLURM is asked again, proportional to the time that is left.
 
     Args:
-        left: seconds until the end, or None.
+        left_seconds: until the end; None: there is none.
     """
-    if left is None:
-        return LONGEST_SECONDS
-    return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, left / SHARE))
+    if left_seconds is None:
+        return MAX_PAUSE_SECONDS
+    return min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, left_seconds / SHARE))
 
 
 class Limit:
-    """Watches the limit of one job, and tells it in the job folder."""
+    """Polls the limit of one job, and publishes it in the job folder."""
 
     def __init__(self, allocation: Allocation, folder: JobFolder) -> None:
         self._job, self._folder, self._ends = allocation.job, folder, allocation.ends
@@ -55,7 +57,7 @@ class Limit:
         self._again = time.monotonic() + self._pause()
 
     def look(self) -> None:
-        """Ask SLURM, if it is time to, and tell where the limit was moved."""
+        """Ask SLURM, if the interval is over, and publish a limit that was changed."""
         if time.monotonic() < self._again:
             return
         self.ask()
@@ -76,9 +78,9 @@ class Limit:
         self._again = time.monotonic() + self._pause()
 
     def _pause(self) -> float:
-        return pause(None if self._ends is None else self._ends - time.time())
+        return pause_seconds(None if self._ends is None else self._ends - time.time())
 
     def _tell(self) -> None:
         with suppress(OSError):
             text = "inf" if self._ends is None else f"{self._ends:.0f}"
-            self._folder.write("limit", f"{text}\n")
+            self._folder.write(wire.LIMIT_FILE, f"{text}\n")

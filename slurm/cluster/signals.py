@@ -1,4 +1,4 @@
-"""The signals that reach a batch step, kept until somebody looks."""
+"""Signal handlers of a batch step: signals are recorded, and polled."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import signal
 import time
 
 NEAR_SECONDS = 600.0
-"""How long before the time limit a SIGUSR1 is taken for SLURM's warning of it, at the most."""
+"""A SIGUSR1 at most so long before the time limit is taken for SLURM's warning of it."""
 
 
 class Signals:
-    """Takes signals from its making on: SLURM's may come before the cluster is begun."""
+    """Records signals from its construction on: SLURM's may come before the cluster is begun."""
 
     def __init__(self) -> None:
         self.stop: int | None = None

@@ -2,7 +2,7 @@
 
 It runs in the batch step, on the first node of the allocation. The command starts as soon as the
 head is up; further nodes join while it runs. The job's exit code is the command's, but for those
-by which it says that it is to be started again (see `shoal.slurm.cluster.command`).
+by which it says that it is to be started again (`shoal.slurm.wire`).
 """
 
 from __future__ import annotations
@@ -10,50 +10,32 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
+from shoal.slurm import wire
 from shoal.slurm.cluster import limit
 from shoal.slurm.cluster.agents import Agents
-from shoal.slurm.cluster.command import NOTHING_GAINED, SAVED, Driver
+from shoal.slurm.cluster.command import Command, Orders
 from shoal.slurm.cluster.isolation import Isolation
 from shoal.slurm.cluster.news import News, say
 from shoal.slurm.cluster.signals import Signals
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import as_text, for_ray, temp
-from shoal.slurm.queue import MOST_REQUEUES, Allocation, commands, go_on, parse, put_back, try_again
+from shoal.slurm.queue import MAX_REQUEUES, Allocation, commands, go_on, parse, put_back, try_again
 
 POLL_SECONDS, BEAT_SECONDS = 0.2, 5.0
 HEAD_SECONDS = 120.0
-"""How long the head may take to come up."""
+"""Timeout of the head's start."""
 
 STOP_SECONDS = 8.0
-"""How long the command gets to end after it was asked to, where nobody waits for it to save."""
+"""Timeout of the command's end after SIGTERM, where it is not asked to save."""
 
 FALL_SECONDS = 2.0
-"""How much later than the command the head's step may be seen to have ended."""
+"""Maximum delay between the command's end and that of the head's step which has caused it."""
 
 SAVE_SECONDS, MARGIN_SECONDS = 90.0, 5.0
-"""How long the command gets to save, and how long before the job's end that is over at the latest:
-then SLURM is yet to be asked to put the job back."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Orders:
-    """What the supervisor is told.
-
-    Attributes:
-        command: what to run on the cluster; empty: keep the cluster up until the job ends.
-        prefix: what to put before each process on a node, such as ``apptainer exec --nv IMAGE``.
-        interface: the network interface of all nodes, or None.
-        ports: the range that Ray's ports are of, on all nodes, or None: any.
-    """
-
-    command: Sequence[str]
-    prefix: Sequence[str]
-    interface: str | None
-    ports: range | None = None
+"""Timeout of the command's saving; and the time before the job's limit that is reserved for the
+requeue request to SLURM."""
 
 
 class Supervisor:
@@ -84,7 +66,7 @@ class Supervisor:
         self._news = News(allocation, folder, node)
         self._isolation = Isolation(job, len(allocation.shares))
         self._agents: Agents
-        self._driver: Driver | None = None
+        self._command: Command | None = None
         self._beaten = 0.0
 
     def run(self) -> int:
@@ -120,22 +102,22 @@ class Supervisor:
             self._folder.note_end(str(error))
             raise
         finally:
-            if self._driver is not None:
-                self._driver.end(STOP_SECONDS)
+            if self._command is not None:
+                self._command.end(STOP_SECONDS)
             self._agents.end()
             temp.remove(own_temp)
             self._folder.leave()
 
     @property
     def _told(self) -> bool:
-        """Whether a signal has asked this life to end."""
+        """Whether a signal has asked this life to save or to end."""
         saves = self._signals.save_at is not None and bool(self._orders.command)
         return saves or self._signals.stop is not None
 
     def _await_head(self) -> str | None:
         """Wait until the head is up; return why it is not, or None."""
         deadline = time.monotonic() + HEAD_SECONDS
-        while self._folder.read("head") is None and not self._told:
+        while self._folder.read(wire.HEAD) is None and not self._told:
             if self._agents.head.process.poll() is not None or time.monotonic() > deadline:
                 return f"Ray's head did not start on {self._node}"
             self._beat()
@@ -143,19 +125,19 @@ class Supervisor:
         return None
 
     def _begin(self) -> None:
-        head = self._folder.read("head")
+        head = self._folder.read(wire.HEAD)
         assert head is not None
-        self._environment["RAY_ADDRESS"] = str(head["address"])
+        self._environment["RAY_ADDRESS"] = str(head[wire.ADDRESS_KEY])
         if not self._orders.command:
             say(f"the cluster is up; use it by: shoal attach {self._job} -- run --trials 4096")
             return
-        self._driver = Driver([*self._orders.prefix, *self._orders.command], self._environment)
+        self._command = Command([*self._orders.prefix, *self._orders.command], self._environment)
 
     def _watch(self) -> str | None:
         """Watch until the command ends or a signal comes (None), or the head is lost (why)."""
         while not self._told:
-            if self._driver is not None and self._driver.code is not None:
-                return self._why_it_failed() if self._driver.failed else None
+            if self._command is not None and self._command.code is not None:
+                return self._why_it_failed() if self._command.failed else None
             if self._agents.head.process.poll() is not None:
                 return f"Ray's head on {self._node} ended"
             if any(step.ended for step in self._agents.workers) and self._word().preempted:
@@ -192,26 +174,31 @@ class Supervisor:
         self._news.tell_memory()
         if self._signals.stop is not None:  # the user's word, or SLURM's last: not ours to go on
             return self._stopped()
-        driver = self._driver
-        if driver is None or killed or driver.struck_down or driver.code == NOTHING_GAINED:
+        command = self._command
+        if (
+            command is None
+            or killed
+            or command.struck_down
+            or command.code == wire.EXIT_NOTHING_GAINED
+        ):
             return self._conclude_idle(killed)
-        if driver.code == SAVED:
+        if command.code == wire.EXIT_SAVED:
             word = self._word()
             return self._go_on(self._signals.cause(word.ends, word.preempted), gained=True)
-        self._folder.note_end(f"the command ended with exit code {driver.code}")
-        assert driver.code is not None
-        return driver.code
+        self._folder.note_end(f"the command ended with exit code {command.code}")
+        assert command.code is not None
+        return command.code
 
     def _save(self) -> bool:
         """Have the command save, if it runs; return whether it had to be killed."""
-        if self._driver is None or self._driver.code is not None:
+        if self._command is None or self._command.code is not None:
             return False
-        self._driver.ask(signal.SIGUSR1)
+        self._command.ask(signal.SIGUSR1)
         last = time.time() + SAVE_SECONDS
         last = min(last, (self._word().ends or last) - MARGIN_SECONDS)
-        while self._driver.code is None and self._signals.stop is None:
+        while self._command.code is None and self._signals.stop is None:
             if time.time() > last:
-                self._driver.kill()
+                self._command.kill()
                 return True
             self._beat()
             time.sleep(POLL_SECONDS)
@@ -219,19 +206,19 @@ class Supervisor:
 
     def _conclude_lost(self, why: str) -> int:
         word = self._word()
-        if self._driver is not None:  # without its Ray it can do little more
-            self._driver.end(STOP_SECONDS if word.preempted else 1.0)
+        if self._command is not None:  # without its Ray it can do little more
+            self._command.end(STOP_SECONDS if word.preempted else 1.0)
         self._news.tell_memory()
         if word.state not in ("RUNNING", "SUSPENDED"):  # SLURM is ending it: the steps came first
             self._await_stop(STOP_SECONDS)
         if self._signals.stop is not None:
             return self._stopped()
         if word.preempted:
-            saved = self._driver is not None and self._driver.code == SAVED
+            saved = self._command is not None and self._command.code == wire.EXIT_SAVED
             return self._go_on("preempted", gained=saved)
         say(f"the end of {self._folder.log(self._node)}:\n{self._folder.tail(self._node)}")
-        most = 1 if self._driver is None and self._orders.command else MOST_REQUEUES
-        say(put_back(self._job, self._folder, why, bad_node=self._node, most=most))
+        max_requeues = 1 if self._command is None and self._orders.command else MAX_REQUEUES
+        say(put_back(self._job, self._folder, why, bad_node=self._node, max_requeues=max_requeues))
         return 1
 
     def _conclude_idle(self, killed: bool) -> int:
@@ -284,7 +271,7 @@ class Supervisor:
             return self._allocation
 
     def _beat(self) -> None:
-        """Say that this life goes on, every some seconds.
+        """Write the heartbeat, every BEAT_SECONDS.
 
         Raises:
             ClusterError: a later life has begun.

@@ -1,8 +1,8 @@
-from .doctor import bed_of, look_at_job, look_for_job, look_here
+from .doctor import look_at_job, look_for_job, look_here, node_context
 
 __all__ = [
-    "bed_of",
     "look_at_job",
     "look_for_job",
     "look_here",
+    "node_context",
 ]

@@ -1,4 +1,4 @@
-"""The doctor: looks at this node, or at every node of a job, and tells what to do."""
+"""The doctor: checks this node, or every node of a job, and says what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from shoal.slurm.doctor.checks import Bed, examine, not_shared
+from shoal.slurm import wire
+from shoal.slurm.doctor.checks import NodeContext, examine, not_shared
 from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, as_line, from_line
 from shoal.slurm.doctor.marker import Marker
 from shoal.slurm.errors import BadInput, SlurmError
@@ -18,14 +19,14 @@ from shoal.slurm.node import as_text, door, for_step, own_address
 from shoal.slurm.queue import Allocation, Share, commands, on_node, parse
 
 NODE_SECONDS = 180.0
-"""How long a node may take to look at itself."""
+"""Timeout of the checks of one node."""
 
 MARK = "shoal-doctor: "
 
 
 def look_here(out: Path) -> int:
-    """Look at this node, print a line a check, and return 1 if a search would not work here."""
-    findings = examine(Bed(share=None, folder=_existing(out)))
+    """Check this node, print a line for each check, and return 1 if a search would fail here."""
+    findings = examine(NodeContext(share=None, folder=_existing(out)))
     _print(socket.gethostname(), findings)
     return int(any(f.level == BAD for f in findings))
 
@@ -33,14 +34,16 @@ def look_here(out: Path) -> int:
 def look_at_job(
     out: Path, prefix: Sequence[str], interface: str | None, ports: range | None
 ) -> int:
-    """Look at every node of this job, one step each; return 1 if a search would not work.
+    """Check every node of this job, one step each; return 1 if a search would fail.
 
     Raises:
         BadInput: this is no batch job.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if not job:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/doctor.sbatch")
+        raise BadInput(
+            f"this runs in a batch job; submit it: sbatch {wire.clone_script(wire.DOCTOR)}"
+        )
     allocation = parse(commands.show_job(job))
     found: dict[str, list[Finding]] = {}
     with _door(interface, ports) as towards, Marker.laid(_existing(out)) as marker:
@@ -63,9 +66,9 @@ def look_at_job(
     return int(any(f.level == BAD for findings in [*found.values(), alike] for f in findings))
 
 
-def look_for_job(bed: Bed) -> None:
-    """In a step: look at this node and print the findings for `look_at_job`."""
-    print(f"{MARK}{as_line(examine(bed))}", flush=True)
+def look_for_job(context: NodeContext) -> None:
+    """In a step: check this node and print the findings for `look_at_job`."""
+    print(f"{MARK}{as_line(examine(context))}", flush=True)
 
 
 @contextmanager
@@ -85,8 +88,8 @@ def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
         python,
         "-P",
         "-m",
-        "shoal.slurm",
-        "examine",
+        wire.MODULE,
+        wire.EXAMINE,
         "--node",
         share.node,
         "--cpus",
@@ -94,8 +97,8 @@ def _agent(share: Share, out: Path, prefix: Sequence[str]) -> list[str]:
         "--gpus",
         str(share.gpus),
         "--memory",
-        str(share.memory),
-        "--out",
+        str(share.memory_bytes),
+        wire.OUT_OPTION,
         str(out),
         *shares,
     ]
@@ -158,7 +161,7 @@ def _compare(found: dict[str, list[Finding]]) -> Finding:
 
 
 def _compare_compilers(found: dict[str, list[Finding]]) -> list[Finding]:
-    """What to say where some nodes cannot make the programs of others, or make others."""
+    """A warning where the nodes have different compilers, or some have none."""
     told: dict[str, list[str]] = {}
     for node, findings in found.items():
         for one in findings:
@@ -188,16 +191,16 @@ def _existing(out: Path) -> Path:
     return path
 
 
-def bed_of(
+def node_context(
     share: Share,
     out: Path,
     towards: str | None,
     interface: str | None,
     marker: Path | None,
     ports: range | None = None,
-) -> Bed:
-    """What a step is told of its node."""
-    return Bed(
+) -> NodeContext:
+    """Return what the checks of a step are to use."""
+    return NodeContext(
         share=share,
         folder=_existing(out),
         towards=towards,

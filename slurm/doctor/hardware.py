@@ -1,4 +1,4 @@
-"""What fits run on at one node, as the doctor sees it: CPUs, GPUs, the compiler.
+"""Checks of one node's hardware and compiler: CPUs, GPUs, C++.
 
 Torch and the compiler are asked by the very functions that a search asks, in a process of their
 own: what is found here is what a search would find.
@@ -18,7 +18,7 @@ from shoal.slurm.node import are_parts, visible
 from shoal.slurm.queue import Share
 
 SECONDS = 150.0
-"""How long torch and the compiler may take: a cold network disk is slow."""
+"""Timeout of the process that asks torch and the compiler: a cold network disk is slow."""
 
 ASK = "shoal.trainable.hosts.report"
 """The module that tells: it is run, and never imported, since this package knows no torch."""
@@ -26,7 +26,7 @@ ASK = "shoal.trainable.hosts.report"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What torch and the compiler have told.
+    """What torch and the compiler report of this node.
 
     Attributes:
         build: the version of CUDA or ROCm that torch is built for, or None: for CPUs alone.
@@ -64,7 +64,7 @@ def ask() -> Told:
 
 
 def cpus(share: Share | None) -> Finding:
-    """Whether there are enough for what else is asked, and whether all can be used."""
+    """Whether the CPUs suffice for the GPUs, and whether the process is bound to all of them."""
     bound = len(os.sched_getaffinity(0))
     if share is None:
         return finding("CPUs", GOOD, f"{bound} to use of {os.cpu_count()}")

@@ -1,4 +1,4 @@
-"""A marker in the run folder: by it nodes find out whether they all see one disk."""
+"""A marker in the run folder, by which nodes find out whether they share one file system."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SEEN_SECONDS = 5.0
-"""How long a file of another host may take to be seen here."""
+"""How long a file of another host may take to become visible here (caches of NFS)."""
 
 
 class Marker:
-    """A folder with a name that nobody else has; each node leaves a file of its own in it."""
+    """A folder with a unique name, in which each node leaves a file of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,7 +22,7 @@ class Marker:
     @classmethod
     @contextmanager
     def laid(cls, folder: Path) -> Iterator[Marker | None]:
-        """On the batch host: lay one in `folder` for a while; None where it cannot be written."""
+        """On the batch host: create one in `folder` for a while; None: that cannot be written."""
         try:
             path = Path(tempfile.mkdtemp(prefix=".shoal-doctor-", dir=folder))
         except OSError:
@@ -34,7 +34,7 @@ class Marker:
             shutil.rmtree(path, ignore_errors=True)
 
     def answer(self, node: str) -> bool:
-        """On a node: leave word, and return whether the marker is seen there."""
+        """On a node: leave a file in the marker, and return whether the marker is visible there."""
         if not self.path.is_dir():
             return False
         with suppress(OSError):  # what cannot be written is told by another check
@@ -42,7 +42,7 @@ class Marker:
         return True
 
     def answered(self, node: str) -> bool:
-        """On the batch host: whether a node's word is seen here."""
+        """On the batch host: whether a node's file is visible here."""
         deadline = time.monotonic() + SEEN_SECONDS
         while not (self.path / node).exists():
             if time.monotonic() > deadline:

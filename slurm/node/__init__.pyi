@@ -2,15 +2,14 @@ from . import temp
 from .addresses import answers, own_address, split
 from .agent import Agent, Role
 from .devices import are_parts, translate, translated, visible
-from .memory import LEAST_STORE, MemoryKills, warning
+from .memory import MIN_STORE_BYTES, MemoryKills, warning
 from .ports import as_text, claimed, door, needed, parse_range
 from .processes import ends_with_us
-from .temp import LONGEST_TEMP
+from .temp import temp_parent
 from .variables import PROXIES, for_ray, for_step
 
 __all__ = [
-    "LEAST_STORE",
-    "LONGEST_TEMP",
+    "MIN_STORE_BYTES",
     "PROXIES",
     "Agent",
     "MemoryKills",
@@ -28,6 +27,7 @@ __all__ = [
     "parse_range",
     "split",
     "temp",
+    "temp_parent",
     "translate",
     "translated",
     "visible",

@@ -1,4 +1,4 @@
-"""The addresses of nodes: one's own, and whether another answers.
+"""Network addresses: this node's own, and whether another node accepts connections.
 
 IPv4 and IPv6; with a port an IPv6 address stands in brackets, as in ``[fd00::2]:6379``, which
 is how Ray writes and reads it too.
@@ -15,10 +15,10 @@ from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.queue import commands
 
 ANYWHERE = (("192.0.2.1", 9), ("2001:db8::1", 9))
-"""Addresses of nobody, kept for documentation: the kernel's way there is the way out."""
+"""Addresses reserved for documentation: the kernel's route to them is the default route."""
 
 _GLOBAL = "00"
-"""The scope of an address that others can use, in the kernel's table."""
+"""Global scope, in the kernel's table of addresses."""
 
 
 def join(host: str, port: int) -> str:
@@ -69,7 +69,7 @@ def own_address(interface: str | None, towards: str | None = None) -> str:
 
 
 def _towards(host: str, port: int, family: socket.AddressFamily) -> str | None:
-    """The address of this node on its way to another, or None: there is no way."""
+    """The source address of the kernel's route to a host; None: there is no route."""
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         for *_, target in socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM):
             probe.connect(target)  # UDP: nothing is sent
@@ -119,7 +119,7 @@ def _controller() -> tuple[str, int] | None:
 
 
 def answers(address: str) -> bool:
-    """Whether somebody listens at HOST:PORT."""
+    """Whether HOST:PORT accepts connections."""
     try:
         socket.create_connection(split(address), timeout=2.0).close()
     except (OSError, ValueError):

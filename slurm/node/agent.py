@@ -8,7 +8,6 @@ A worker's agent that loses head and batch host puts the job back into the queue
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,37 +19,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shoal.slurm import wire
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.files import opened
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import ports, temp
 from shoal.slurm.node.addresses import answers, own_address
-from shoal.slurm.node.memory import LEAST_STORE, MOST_STORE, MemoryKills, warning
-from shoal.slurm.node.processes import MARK, adopt_orphans, end_descendants, ends_with_us
+from shoal.slurm.node.memory import MemoryKills, store_bytes, warning
+from shoal.slurm.node.processes import adopt_orphans, end_descendants, ends_with_us
 from shoal.slurm.node.ray_nodes import count_nodes
 from shoal.slurm.queue import Share, Turn, commands, end_job, pause_seconds, put_back
 
 HEAD_SECONDS = 120.0
-"""How long a worker waits for the head."""
+"""Timeout of a worker's wait for the head."""
 
 START_SECONDS = 90.0
 POLL_SECONDS = 0.2
 
 LOST_SECONDS = 15.0
-"""How long the head may be out of reach before a worker's agent asks whether it still lives."""
+"""How long the head may be unreachable before a worker's agent asks SLURM for its state."""
 
 SILENT_SECONDS = 30.0
-"""How long the batch host may say nothing before it counts as lost."""
+"""Heartbeat timeout: how long the batch host may be silent before it counts as lost."""
 
 GIVE_UP_SECONDS = 150.0
 
 WATCH_SECONDS, ASK_SECONDS = 2.0, 8.0
-"""How often a worker's agent looks for the head; and how often, once it is lost, asks SLURM."""
+"""Intervals at which a worker's agent looks for the head, and, once that is lost, asks SLURM."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """What an agent is told.
+    """The role of an agent: head or worker, and its share of the node.
 
     Attributes:
         head: whether this node has the head.
@@ -68,20 +68,10 @@ class Role:
     ports: range | None = None
 
 
-def store_bytes(share: Share) -> int:
-    """Bytes of the object store on a node."""
-    try:
-        shm = shutil.disk_usage("/dev/shm").free // 2
-    except OSError:
-        shm = MOST_STORE
-    eighth = share.memory // 8 if share.memory else MOST_STORE
-    return max(LEAST_STORE, min(MOST_STORE, eighth, shm))
-
-
 def ray_command(
     role: Role, *, address: str, head: str | None, temp_dir: Path, ports: Sequence[str]
 ) -> list[str]:
-    """Return the command that runs Ray's own part of a node in the foreground.
+    """Return the command that runs ``ray start`` in the foreground.
 
     Args:
         address: this node's.
@@ -92,7 +82,7 @@ def ray_command(
     where = ["--head", "--include-dashboard=false"]
     if head is not None:
         where = [f"--address={head}"]
-    memory = [f"--memory={max(share.memory - store, 1 << 20)}"] if share.memory else []
+    memory = [f"--memory={max(share.memory_bytes - store, 1 << 20)}"] if share.memory_bytes else []
     return [
         sys.executable,
         "-P",
@@ -113,13 +103,13 @@ def ray_command(
 
 
 class Agent:
-    """Runs one node's Ray."""
+    """Runs Ray on one node."""
 
     def __init__(self, role: Role, folder: JobFolder) -> None:
         self._role, self._folder = role, folder
         self._memory = MemoryKills()
-        before = folder.read(f"memory-{role.share.node}") or {}
-        self._killed = int(before.get("kills", 0))
+        before = folder.read(wire.memory(role.share.node)) or {}
+        self._killed = int(before.get(wire.KILLS_KEY, 0))
         self._ports: list[str] = []
 
     def run(self) -> int:
@@ -136,7 +126,7 @@ class Agent:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
         parent = temp.make(self._role.job)
-        os.environ[MARK] = str(parent)
+        os.environ[wire.NODE_TEMP_VARIABLE] = str(parent)
         temp.keep(parent)
         try:
             slots = max(self._role.share.cpus, self._role.share.gpus)
@@ -149,7 +139,7 @@ class Agent:
             temp.remove(parent)
 
     def _write_own_log(self) -> None:
-        """Write to the node's log without srun, which ends with the batch host."""
+        """Redirect output to the node's log, not through srun, which ends with the batch host."""
         log = self._folder.log(self._role.share.node)
         try:
             handle = opened(log, os.O_WRONLY | os.O_APPEND)
@@ -169,16 +159,17 @@ class Agent:
         ray = self._start(self._command(own, None, inside))
         address = self._await_address(ray, inside / "ray_current_cluster")
         _await_port(ray, address)
-        self._folder.publish("head", {"address": address, "node": self._role.share.node})
+        node = self._role.share.node
+        self._folder.publish(wire.HEAD, {wire.ADDRESS_KEY: address, wire.NODE_KEY: node})
         _say(f"the head is up at {address}")
         counted: dict[str, Any] = {}
         while ray.poll() is None:
             now = count_nodes(address)
             if now is not None and now != counted:
                 counted = now
-                self._folder.publish("cluster", now)
+                self._folder.publish(wire.CLUSTER, now)
             self._look_at_memory()
-            pause = 0.5 if len(counted.get("nodes", {})) < self._role.expected else 2.0
+            pause = 0.5 if len(counted.get(wire.NODES_KEY, {})) < self._role.expected else 2.0
             with suppress(subprocess.TimeoutExpired):
                 ray.wait(pause)
         _say(f"Ray's head ended with exit code {ray.returncode}")
@@ -208,13 +199,14 @@ class Agent:
             time.sleep(WATCH_SECONDS)
 
     def _look_at_memory(self) -> None:
-        """Tell of processes that SLURM's limit has killed: to Ray they are workers that died."""
+        """Publish out-of-memory kills: to Ray these are workers that died."""
         killed = self._memory.new()
         if killed:
             self._killed += killed
-            node, limit = self._role.share.node, self._memory.limit
+            node, limit = self._role.share.node, self._memory.limit_bytes
             _say(warning(limit))
-            self._folder.publish(f"memory-{node}", {"kills": self._killed, "limit": limit})
+            record = {wire.KILLS_KEY: self._killed, wire.LIMIT_KEY: limit}
+            self._folder.publish(wire.memory(node), record)
 
     def _command(self, own: str, head: str | None, temp_dir: Path) -> list[str]:
         return ray_command(self._role, address=own, head=head, temp_dir=temp_dir, ports=self._ports)
@@ -239,31 +231,31 @@ class Agent:
     def _await_head(self) -> str:
         deadline = time.monotonic() + HEAD_SECONDS
         listen = time.monotonic() + SILENT_SECONDS
-        if self._folder.read("head") is None:
+        if self._folder.read(wire.HEAD) is None:
             _say("waiting for the head")
         while time.monotonic() < deadline:
-            head = self._folder.read("head")
+            head = self._folder.read(wire.HEAD)
             if head is not None:
-                return str(head["address"])
+                return str(head[wire.ADDRESS_KEY])
             if time.monotonic() > listen:
                 listen = time.monotonic() + SILENT_SECONDS
-                if self._folder.silence() > SILENT_SECONDS and self._batch_host_is_gone():
+                if self._folder.silence_seconds() > SILENT_SECONDS and self._batch_host_is_gone():
                     raise ClusterError("the batch host went away before the head was up")
             time.sleep(pause_seconds(self._role.expected, POLL_SECONDS))
         raise ClusterError(f"no head came in {HEAD_SECONDS:.0f} s")
 
     def _batch_host_is_gone(self) -> bool:
-        """Whether the batch host is dead by SLURM's word, or by its own long silence.
+        """Whether the batch host is down by SLURM's node state, or its heartbeat has timed out.
 
         This node may be the one that is cut off: then SLURM does not answer, and nothing is done.
         """
-        head = (self._folder.read("head") or {}).get("node")
+        head = (self._folder.read(wire.HEAD) or {}).get(wire.NODE_KEY)
         try:
             state = commands.node_states([str(head)]).get(str(head), "") if head else ""
         except SlurmError:
             return False
         dead = state.startswith(("down", "fail")) or state.endswith("*")
-        return dead or self._folder.silence() > SILENT_SECONDS
+        return dead or self._folder.silence_seconds() > SILENT_SECONDS
 
     def _put_back(self) -> int:
         why, job = "the batch host is lost", self._role.job

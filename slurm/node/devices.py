@@ -1,4 +1,4 @@
-"""Which GPUs a process may use, as SLURM says it and as Ray and torch read it.
+"""Variables that make GPUs visible to a process: as SLURM sets them, as Ray and torch read them.
 
     CUDA_VISIBLE_DEVICES=0,1            NVIDIA
     CUDA_VISIBLE_DEVICES=MIG-a,MIG-b    parts of one (MIG); a process sees the first of them alone
@@ -16,7 +16,7 @@ CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_D
 
 
 def translated(environment: Mapping[str, str]) -> dict[str, str | None]:
-    """Return what is to change in an environment so that Ray runs in it; None: to be removed.
+    """Return the changes to an environment in which Ray can run; None: the variable is removed.
 
     What ROCR_VISIBLE_DEVICES lets through is numbered anew from 0, and HIP_VISIBLE_DEVICES picks
     from that: both with SLURM's numbers would leave nothing, so one takes the place of the other.
@@ -28,7 +28,7 @@ def translated(environment: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def translate(environment: MutableMapping[str, str]) -> None:
-    """Change an environment so that Ray runs in it."""
+    """Apply `translated` to an environment."""
     for name, value in translated(environment).items():
         if value is None:
             del environment[name]
@@ -37,7 +37,7 @@ def translate(environment: MutableMapping[str, str]) -> None:
 
 
 def visible(environment: Mapping[str, str]) -> list[str] | None:
-    """Return the names of the GPUs that a process may use, or None: all."""
+    """Return the GPUs that are visible to a process; None: all."""
     for name in (CUDA, HIP, ROCR):
         if name in environment:
             told = environment[name].strip()
@@ -46,5 +46,5 @@ def visible(environment: Mapping[str, str]) -> list[str] | None:
 
 
 def are_parts(names: list[str]) -> bool:
-    """Whether GPUs are parts of GPUs (MIG), of which a process sees one."""
+    """Whether the devices are MIG instances, of which a process sees one."""
     return any(name.startswith("MIG-") for name in names)

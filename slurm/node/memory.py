@@ -1,31 +1,44 @@
-"""The kernel's word on memory: how often the limit that SLURM set has killed a process here.
+"""Out-of-memory kills in this cgroup: how often the limit that SLURM set has killed a process.
 
 To Ray such a process is a worker that died, and the search tries it again, in vain.
 """
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
-LEAST_STORE, MOST_STORE = 80 << 20, 512 << 20
-"""Bytes of the object store: lanes and results are small, and 75 MiB are Ray's least."""
+from shoal.slurm.queue import Share
+
+MIN_STORE_BYTES, MAX_STORE_BYTES = 80 << 20, 512 << 20
+"""Bounds of Ray's object store: lanes and results are small; Ray's own minimum is 75 MiB."""
 
 MIB = 1 << 20
 
 
-def warning(limit: int | None) -> str:
-    """What to tell the user.
+def store_bytes(share: Share) -> int:
+    """Return the size of Ray's object store on a node."""
+    try:
+        shm = shutil.disk_usage("/dev/shm").free // 2
+    except OSError:
+        shm = MAX_STORE_BYTES
+    eighth = share.memory_bytes // 8 if share.memory_bytes else MAX_STORE_BYTES
+    return max(MIN_STORE_BYTES, min(MAX_STORE_BYTES, eighth, shm))
+
+
+def warning(limit_bytes: int | None) -> str:
+    """Return the message to the user about a process that ran out of memory.
 
     Args:
-        limit: bytes, or None where it is not known.
+        limit_bytes: None where it is not known.
     """
-    size = "" if limit is None else f" ({limit // MIB} MiB)"
+    size = "" if limit_bytes is None else f" ({limit_bytes // MIB} MiB)"
     return f"the job's memory limit{size} killed a process; ask for more with --mem"
 
 
 class MemoryKills:
-    """Counts the processes beneath this one, in its own cgroup, that the limit has killed.
+    """Counts out-of-memory kills among this process's descendants, in its own cgroup.
 
     A killed process counts where it was: in version 1 in its own cgroup alone, in version 2 in all
     above it too. What this process starts stays in its cgroup, so the nearest count is the whole.
@@ -38,11 +51,11 @@ class MemoryKills:
     def __init__(
         self, own: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
     ) -> None:
-        self._file, self.limit = _find(own, root)
+        self._file, self.limit_bytes = _find(own, root)
         self._before = self._count()
 
     def new(self) -> int:
-        """How many there were since this was last asked."""
+        """Return the number of kills since the last call."""
         now = self._count()
         more, self._before = now - self._before, now
         return more
@@ -58,7 +71,7 @@ class MemoryKills:
 
 
 def _find(own: Path, root: Path) -> tuple[Path | None, int | None]:
-    """The file that counts, and the least limit, in bytes, of the cgroups around this process."""
+    """The file with the count, and the lowest limit, in bytes, of the enclosing cgroups."""
     try:
         entries = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
     except OSError:
@@ -73,7 +86,7 @@ def _find(own: Path, root: Path) -> tuple[Path | None, int | None]:
 
 
 def _walk(root: Path, path: str, count: str, limit: str) -> tuple[Path | None, int | None]:
-    """From the cgroup at `path` up to the root."""
+    """The same, from the cgroup at `path` up to the root."""
     here = root / path.lstrip("/")
     files: list[Path] = []
     limits: list[int] = []

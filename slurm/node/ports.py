@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, ClusterError
 from shoal.slurm.node.addresses import join
 
@@ -29,7 +30,7 @@ OWN = (
 """Processes of Ray on every node; the last three are there with ``ray[default]`` alone."""
 
 SPARE = 2
-"""Ports for drivers, and for workers that come before others have quite gone."""
+"""Spare ports: for drivers, and for workers that start before others have exited."""
 
 
 def parse_range(text: str) -> range | None:
@@ -46,18 +47,18 @@ def parse_range(text: str) -> range | None:
         if 1024 <= low <= high <= 65535:
             return range(low, high + 1)
     raise BadInput(
-        f"SHOAL_PORTS={text} is no range of ports from 1024 to 65535; write LOW-HIGH, as in "
-        "SHOAL_PORTS=20000-20999"
+        f"{wire.PORTS_VARIABLE}={text} is no range of ports from 1024 to 65535; write LOW-HIGH, "
+        f"as in {wire.PORTS_VARIABLE}=20000-20999"
     )
 
 
 def as_text(ports: range | None) -> str:
-    """The range as `parse_range` reads it."""
+    """Return the text of a range, as `parse_range` reads it."""
     return "" if ports is None else f"{ports[0]}-{ports[-1]}"
 
 
 def needed(slots: int, *, head: bool) -> int:
-    """Return how many ports a node needs at the least.
+    """Return the minimum number of ports that a node needs.
 
     Args:
         slots: workers that run at once.
@@ -66,16 +67,16 @@ def needed(slots: int, *, head: bool) -> int:
 
 
 @contextmanager
-def claimed(ports: range, least: int, most: int) -> Iterator[list[int]]:
-    """Claim free ports of a range until the block ends, or this process.
+def claimed(ports: range, min_count: int, max_count: int) -> Iterator[list[int]]:
+    """Claim free ports of a range, released at the end of the context or of the process.
 
     Raises:
-        ClusterError: fewer than `least` are free.
+        ClusterError: fewer than `min_count` are free.
     """
     with ExitStack() as kept:
         mine: list[int] = []
         for port in ports:
-            if len(mine) == most:
+            if len(mine) == max_count:
                 break
             try:
                 claim = kept.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -90,18 +91,18 @@ def claimed(ports: range, least: int, most: int) -> Iterator[list[int]]:
                 mine.append(port)
             else:
                 claim.close()
-        if len(mine) < least:
+        if len(mine) < min_count:
             raise ClusterError(
-                f"SHOAL_PORTS={as_text(ports)} has {len(mine)} free ports on "
-                f"{socket.gethostname()}, and {least} are needed: give a wider range in the site "
-                "file, or ask for fewer CPUs"
+                f"{wire.PORTS_VARIABLE}={as_text(ports)} has {len(mine)} free ports on "
+                f"{socket.gethostname()}, and {min_count} are needed: give a wider range in the "
+                "site file, or ask for fewer CPUs"
             )
         yield mine
 
 
 @contextmanager
 def for_node(ports: range | None, slots: int, *, head: bool) -> Iterator[list[str]]:
-    """Return the options of ``ray start`` for its ports on this node, which are claimed meanwhile.
+    """Claim this node's ports and yield the options of ``ray start`` for them.
 
     Args:
         ports: the range, or None: the system chooses.
@@ -129,7 +130,7 @@ def flags(mine: Sequence[int], *, head: bool) -> list[str]:
 
 @contextmanager
 def door(host: str, ports: range | None) -> Iterator[str]:
-    """Listen at a port of this node meanwhile, of the range if there is one; yield HOST:PORT.
+    """Listen at a free port of this node, of the range if there is one; yield HOST:PORT.
 
     Raises:
         ClusterError: none of the range is free.
@@ -144,7 +145,7 @@ def door(host: str, ports: range | None) -> Iterator[str]:
 
 
 def _is_free(port: int) -> bool:
-    """Whether nobody listens there, at any address of this node."""
+    """Whether the port can be bound at every address of this node."""
     for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         try:
             with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""The processes beneath this one: none of them outlives it, with cgroups or without.
+"""Descendant processes: none of them outlives this one, with cgroups or without.
 
 Those that it starts itself are told to end with it, by the kernel; whatever those have started
 carries a mark in its environment, by which what is left is found (`shoal.slurm.node.temp`).
@@ -14,20 +14,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+from shoal.slurm import wire
 
-MARK = "SHOAL_NODE_TEMP"
-"""The variable that marks what was started on a node; its value is the temp folder there."""
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends (Linux)."""
+    """Become a child subreaper: orphaned descendants are reparented to this process (Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def ends_with_us(number: signal.Signals) -> Callable[[], None]:
-    """Return what a new process calls (``preexec_fn``) so that it gets a signal when this one ends,
-    be it by SIGKILL (Linux)."""
+    """Return a ``preexec_fn`` that sets the signal which a child gets when this process ends, be it
+    by SIGKILL (Linux)."""
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def tie() -> None:
@@ -41,7 +40,7 @@ def ends_with_us(number: signal.Signals) -> Callable[[], None]:
 def end_marked(value: str) -> int:
     """Kill the processes of this user that were started with a mark, but this one; return how many
     there were."""
-    entry, count = f"{MARK}={value}".encode(), 0
+    entry, count = f"{wire.NODE_TEMP_VARIABLE}={value}".encode(), 0
     for found in Path("/proc").iterdir():
         if found.name.isdigit() and int(found.name) != os.getpid():
             with suppress(OSError):
@@ -53,7 +52,7 @@ def end_marked(value: str) -> int:
 
 
 def descendants() -> list[int]:
-    """The ids of all processes beneath this one."""
+    """The process ids of all descendants of this process."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -69,10 +68,14 @@ def descendants() -> list[int]:
     return found
 
 
-def end_descendants(patience: float = 5.0) -> None:
-    """Kill them all, within `patience` seconds: what Ray holds is disposable, and after a scancel
-    there may be no time for more."""
-    deadline = time.monotonic() + patience
+def end_descendants(patience_seconds: float = 5.0) -> None:
+    """Kill them all by SIGKILL: what Ray holds is disposable, and after a scancel there may be no
+    time for more.
+
+    Args:
+        patience_seconds: how long at the most.
+    """
+    deadline = time.monotonic() + patience_seconds
     while alive := descendants():
         for pid in alive:
             with suppress(OSError):

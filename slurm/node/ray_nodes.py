@@ -1,12 +1,22 @@
-"""What a running Ray counts: its living nodes and their resources."""
+"""The alive nodes of a running Ray cluster and their total resources."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from shoal.slurm import wire
+
+RESOURCES = {
+    wire.CPU_KEY: "CPU",
+    wire.GPU_KEY: "GPU",
+    wire.MEMORY_KEY: "memory",
+    wire.STORE_KEY: "object_store_memory",
+}
+"""Keys of a node's resources, each with Ray's name of the resource."""
+
 
 def count_nodes(address: str) -> dict[str, Any] | None:
-    """Return the living nodes that Ray counts, with CPUs, GPUs and bytes, or None: no answer."""
+    """Return the alive nodes with their CPUs, GPUs and bytes of memory; None: no answer."""
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
     try:
@@ -18,7 +28,6 @@ def count_nodes(address: str) -> dict[str, Any] | None:
         if info.state == 0:  # alive
             have = dict(info.resources_total)
             found[f"{info.node_manager_hostname} {info.node_manager_address}"] = {
-                name.lower(): int(have.get(name, 0))
-                for name in ("CPU", "GPU", "memory", "object_store_memory")
+                key: int(have.get(name, 0)) for key, name in RESOURCES.items()
             }
-    return {"nodes": found}
+    return {wire.NODES_KEY: found}

@@ -18,28 +18,38 @@ from pathlib import Path
 
 from shoal.slurm.node.processes import end_marked
 
-LONGEST_TEMP = 43
-"""Bytes of Ray's temp folder that leave room for its sockets in the 107 that Linux allows."""
+MAX_TEMP_BYTES = 43
+"""Maximum length of the path of Ray's temp folder: of the 107 that Linux allows for a socket 64 are
+Ray's own (``/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store``)."""
 
 LOCK = "lock"
 
 YOUNG_SECONDS = 3600.0
-"""For how long a folder without a lock is left alone: it may be about to get one."""
+"""Minimum age of a folder without a lock that is removed: a younger one may be about to get one."""
 
 CLEAR_SECONDS = 5.0
 
 _held: dict[Path, int] = {}
 
 
+def temp_parent(below_bytes: int) -> Path:
+    """Return the system's temp folder; ``/tmp`` where paths of Ray's sockets would be too long.
+
+    Args:
+        below_bytes: length of the path of Ray's temp folder below that, from its first slash.
+    """
+    parent = Path(tempfile.gettempdir())
+    fits = len(os.fsencode(parent)) + below_bytes <= MAX_TEMP_BYTES
+    return parent if fits else Path("/tmp")
+
+
 def make(job: str) -> Path:
-    """Make a closed folder on this node's own disk, short enough for Ray's sockets.
+    """Create a private folder on this node's own disk, short enough for the paths of Ray's sockets.
 
     Ray opens its temp folder and all below it to everybody, so it gets one inside.
     """
-    parent = Path(tempfile.gettempdir())
     name = f"shoaljob-{job[-10:]}-{os.getpid()}-"
-    if len(os.fsencode(parent)) + len(name) + 11 > LONGEST_TEMP:
-        parent = Path("/tmp")
+    parent = temp_parent(len(f"/{name}XXXXXXXX/r"))
     folder = Path(tempfile.mkdtemp(prefix=name, dir=parent))
     _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(_held[folder], fcntl.LOCK_EX)
@@ -47,7 +57,7 @@ def make(job: str) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that `make` made, and let go of it."""
+    """Remove a folder that `make` has created, and release its lock."""
     shutil.rmtree(folder, ignore_errors=True)
     handle = _held.pop(folder, None)
     if handle is not None:
@@ -90,7 +100,7 @@ def remove_left_over() -> None:
 
 
 def _is_left_over(folder: Path) -> bool:
-    """Whether nobody uses a folder any more; where that is not certain, False."""
+    """Whether no process holds a folder's lock any more; where that is not certain, False."""
     try:
         told = folder.lstat()
         if told.st_uid != os.getuid() or not stat.S_ISDIR(told.st_mode):

@@ -1,4 +1,4 @@
-"""The environment of a cluster's processes: what Ray is told, and what of SLURM's is kept away."""
+"""The environment of a cluster's processes: Ray's settings, and which of SLURM's are left out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RAY = {
     # SLURM limits the memory of the job; Ray looks at the whole host's
     "RAY_memory_monitor_refresh_ms": "0",
 }
-"""What every process of a cluster is told, whatever the user's environment says."""
+"""Settings of Ray in every process of a cluster; they override the user's environment."""
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy", "grpc_proxy")
 
@@ -47,8 +47,8 @@ KEPT = (
     "SLURM_SUBMIT_HOST",
     "SLURMD_NODENAME",
 )
-"""SLURM's variables that a step is started with. The others are sbatch's options in disguise: srun
-would read them as its own, and cut a step's share of the node."""
+"""SLURM's variables that a step inherits. The others hold options of sbatch: srun would read them
+as its own, and cut a step's share of the node."""
 
 
 def for_ray(inherited: Mapping[str, str], token: Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ def for_ray(inherited: Mapping[str, str], token: Path) -> dict[str, str]:
 
 
 def for_step(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which srun is called, without options in disguise."""
+    """Return the environment of srun, without variables that it would read as its options."""
     return {
         name: value
         for name, value in environment.items()

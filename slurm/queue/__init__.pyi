@@ -1,7 +1,7 @@
 from . import commands, queue
 from .allocation import Allocation, Share, parse
 from .queue import Standing
-from .requeue import MOST_REQUEUES, end_job, go_on, put_back, try_again
+from .requeue import MAX_REQUEUES, end_job, go_on, put_back, try_again
 from .states import GONE, UNKNOWN, Phase, is_held, is_over
 from .steps import on_node
 from .tasks import MARK, filled, filled_words, has_mark, own_job
@@ -10,7 +10,7 @@ from .turn import Turn, pause_seconds
 __all__ = [
     "GONE",
     "MARK",
-    "MOST_REQUEUES",
+    "MAX_REQUEUES",
     "UNKNOWN",
     "Allocation",
     "Phase",

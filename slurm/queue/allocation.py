@@ -1,4 +1,4 @@
-"""What SLURM gave a job: its nodes, and each node's CPUs, GPUs and memory.
+"""A job's allocation: its nodes, and each node's CPUs, GPUs and memory.
 
 Read from one ``scontrol show job -d``. SLURM's environment variables differ with the way of asking
 (``--gres``, ``--gpus``, ``--gpus-per-task``, ``--mem-per-gpu``, ...) and are silent on uneven
@@ -33,31 +33,31 @@ _WORDS = (
 )
 """Fields that have a line to themselves and may hold spaces, and what looks like a field."""
 
-_MOST_IDS = 127
-"""Characters after which scontrol cuts off a node's list of CPUs (a buffer of 128)."""
+_MAX_IDS_CHARACTERS = 127
+"""Length at which scontrol truncates a node's list of CPUs (a buffer of 128)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a job has of one node.
+    """The resources that a job has on one node.
 
     Attributes:
         cpus: logical CPUs.
         gpus: GPUs that it can use, whole or in part.
-        memory: bytes; 0 where SLURM does not count memory.
+        memory_bytes: 0 where SLURM does not count memory.
         gres: what srun must ask for by ``--gres`` where it has parts of GPUs, such as ``shard:4``.
     """
 
     node: str
     cpus: int
     gpus: int
-    memory: int
+    memory_bytes: int
     gres: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:
-    """What a job was given.
+    """The allocation of a job.
 
     Attributes:
         fields: every other field of ``scontrol show job``, by its name there.
@@ -84,7 +84,7 @@ class Allocation:
 
     @property
     def state(self) -> str:
-        """SLURM's word, such as ``RUNNING``."""
+        """The job's state, such as ``RUNNING``."""
         return self.fields.get("JobState", "UNKNOWN")
 
     @property
@@ -106,8 +106,8 @@ def parse(text: str) -> Allocation:
             break  # the next task of an array, or the next part of a heterogeneous job
         share = _SHARE.match(line)
         if share is not None:
-            nodes, ids, memory, resources = share.groups()
-            each += [(node, ids, int(memory), resources) for node in expand(nodes)]
+            nodes, ids, memory_mib, resources = share.groups()
+            each += [(node, ids, int(memory_mib), resources) for node in expand(nodes)]
             continue
         for name, value in _named(line.strip()):
             fields.setdefault(name, value)  # what a user has named or written comes after
@@ -135,7 +135,7 @@ def _shares(each: list[tuple[str, str, int, str]], fields: dict[str, str]) -> tu
     listed = [gres.count_numbers(ids) for _, ids, _, _ in each]
     told = fields.get("NumCPUs", "")
     total = int(told) if told.isdigit() else sum(listed)
-    cut = [at for at, (_, ids, _, _) in enumerate(each) if len(ids) >= _MOST_IDS]
+    cut = [at for at, (_, ids, _, _) in enumerate(each) if len(ids) >= _MAX_IDS_CHARACTERS]
     for at in cut:
         rest = total - sum(count for other, count in enumerate(listed) if other not in cut)
         listed[at] = max(1, rest // len(cut))
@@ -145,10 +145,10 @@ def _shares(each: list[tuple[str, str, int, str]], fields: dict[str, str]) -> tu
             node=node,
             cpus=count if most <= total else max(1, count * total // most),
             gpus=gres.gpus(words),
-            memory=memory << 20,
+            memory_bytes=memory_mib << 20,
             gres=gres.shares(words),
         )
-        for (node, _, memory, words), count in zip(each, listed, strict=True)
+        for (node, _, memory_mib, words), count in zip(each, listed, strict=True)
     )
 
 

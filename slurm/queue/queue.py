@@ -1,4 +1,4 @@
-"""What the queue says of a job: one question to SLURM, and no accounting."""
+"""The state of jobs in the queue, by squeue and scontrol alone (no accounting)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, SlurmError
 from shoal.slurm.queue import commands
 from shoal.slurm.queue.allocation import Allocation, parse
@@ -24,7 +25,7 @@ class NoJob(BadInput):
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where a job stands.
+    """The state of a job in the queue.
 
     Attributes:
         state: SLURM's word, such as ``PENDING``; ``GONE`` where SLURM has forgotten the job.
@@ -42,12 +43,12 @@ class Standing:
 
     @property
     def phase(self) -> Phase:
-        """How far the job is."""
+        """The phase that the state belongs to."""
         return phase(self.state)
 
 
 def standing(job: str, seconds: float | None = None) -> Standing:
-    """Ask where a job stands.
+    """Ask SLURM for the state of a job.
 
     Args:
         seconds: how long SLURM's answer may take; `commands.SECONDS` if absent.
@@ -84,7 +85,7 @@ def _listed(*which: str, seconds: float | None = None) -> list[tuple[Standing, s
 
 
 def too_many_nodes(now: Standing) -> str | None:
-    """What to say of a waiting job that asks for more nodes than its partition has, or None."""
+    """A warning where a waiting job asks for more nodes than its partition has, or None."""
     if now.state != "PENDING":
         return None
     try:
@@ -133,7 +134,11 @@ def jobs_in(out: Path) -> list[str]:
     """The ids of the jobs that have worked in a run folder, the oldest first."""
     try:
         return sorted(
-            (e.name for e in (out / "slurm").iterdir() if ID.fullmatch(e.name) and e.is_dir()),
+            (
+                e.name
+                for e in (out / wire.SLURM_FOLDER).iterdir()
+                if ID.fullmatch(e.name) and e.is_dir()
+            ),
             key=order,
         )
     except OSError:
@@ -148,7 +153,7 @@ def _named_by(command: str, folder: Path, out: Path, job: str) -> str | None:
         folder: where the job was submitted.
     """
     wanted = os.path.realpath(out)
-    for named in re.finditer(r"\s--out[= ]", command):
+    for named in re.finditer(rf"\s{wire.OUT_OPTION}[= ]", command):
         words = command[named.end() :].split(" ")
         for count in range(len(words)):
             named_out = os.path.expanduser(" ".join(words[: count + 1]))

@@ -1,4 +1,4 @@
-"""How a job goes on that cannot end here: back into the queue, where SLURM lets it.
+"""Requeueing a job that cannot go on here, where SLURM allows it.
 
 The batch host and the agents of all other nodes may come to this in the same moment: SLURM is asked
 once a life, by whoever is first.
@@ -8,24 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shoal.slurm import wire
 from shoal.slurm.errors import ClusterError, SlurmError
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue import commands
 from shoal.slurm.queue.allocation import Allocation, parse
 from shoal.slurm.queue.turn import Turn
 
-MOST_REQUEUES = 5
-"""How often a job that loses its head is put back into the queue, so that it does not go round for
-ever. A life that has saved what it did begins the count anew."""
+MAX_REQUEUES = 5
+"""Maximum number of requeues after a lost head, so that a job does not go round for ever. A life
+that has saved what it did resets the count."""
 
-MOST_IDLE = 2
-"""After how many lives in a row that gained nothing a job ends."""
+MAX_IDLE_LIVES = 2
+"""Maximum number of lives in a row without progress, after which a job ends."""
 
 AGAIN = "submit it again with the same --out and it goes on"
 
 
 TURN_SECONDS = 100.0
-"""After how long another asks SLURM, where who was first has not done it: three of its commands may
+"""Timeout after which another process asks SLURM in place of the first: three of its commands may
 take half a minute each."""
 
 
@@ -34,16 +35,16 @@ def put_back(
     folder: JobFolder,
     why: str,
     bad_node: str | None = None,
-    most: int = MOST_REQUEUES,
+    max_requeues: int = MAX_REQUEUES,
     nodes: int = 1,
     otherwise: Callable[[], None] | None = None,
 ) -> str:
-    """Put a job that has lost its cluster back into the queue; return what was done, in words.
+    """Requeue a job that has lost its cluster, up to a limit; return a message of what was done.
 
     Args:
         job: its id; of one task of an array ``ID_TASK``.
         why: what happened, for the log.
-        most: how many of its lives may have been.
+        max_requeues: how often it may have been put back before.
         bad_node: a node that the next life is kept off, where enough others are left.
         nodes: how many may ask at once.
         otherwise: what is done where it cannot be put back, once a life too.
@@ -54,8 +55,8 @@ def put_back(
 
     def ask() -> str:
         try:
-            if folder.count("requeues") > most:
-                times = "once" if most == 1 else f"{most} times"
+            if folder.count(wire.REQUEUES_COUNT) > max_requeues:
+                times = "once" if max_requeues == 1 else f"{max_requeues} times"
                 raise ClusterError(f"{why}; put back into the queue {times} already; {AGAIN}")
             message = _requeue(job, folder, why)
         except ClusterError as error:
@@ -71,7 +72,7 @@ def put_back(
 
 
 def go_on(job: str, folder: JobFolder, why: str, *, gained: bool) -> str:
-    """Put a job back into the queue that ends for no fault of its own: as often as it takes.
+    """Requeue a job that was preempted or reached its limit, without a limit to how often.
 
     Args:
         gained: whether it has got further in this life.
@@ -80,20 +81,20 @@ def go_on(job: str, folder: JobFolder, why: str, *, gained: bool) -> str:
         ClusterError: it cannot be put back; the message says why and how to go on.
     """
     if gained:
-        folder.forget("requeues")
-        folder.forget("idle")
+        folder.forget(wire.REQUEUES_COUNT)
+        folder.forget(wire.IDLE_COUNT)
     return _once(job, folder, why, 1, lambda: _requeue(job, folder, why))
 
 
 def try_again(job: str, folder: JobFolder, why: str, advice: str) -> str:
-    """Put a job back into the queue whose life gained nothing, unless the last did not either.
+    """Requeue a job that made no progress, unless its last life made none either.
 
     Raises:
         ClusterError: it cannot be put back; the message says why and how to go on.
     """
-    if folder.count("idle") >= MOST_IDLE:
-        folder.forget("idle")  # who submits again into this folder begins anew
-        raise ClusterError(f"{why}, and so {MOST_IDLE} times in a row: {advice}; {AGAIN}")
+    if folder.count(wire.IDLE_COUNT) >= MAX_IDLE_LIVES:
+        folder.forget(wire.IDLE_COUNT)  # who submits again into this folder begins anew
+        raise ClusterError(f"{why}, and so {MAX_IDLE_LIVES} times in a row: {advice}; {AGAIN}")
     return _once(job, folder, why, 1, lambda: _requeue(job, folder, why))
 
 
@@ -151,7 +152,7 @@ def _on_its_way(job: str) -> bool:
 
 
 def _leave_out(job: str, node: str) -> bool:
-    """Keep the next life off `node`, if SLURM lets us and enough other nodes are left."""
+    """Exclude `node` from the next life, if SLURM allows it and enough other nodes are left."""
     try:
         fields = parse(commands.show_job(job)).fields
         least = int(fields.get("NumNodes", "1").partition("-")[0])

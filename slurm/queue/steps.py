@@ -1,4 +1,4 @@
-"""How srun is asked for a step on one node with all that the job has there."""
+"""Options of srun for a step on one node with all the resources that the job has there."""
 
 from __future__ import annotations
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput
 
 MARK = "{task}"
 """Stands for the task's number in ``--out`` and ``--seed``."""
+
+NUMBERED = (wire.OUT_OPTION, wire.SEED_OPTION)
+"""Options in which it may stand."""
+
+SEARCH_SCRIPT = wire.clone_script("search")
 
 ID = re.compile(r"\d+(_\d+)?")
 """A job's id, or one task's of an array."""
@@ -23,7 +29,7 @@ def own_job(environment: Mapping[str, str]) -> tuple[str, str]:
     """
     number = environment.get("SLURM_JOB_ID")
     if not number:
-        raise BadInput("this runs in a batch job; submit it: sbatch slurm/search.sbatch run ...")
+        raise BadInput(f"this runs in a batch job; submit it: sbatch {SEARCH_SCRIPT} run ...")
     if any(environment.get(name) for name in ("SLURM_HET_SIZE", "SLURM_PACK_SIZE")):
         raise BadInput(
             f"job {number} is heterogeneous: it has several allocations, and a search needs one; "
@@ -45,7 +51,7 @@ def filled(value: str, environment: Mapping[str, str]) -> str:
     if not task:
         raise BadInput(
             f"{MARK} in {value} is the number of a task, and this is no array job; submit one: "
-            "sbatch --array=0-9 slurm/search.sbatch run ..."
+            f"sbatch --array=0-9 {SEARCH_SCRIPT} run ..."
         )
     return value.replace(MARK, task)
 
@@ -58,8 +64,8 @@ def filled_words(words: Sequence[str], environment: Mapping[str, str]) -> list[s
     """
     done: list[str] = []
     for word in words:
-        after = bool(done) and done[-1] in ("--out", "--seed")
-        named = word.startswith(("--out=", "--seed="))
+        after = bool(done) and done[-1] in NUMBERED
+        named = word.startswith(tuple(f"{option}=" for option in NUMBERED))
         done.append(filled(word, environment) if after or named else word)
     return done
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to ask SLURM: of all processes of one life of a job, one at a time.
+"""A distributed lock on the shared disk: of all processes of a job one at a time asks SLURM.
 
 A large job has hundreds of agents, and all of them notice in the same second that the batch host is
 lost. A turn is a file that only one can make (O_EXCL, which is atomic on NFS too); who dies in its
@@ -12,33 +12,34 @@ import random
 import time
 from contextlib import suppress
 
+from shoal.slurm import wire
 from shoal.slurm.jobfolder import JobFolder
 
 LOOKS_PER_SECOND = 10
-"""How often all nodes of a job together look at the shared disk while they wait."""
+"""Rate at which all nodes of a job together poll the shared disk."""
 
 
-def pause_seconds(nodes: int, least: float) -> float:
-    """How long one of `nodes` waits between two looks; nodes that began together drift apart.
+def pause_seconds(nodes: int, min_seconds: float) -> float:
+    """Return a poll interval with jitter, which grows with the number of nodes.
 
     Args:
-        least: seconds, for jobs of few nodes.
+        min_seconds: for jobs of few nodes.
     """
-    return max(least, nodes / LOOKS_PER_SECOND) * random.uniform(1.0, 1.5)
+    return max(min_seconds, nodes / LOOKS_PER_SECOND) * random.uniform(1.0, 1.5)
 
 
 class Turn:
-    """The turn to do one thing in a life of a job.
+    """A lock, with a timeout, on doing one thing once in a life of a job.
 
     Args:
         what: names it.
-        patience: seconds after which a turn is taken from who has not done it.
+        patience_seconds: after which a turn is taken from who has not done it.
         nodes: how many may wait for it.
     """
 
-    def __init__(self, folder: JobFolder, what: str, patience: float, nodes: int) -> None:
-        self._folder, self._patience, self._nodes = folder, patience, nodes
-        self._name = f"turn-{what}-{folder.life}"
+    def __init__(self, folder: JobFolder, what: str, patience_seconds: float, nodes: int) -> None:
+        self._folder, self._patience_seconds, self._nodes = folder, patience_seconds, nodes
+        self._name = wire.turn(what, folder.life)
 
     @property
     def done(self) -> bool:
@@ -56,8 +57,8 @@ class Turn:
         ours = [name.rpartition("-") for name in names]
         last = max((int(n) for of, _, n in ours if of == self._name and n.isdigit()), default=0)
         if last:
-            age = self._folder.age(f"{self._name}-{last}")
-            if age is not None and age < self._patience:
+            age = self._folder.age_seconds(f"{self._name}-{last}")
+            if age is not None and age < self._patience_seconds:
                 return False
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

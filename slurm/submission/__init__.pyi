@@ -1,4 +1,5 @@
-from .submission import KINDS, Submission, is_array, script
+from .kinds import KINDS
+from .submission import Submission, is_array, script
 
 __all__ = [
     "KINDS",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal.slurm import wire
 from shoal.slurm.errors import BadInput, SlurmError
 from shoal.slurm.files import opened, own_folder
 from shoal.slurm.queue import MARK, commands
+from shoal.slurm.submission.kinds import TEMPLATES
+from shoal.slurm.submission.template import Inlined, render
 
 HERE = Path(__file__).parent.parent
-KINDS = ("search", "cluster", "fit", "doctor")
 
 MEANING = {
     "--parsable": "print the job's id and nothing else",
@@ -61,7 +62,7 @@ def site_text(site: str) -> str:
 def script(
     kind: str, site: str, words: Sequence[str] | None = None, python: str | None = None
 ) -> str:
-    """Return a batch script with the site file in it, which needs no checkout.
+    """Return a batch script with the site file in it, which needs no clone.
 
     Args:
         kind: search, cluster, fit or doctor.
@@ -71,26 +72,15 @@ def script(
     Raises:
         BadInput: kind or site is unknown.
     """
-    if kind not in KINDS:
-        raise BadInput(f"no script {kind!r}; known: {', '.join(KINDS)}")
-    text = (HERE / f"{kind}.sbatch").read_text(encoding="utf-8")
-    set_words = "" if words is None else f"set -- {shlex.join(words)}\n"
-    begin = text.index("site=plain\n")
-    end = text.index("\nfi\n", text.index("! -r")) + len("\nfi\n")
-    text = f"{text[:begin]}{set_words}site={shlex.quote(site)}\n{text[end:]}"
-    inlined = f"# the site file {site}\n{site_text(site).rstrip()}\n"
-    text = re.sub(r'^source "\$site".*\n', lambda _: inlined, text, flags=re.MULTILINE)
-    if python is not None:
-        own = shlex.quote(python)
-        text = text.replace("\nexec python -P", f"\nexec {own} -P")
-        text = text.replace("exec $SHOAL_PREFIX python", 'exec $SHOAL_PREFIX "$python"')
-        text = text.replace(
-            "\n# shellcheck disable=SC2086",
-            f"\npython={own}\n"
-            'if [[ -n "$SHOAL_PREFIX" ]]; then python=python; fi  # a container has its own\n'
-            "# shellcheck disable=SC2086",
-        )
-    return text.replace(" [--site NAME_OR_FILE]", "").replace(f"slurm/{kind}.sbatch", "THIS_FILE")
+    if kind not in TEMPLATES:
+        raise BadInput(f"no script {kind!r}; known: {', '.join(TEMPLATES)}")
+    inlined = Inlined(
+        site=site,
+        site_text=site_text(site),
+        words=None if words is None else tuple(words),
+        python=python,
+    )
+    return render(TEMPLATES[kind], inlined)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +122,7 @@ class Submission:
         if self.out is None:
             return None
         if not self._array:
-            return self.out / "slurm"
+            return self.out / wire.SLURM_FOLDER
         return next(path for path in self.out.parents if MARK not in str(path))
 
     @property
@@ -141,8 +131,11 @@ class Submission:
         files: list[str] = []
         if self.place is not None:
             logs = str(self.place.absolute()).replace("%", "%%")
-            name = "shoal-%A_%a" if self._array else "%j"
-            files = [f"--output={logs}/{name}.out", f"--error={logs}/{name}.err"]
+            output, error = (
+                wire.file_beside("%A_%a", ending) if self._array else wire.file_within("%j", ending)
+                for ending in (wire.OUTPUT_ENDING, wire.ERROR_ENDING)
+            )
+            files = [f"--output={logs}/{output}", f"--error={logs}/{error}"]
         return ["sbatch", "--parsable", *self.flags, *files]
 
     def explained(self) -> str:
@@ -172,10 +165,10 @@ class Submission:
             raise BadInput(f"cannot make {folder}: {error.strerror}; give another --out") from error
         job = self._ask(made)
         if self._array:
-            self._keep(folder / f"shoal-{job}.sbatch")
+            self._keep(folder / wire.file_beside(job, wire.SCRIPT_ENDING))
             return job
         own_folder(folder / job)
-        self._keep(folder / job / "script.sbatch")
+        self._keep(folder / job / wire.SCRIPT_FILE)
         return job
 
     def _keep(self, file: Path) -> None:

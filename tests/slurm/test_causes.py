@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.slurm.causes import MOST_CHARACTERS, told
+from shoal.slurm.causes import MAX_CHARACTERS, told
 from shoal.slurm.cluster.signals import Signals
 from shoal.slurm.jobfolder import JobFolder
 
@@ -36,7 +36,7 @@ def test_an_error_of_rays_c_plus_plus_is_told_with_its_check() -> None:
     assert (
         "Check failed: server_ Failed to start the grpc server. The specified port is" in lines[2]
     )
-    assert all(len(line) <= MOST_CHARACTERS + 1 for line in lines)
+    assert all(len(line) <= MAX_CHARACTERS + 1 for line in lines)
     assert not any("File " in line or "^^^" in line for line in lines)
 
 

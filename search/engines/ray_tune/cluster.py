@@ -28,7 +28,7 @@ import shoal
 from shoal.search.engines.ray_tune.surroundings import set_for_ray
 from shoal.search.errors import BadInput, EngineError
 from shoal.search.process import loggers
-from shoal.slurm.node import split
+from shoal.slurm.node import split, temp_parent
 from shoal.trainable.modules import INSTALLED, is_utf8
 
 OBJECT_STORE_BYTES = 256 << 20
@@ -39,9 +39,8 @@ PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
 TEMP = re.compile(r"shoal-([0-9]+)-[a-z0-9_]{8}")
 """Names of temp folders, which are closed to others."""
 
-LONGEST_TEMP = 16
-"""Bytes of TMPDIR that leave room for Ray's sockets: 91 of the 107 that Linux allows are ours and
-Ray's (``/shoal-PID-XXXXXXXX/ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store``)."""
+BELOW_TEMP_BYTES = len("/shoal-4194304-XXXXXXXX/ray")
+"""Length of the path of our Ray's folder below the system's temp folder, with the longest PID."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +232,7 @@ def _temp(short: bool) -> Iterator[Path]:
     Args:
         short: whether a Ray of our own has its sockets in it.
     """
-    parent = Path(tempfile.gettempdir())
-    if short and len(os.fsencode(parent)) > LONGEST_TEMP:
-        parent = Path("/tmp")
+    parent = temp_parent(BELOW_TEMP_BYTES) if short else Path(tempfile.gettempdir())
     for old in parent.glob("shoal-*-*"):
         _remove_if_left(old)
     temp = Path(tempfile.mkdtemp(prefix=f"shoal-{os.getpid()}-", dir=parent))

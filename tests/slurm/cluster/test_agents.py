@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from shoal.slurm.cluster.agents import FRESH_SECONDS, MOST_RESTARTS, SELDOM_SECONDS, Agents, Step
+from shoal.slurm.cluster.agents import FRESH_SECONDS, MAX_RESTARTS, SELDOM_SECONDS, Agents, Step
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import temp
 from shoal.slurm.queue.allocation import Share
 
 Stand = Callable[..., Path]
-SHARES = [Share(node=f"n{number}", cpus=1, gpus=0, memory=0) for number in (1, 2)]
+SHARES = [Share(node=f"n{number}", cpus=1, gpus=0, memory_bytes=0) for number in (1, 2)]
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -86,10 +86,10 @@ def test_a_node_that_was_up_for_long_has_a_fresh_count_of_restarts() -> None:
     nothing.wait()
     step = Step(SHARES[0], nothing)
     told, at = [], 1.0
-    for _ in range(MOST_RESTARTS + 4):
+    for _ in range(MAX_RESTARTS + 4):
         told.append(step.leave(step.began + at))
-        step.again = None if step.restarts <= MOST_RESTARTS else step.again
-    assert told == [True] * (MOST_RESTARTS + 1) + [False] * 3
+        step.again = None if step.restarts <= MAX_RESTARTS else step.again
+    assert told == [True] * (MAX_RESTARTS + 1) + [False] * 3
     assert step.again == step.began + at + SELDOM_SECONDS
     assert step.leave(step.began + FRESH_SECONDS + 1)
     assert step.restarts == 1
@@ -99,11 +99,12 @@ def test_a_node_that_was_up_for_long_has_a_fresh_count_of_restarts() -> None:
 
 HOLD = """
 import os, subprocess, sys
+from shoal.slurm import wire
 from shoal.slurm.node import temp
-from shoal.slurm.node.processes import MARK, ends_with_us
+from shoal.slurm.node.processes import ends_with_us
 import signal
 folder = temp.make("7")
-os.environ[MARK] = str(folder)
+os.environ[wire.NODE_TEMP_VARIABLE] = str(folder)
 if sys.argv[1] == "kept":
     temp.keep(folder)
 orphan = subprocess.Popen(["setsid", "sh", "-c", "sleep 600 & echo $!"], stdout=subprocess.PIPE)
@@ -161,7 +162,7 @@ def test_only_folders_that_nobody_uses_are_removed(
     """One's own is held; a new one without a lock may be about to get it; a link is none,
     nor is a lock that is one."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(temp, "LONGEST_TEMP", 1000)
+    monkeypatch.setattr(temp, "MAX_TEMP_BYTES", 1000)
     own = temp.make("7")
     bare, old, target = (tmp_path / name for name in ("shoaljob-7-4194304-a", "x", "target"))
     old = old.with_name("shoaljob-7-4194304-b")

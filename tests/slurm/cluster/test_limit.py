@@ -14,8 +14,9 @@ from shoal.search.process import stopping
 from shoal.search.process.stopping import Reason, Stop
 from shoal.slurm.cluster import limit as module
 from shoal.slurm.cluster import supervisor
-from shoal.slurm.cluster.limit import Limit, environment, pause, without
-from shoal.slurm.cluster.supervisor import Orders, Supervisor
+from shoal.slurm.cluster.command import Orders
+from shoal.slurm.cluster.limit import Limit, environment, pause_seconds, without
+from shoal.slurm.cluster.supervisor import Supervisor
 from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.queue.allocation import parse
 
@@ -74,7 +75,7 @@ def test_the_limit_is_looked_at_again_while_the_job_runs(
     word, now = tmp_path / "word", float(int(time.time()))
     stand_in("scontrol", f'cat "{word}"')
     word.write_text(told(now + 7200))
-    monkeypatch.setattr(module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(module, "MAX_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.0)
     folder = JobFolder.make(tmp_path / "7", 0)
     quiet: Any = SimpleNamespace(stop=None, save_at=None)
@@ -95,17 +96,24 @@ def test_the_limit_is_looked_at_again_while_the_job_runs(
     head = SimpleNamespace(process=SimpleNamespace(poll=lambda: None))
     agents: Any = SimpleNamespace(head=head, workers=[], look_after=lambda: None)
     command: Any = Command()
-    at._agents, at._driver = agents, command
+    at._agents, at._command = agents, command
     at._watch()
     assert (ends[0], ends[-1]) == (f"{now + 60:.0f}\n", f"{now + 7200:.0f}\n")
 
 
 def test_slurm_is_asked_seldom() -> None:
     """A job of a day some hundreds of times, and at most thrice a minute near its end."""
-    assert [pause(left) for left in (None, 86400, 3600, 400, 60, -5)] == [300, 300, 180, 20, 20, 20]
+    assert [pause_seconds(left) for left in (None, 86400, 3600, 400, 60, -5)] == [
+        300,
+        300,
+        180,
+        20,
+        20,
+        20,
+    ]
     left, asked = 86400.0, 0
     while left > 0:
-        left -= pause(left)
+        left -= pause_seconds(left)
         asked += 1
     assert asked < 400
 

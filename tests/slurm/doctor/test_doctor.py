@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shoal.slurm.doctor import hardware
-from shoal.slurm.doctor.checks import Bed, examine
+from shoal.slurm.doctor.checks import NodeContext, examine
 from shoal.slurm.doctor.doctor import look_here
 from shoal.slurm.doctor.findings import BAD, GOOD, WARNING, Finding, as_line, from_line
 from shoal.slurm.doctor.marker import Marker
@@ -22,9 +22,9 @@ ANY = hardware.Told()
 """What torch may have told where that is not what is looked at: asking takes seconds."""
 
 
-def findings(bed: Bed, told: hardware.Told | None = ANY) -> dict[str, Finding]:
+def findings(context: NodeContext, told: hardware.Told | None = ANY) -> dict[str, Finding]:
     """By the check's name."""
-    return {found.check: found for found in examine(bed, told)}
+    return {found.check: found for found in examine(context, told)}
 
 
 def test_a_sound_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,8 +61,8 @@ def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     had = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, had[1]))
     try:
-        share = Share(node="n1", cpus=4096, gpus=2, memory=0)
-        found = findings(Bed(share=share, folder=home, towards=closed), None)
+        share = Share(node="n1", cpus=4096, gpus=2, memory_bytes=0)
+        found = findings(NodeContext(share=share, folder=home, towards=closed), None)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, had)
     levels = {name: one.level for name, one in found.items()}
@@ -95,7 +95,7 @@ def test_the_compiler_is_tried_as_a_search_tries_it(
     assert "fits run uncompiled" in found.text
 
 
-TWO = Share(node="n1", cpus=3, gpus=2, memory=0)
+TWO = Share(node="n1", cpus=3, gpus=2, memory_bytes=0)
 SEEN = hardware.Told(build="12.6", names=["NVIDIA L40S"] * 2)
 
 
@@ -153,12 +153,12 @@ def test_too_few_cpus_for_a_search_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_range_of_ports_is_looked_at(tmp_path: Path) -> None:
     """Enough for the node's share of Ray, or told how many are free."""
-    share = Share(node="n1", cpus=2, gpus=0, memory=0)
-    bed = Bed(share=share, folder=tmp_path, ports=range(28300, 28340))
-    assert findings(bed)["ports"].text.startswith(
+    share = Share(node="n1", cpus=2, gpus=0, memory_bytes=0)
+    context = NodeContext(share=share, folder=tmp_path, ports=range(28300, 28340))
+    assert findings(context)["ports"].text.startswith(
         "free ones of SHOAL_PORTS=28300-28339, 11 are needed, such as "
     )
-    few = findings(replace(bed, ports=range(28300, 28305)))["ports"]
+    few = findings(replace(context, ports=range(28300, 28305)))["ports"]
     assert few.level == BAD
     assert "has 5 free ports" in few.text
     assert "11 are needed" in few.text
@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_written_and_too_little_shared_memory(
         "shutil.disk_usage",
         lambda p: plain(p)._replace(free=1 << 20) if p == "/dev/shm" else plain(p),
     )
-    found = findings(Bed(share=None, folder=tmp_path / "gone"))
+    found = findings(NodeContext(share=None, folder=tmp_path / "gone"))
     assert found["/dev/shm"].level == BAD
     assert found["run folder"].level == BAD
     assert "disk that all nodes see" in found["run folder"].text
@@ -182,14 +182,14 @@ def test_a_folder_that_cannot_be_written_and_too_little_shared_memory(
 
 def test_a_node_that_does_not_see_the_batch_hosts_disk(tmp_path: Path) -> None:
     """Found on the node by the marker, on the batch host by the node's word in it."""
-    share = Share(node="n2", cpus=1, gpus=0, memory=0)
+    share = Share(node="n2", cpus=1, gpus=0, memory_bytes=0)
     with Marker.laid(tmp_path) as marker:
         assert marker is not None
-        bed = Bed(share=share, folder=tmp_path, marker=marker)
-        assert findings(bed)["run folder"].level == GOOD
+        context = NodeContext(share=share, folder=tmp_path, marker=marker)
+        assert findings(context)["run folder"].level == GOOD
         assert marker.answered("n2")
         assert not marker.answered("n3")
-    gone = findings(bed)["run folder"]
+    gone = findings(context)["run folder"]
     assert gone.level == BAD
     assert gone.text.startswith(f"n2 does not see {tmp_path}: give an --out on a disk that all")
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ def test_version_1_counts_where_the_process_was(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.write_text(f"9:name=systemd:/\n4:cpu,memory:/{STEP}/task_0\n0::/\n")
     kills = MemoryKills(own, tmp_path)
-    assert (kills.new(), kills.limit) == (0, 1500 << 20)
+    assert (kills.new(), kills.limit_bytes) == (0, 1500 << 20)
     (task / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
     assert [kills.new(), kills.new()] == [2, 0]
 
@@ -38,7 +38,7 @@ def test_version_2_counts_in_all_above(tmp_path: Path) -> None:
     kills = MemoryKills(own, tmp_path)
     (step / "memory.events").write_text("oom 1\noom_kill 1\n")
     assert kills.new() == 1
-    assert warning(kills.limit) == (
+    assert warning(kills.limit_bytes) == (
         "the job's memory limit (64 MiB) killed a process; ask for more with --mem"
     )
 
@@ -50,5 +50,5 @@ def test_without_cgroups_nothing_is_said(tmp_path: Path) -> None:
         if text is not None:
             own.write_text(text)
         kills = MemoryKills(own, tmp_path)
-        assert (kills.new(), kills.limit) == (0, None)
+        assert (kills.new(), kills.limit_bytes) == (0, None)
     assert "limit killed a process" in warning(None)

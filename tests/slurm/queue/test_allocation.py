@@ -26,9 +26,9 @@ def test_uneven_shares_are_read_node_by_node() -> None:
     """CPUs by their numbers, GPUs of any type, memory in bytes, nodes in groups."""
     found = parse(JOB)
     assert found.shares == (
-        Share(node="n1", cpus=5, gpus=2, memory=3500 << 20),
-        Share(node="n2", cpus=3, gpus=1, memory=0),
-        Share(node="n3", cpus=3, gpus=1, memory=0),
+        Share(node="n1", cpus=5, gpus=2, memory_bytes=3500 << 20),
+        Share(node="n2", cpus=3, gpus=1, memory_bytes=0),
+        Share(node="n3", cpus=3, gpus=1, memory_bytes=0),
     )
     assert (found.job, found.state, found.user) == ("17", "RUNNING", "alice")
     assert found.fields["NumNodes"] == "3"

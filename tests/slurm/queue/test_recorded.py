@@ -27,14 +27,14 @@ def job(name: str) -> Allocation:
 def test_a_job_that_uses_one_thread_of_each_core_has_the_cpus_that_slurm_counts() -> None:
     """CPU_IDs has both threads of a core; a step that asked for 16 would be refused."""
     assert job("22.05-one-thread-a-core").shares == (
-        Share(node="inti6015", cpus=8, gpus=0, memory=15000 << 20),
+        Share(node="inti6015", cpus=8, gpus=0, memory_bytes=15000 << 20),
     )
 
 
 def test_a_gpu_with_a_long_name() -> None:
     """The fields of 25.05 around it; standard output and errors in one file."""
     found = job("25.05-gpu")
-    assert found.shares == (Share(node="server2", cpus=8, gpus=1, memory=10 * GIB),)
+    assert found.shares == (Share(node="server2", cpus=8, gpus=1, memory_bytes=10 * GIB),)
     assert found.ends is not None
     assert found.ends - found.started == 1800
     assert (
@@ -46,8 +46,8 @@ def test_shares_of_gpus_are_gpus_and_a_step_asks_for_the_shares() -> None:
     """Each node counts the GPUs of which the job has a part; srun is asked for shards."""
     found = job("25.05-shard")
     assert found.shares == (
-        Share(node="n1", cpus=4, gpus=1, memory=10 * GIB, gres="shard:a100:4"),
-        Share(node="n2", cpus=4, gpus=2, memory=10 * GIB, gres="shard:a100:4"),
+        Share(node="n1", cpus=4, gpus=1, memory_bytes=10 * GIB, gres="shard:a100:4"),
+        Share(node="n2", cpus=4, gpus=2, memory_bytes=10 * GIB, gres="shard:a100:4"),
     )
     for share in found.shares:
         options, guard = on_node(share, found.shares)

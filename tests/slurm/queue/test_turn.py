@@ -70,7 +70,7 @@ def test_all_agents_of_a_large_job_put_it_back_once_and_cancel_nothing(
     scontrol, scancel = stand_in("scontrol", SCONTROL), stand_in("scancel", "")
     for number in (0, 5):
         if number:
-            (tmp_path / "runs/slurm/7/requeues").write_text(f"{requeue.MOST_REQUEUES} 4\n")
+            (tmp_path / "runs/slurm/7/requeues").write_text(f"{requeue.MAX_REQUEUES} 4\n")
         state = tmp_path / f"state-{number}"
         state.mkdir()
         monkeypatch.setenv("STATE", str(state))

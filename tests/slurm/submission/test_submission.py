@@ -1,15 +1,18 @@
-"""The batch scripts: those that lie in slurm/, and those that are rendered from them."""
+"""The batch scripts: those that lie in slurm/, and those that need no clone, of one source."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from shoal.slurm.submission.submission import HERE, KINDS, Submission, script, sites
+from shoal.slurm.submission.kinds import KINDS, TEMPLATES
+from shoal.slurm.submission.submission import HERE, Submission, script, sites
+from shoal.slurm.submission.template import render
 
 NONE = "nowhere does not exist; give a run folder, as shoal run makes them"
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,6 +33,29 @@ def test_rendered_scripts_are_the_golden_ones(name: str) -> None:
     if os.environ.get("SHOAL_GOLDEN") == "write":
         golden.write_text(RENDERED[name], encoding="utf-8")
     assert RENDERED[name] == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_scripts_of_a_clone_are_the_rendered_ones(kind: str) -> None:
+    """Whole; what all four share is changed once, in slurm/submission, and SHOAL_GOLDEN=write
+    writes them."""
+    file, text = HERE / f"{kind}.sbatch", render(TEMPLATES[kind])
+    if os.environ.get("SHOAL_GOLDEN") == "write":
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def test_every_script_of_a_clone_has_a_template() -> None:
+    """No fifth one stands aside."""
+    assert {file.stem for file in HERE.glob("*.sbatch")} == set(KINDS)
+
+
+def test_words_of_the_user_stay_as_they_are() -> None:
+    """Also where they look like the script's own lines."""
+    words = ("run", "--out", "slurm/search.sbatch", "exec python -P", "[--site NAME_OR_FILE]")
+    text = script("search", "plain", words, "/my/python")
+    assert f"set -- {shlex.join(words)}\n" in text
+    assert "\nexec /my/python -P -m shoal.slurm supervise" in text
 
 
 def test_no_golden_file_is_left_over() -> None:
