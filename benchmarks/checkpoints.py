@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from shoal.search.engines.options import CHECKPOINT_SECONDS
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, save
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find

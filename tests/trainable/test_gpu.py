@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
 from shoal.trainable.lanes import STATES, Fitted, Lanes
 from shoal.trainable.problems.finding import find

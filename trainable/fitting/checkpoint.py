@@ -29,7 +29,8 @@ import torch
 
 from shoal.trainable.disk import Directory, opened_in
 from shoal.trainable.errors import CheckpointError
-from shoal.trainable.fitting.block import Plan, Snapshot
+from shoal.trainable.fitting.block import Snapshot
+from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Lanes
 
 _DIGEST_BYTES = 32

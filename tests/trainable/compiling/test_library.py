@@ -17,8 +17,7 @@ import torch
 
 from shoal.trainable.compiling.compiler import compiler, identity
 from shoal.trainable.errors import CompileError
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.problems.finding import find

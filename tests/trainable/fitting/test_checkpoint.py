@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from shoal.trainable.errors import CheckpointError
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import (
     CheckpointKeeper,
     Saving,
