@@ -1,4 +1,4 @@
-"""The end of lowering: one name for each axis, which are long, and whether a kernel is any use."""
+"""The end of lowering: one name for each axis, the long axes, and the limits of a kernel's size."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def resolved(
     """Return the loops of what was lowered, without what no output needs.
 
     Raises:
-        NotLowered: it cannot be said as loops, or a kernel would be slow.
+        NotLowered: it is not expressible as loops, or beyond the kernel's size limits.
     """
     used = needed(operations, outputs)
     final = [_final(operation, axes, axes.find(lane)) for operation in used]
@@ -69,11 +69,11 @@ def resolved(
     for operation in final:
         walked = size(axis for axis in _swept(operation) if axis not in long)
         if over(operation) and walked > MOST_PRODUCT:
-            raise NotLowered("a product that libraries are better at")
+            raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
     if max(map(size, small)) > MOST_NUMBERS or sum(map(size, small)) > MOST_IN_ALL:
-        raise NotLowered("values too large for a lane at a time")
+        raise NotLowered("intermediate values too large for a kernel's stack")
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
         dtype=dtype,
@@ -133,7 +133,7 @@ def _without_lanes(value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis) -
             whole = tensor.reshape([axis.size for axis in value.axes])
             one = whole.narrow(i, 0, 1)
             if not torch.equal(one.expand_as(whole), whole):
-                raise NotLowered("data with lanes")
+                raise NotLowered("a tensor whose values depend on the place in the stack")
             value.axes = (*value.axes[:i], *value.axes[i + 1 :])
             return _without_lanes(value, one.squeeze(i), axes, lane)
     return tensor
@@ -171,6 +171,6 @@ def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
         if isinstance(operand.value, Value):
             for axis, index in zip(operand.value.axes, operand.at, strict=True):
                 if (axis in long or index.axis in long) and axis != index.axis:
-                    raise NotLowered("points that are picked")
+                    raise NotLowered("an index into the rows of the data")
     if isinstance(operation, Joint) and operation.along in long:
-        raise NotLowered("points side by side")
+        raise NotLowered("a concatenation along the rows of the data")

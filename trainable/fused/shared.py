@@ -30,7 +30,7 @@ class Shared:
             NotLowered: it changes what it is given.
         """
         if name_of(target).endswith("_"):
-            raise NotLowered("data that change")
+            raise NotLowered("an in-place operation on the data")
         key = repr((target, _identified(args), _identified(named)))
         if key not in self._computed:
             with torch.no_grad():

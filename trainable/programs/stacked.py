@@ -88,7 +88,8 @@ class Stacked:
 
     @property
     def _like(self) -> Params:
-        assert self._starts.pattern is not None, "initial() comes first"
+        if self._starts.pattern is None:
+            raise RuntimeError("initial() gives the structure of the parameters: call it first")
         return self._starts.pattern
 
     def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
@@ -162,10 +163,10 @@ class Stacked:
         return traced(function, arguments), arguments
 
     def lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
-        """Return a function's loops.
+        """Return a function as loops over named axes.
 
         Raises:
-            NotLowered: it has none.
+            NotLowered: it is not expressible as such; says why.
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         graph, _ = self.traced(function, few)
@@ -178,8 +179,8 @@ class Stacked:
         work = work_of(graph, self.block)
         try:
             return replace(work, fused=lower(graph, len(given), self.data).work)
-        except NotLowered:
-            return replace(work, unfused=1)
+        except NotLowered as error:
+            return replace(work, unfused=str(error))
 
     def describe(self, params: Leaves) -> str:
         """Return the problem's own words for one lane's parameters (B = 1), if it has any."""

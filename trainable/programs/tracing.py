@@ -29,20 +29,20 @@ class Work:
 
     Attributes:
         operations: how many there are, whatever the number of lanes.
-        moved: bytes of all tensors that they make.
-        widest: bytes of the largest of them.
-        widest_dense: bytes of the largest that a matrix product makes or takes, which no compiler
+        moved_bytes: of all tensors that they make.
+        widest_bytes: of the largest of them.
+        widest_dense_bytes: of the largest that a matrix product makes or takes, which no compiler
             keeps in registers; 0 where there is none.
         fused: numbers that a fused kernel computes.
-        unfused: 1 where there is no such kernel (`shoal.trainable.fused.lowering`), else 0.
+        unfused: why there is no such kernel (`shoal.trainable.fused.lowering`); empty: there is.
     """
 
     operations: int = 0
-    moved: int = 0
-    widest: int = 1
-    widest_dense: int = 0
+    moved_bytes: int = 0
+    widest_bytes: int = 1
+    widest_dense_bytes: int = 0
     fused: int = 0
-    unfused: int = 0
+    unfused: str = ""
 
     def most(self, other: Work) -> Work:
         """Return the larger of the two in each respect."""
@@ -148,7 +148,7 @@ def work_of(graph: GraphModule, lanes: int) -> Work:
             dense = max(dense, size, *(i.meta.get("bytes", 0) for i in taken))
     return Work(
         operations=operations,
-        moved=moved // lanes,
-        widest=max(1, widest // lanes),
-        widest_dense=dense // lanes,
+        moved_bytes=moved // lanes,
+        widest_bytes=max(1, widest // lanes),
+        widest_dense_bytes=dense // lanes,
     )

@@ -49,7 +49,7 @@ class Axes:
         if not a or not b:
             return a or b
         if [axis.size for axis in a] != [axis.size for axis in b]:
-            raise NotLowered("axes that do not line up")
+            raise NotLowered("an operation across dimensions that a reshape has merged")
         for one, other in zip(a, b, strict=True):
             one, other = self.find(one), self.find(other)
             if one != other:
@@ -68,7 +68,7 @@ class Axes:
         """
         found = [self.find(axis) for axis in axes]
         if len(set(found)) < len(found):
-            raise NotLowered("an axis that a tensor has twice")
+            raise NotLowered("one axis twice in a tensor, as in a diagonal")
 
 
 def flat(dims: Iterable[Dim]) -> tuple[Axis, ...]:

@@ -17,7 +17,10 @@ COSTLY = 20
 
 
 class NotLowered(Exception):
-    """A function that cannot be said as loops over named axes."""
+    """A function is not expressible as loops over named axes, or beyond the limits of a kernel.
+
+    Its message is the reason, for the user.
+    """
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,11 @@ def mapped(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Mapped:
             raise NotLowered(f"{name} with {len(args)} arguments and {', '.join(named)}")
         return operator, args
     if name in _SPECIAL:
-        return _SPECIAL[name](list(args), dict(named))
-    raise NotLowered(name)
+        special, least, most = _SPECIAL[name]
+        if not least <= len(args) <= most:
+            raise NotLowered(f"{name} with {len(args)} arguments")
+        return special(list(args), dict(named))
+    raise NotLowered(f"{name} has no fused operator")
 
 
 def on_truth_values(name: str, operator: Operator) -> Operator:
@@ -81,9 +87,9 @@ def on_truth_values(name: str, operator: Operator) -> Operator:
         NotLowered: that is not known.
     """
     if name == "add" and operator != _ADD:
-        raise NotLowered(f"{name} of truth values, scaled")
+        raise NotLowered(f"{name} of bools with alpha")
     if name not in _BOOLEAN:
-        raise NotLowered(f"{name} of truth values")
+        raise NotLowered(f"{name} of bools")
     return _BOOLEAN[name]
 
 
@@ -139,7 +145,7 @@ def _clamped(args: list[Any], named: dict[str, Any]) -> Mapped:
 
 def _divided(args: list[Any], named: dict[str, Any]) -> Mapped:
     if named.get("rounding_mode") is not None:
-        raise NotLowered("a division that rounds")
+        raise NotLowered("a division with rounding_mode")
     return Operator("{0} / {1}", cost=4, floating=True), args
 
 
@@ -198,19 +204,20 @@ _PLAIN: Mapping[str, tuple[Operator, int]] = {
     "threshold_backward": (_AT_THRESHOLD, 3),
 }
 
-_SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Mapped]] = {
-    "add": _added("+"),
-    "sub": _added("-"),
-    "rsub": _subtracted_from,
-    "pow": _power,
-    "div": _divided,
-    "clamp": _clamped,
-    "clamp_min": _clamped,
-    "clamp_max": lambda args, named: _clamped([args[0], None, *args[1:]], named),
-    "addcmul": _scaled_product("*"),
-    "addcdiv": _scaled_product("/"),
-    "clone": _copied,
+_SPECIAL: Mapping[str, tuple[Callable[[list[Any], dict[str, Any]], Mapped], int, int]] = {
+    "add": (_added("+"), 2, 3),
+    "sub": (_added("-"), 2, 3),
+    "rsub": (_subtracted_from, 2, 3),
+    "pow": (_power, 2, 2),
+    "div": (_divided, 2, 2),
+    "clamp": (_clamped, 1, 3),
+    "clamp_min": (_clamped, 2, 2),
+    "clamp_max": (lambda args, named: _clamped([args[0], None, *args[1:]], named), 2, 2),
+    "addcmul": (_scaled_product("*"), 3, 3),
+    "addcdiv": (_scaled_product("/"), 3, 3),
+    "clone": (_copied, 1, 1),
 }
+"""Operations whose operator depends on their arguments, with how many these may be."""
 
 
 def _boolean(text: str) -> Operator:
