@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from shoal.search.space import Axis, Cells, Gaps, repeats, spread
 
 WINDOW = 1024
-"""Points that are looked at together."""
+"""Points of the sequence that are drawn and filtered together."""
 
 MIN_NEW = 32
-"""Of a window. Where fewer of its points are new, the others move to the nearest unused values."""
+"""If fewer points of a window are new, the repeated ones move to the nearest unused values."""
 
-PLENTY = 2.0**52
-"""Values of a range of floats that no sequence repeats: their ends are a factor of two apart."""
+MIN_FLOATS = 2.0**52
+"""A range with so many floats needs no filter: the ends are a factor of two apart, and no point of
+the sequence repeats another's value."""
 
 Columns = list[NDArray[Any]]
 
@@ -47,7 +48,7 @@ def _engine(axes: int, seed: int) -> Any:
 
 
 class Unrepeated:
-    """A sequence without the points whose values came before, while there are other values.
+    """A Sobol' sequence without repeated trials, while there are other values.
 
     What is skipped depends on the seed and the axes alone, so trials are the same in rounds of any
     size. Once all values were there, it begins anew with the point where it is.
@@ -61,7 +62,7 @@ class Unrepeated:
         """
         self._axes, self._seed = axes, seed
         self._cells = Cells(axes)
-        self._plenty = any(not axis.size and axis.count >= PLENTY for axis in axes)
+        self._plenty = any(not axis.size and axis.count >= MIN_FLOATS for axis in axes)
         self._used = numpy.empty(0, numpy.uint64)
         self._first = 0  # number of the first trial of those that are ready
         self._ready: Columns = []
