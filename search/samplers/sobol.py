@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from shoal.search.space import Axis, Cells, Gaps, repeats, spread
+from shoal.trainable.private import sobol_engine
 
 WINDOW = 1024
 """Points of the sequence that are drawn and filtered together."""
@@ -33,18 +34,11 @@ def sequence(axes: int, first: int, count: int, seed: int) -> NDArray[numpy.floa
     Returns:
         shape (count, axes), in [0, 1).
     """
-    engine = _engine(axes, seed)
+    engine = sobol_engine(axes, seed)
     if first:
         engine.fast_forward(first)
     points: NDArray[numpy.float64] = engine.draw(count, dtype=torch.float64).numpy()
     return points
-
-
-def _engine(axes: int, seed: int) -> Any:
-    engine: Any = torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    # torch makes the first point of its default dtype, which a problem may have changed
-    engine._first_point = (engine.quasi.to(torch.float32) / 2**engine.MAXBIT).reshape(1, -1)
-    return engine
 
 
 class Unrepeated:
@@ -84,7 +78,7 @@ class Unrepeated:
         return [column[skip : skip + count].copy() for column in self._ready]
 
     def _restart(self) -> None:
-        self._sobol = _engine(len(self._axes), self._seed)
+        self._sobol = sobol_engine(len(self._axes), self._seed)
         self._used = numpy.empty(0, numpy.uint64)
         self._first = 0
         self._ready = self._values(numpy.empty((0, len(self._axes))))

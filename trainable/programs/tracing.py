@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from shoal.trainable.private import DispatchMode, mapped
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -68,19 +68,15 @@ def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) 
     return recorder.module(made)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(DispatchMode):
     """Writes down each operation on tensors, below ``torch.vmap``."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._graph = torch.fx.Graph()
         self._root = torch.nn.Module()
         self._nodes = WeakTensorKeyDictionary()  # what the function lets go of goes
         self._inputs = self._constants = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # dynamo is not there, and to skip it would import it
 
     def argument(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a copy of `tensor` that is an input."""
@@ -102,7 +98,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise RuntimeError("calls .item() on a tensor")
         made = func(*args, **(kwargs or {}))
         node = self._graph.call_function(
-            func, tree_map(self._node, args), tree_map(self._node, kwargs or {})
+            func, mapped(self._node, args), mapped(self._node, kwargs or {})
         )
         if isinstance(made, torch.Tensor):
             self._know(made, node)
