@@ -59,7 +59,13 @@ def main() -> None:
         return time.process_time() - began
 
     with tempfile.TemporaryDirectory() as folder:
-        at = Saving(folder=folder, key="k", attempt=0, resume=None, period=CHECKPOINT_SECONDS)
+        at = Saving(
+            folder=folder,
+            key="k",
+            attempt=0,
+            resume=None,
+            period_seconds=CHECKPOINT_SECONDS,
+        )
 
         def asked_keeper() -> CheckpointKeeper:
             return CheckpointKeeper(at, lambda: False, device="cpu", began=0.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shoal.search.errors import BadInput
 from shoal.trainable.compiling import NONE, compiler
-from shoal.trainable.programs import MOST_UNROLL, Work
+from shoal.trainable.programs import MAX_UNROLL, Work
 
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs a usual core: a call for each operation, and writing what each makes."""
@@ -112,7 +112,7 @@ def choose(
             lane_seconds=steps * update,
             by_torch=by_torch,
         )
-    unroll = _updates(steps, report, MOST_UNROLL)
+    unroll = _updates(steps, report, MAX_UNROLL)
     fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved_bytes)))
     size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
     if device == "cuda":  # a launch costs the same for any number of lanes

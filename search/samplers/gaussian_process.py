@@ -1,4 +1,4 @@
-"""A Gaussian process over the best trials and what lies around them.
+"""A Gaussian process over the best trials and their neighbours.
 
 Rasmussen and Williams 2006. Its size is bounded, so that a round costs the same after a million
 trials as after a thousand; the best trials draw together as a search goes on, and it with them.
@@ -29,7 +29,7 @@ import numpy
 from shoal.search.space import Axis, Floats, apart, nearest
 
 BEST, AROUND, RUNNING, DIVERGED = 80, 40, 40, 60
-"""Trials at most: the best ones, others nearest to those, running and diverged ones near them."""
+"""Largest numbers of trials: best ones, others nearest to those, running and diverged ones near."""
 
 MAX_CENTRES = 16
 """Best trials that are the centres of the neighbour selection."""

@@ -1,4 +1,4 @@
-"""A scrambled Sobol' sequence, from any of its points on.
+"""The scrambled Sobol' sequence, with random access.
 
 Sobol' 1967; scrambled as Matoušek 1998 has it; as ``torch.quasirandom`` writes it.
 """
@@ -49,7 +49,7 @@ class Unrepeated:
     """
 
     def __init__(self, axes: Sequence[Axis], seed: int) -> None:
-        """Begin.
+        """Start at the first point.
 
         Args:
             axes: at least one.

@@ -61,7 +61,7 @@ MAX_TRIES = 8
 """Rejection sampling: draws of a lane whose point repeats a trial."""
 
 CHUNK = 8192
-"""Lanes that are drawn together, which bounds memory."""
+"""Lanes that are drawn in one batch, which bounds memory."""
 
 GOLDEN = 0.6180339887498949
 
@@ -179,7 +179,7 @@ def _renew(
     surrogate: Surrogate | None,
     rng: numpy.random.Generator,
 ) -> None:
-    """Replace values that repeat an earlier trial, as far as there are others.
+    """Replace points that repeat an earlier trial, while there are unused ones.
 
     Where the cells are few, by unused ones: those of which the process expects most, or as the
     space is written. Else by values drawn anew, and where these are used as well, by the nearest.

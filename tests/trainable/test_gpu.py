@@ -76,7 +76,13 @@ def test_stopped_and_gone_on_with_it_gives_the_same_bits(compiled: bool, tmp_pat
     name = key(lanes(), program="test", plan=PLAN, block=64, defaults={})
     found, resume = None, None
     for attempt in range(100):
-        saving = Saving(folder=str(tmp_path), key=name, attempt=attempt, resume=resume, period=1e9)
+        saving = Saving(
+            folder=str(tmp_path),
+            key=name,
+            attempt=attempt,
+            resume=resume,
+            period_seconds=1e9,
+        )
         calls = iter([False] * 500)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cuda", began=0.0

@@ -23,7 +23,7 @@ from shoal.trainable.halt import Halted
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs import Program, Values, never
+from shoal.trainable.programs import LaneValues, Program, never
 
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
@@ -43,7 +43,7 @@ class Block:
 
     params: Leaves
     state: State
-    values: Values
+    values: LaneValues
 
     def __init__(self, program: Program, lanes: Lanes, plan: Plan) -> None:
         self._program, self._lanes, self._plan = program, lanes, plan

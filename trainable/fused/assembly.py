@@ -1,4 +1,4 @@
-"""Assembly: the operations of a function as they are lowered, and the views of their results."""
+"""The intermediate representation as it is built: operations, and views of their results."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Assembly:
         return self._made(result, [axis for axis in held if axis not in gone], dims)
 
     def join(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
-        """Put views side by side along dimension `dim`, which in each is the one of `own`.
+        """Concatenate views along dimension `dim`, which in each is the one of `own`.
 
         Raises:
             NotLowered: there are no such kernels.

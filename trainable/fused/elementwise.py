@@ -1,4 +1,4 @@
-"""Number-by-number operations of torch, lowered by the dtype that torch computes them in."""
+"""Elementwise operations of torch, lowered by the dtype that torch computes them in."""
 
 from __future__ import annotations
 

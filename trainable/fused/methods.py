@@ -1,6 +1,6 @@
-"""Operations of torch that are neither views nor number by number.
+"""Operations of torch that are neither views nor elementwise.
 
-Reductions, products, values side by side, and what selecting and slicing hand back to a gradient.
+Reductions, matrix products, concatenations, and the backward operations of select and slice.
 """
 
 from __future__ import annotations

@@ -24,16 +24,15 @@ from shoal.trainable.fused.loops import (
     size,
 )
 
-LEAST_LONG = 32
-"""An axis shorter than this is a small one."""
+MIN_LONG = 32
+"""Length from which on an axis may be a long one (a loop over rows of the data)."""
 
-MOST_NUMBERS, MOST_IN_ALL = 512, 4096
+MAX_NUMBERS, MAX_NUMBERS_TOGETHER = 512, 4096
 """Numbers of a lane that one value may have along its small axes, and all together: a kernel has
 them on its stack, 256 bytes for each, and more would not stay in a cache."""
 
-MOST_PRODUCT = 2048
-"""Multiplications of a matrix product for one point of the long axis; for more, libraries are
-better."""
+MAX_PRODUCT = 2048
+"""Multiplications of a matrix product for one point of the long axis; beyond it BLAS is faster."""
 
 
 def resolved(
@@ -68,11 +67,11 @@ def resolved(
     long = _long(final, [*inputs, *outputs])
     for operation in final:
         walked = size(axis for axis in _swept(operation) if axis not in long)
-        if over(operation) and walked > MOST_PRODUCT:
+        if over(operation) and walked > MAX_PRODUCT:
             raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
-    if max(map(size, small)) > MOST_NUMBERS or sum(map(size, small)) > MOST_IN_ALL:
+    if max(map(size, small)) > MAX_NUMBERS or sum(map(size, small)) > MAX_NUMBERS_TOGETHER:
         raise NotLowered("intermediate values too large for a kernel's stack")
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
@@ -113,7 +112,7 @@ def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis,
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
         beside = {other for swept in walked if axis in swept for other in swept}
-        if axis.size >= LEAST_LONG and axis not in kept and beside.isdisjoint(chosen):
+        if axis.size >= MIN_LONG and axis not in kept and beside.isdisjoint(chosen):
             chosen.append(axis)
     return tuple(chosen)
 
@@ -166,7 +165,7 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
 
 
 def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
-    """See that long axes are walked from beginning to end, by all that have them."""
+    """Check that each operand with a long axis is read along the whole of it."""
     for operand in operands_of(operation):
         if isinstance(operand.value, Value):
             for axis, index in zip(operand.value.axes, operand.at, strict=True):

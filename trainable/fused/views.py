@@ -1,4 +1,4 @@
-"""Views: tensors of a trace, by what they show of which value, and how views become others.
+"""Zero-cost views: they map the dimensions of a tensor to axes of the underlying value.
 
 None of it is work at run time: a view only says where an operation finds its operand's numbers.
 """
@@ -61,7 +61,7 @@ class Views:
         self._axes, self._lane = axes, lane
 
     def lined_up(self, views: Sequence[View]) -> tuple[list[View], list[Dim]]:
-        """Return the views with their dimensions in line, and what these are.
+        """Broadcast views against each other; return them and the common dimensions.
 
         Raises:
             NotLowered: they do not line up.

@@ -12,7 +12,7 @@ from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
 from shoal.trainable.programs.settled import INDUCTOR, KERNEL
-from shoal.trainable.programs.stacked import Stacked, Values
+from shoal.trainable.programs.stacked import LaneValues, Stacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def chosen(
     *,
     params: Leaves,
     state: State,
-    values: Values,
+    values: LaneValues,
 ) -> Choice:
     """Return the compiler for a stacked step, and what it is given.
 

@@ -21,7 +21,7 @@ from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
 from shoal.trainable.programs.choosing import chosen
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
-from shoal.trainable.programs.stacked import Stacked, Stepped, Values
+from shoal.trainable.programs.stacked import LaneValues, Stacked, Stepped
 from shoal.trainable.programs.tracing import Tensors
 
 
@@ -82,7 +82,7 @@ class Program(Stacked):
         self._preparing = 0.0  # seconds
 
     def prepare(
-        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
+        self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool] = never
     ) -> bool:
         """Trace it, and compile it if need be; return False where `stop` came first.
 
@@ -100,12 +100,12 @@ class Program(Stacked):
             self._preparing += time.perf_counter() - began
 
     def told(self) -> tuple[list[str], float]:
-        """Return what the user should know, and the seconds that `prepare` took; each once."""
+        """Return notes for the user, and the seconds that `prepare` took; each is returned once."""
         told, self._notes, self._preparing = (self._notes, self._preparing), [], 0.0
         return told
 
     def _prepare(
-        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
+        self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values])
@@ -124,7 +124,7 @@ class Program(Stacked):
         self.take(runs)
         return True
 
-    def codes(self, params: Leaves, state: State, values: Values) -> list[Code]:
+    def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
         """Return what is to be compiled for `take`: the updates, and the loss.
 
         Raises:
@@ -135,13 +135,13 @@ class Program(Stacked):
         return choice.codes
 
     def take(self, runs: Sequence[Run]) -> None:
-        """Run as what was compiled of `codes`."""
+        """Use the compiled functions of `codes`."""
         self._chunk, self._loss = runs
         self.elastic = self.kind == KERNEL
         self._heed()
 
     def heed(self, halt: Halt) -> None:
-        """Have `chunk` and `loss` raise Halted when told so, where it is in their power."""
+        """Let `halt` cancel `chunk` and `loss`, which then raise Halted; only kernels can."""
         self._halt = halt
         self._heed()
 
@@ -164,13 +164,13 @@ class Program(Stacked):
             return chunk.doing(updates), loss, updates
         return chunk, loss, self.unroll
 
-    def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
-        """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
-        them make of params and state."""
+    def chunk(self, params: Leaves, state: State, values: LaneValues) -> Stepped:
+        """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
+        and state."""
         loss, *moved = _prepared(self._chunk)([*params, *state, *values, *self.data])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
-    def loss(self, params: Leaves, values: Values) -> torch.Tensor:
+    def loss(self, params: Leaves, values: LaneValues) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
         return _prepared(self._loss)([*params, *values, *self.data])[0]
 

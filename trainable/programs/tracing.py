@@ -25,7 +25,7 @@ _DENSE = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "convolution")
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What the operations of a traced function do, for each lane.
+    """Cost of a traced function, for each lane.
 
     Attributes:
         operations: how many there are, whatever the number of lanes.
@@ -45,13 +45,13 @@ class Work:
     unfused: str = ""
 
     def most(self, other: Work) -> Work:
-        """Return the larger of the two in each respect."""
+        """Return the maximum of each field."""
         names = [field.name for field in fields(self)]
         return Work(**{n: max(getattr(self, n), getattr(other, n)) for n in names})
 
 
 def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) -> GraphModule:
-    """Return the plain tensor operations of ``function(*arguments)``.
+    """Trace ``function(*arguments)`` into plain tensor operations.
 
     They are recorded as they run. (``make_fx`` does the same and more, and imports torch's
     compilers for it, which takes longer than a small search.) Tracing tells inputs apart by
@@ -126,7 +126,7 @@ class _Recorder(DispatchMode):
 
 
 def work_of(graph: GraphModule, lanes: int) -> Work:
-    """Return the work of a traced function of `lanes` lanes."""
+    """Return the cost of a traced function of `lanes` lanes."""
     operations = moved = widest = dense = 0
     for node in graph.graph.nodes:
         size = node.meta.get("bytes")

@@ -1,4 +1,4 @@
-"""Operators: what torch's number-by-number operations are called in a fused kernel.
+"""Elementwise operators: torch's operations as expressions of a fused kernel.
 
 An operator's text is C++ over operands ``{0}``, ``{1}``, …; ``prelude.hpp`` defines what it uses.
 What an operation means follows from the dtype that torch computes it in (`types`):
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 COSTLY = 20
-"""What a function such as an exponential costs, in additions."""
+"""Cost of a transcendental function, in additions."""
 
 
 class NotLowered(Exception):
@@ -25,7 +25,7 @@ class NotLowered(Exception):
 
 @dataclass(frozen=True)
 class Operator:
-    """One operation, number by number.
+    """One elementwise operation.
 
     Attributes:
         text: C++ over its operands.
@@ -45,7 +45,7 @@ class Operator:
     any_dtype: bool = False
 
     def of_shared(self) -> Operator:
-        """Return the same for operands none of which has lanes."""
+        """Return the same for operands that all fits share, which are scalars to be broadcast."""
         text = self.text
         for i in set(range(text.count("{"))) - set(self.conditions):
             text = text.replace(f"{{{i}}}", f"real<N>({{{i}}})")
