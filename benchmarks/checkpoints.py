@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from shoal.search.engines.options import CHECKPOINT_SECONDS
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, save
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
@@ -60,7 +59,13 @@ def main() -> None:
         return time.process_time() - began
 
     with tempfile.TemporaryDirectory() as folder:
-        at = Saving(folder=folder, key="k", attempt=0, resume=None, period=CHECKPOINT_SECONDS)
+        at = Saving(
+            folder=folder,
+            key="k",
+            attempt=0,
+            resume=None,
+            period_seconds=CHECKPOINT_SECONDS,
+        )
 
         def asked_keeper() -> CheckpointKeeper:
             return CheckpointKeeper(at, lambda: False, device="cpu", began=0.0)

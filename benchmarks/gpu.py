@@ -30,8 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from peak import MULTIPLY_ADDS, POINTS  # noqa: E402
 
-from shoal.trainable.fitting import fit  # noqa: E402
-from shoal.trainable.fitting.block import Plan  # noqa: E402
+from shoal.trainable.fitting import Plan, fit  # noqa: E402
 from shoal.trainable.lanes import Lanes  # noqa: E402
 from shoal.trainable.problems.finding import find  # noqa: E402
 from shoal.trainable.programs.program import Program  # noqa: E402

@@ -22,8 +22,7 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program

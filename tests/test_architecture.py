@@ -80,7 +80,7 @@ ARROWS = {
         "search.errors search.request search.samplers search.space trainable.fitting "
         "trainable.lanes trainable.optimizers trainable.problems trainable.task"
     ),
-    "search.samplers": "search.process search.space",
+    "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
     "search.watching": "search.process",
     "slurm.__main__": (
@@ -93,10 +93,10 @@ ARROWS = {
     "slurm.queue": "slurm.errors slurm.jobfolder slurm.wire",
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
-        "trainable.errors trainable.fused trainable.lanes trainable.problems "
+        "trainable.errors trainable.fused trainable.lanes trainable.private trainable.problems "
         "trainable.process trainable.programs"
     ),
-    "trainable.compiling": "trainable.disk trainable.errors trainable.process",
+    "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
     "trainable.disk": "trainable.errors",
     "trainable.fitting": (
         "trainable.disk trainable.errors trainable.halt trainable.lanes trainable.optimizers "
@@ -111,11 +111,11 @@ ARROWS = {
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
-    "trainable.process": "trainable.disk trainable.errors trainable.modules",
+    "trainable.process": ("trainable.disk trainable.errors trainable.modules trainable.private"),
     "trainable.programs": (
         "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
         "trainable.fused.loops trainable.halt trainable.lanes trainable.optimizers "
-        "trainable.problems trainable.process"
+        "trainable.private trainable.problems trainable.process"
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (

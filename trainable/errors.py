@@ -14,8 +14,8 @@ import re
 import signal
 import threading
 
-MOST_LETTERS = 1000
-"""Of an error in one line, which each row of its pack has."""
+MAX_LETTERS = 1000
+"""Length of an error in one line: each row of its pack holds it."""
 
 
 class TrainableError(Exception):
@@ -48,7 +48,7 @@ def one_line(error: BaseException) -> str:
     lines = [line.strip() for line in _message(error).splitlines() if line.strip()]
     name = type(error).__name__
     told = f"{name}: {lines[0]}" if lines else name
-    told = told if len(told) <= MOST_LETTERS else f"{told[:MOST_LETTERS]}..."
+    told = told if len(told) <= MAX_LETTERS else f"{told[:MAX_LETTERS]}..."
     return told.encode(errors="backslashreplace").decode()
 
 

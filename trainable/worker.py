@@ -30,10 +30,10 @@ from shoal.trainable.programs import key as key_of
 from shoal.trainable.task import Outcome, Recipe, Task
 
 AGAIN_SECONDS = 60.0
-"""After so long a program that could not be had on this host is tried once more."""
+"""Time after which a program that failed on this host is tried again."""
 
 STOP_SECONDS = 0.05
-"""How soon a worker that waits hears that it is to stop."""
+"""Interval at which a waiting worker polls for a stop."""
 
 
 class Worker:
@@ -111,13 +111,13 @@ class Worker:
         return "cuda" if gpu else "cpu"
 
     def _check(self, task: Task) -> None:
-        """Raise what was wrong a moment ago again, without the time that it took."""
+        """Raise a recent failure again at once, without another attempt."""
         when, why = self._faults.get(_name(task), (-math.inf, ""))
         if time.monotonic() - when < AGAIN_SECONDS:
             raise CompileError(why)
 
     def _fault(self, task: Task, why: str, stop: Callable[[], bool]) -> str:
-        """Note that this host cannot run a pack; wait, so that other hosts take it."""
+        """Record that this host cannot run a pack; wait, so that other hosts take it."""
         if _name(task) in self._programs:
             del self._programs[_name(task)]  # it is tried from the beginning
             self._faults[_name(task)] = time.monotonic(), why
@@ -125,13 +125,14 @@ class Worker:
         return why
 
     def _control(self, task: Task) -> tuple[str, str] | None:
-        """Begin a lane that has worked anew, from the import to one update; return why it fails,
+        """Run one update of a lane that has worked before, from the import on; return why it fails,
         in one line and in full, or None.
 
         It runs on the CPU, operation by operation: what is compiled, and a GPU that a failed pack
         has left unusable, are no part of the question.
         """
-        assert task.control is not None
+        if task.control is None:
+            raise ValueError("a control needs a lane that has worked before")
         try:
             shape = dict(task.control.shape)
             program = Program(
@@ -182,7 +183,7 @@ class Worker:
 
 
 def _name(task: Task) -> tuple[Any, ...]:
-    """Tells programs apart."""
+    """The key of a pack's program."""
     return task.block, *task.lanes.shape.items()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shoal.search.errors import BadInput
 from shoal.trainable.compiling import NONE, compiler
-from shoal.trainable.programs import MOST_UNROLL, Work
+from shoal.trainable.programs import MAX_UNROLL, Work
 
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs a usual core: a call for each operation, and writing what each makes."""
@@ -84,9 +84,9 @@ def choose(
         BadInput: a compiled program is asked for that cannot be had.
     """
     notes: tuple[str, ...] = ()
-    eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest)))
+    eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest_bytes)))
     eager = min(block or eager, pack)
-    seconds = work.operations * OPERATION_SECONDS / eager + work.moved / BYTES_A_SECOND
+    seconds = work.operations * OPERATION_SECONDS / eager + work.moved_bytes / BYTES_A_SECOND
     fused = device == "cpu" and not work.unfused
     least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
     by_torch = lanes * steps * seconds / programs >= WORTH_SECONDS
@@ -112,18 +112,18 @@ def choose(
             lane_seconds=steps * update,
             by_torch=by_torch,
         )
-    unroll = _updates(steps, report, MOST_UNROLL)
-    fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved)))
+    unroll = _updates(steps, report, MAX_UNROLL)
+    fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved_bytes)))
     size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
     if device == "cuda":  # a launch costs the same for any number of lanes
         size = MOST_BLOCK[device]
-    if work.widest_dense:
-        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense)))
+    if work.widest_dense_bytes:
+        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense_bytes)))
     return Running(
         program="compiled",
         block=min(block or size, pack),
         unroll=unroll,
-        lane_seconds=steps * work.moved / COMPILED_BYTES_A_SECOND,
+        lane_seconds=steps * work.moved_bytes / COMPILED_BYTES_A_SECOND,
         by_torch=by_torch,
     )
 

@@ -83,7 +83,11 @@ class Tasks:
         self._handed[key] = attempt
         resume = checkpoint.file_name(key, there[-1]) if there else None
         saving = Saving(
-            folder=str(self._folder), key=key, attempt=attempt, resume=resume, period=self._period
+            folder=str(self._folder),
+            key=key,
+            attempt=attempt,
+            resume=resume,
+            period_seconds=self._period,
         )
         return Task(lanes=pack.lanes, block=block, saving=saving, control=control)
 

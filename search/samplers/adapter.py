@@ -1,4 +1,4 @@
-"""The sampler of the rounds as a sampler of Optuna's, for studies of one's own.
+"""`RoundTPESampler`: the TPE of rounds as an Optuna sampler, for any Optuna study.
 
 study = optuna.create_study(sampler=shoal.search.samplers.adapter.RoundTPESampler(seed=0))
 """
@@ -35,7 +35,7 @@ class RoundTPESampler(BaseSampler):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        """Make one; without a seed, one is drawn."""
+        """Create the sampler; without a seed, one is drawn."""
         self._seed = random.getrandbits(31) if seed is None else seed
 
     def reseed_rng(self) -> None:

@@ -1,4 +1,4 @@
-"""A Gaussian process over the best trials and what lies around them.
+"""A Gaussian process over the best trials and their neighbours.
 
 Rasmussen and Williams 2006. Its size is bounded, so that a round costs the same after a million
 trials as after a thousand; the best trials draw together as a search goes on, and it with them.
@@ -29,23 +29,29 @@ import numpy
 from shoal.search.space import Axis, Floats, apart, nearest
 
 BEST, AROUND, RUNNING, DIVERGED = 80, 40, 40, 60
-"""Trials at most: the best ones, others nearest to those, running and diverged ones near them."""
+"""Largest numbers of trials: best ones, others nearest to those, running and diverged ones near."""
 
-FOCUS = 16
-"""To so many of the best trials others are near."""
+MAX_CENTRES = 16
+"""Best trials that are the centres of the neighbour selection."""
 
 NOISES = (1e-4, 3e-2)
+"""Noise variances tried, relative to the variance of the process."""
+
 WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Length scales first tried, in deviations of the trials along each axis."""
 
-RANGE = (0.05, 64.0)
-"""Of a length scale, in the same."""
+MIN_WIDTH, MAX_WIDTH = 0.05, 64.0
+"""Bounds of a length scale, in the same."""
 
-MOST, LEAST_RISE = 1e300, 1e-300
+MAX_RATIO = 1e300
+"""Bound of rise / gap, against overflow."""
+
+MIN_RISE = 1e-300
+"""Losses that differ by no more are taken as equal."""
 
 
 class Surrogate:
-    """Predicts warped losses; see the module for what it is made of.
+    """Posterior mean and deviation of the warped loss (`predict`).
 
     Attributes:
         low, high: shape (d,), ends of the ranges that it knows something of: beyond, where trials
@@ -53,17 +59,17 @@ class Surrogate:
     """
 
     def __init__(self, axes: Sequence[Axis], told: Floats, loss: Floats, running: Floats) -> None:
-        """Fit it.
+        """Fit it to trials.
 
         Args:
             told: shape (n, d); loss: shape (n,), two finite ones at least that differ by more than
-                `LEAST_RISE`, +inf: it diverged. running: shape (m, d).
+                `MIN_RISE`, +inf: it diverged. running: shape (m, d).
         """
         self._axes = axes
         order = numpy.argsort(loss, kind="stable")
         finite = int(numpy.isfinite(loss).sum())
         best = order[: min(BEST, finite)]
-        focus = told[best[:FOCUS]]
+        focus = told[best[:MAX_CENTRES]]
         scale = told[best].std(axis=0) + 0.05
 
         def near(points: Floats, count: int) -> Floats:
@@ -72,7 +78,7 @@ class Surrogate:
         rest, lost = order[len(best) : finite], order[finite:]
         around = rest[nearest(axes, told[rest], focus, scale, AROUND)]
         chosen = numpy.concatenate([best, around])
-        if loss[chosen].max() - loss[best[0]] <= LEAST_RISE:  # many are equally good
+        if loss[chosen].max() - loss[best[0]] <= MIN_RISE:  # many are equally good
             chosen = numpy.append(chosen, order[finite - 1])
         self._finite, self._lost = len(chosen), near(told[lost], DIVERGED)
         x, y = told[chosen], self._fit(told[chosen], loss[chosen])
@@ -100,14 +106,14 @@ class Surrogate:
             here = numpy.sqrt(distance[:, : self._finite].min(axis=1))
             there = numpy.sqrt(self._between(points, self._lost).min(axis=1))
             place = (there + 1e-12) / (here + there + 1e-12)
-        kernel = _matern(distance)
-        mean = kernel @ self._alpha
-        explained = (kernel @ self._inverse.T) ** 2
+        covariance = _matern(distance)
+        mean = covariance @ self._alpha
+        explained = (covariance @ self._inverse.T) ** 2
         deviation = numpy.sqrt(numpy.maximum(1 - explained.sum(axis=1), 1e-12))
         return mean, self._deviation * deviation, place
 
     def _fit(self, x: Floats, loss: Floats) -> Floats:
-        """Choose warp, noise and length scales; return y."""
+        """Maximise the marginal likelihood over warp, noise and length scales; return y."""
         squares = [apart(axis, x[:, j, None], x[:, j]) for j, axis in enumerate(self._axes)]
         base = numpy.maximum(x.std(axis=0), 1e-6)
         base[[bool(axis.choices) for axis in self._axes]] = 1.0
@@ -124,7 +130,7 @@ class Surrogate:
         y, length, evidence = warps[i][0], base * width, evidence - slopes[i]
         for j in [*range(len(base)), *range(len(base))]:
             for factor in (0.5, 2.0):
-                while RANGE[0] < length[j] * factor / base[j] < RANGE[1]:
+                while MIN_WIDTH < length[j] * factor / base[j] < MAX_WIDTH:
                     other = length.copy()
                     other[j] *= factor
                     (better,) = self._evidence(squares, y[:, None], other, self._noise)
@@ -135,8 +141,12 @@ class Surrogate:
         return y
 
     def _evidence(self, squares: list[Floats], y: Floats, length: Floats, noise: float) -> Floats:
-        """log p of each column of y, shape (N, k), with its scale at its best, and a prior on the
-        length scales."""
+        """Log marginal likelihood of each column of y, shape (N, k), up to a constant.
+
+        The variance of the process is profiled out, σ² = yᵀ K⁻¹ y / N:
+
+            log p = -N/2 log σ² - ½ log |K| + log prior of the length scales
+        """
         root = _root(_scaled(squares, length), noise)
         z = numpy.linalg.solve(root, y)
         prior = -0.125 * float((numpy.log(length / 0.5) ** 2).sum())
@@ -165,36 +175,37 @@ def _scaled(squares: Iterable[Floats], length: Floats) -> Floats:
 
 
 def _root(distance: Floats, noise: float) -> Floats:
+    """Cholesky factor of the covariance with noise on its diagonal."""
     K = _matern(distance)
     K[numpy.diag_indices(len(K))] += noise
     return numpy.asarray(numpy.linalg.cholesky(K), dtype=numpy.float64)
 
 
 def _matern(distance: Floats) -> Floats:
-    """(1 + r + r²/3) exp(-r) with r² = 5 `distance`, which is overwritten."""
+    """Matérn 5/2, (1 + r + r²/3) exp(-r) with r² = 5 `distance`, which is overwritten."""
     r = distance
     r *= 5.0
     numpy.sqrt(r, out=r)
-    kernel = r / 3
-    kernel += 1
-    kernel *= r
-    kernel += 1
+    covariance = r / 3
+    covariance += 1
+    covariance *= r
+    covariance += 1
     numpy.negative(r, out=r)
     numpy.exp(r, out=r)
-    kernel *= r
-    return kernel
+    covariance *= r
+    return covariance
 
 
 def _gaps(loss: Floats) -> list[float]:
     """Gaps to try: those of a few good trials up to all, and one that leaves losses as they are."""
     rise = loss - loss.min()
     shares = [float(numpy.quantile(rise, q)) for q in (0.05, 0.2, 0.6)]
-    return [gap for gap in (*shares, 10 * float(rise.max())) if gap > LEAST_RISE]
+    return [gap for gap in (*shares, 10 * float(rise.max())) if gap > MIN_RISE]
 
 
 def _warp(loss: Floats, gap: float) -> tuple[Floats, float]:
     """Return y, and log |dy / dloss| summed over trials, so that evidences compare."""
-    y = numpy.log1p(numpy.minimum((loss - loss.min()) / gap, MOST))
+    y = numpy.log1p(numpy.minimum((loss - loss.min()) / gap, MAX_RATIO))
     deviation = float(y.std())
     return (y - y.mean()) / deviation, -float(y.sum()) - len(y) * (
         math.log(deviation) + math.log(gap)

@@ -1,13 +1,13 @@
-"""Kernels about good trials: where candidates come from, and what l / g is there.
+"""The Parzen estimator: Gaussian components about good trials, and the density ratio l / g.
 
-Each trial of a level is a kernel whose covariance is that of its nearest neighbours in the level,
-so that kernels follow a valley, and shrink as trials draw together. Candidates are weighed in the
-kernel's own metric, so that g is as fine as l: good trials near a candidate over all trials near
-it, where trials that run or diverged are not good.
+Each trial of a level is a component whose covariance is that of its nearest neighbours in the
+level, so that components follow a valley, and shrink as trials draw together. Candidates are
+weighed in the component's own metric, so that g is as fine as l: good trials near a candidate over
+all trials near it, where trials that run or diverged are not good.
 
 Notation:
 
-    K, d, q     kernels of all levels, axes, axes that are ranges
+    K, d, q     components of all levels, axes, axes that are ranges
     c           shape (K, d)        centres
     L           shape (K, q, q)     roots of the covariances, L Lᵀ
     z           shape (..., q)      standard coordinates: x = c + L z
@@ -26,16 +26,17 @@ from shoal.search.space import Axis, Floats, nearest
 Ints = NDArray[numpy.int64]
 
 LEVELS = ((0.05, 4, 16), (0.12, 6, 32), (0.25, 8, 64))
-"""Which share of the trials is good; at least and at most how many."""
+"""Quantile of the trials that counts as good (γ of TPE), with the least and the largest number."""
 
-NEAR = 40
-"""Trials that weigh a candidate."""
+MAX_NEIGHBOURS = 40
+"""Trials nearest to a component, over which the densities at a candidate are summed."""
 
-POOL = 1024
-"""Trials that may be near: so many of the best, of the others and of those that run."""
+MAX_POOL = 1024
+"""Trials among which the neighbours are sought: of the best, of the others and of the running ones
+so many each."""
 
 MUTATION = 0.15
-"""Chance of a choice to be drawn anew."""
+"""Probability that a candidate draws its choice uniformly instead of keeping the component's."""
 
 OTHER_CHOICE = 4.0
 """Squared distance between two choices, in standard coordinates."""
@@ -44,8 +45,12 @@ PRIOR = 0.1
 """Weight of the level's share of all trials in l / g."""
 
 
-class Kernels:
-    """Kernels of all levels."""
+class Mixture:
+    """Gaussian components of all levels.
+
+    Attributes:
+        centre: shape (K, d), of each component.
+    """
 
     def __init__(self, axes: Sequence[Axis], told: Floats, loss: Floats, running: Floats) -> None:
         """Build them.
@@ -65,10 +70,10 @@ class Kernels:
         ]
         best = order[: max(sizes)]
         scale = told[best].std(axis=0) + 1e-3
-        others = order[POOL:]
-        near = others[nearest(axes, told[others], told[best[:16]], scale, POOL)]
-        beside = running[nearest(axes, running, told[best[:16]], scale, POOL)]
-        pool = numpy.concatenate([told[order[:POOL]], told[near], beside])
+        others = order[MAX_POOL:]
+        near = others[nearest(axes, told[others], told[best[:16]], scale, MAX_POOL)]
+        beside = running[nearest(axes, running, told[best[:16]], scale, MAX_POOL)]
+        pool = numpy.concatenate([told[order[:MAX_POOL]], told[near], beside])
         levels = [self._level(told[best[:size]], pool) for size in sizes]
         self.centre, self._root, self._near, self._near_choices, self._good = (
             numpy.concatenate(parts) for parts in zip(*levels, strict=True)
@@ -101,7 +106,7 @@ class Kernels:
         away = pool[None, :, self._ranges] - centre[:, None, self._ranges]
         z = numpy.einsum("kij,knj->kni", inverse, away)
         distance = (z**2).sum(axis=2) + OTHER_CHOICE * self._other(pool[None], centre[:, None])
-        near = numpy.argsort(distance, axis=1, kind="stable")[:, : min(NEAR, len(pool))]
+        near = numpy.argsort(distance, axis=1, kind="stable")[:, : min(MAX_NEIGHBOURS, len(pool))]
         choices = pool[near][:, :, self._choices]
         return centre, root, numpy.take_along_axis(z, near[:, :, None], axis=1), choices, near < k
 
@@ -110,7 +115,7 @@ class Kernels:
         return numpy.asarray(different.sum(axis=2))
 
     def assign(self, place: Floats, rng: numpy.random.Generator) -> Ints:
-        """Return the kernel of each lane: an equal share for each level, and within it evenly.
+        """Return the component of each lane: an equal share for each level, and within it evenly.
 
         Args:
             place: shape (lanes,), evenly in [0, 1).
@@ -122,17 +127,17 @@ class Kernels:
         return numpy.asarray(ends[level] - self._sizes[level] + within.astype(numpy.int64))
 
     def around(
-        self, kernel: Ints, centre: Floats, count: int, scale: float, rng: numpy.random.Generator
+        self, component: Ints, centre: Floats, count: int, scale: float, rng: numpy.random.Generator
     ) -> tuple[Floats, Floats]:
-        """Draw `count` candidates for each lane, from its kernel moved to `centre` and scaled.
+        """Draw `count` candidates for each lane, from its component moved to `centre` and scaled.
 
         Returns:
             points, shape (lanes, count, d), reflected at the ends; z, shape (lanes, count, q).
         """
-        size = (len(kernel), count)
+        size = (len(component), count)
         z = rng.standard_normal((*size, len(self._ranges))) * scale
         points = numpy.empty((*size, len(self._axes)))
-        root = self._root[kernel]
+        root = self._root[component]
         for i, j in enumerate(self._ranges):
             x = numpy.repeat(centre[:, j, None], count, axis=1)
             for m in range(i + 1):
@@ -144,11 +149,12 @@ class Kernels:
             points[:, :, j] = numpy.where(rng.random(size) < MUTATION, anew, centre[:, j, None])
         return points, z
 
-    def ratio(self, kernel: Ints, points: Floats, z: Floats) -> Floats:
+    def ratio(self, component: Ints, points: Floats, z: Floats) -> Floats:
         """Return the share of good trials among those near each candidate, shape (lanes, count)."""
         size = z.shape[:2]
         good, every = numpy.zeros(size), numpy.zeros(size)
-        near, choices, is_good = (a[kernel] for a in (self._near, self._near_choices, self._good))
+        kept = (self._near, self._near_choices, self._good)
+        near, choices, is_good = (array[component] for array in kept)
         for p in range(near.shape[1]):
             distance = numpy.zeros(size)
             for i in range(len(self._ranges)):
@@ -158,5 +164,5 @@ class Kernels:
             weight = numpy.exp(-0.5 * distance)
             every += weight
             good += weight * is_good[:, p, None]
-        share: Floats = (good + PRIOR * self._share[kernel, None]) / (every + PRIOR)
+        share: Floats = (good + PRIOR * self._share[component, None]) / (every + PRIOR)
         return share

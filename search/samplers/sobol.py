@@ -1,4 +1,4 @@
-"""A scrambled Sobol' sequence, from any of its points on.
+"""The scrambled Sobol' sequence, with random access.
 
 Sobol' 1967; scrambled as Matoušek 1998 has it; as ``torch.quasirandom`` writes it.
 """
@@ -13,15 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from shoal.search.space import Axis, Cells, Gaps, repeats, spread
+from shoal.trainable.private import sobol_engine
 
 WINDOW = 1024
-"""Points that are looked at together."""
+"""Points of the sequence that are drawn and filtered together."""
 
 MIN_NEW = 32
-"""Of a window. Where fewer of its points are new, the others move to the nearest unused values."""
+"""If fewer points of a window are new, the repeated ones move to the nearest unused values."""
 
-PLENTY = 2.0**52
-"""Values of a range of floats that no sequence repeats: their ends are a factor of two apart."""
+MIN_FLOATS = 2.0**52
+"""A range with so many floats needs no filter: the ends are a factor of two apart, and no point of
+the sequence repeats another's value."""
 
 Columns = list[NDArray[Any]]
 
@@ -32,36 +34,29 @@ def sequence(axes: int, first: int, count: int, seed: int) -> NDArray[numpy.floa
     Returns:
         shape (count, axes), in [0, 1).
     """
-    engine = _engine(axes, seed)
+    engine = sobol_engine(axes, seed)
     if first:
         engine.fast_forward(first)
     points: NDArray[numpy.float64] = engine.draw(count, dtype=torch.float64).numpy()
     return points
 
 
-def _engine(axes: int, seed: int) -> Any:
-    engine: Any = torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    # torch makes the first point of its default dtype, which a problem may have changed
-    engine._first_point = (engine.quasi.to(torch.float32) / 2**engine.MAXBIT).reshape(1, -1)
-    return engine
-
-
 class Unrepeated:
-    """A sequence without the points whose values came before, while there are other values.
+    """A Sobol' sequence without repeated trials, while there are other values.
 
     What is skipped depends on the seed and the axes alone, so trials are the same in rounds of any
     size. Once all values were there, it begins anew with the point where it is.
     """
 
     def __init__(self, axes: Sequence[Axis], seed: int) -> None:
-        """Begin.
+        """Start at the first point.
 
         Args:
             axes: at least one.
         """
         self._axes, self._seed = axes, seed
         self._cells = Cells(axes)
-        self._plenty = any(not axis.size and axis.count >= PLENTY for axis in axes)
+        self._plenty = any(not axis.size and axis.count >= MIN_FLOATS for axis in axes)
         self._used = numpy.empty(0, numpy.uint64)
         self._first = 0  # number of the first trial of those that are ready
         self._ready: Columns = []
@@ -83,7 +78,7 @@ class Unrepeated:
         return [column[skip : skip + count].copy() for column in self._ready]
 
     def _restart(self) -> None:
-        self._sobol = _engine(len(self._axes), self._seed)
+        self._sobol = sobol_engine(len(self._axes), self._seed)
         self._used = numpy.empty(0, numpy.uint64)
         self._first = 0
         self._ready = self._values(numpy.empty((0, len(self._axes))))

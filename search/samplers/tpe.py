@@ -6,10 +6,10 @@ l / g, as its lanes would lie on each other, and a search of eight rounds has to
 each. So here
 
 * lanes share three levels of good: the best few, more, and many trials (`search.samplers.parzen`);
-* each lane draws candidates of its own from one of the kernels;
+* each lane draws candidates of its own from one component of the mixture;
 * some lanes take the one with the largest l / g; others, up to a number that a Gaussian process is
-  cheap for (`gaussian_process`), the one with the least mean - κ deviation, each with a κ of its
-  own, refined twice; of these each draws where it expects the edge to what diverges;
+  cheap for (`gaussian_process`), the one with the smallest lower confidence bound, mean -
+  κ deviation, each with a κ of its own, refined twice; each samples its own divergence threshold;
 * a share of the lanes explores: points of a Sobol' sequence, from which all lanes come while too
   little is known;
 * no lane repeats a trial while there are other values.
@@ -23,40 +23,45 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from shoal.search.samplers.gaussian_process import LEAST_RISE, Surrogate
-from shoal.search.samplers.parzen import Kernels
+from shoal.search.samplers.gaussian_process import MIN_RISE, Surrogate
+from shoal.search.samplers.parzen import Mixture
 from shoal.search.samplers.sobol import sequence
 from shoal.search.space import Axis, Cells, Floats, Gaps, among, repeats, settle, spread
 
 Ints = NDArray[numpy.int64]
 
 START = 3
-"""Finite losses that are needed to learn anything."""
+"""Finite losses from which on the models are used (`n_startup_trials` of Optuna)."""
 
 EXPLORE = 0.1
-MODELLED, MOST_MODELLED = 0.7, 256
+"""Share of the lanes that comes from the Sobol' sequence."""
+
+MODELLED, MAX_MODELLED = 0.7, 256
 """Share of the other lanes that goes to the Gaussian process, and how many at most in a round."""
 
 CANDIDATES = 8
-"""Of a lane, for l / g."""
+"""Points drawn for each lane, of which the one with the largest l / g is taken
+(`n_ei_candidates` of Optuna)."""
 
 REFINED = (8, 48, 2048)
-"""Candidates of a lane for each scale: least, most, and in all lanes together."""
+"""Candidates of a lane at each scale: the smallest and the largest number, and that of all lanes
+together."""
 
 SCALES = (1.5, 0.5, 0.15)
-"""Of a kernel, in which a lane looks around: first about the kernel, then about the best so far."""
+"""Successive perturbation scales, in standard deviations of the component: the first about its
+centre, the next about the best candidate so far."""
 
 WIDE = 0.25
-"""Share of the first candidates that is drawn from the whole of what the process knows."""
+"""Share of the first candidates that is uniform in the box of the process's own trials."""
 
 MAX_LISTED = 4096
-"""Cells of a space up to which the unused ones are listed."""
+"""Largest number of distinct points of a space whose unused points are enumerated."""
 
 MAX_TRIES = 8
-"""How often a lane is drawn anew that repeats a trial."""
+"""Rejection sampling: draws of a lane whose point repeats a trial."""
 
 CHUNK = 8192
-"""Lanes that are drawn together, which bounds memory."""
+"""Lanes that are drawn in one batch, which bounds memory."""
 
 GOLDEN = 0.6180339887498949
 
@@ -107,47 +112,47 @@ def _exploit(
 ) -> Surrogate | None:
     """Move all points but those that explore; return the Gaussian process, if one was made."""
     count = len(points)
-    kernels = Kernels(axes, told, loss, running)
+    mixture = Mixture(axes, told, loss, running)
     # in a round the shares are exact; where lanes are asked one by one, they are chances
     place = numpy.asarray((rng.random() + numpy.arange(count) * GOLDEN) % 1.0, numpy.float64)
     lanes = numpy.flatnonzero(place >= EXPLORE)
-    kernel = kernels.assign((place[lanes] - EXPLORE) / (1 - EXPLORE), rng)
-    share = min(MODELLED, MOST_MODELLED / max(1, len(lanes)))
+    component = mixture.assign((place[lanes] - EXPLORE) / (1 - EXPLORE), rng)
+    share = min(MODELLED, MAX_MODELLED / max(1, len(lanes)))
     modelled = rng.random(len(lanes)) < share
     finite = loss[numpy.isfinite(loss)]
     surrogate = None
-    if modelled.any() and finite.max() - finite.min() > LEAST_RISE:
+    if modelled.any() and finite.max() - finite.min() > MIN_RISE:
         surrogate = Surrogate(axes, told, loss, running)
-        points[lanes[modelled]] = _refine(axes, kernels, kernel[modelled], surrogate, rng)
-        lanes, kernel = lanes[~modelled], kernel[~modelled]
+        points[lanes[modelled]] = _refine(axes, mixture, component[modelled], surrogate, rng)
+        lanes, component = lanes[~modelled], component[~modelled]
     for start in range(0, len(lanes), CHUNK):
         chunk = slice(start, start + CHUNK)
-        candidates, z = kernels.around(
-            kernel[chunk], kernels.centre[kernel[chunk]], CANDIDATES, 1.0, rng
+        candidates, z = mixture.around(
+            component[chunk], mixture.centre[component[chunk]], CANDIDATES, 1.0, rng
         )
-        best = kernels.ratio(kernel[chunk], candidates, z).argmax(axis=1)
+        best = mixture.ratio(component[chunk], candidates, z).argmax(axis=1)
         points[lanes[chunk]] = candidates[numpy.arange(len(best)), best]
     return surrogate
 
 
 def _refine(
     axes: Sequence[Axis],
-    kernels: Kernels,
-    kernel: Ints,
+    mixture: Mixture,
+    component: Ints,
     surrogate: Surrogate,
     rng: numpy.random.Generator,
 ) -> Floats:
     """Return a point for each lane where its own lower bound of the loss is low."""
-    lanes = len(kernel)
+    lanes = len(component)
     least, most, together = REFINED
     number = min(most, max(least, together // lanes))
     caution = numpy.abs(rng.standard_normal((lanes, 1)))
     edge = rng.random((lanes, 1))
-    best = kernels.centre[kernel]
+    best = mixture.centre[component]
     bound = numpy.full(lanes, numpy.inf)
     every = numpy.arange(lanes)
     for scale in SCALES:
-        candidates, _ = kernels.around(kernel, best, number, scale, rng)
+        candidates, _ = mixture.around(component, best, number, scale, rng)
         if scale == SCALES[0]:
             wide = int(number * WIDE)
             cube = rng.random((lanes * wide, len(axes)))
@@ -174,7 +179,7 @@ def _renew(
     surrogate: Surrogate | None,
     rng: numpy.random.Generator,
 ) -> None:
-    """Replace values that repeat an earlier trial, as far as there are others.
+    """Replace points that repeat an earlier trial, while there are unused ones.
 
     Where the cells are few, by unused ones: those of which the process expects most, or as the
     space is written. Else by values drawn anew, and where these are used as well, by the nearest.

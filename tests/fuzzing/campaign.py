@@ -33,7 +33,7 @@ from fuzzing.trial import Result, Trial, tried
 
 from shoal.trainable.fused.loops.operators import NotLowered
 
-LEAST_FUSED = 0.8
+MIN_FUSED = 0.8
 
 KEPT = 200
 """Problems after which compiled libraries are removed."""
@@ -213,7 +213,7 @@ def _campaign(first: int, seconds: float, processes: int) -> int:
     print(f"control, an operator fault: {'not found' if control is None else f'found, {control}'}")
     _, _, report = sanitized(first, 60.0, fault="beyond")
     print(f"control, a read beyond the data: {report or 'not reported'}")
-    good = not tally.wrong and tally.fused >= LEAST_FUSED and watched and not told and not reports
+    good = not tally.wrong and tally.fused >= MIN_FUSED and watched and not told and not reports
     return 0 if good and control is not None and "AddressSanitizer" in report else 1
 
 

@@ -19,7 +19,7 @@ SIZES = (1, 1, 2, 3, 3, 4, 5)
 LONG = (33, 64, 65, 150)
 """Of points: about a kernel's tiles of 64."""
 
-MOST_NUMBERS = 400
+MAX_NUMBERS = 400
 """Of one value of a fit."""
 
 _NAMES = re.compile(r"\b(?:p|d|v)\d+\b|\bown\b")
@@ -195,7 +195,7 @@ class _Writer:
         if not isinstance(made, torch.Tensor) or made.dtype not in (self.dtype, torch.bool):
             return False
         points = max([1, *(size for size in made.shape if size in LONG)])
-        if not 0 < made.numel() // points <= MOST_NUMBERS or made.numel() > 20_000:
+        if not 0 < made.numel() // points <= MAX_NUMBERS or made.numel() > 20_000:
             return False
         name = f"v{len(self.lines)}"
         self.lines.append(f"    {name} = {text}")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 SEEDS = range(1000, 1040)
 
-MOST_TRIED = 24
+MAX_TRIED = 24
 """Problems that use an operator, of which one has to tell its fault."""
 
 
@@ -49,4 +49,4 @@ def test_a_planted_operator_fault_is_found(
     """By one of the first problems that use the operator."""
     used = [given for given, source in sources if fault.planted(source) != source]
     assert used
-    assert any(tried(given, kind(fault)).wrong for given in used[:MOST_TRIED])
+    assert any(tried(given, kind(fault)).wrong for given in used[:MAX_TRIED])

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
 from shoal.trainable.lanes import STATES, Fitted, Lanes
 from shoal.trainable.problems.finding import find
@@ -77,7 +76,13 @@ def test_stopped_and_gone_on_with_it_gives_the_same_bits(compiled: bool, tmp_pat
     name = key(lanes(), program="test", plan=PLAN, block=64, defaults={})
     found, resume = None, None
     for attempt in range(100):
-        saving = Saving(folder=str(tmp_path), key=name, attempt=attempt, resume=resume, period=1e9)
+        saving = Saving(
+            folder=str(tmp_path),
+            key=name,
+            attempt=attempt,
+            resume=resume,
+            period_seconds=1e9,
+        )
         calls = iter([False] * 500)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cuda", began=0.0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from shoal.trainable.compiling.toolchain import compiler
-from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.fitting import Block, Plan
 from shoal.trainable.halt import Halt
 from shoal.trainable.hosts import alone, ray_tune
 from shoal.trainable.lanes import Lanes

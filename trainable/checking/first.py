@@ -11,6 +11,7 @@ import torch
 from shoal.trainable.checking import inputs, randomness
 from shoal.trainable.checking.trial import First, NotTheSame, Trial
 from shoal.trainable.errors import ContractError
+from shoal.trainable.private import version
 from shoal.trainable.problems import (
     LOSS,
     Params,
@@ -42,7 +43,7 @@ def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
     data = tensors(trial.data)
     watched = [*parts.values(), *data, *own.values()]
     called = [*parts, *(["the data"] * len(data)), *(["a hyperparameter"] * len(own))]
-    before = [tensor._version for tensor in watched]
+    before = [version(tensor) for tensor in watched]
     try:
         with torch.no_grad():
             result = trial.twice(LOSS, lambda: loss_of(trial.problem, params, trial.data, own))
@@ -53,8 +54,8 @@ def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
         if told is None:
             raise
         raise ContractError(f"{trial.where(LOSS)}: {told}") from error
-    for which, tensor, version in zip(called, watched, before, strict=True):
-        if tensor._version != version:
+    for which, tensor, first in zip(called, watched, before, strict=True):
+        if version(tensor) != first:
             trial.fail(
                 LOSS, f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1"
             )

@@ -138,10 +138,11 @@ def _clipped(G: Vectors, T: Vectors) -> str | None:
     if not _same(G, cut):
         return None
     if high is None or low is None:
-        bound = high if high is not None else low
-        side = "above" if high is not None else "below"
-        assert bound is not None
-        where = f"{side} at {_rounded(float(bound)):.6g}"
+        where = " and ".join(
+            f"{side} at {_rounded(float(bound)):.6g}"
+            for side, bound in (("above", high), ("below", low))
+            if bound is not None
+        )
     else:
         where = f"to [{_rounded(float(low)):.6g}, {_rounded(float(high)):.6g}]"
     return f"is the derivative clipped {where}: {_UNCLIPPED}"

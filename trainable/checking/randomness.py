@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from shoal.trainable.private import DispatchMode, version
 
 _CLOCKS = frozenset(("time", "time_ns", "now", "utcnow", "today"))
 """Names of functions that tell the time, as code of a problem has them."""
@@ -60,17 +61,13 @@ def source(call: Callable[[], Any], file: str | None) -> str | None:
     return None
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Watch(DispatchMode):
     """Notes the first operation that draws random numbers from no generator of the caller's."""
 
     def __init__(self, file: str | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._file = file
         self.found: str | None = None
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # dynamo is not there, and to skip it would import it
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -113,7 +110,7 @@ def _print(value: Any) -> Any:
     if isinstance(value, torch.Generator):
         return value.get_state().numpy().tobytes()
     if isinstance(value, torch.Tensor):
-        return id(value), value._version
+        return id(value), version(value)
     if isinstance(value, random.Random):
         return value.getstate()
     if isinstance(value, (list, set, dict)):

@@ -13,11 +13,10 @@ import math
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch._dynamo  # before inductor, which leans on it
-from torch._inductor import aot_compile, config
+
+from shoal.trainable.private import compiled_ahead
 
 NAMES = {
     "torch": torch,
@@ -26,7 +25,15 @@ NAMES = {
     "nan": math.nan,
     "NoneType": type(None),
 }
-"""What the code of a traced function speaks of."""
+"""Global names that the code of a traced function uses."""
+
+OPTIONS = {
+    "cpp.threads": 1,
+    "cpp.vec_isa_ok": True,  # by the flags of the processor, without trial programs
+    "cpp.enable_floating_point_contract_flag": "fast",  # a b + c in one instruction
+    "aot_inductor.package": False,
+}
+"""Of ``torch._inductor.config``."""
 
 
 def main() -> None:
@@ -52,17 +59,7 @@ def compile_library(function: torch.nn.Module, arguments: list[torch.Tensor]) ->
     """Return the file of the compiled function, for one thread."""
     torch.set_num_threads(1)
     with torch.no_grad():
-        exported = torch.export.export(function, tuple(arguments))
-        with config.patch(
-            {
-                "cpp.threads": 1,
-                "cpp.vec_isa_ok": True,  # by the flags of the processor, without trial programs
-                "cpp.enable_floating_point_contract_flag": "fast",  # a b + c in one instruction
-                "aot_inductor.package": False,
-            }
-        ):
-            made: Any = aot_compile(exported.module(), tuple(arguments))
-    return str(made)
+        return compiled_ahead(function, arguments, OPTIONS)
 
 
 if __name__ == "__main__":

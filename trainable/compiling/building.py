@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import torch
 
@@ -28,15 +28,15 @@ WATCHED = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & exec "$@" 3<&- </dev/
 
 ELSEWHERE = "make room there, or set SHOAL_CACHE to another folder of your own"
 
-LEAST_BYTES = 1 << 20
-"""A disk with less room than this is full: so much a compiler may need."""
+MIN_BYTES = 1 << 20
+"""Free space below which a disk counts as full: so much a compiler may need."""
 
 TOLD_BYTES = 1 << 16
-"""How much of a compiler's last words is looked at."""
+"""Length of the end of a compiler's output in which the error is looked for."""
 
 
 class Code(Protocol):
-    """What a library is made of.
+    """Source of a library: how it is compiled and loaded.
 
     Attributes:
         seconds: how long compiling it may take at the most, on a machine that has much to do.
@@ -98,18 +98,18 @@ class Build:
                     start_new_session=True,
                     env={**os.environ, "TMPDIR": temp, **code.environment(folder)},
                 )
-            assert process.stdin is not None
+            stdin = cast("IO[bytes]", process.stdin)  # a pipe, as asked for
             try:
                 yield cls(process, made, log, stem, code.seconds)
             finally:
-                process.stdin.close()
+                stdin.close()
                 process.wait()
 
     def done(self) -> bool:
         """Put the library into its place once it is made; return whether it is.
 
         Raises:
-            CompileError: it was not to be made.
+            CompileError: the compiler exited with an error.
         """
         code = self._process.poll()
         if code is None:
@@ -150,7 +150,7 @@ def _full(folder: Path) -> bool:
         room = os.statvfs(folder)
     except OSError:
         return False
-    return room.f_bavail * room.f_frsize < LEAST_BYTES or (room.f_files > 0 and not room.f_favail)
+    return room.f_bavail * room.f_frsize < MIN_BYTES or (room.f_files > 0 and not room.f_favail)
 
 
 def published(made: Path, stem: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Captured functions: a traced function on a GPU, compiled, recorded once and replayed.
+"""CUDA graphs: a traced function compiled by torch, captured once and replayed.
 
 A replay is one launch, however many operations there are (a CUDA graph). It reads and writes the
 tensors that it was recorded with, so what changes between calls is copied in, and results out.
@@ -34,7 +34,7 @@ class Captured:
         self._graph = torch.cuda.CUDAGraph()
         try:
             function = torch.compile(graph, fullgraph=True, dynamic=False)
-            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types there
             beside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(beside):
                 for _ in range(WARM_UPS):

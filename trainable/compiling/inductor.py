@@ -19,9 +19,10 @@ from torch.fx import GraphModule
 from shoal.trainable.compiling.building import Run
 from shoal.trainable.compiling.toolchain import command, identity, is_gnu
 from shoal.trainable.errors import CompileError
+from shoal.trainable.private import loaded_ahead
 
 VERSION = 3
-"""Counts the ways in which `shoal.trainable.compiling.build` has compiled."""
+"""Cache-key version: increment it when `shoal.trainable.compiling.build` compiles otherwise."""
 
 
 class Inductor:
@@ -73,8 +74,7 @@ class Inductor:
 
     def load(self, file: str) -> Run:
         """Return the compiled function."""
-        run: Run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
-        return run
+        return loaded_ahead(file)
 
 
 def _one_word(folder: Path) -> Path:

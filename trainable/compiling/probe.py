@@ -1,4 +1,4 @@
-"""A library that any compiler can make: if it cannot be had, none can."""
+"""A trivial library that tests whether anything can be compiled and loaded here."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import cast
 
-MOST_BYTES = 64 << 20
-"""Of a text that is read whole."""
+MAX_BYTES = 64 << 20
+"""Size of a file that is read into memory."""
 
 _KINDS = (
     (stat.S_ISLNK, "it is a symbolic link"),
@@ -69,7 +69,7 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptor."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -105,7 +105,7 @@ class Directory:
         with self._last(name) as (folder, last):
             return os.fdopen(folder._open(last, os.O_RDONLY), "rb")
 
-    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+    def read(self, name: str, most: int = MAX_BYTES) -> bytes:
         """Return what stands in a file.
 
         Raises:
@@ -241,7 +241,7 @@ class Directory:
         raise OSError(wrong, os.strerror(wrong))
 
 
-def read_in(folder: Path, name: str, most: int = MOST_BYTES) -> bytes:
+def read_in(folder: Path, name: str, most: int = MAX_BYTES) -> bytes:
     """Return what stands in a file of a folder (`Directory.read`)."""
     with Directory.at(folder) as there:
         return there.read(name, most)

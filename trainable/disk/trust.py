@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shoal.trainable.errors import CompileError
 
-MOST_LINKS = 40
+MAX_LINKS = 40
 """As many symbolic links as the kernel follows."""
 
 
@@ -62,7 +62,7 @@ def _check_way(path: Path) -> None:
             here = step
             continue
         links += 1
-        if not is_ours(found.st_uid) or links > MOST_LINKS:
+        if not is_ours(found.st_uid) or links > MAX_LINKS:
             _refuse(path, step)
         target = Path(os.readlink(step))
         ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)

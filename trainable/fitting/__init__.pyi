@@ -1,7 +1,8 @@
 from . import checkpoint
-from .block import Block, Plan
+from .block import Block
 from .checkpoint import CheckpointKeeper, Saving
 from .fit import fit
+from .plan import Plan
 
 __all__ = [
     "Block",

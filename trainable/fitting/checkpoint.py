@@ -29,7 +29,8 @@ import torch
 
 from shoal.trainable.disk import Directory, opened_in
 from shoal.trainable.errors import CheckpointError
-from shoal.trainable.fitting.block import Plan, Snapshot
+from shoal.trainable.fitting.block import Snapshot
+from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Lanes
 
 _DIGEST_BYTES = 32
@@ -45,14 +46,14 @@ class Saving:
         folder: ``packs/`` of the run folder.
         attempt: how often the pack was handed out before, over all lives of the search.
         resume: name of the checkpoint to go on from, or None to begin anew.
-        period: seconds between checkpoints; inf: only when told to stop.
+        period_seconds: between checkpoints; inf: only when told to stop.
     """
 
     folder: str
     key: str
     attempt: int
     resume: str | None
-    period: float
+    period_seconds: float
 
     @property
     def file(self) -> Path:
@@ -195,7 +196,7 @@ class CheckpointKeeper:
         """
         self._saving, self._stop, self._device = saving, stop, device
         self._since = time.monotonic()
-        self._next = self._since + saving.period if saving is not None else float("inf")
+        self._next = self._since + saving.period_seconds if saving is not None else float("inf")
         self.began, self.before = began, 0.0
         self.saved = False
         self.notes: list[str] = []
@@ -229,7 +230,7 @@ class CheckpointKeeper:
             self.saved = True
         except CheckpointError as error:
             self.notes.append(f"{error}; the pack goes on without")
-        self._next = time.monotonic() + self._saving.period
+        self._next = time.monotonic() + self._saving.period_seconds
 
     def stopped(self) -> bool:
         """Whether to end now."""

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import torch
 
-from shoal.trainable.fitting.block import Block, Plan, Snapshot
+from shoal.trainable.fitting.block import Block, Snapshot
+from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.programs import Program, never
 

@@ -1,4 +1,4 @@
-"""Assembly: the operations of a function as they are lowered, and the views of their results."""
+"""The intermediate representation as it is built: operations, and views of their results."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ class Assembly:
         """
         axes = flat(over)
         if any(self.axes.are_one(axis, self.lane) for axis in axes):
-            raise NotLowered("a reduction over lanes")
+            raise NotLowered("a reduction over the stacked dimension")
         dtype = self.dtype
         if how == "sum" and not mean and [view.dtype for view in views] == [torch.bool]:
             dtype = torch.int64  # a count, kept in the loops' own dtype
             if size(axes) * torch.finfo(self.dtype).eps > 1:
-                raise NotLowered("a count of very many")
+                raise NotLowered("a count of more values than the dtype holds exactly")
         elif any(view.dtype != self.dtype for view in views):
             found = next(view.dtype for view in views if view.dtype != self.dtype)
             raise NotLowered(f"a reduction of {named(found)}")
@@ -115,7 +115,7 @@ class Assembly:
         return self._made(result, [axis for axis in held if axis not in gone], dims)
 
     def join(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
-        """Put views side by side along dimension `dim`, which in each is the one of `own`.
+        """Concatenate views along dimension `dim`, which in each is the one of `own`.
 
         Raises:
             NotLowered: there are no such kernels.
@@ -124,12 +124,12 @@ class Assembly:
             return views[0]
         (along,) = self.axes.new(sum(size(axes) for axes in own))
         if any(self.axes.are_one(axis, self.lane) for axis in flat(own)):
-            raise NotLowered("lanes side by side")
+            raise NotLowered("a concatenation along the stacked dimension")
         others = [v.having([*v.dims[:dim], (), *v.dims[dim + 1 :]]) for v in views]
         others, dims = self.views.lined_up(others)
         dtype = promoted([view.kind for view in views])
         if dtype != self.dtype:
-            raise NotLowered(f"values side by side in {named(dtype)}")
+            raise NotLowered(f"a concatenation in {named(dtype)}")
         result, parts, place = Value(self.dtype, ()), [], 0
         for view, axes in zip(others, own, strict=True):
             parts.append((view.operand, place, axes[0] if axes else None))

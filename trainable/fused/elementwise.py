@@ -1,4 +1,4 @@
-"""Number-by-number operations of torch, lowered by the dtype that torch computes them in."""
+"""Elementwise operations of torch, lowered by the dtype that torch computes them in."""
 
 from __future__ import annotations
 
@@ -75,5 +75,6 @@ def _plain(argument: Any) -> Any:
     """An argument whose tensors have one number, as torch takes it."""
     if not isinstance(argument, View):
         return argument
-    assert not isinstance(argument.operand.value, Value)  # only numbers are folded
+    if isinstance(argument.operand.value, Value):
+        raise TypeError("only operations on numbers alone are computed here")
     return torch.full((1,), argument.operand.value, dtype=argument.dtype)

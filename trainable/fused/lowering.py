@@ -10,13 +10,15 @@ another way to say which axes a value has, and takes no work at run time. Of the
 
 What does not depend on the lanes at all (the powers of the data, say) is computed here, once.
 
-Not everything can be said this way, and large matrix products are better left to libraries: then
-`NotLowered` is raised, and another compiler has to take the function.
+Not every operation is a loop over axes, and large matrix products are better left to libraries:
+then `NotLowered` is raised with the reason, and another compiler has to take the function. Any
+other exception is a fault of this room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -43,13 +45,9 @@ def lower(graph: GraphModule, lane_inputs: int, data: Sequence[torch.Tensor]) ->
         data: the other inputs.
 
     Raises:
-        NotLowered: it cannot be said this way.
+        NotLowered: it is not expressible as loops; says why.
     """
-    try:
-        return _Lowering(graph, lane_inputs, data).loops()
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        # an operation in a form that is not foreseen here; other compilers know them all
-        raise NotLowered(f"{type(error).__name__}: {error}") from error
+    return _Lowering(graph, lane_inputs, data).loops()
 
 
 class _Lowering:
@@ -78,7 +76,8 @@ class _Lowering:
                 self._known[node] = self._call(node)
         (output,) = (node for node in self._nodes if node.op == "output")
         assembly = self._assembly
-        outputs = [self._output(node) for node in output.args[0]]  # type: ignore[union-attr,arg-type]  # a tuple of nodes
+        ends: tuple[Node, ...] = output.args[0]  # type: ignore[assignment]  # as tracing writes it
+        outputs = [self._output(node) for node in ends]
         tensors = [(value, t.to(assembly.dtype)) for value, t in assembly.shared.tensors]
         return resolved(
             assembly.axes,
@@ -87,14 +86,14 @@ class _Lowering:
             data=tensors,
             operations=assembly.operations,
             outputs=outputs,
-            shapes=[node.meta["shape"][1:] for node in output.args[0]],  # type: ignore[union-attr]  # the same
+            shapes=[node.meta["shape"][1:] for node in ends],
             dtype=assembly.dtype,
         )
 
     def _input(self, node: Node) -> View:
         shape, assembly = node.meta["shape"], self._assembly
         if node.meta["dtype"] != assembly.dtype or not shape or shape[0] != LANES:
-            raise NotLowered("an input of another kind")
+            raise NotLowered("an input that is not stacked, or of another dtype")
         dims = tuple(assembly.axes.new(size) for size in shape[1:])
         value = Value(assembly.dtype, flat(dims))
         self._inputs.append(value)
@@ -103,10 +102,10 @@ class _Lowering:
     def _output(self, node: Node) -> Value:
         view, assembly = self._known[node], self._assembly
         if not isinstance(view, View) or not view.dims:
-            raise NotLowered("an output that no lane decides")
+            raise NotLowered("an output that depends on no parameter")
         first = [assembly.axes.find(axis) for axis in view.dims[0]]
         if first != [assembly.axes.find(assembly.lane)] or view.dtype != assembly.dtype:
-            raise NotLowered("an output of another kind")
+            raise NotLowered("an output that is not stacked, or of another dtype")
         # along its own dimensions, whichever of them the value has
         result = Value(assembly.dtype, flat(view.dims[1:]))
         assembly.operations.append(Map(result, COPY, (view.operand,)))
@@ -127,9 +126,9 @@ class _Lowering:
         if name == "getitem":
             made = args[0][args[1]]
         elif name in VIEWS:
-            made = VIEWS[name](assembly.views, *args, **keywords)
+            made = _called(name, VIEWS[name], assembly.views, args, keywords)
         elif name in METHODS:
-            made = METHODS[name](assembly, *args, **keywords)
+            made = _called(name, METHODS[name], assembly, args, keywords)
         else:
             made = elementwise(assembly, node.target, name, args, keywords)
         if isinstance(made, View):
@@ -144,6 +143,21 @@ class _Lowering:
         if isinstance(argument, (list, tuple)):
             return [self._seen(item) for item in argument]
         return argument
+
+
+def _called(
+    name: str, method: Callable[..., Any], first: Any, args: list[Any], keywords: dict[str, Any]
+) -> Any:
+    """Return ``method(first, *args, **keywords)``.
+
+    Raises:
+        NotLowered: torch's operation has an overload with other arguments, or `method` refuses.
+    """
+    try:
+        inspect.signature(method).bind(first, *args, **keywords)
+    except TypeError as error:  # of the binding alone: nothing has been called
+        raise NotLowered(f"{name} with other arguments: {error}") from error
+    return method(first, *args, **keywords)
 
 
 def _check(name: str, made: View, node: Node) -> None:

@@ -1,6 +1,6 @@
-"""Operations of torch that are neither views nor number by number.
+"""Operations of torch that are neither views nor elementwise.
 
-Reductions, products, values side by side, and what selecting and slicing hand back to a gradient.
+Reductions, matrix products, concatenations, and the backward operations of select and slice.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _cat(assembly: Assembly, parts: Sequence[Any], dim: int = 0) -> View:
     views = [assembly.view(part) for part in parts]
     dim %= len(views[0].dims)
     if any(len(view.dims[dim]) > 1 for view in views):
-        raise NotLowered("joined axes side by side")
+        raise NotLowered("a concatenation along a dimension that a reshape has merged")
     return assembly.join(views, [view.dims[dim] for view in views], dim)
 
 
@@ -93,7 +93,7 @@ def _sliced_back(
 def _beside_zeros(assembly: Assembly, view: View, places: int, dim: int, first: int) -> View:
     """The view with zeros before and after it along a dimension."""
     if len(view.dims[dim]) > 1:
-        raise NotLowered("joined axes side by side")
+        raise NotLowered("a concatenation along a dimension that a reshape has merged")
     before, after = [
         replace(
             view,

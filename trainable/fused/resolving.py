@@ -1,4 +1,4 @@
-"""The end of lowering: one name for each axis, which are long, and whether a kernel is any use."""
+"""The end of lowering: one name for each axis, the long axes, and the limits of a kernel's size."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from shoal.trainable.fused.loops import (
     size,
 )
 
-LEAST_LONG = 32
-"""An axis shorter than this is a small one."""
+MIN_LONG = 32
+"""Length from which on an axis may be a long one (a loop over rows of the data)."""
 
-MOST_NUMBERS, MOST_IN_ALL = 512, 4096
+MAX_NUMBERS, MAX_NUMBERS_TOGETHER = 512, 4096
 """Numbers of a lane that one value may have along its small axes, and all together: a kernel has
 them on its stack, 256 bytes for each, and more would not stay in a cache."""
 
-MOST_PRODUCT = 2048
-"""Multiplications of a matrix product for one point of the long axis; for more, libraries are
-better."""
+MAX_PRODUCT = 2048
+"""Multiplications of a matrix product for one point of the long axis; beyond it BLAS is faster."""
 
 
 def resolved(
@@ -50,7 +49,7 @@ def resolved(
     """Return the loops of what was lowered, without what no output needs.
 
     Raises:
-        NotLowered: it cannot be said as loops, or a kernel would be slow.
+        NotLowered: it is not expressible as loops, or beyond the kernel's size limits.
     """
     used = needed(operations, outputs)
     final = [_final(operation, axes, axes.find(lane)) for operation in used]
@@ -68,12 +67,12 @@ def resolved(
     long = _long(final, [*inputs, *outputs])
     for operation in final:
         walked = size(axis for axis in _swept(operation) if axis not in long)
-        if over(operation) and walked > MOST_PRODUCT:
-            raise NotLowered("a product that libraries are better at")
+        if over(operation) and walked > MAX_PRODUCT:
+            raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
-    if max(map(size, small)) > MOST_NUMBERS or sum(map(size, small)) > MOST_IN_ALL:
-        raise NotLowered("values too large for a lane at a time")
+    if max(map(size, small)) > MAX_NUMBERS or sum(map(size, small)) > MAX_NUMBERS_TOGETHER:
+        raise NotLowered("intermediate values too large for a kernel's stack")
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
         dtype=dtype,
@@ -113,7 +112,7 @@ def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis,
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
         beside = {other for swept in walked if axis in swept for other in swept}
-        if axis.size >= LEAST_LONG and axis not in kept and beside.isdisjoint(chosen):
+        if axis.size >= MIN_LONG and axis not in kept and beside.isdisjoint(chosen):
             chosen.append(axis)
     return tuple(chosen)
 
@@ -133,7 +132,7 @@ def _without_lanes(value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis) -
             whole = tensor.reshape([axis.size for axis in value.axes])
             one = whole.narrow(i, 0, 1)
             if not torch.equal(one.expand_as(whole), whole):
-                raise NotLowered("data with lanes")
+                raise NotLowered("a tensor whose values depend on the place in the stack")
             value.axes = (*value.axes[:i], *value.axes[i + 1 :])
             return _without_lanes(value, one.squeeze(i), axes, lane)
     return tensor
@@ -166,11 +165,11 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
 
 
 def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
-    """See that long axes are walked from beginning to end, by all that have them."""
+    """Check that each operand with a long axis is read along the whole of it."""
     for operand in operands_of(operation):
         if isinstance(operand.value, Value):
             for axis, index in zip(operand.value.axes, operand.at, strict=True):
                 if (axis in long or index.axis in long) and axis != index.axis:
-                    raise NotLowered("points that are picked")
+                    raise NotLowered("an index into the rows of the data")
     if isinstance(operation, Joint) and operation.along in long:
-        raise NotLowered("points side by side")
+        raise NotLowered("a concatenation along the rows of the data")

@@ -1,4 +1,4 @@
-"""What all lanes share: the data, and what is computed of them alone, once and not at each step."""
+"""Constant folding: the data, and operations on them alone, computed once and not at each step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shoal.trainable.fused.views import View
 
 
 class Shared:
-    """Tensors without lanes.
+    """Tensors that all fits share (no stacked dimension).
 
     Attributes:
         tensors: those that operations of lanes take, each with the value that stands for it.
@@ -20,17 +20,17 @@ class Shared:
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
         self._views: dict[int, View] = {}
-        self._computed: dict[str, Any] = {}  # which keeps ids of tensors their own
+        self._computed: dict[str, Any] = {}  # holding a reference prevents reuse of id()
         self.tensors: list[tuple[Value, torch.Tensor]] = []
 
     def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
-        """Return what an operation gives; of the same twice there is one.
+        """Return the result of an operation; equal calls give one tensor (memoised).
 
         Raises:
             NotLowered: it changes what it is given.
         """
         if name_of(target).endswith("_"):
-            raise NotLowered("data that change")
+            raise NotLowered("an in-place operation on the data")
         key = repr((target, _identified(args), _identified(named)))
         if key not in self._computed:
             with torch.no_grad():
@@ -48,7 +48,7 @@ class Shared:
                 raise NotLowered("complex numbers")
             dims = tuple(self._axes.new(size) for size in tensor.shape)
             value = Value(tensor.dtype, flat(dims), shared=True)
-            self.tensors.append((value, tensor))  # which keeps its id its own
+            self.tensors.append((value, tensor))  # the reference prevents reuse of id()
             self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]
 

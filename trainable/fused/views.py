@@ -1,4 +1,4 @@
-"""Views: tensors of a trace, by what they show of which value, and how views become others.
+"""Zero-cost views: they map the dimensions of a tensor to axes of the underlying value.
 
 None of it is work at run time: a view only says where an operation finds its operand's numbers.
 """
@@ -61,7 +61,7 @@ class Views:
         self._axes, self._lane = axes, lane
 
     def lined_up(self, views: Sequence[View]) -> tuple[list[View], list[Dim]]:
-        """Return the views with their dimensions in line, and what these are.
+        """Broadcast views against each other; return them and the common dimensions.
 
         Raises:
             NotLowered: they do not line up.
@@ -96,6 +96,8 @@ class Views:
     def _reshape(self, view: View, shape: Sequence[int]) -> View:
         left = list(flat(view.dims))
         known = math.prod(places for places in shape if places != -1)
+        if not known or not size(left):
+            raise NotLowered("a reshape of an empty tensor")
         whole = [size(left) // known if places == -1 else places for places in shape]
         dims: list[Dim] = []
         for places in whole:
@@ -103,7 +105,7 @@ class Views:
             while size(taken) < places:
                 taken.append(left.pop(0))
             if size(taken) > places:
-                raise NotLowered("a view that splits axes")
+                raise NotLowered("a reshape that splits a dimension")
             dims.append(tuple(taken))
         return view.having(dims)
 
@@ -159,7 +161,7 @@ class Views:
         if last - first == size(dims[dim]):
             return view
         if last <= first:
-            raise NotLowered("a slice of nothing")
+            raise NotLowered("an empty slice")
         axis = _only(dims[dim])
         dims[dim] = self._axes.new(last - first)
         (to,) = dims[dim] or (None,)
@@ -169,7 +171,7 @@ class Views:
     def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
         """The operand with another place along an axis."""
         if self._axes.are_one(axis, self._lane):
-            raise NotLowered("lanes that are picked")
+            raise NotLowered("an index into the stacked dimension")
         at = tuple(
             Index(to, index.offset + offset) if self._axes.are_one(index.axis, axis) else index
             for index in operand.at
@@ -199,7 +201,7 @@ def _only(dim: Dim) -> Axis:
         NotLowered: a view has joined several.
     """
     if len(dim) != 1:
-        raise NotLowered("joined axes that are picked")
+        raise NotLowered("an index into a dimension that a reshape has merged")
     return dim[0]
 
 

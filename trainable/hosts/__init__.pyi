@@ -1,10 +1,10 @@
 from .alone import STOP, received, send
-from .ray_tune import IDLE, Pack, ring
+from .ray_tune import IDLE, PackTrainable, ring
 
 __all__ = [
     "IDLE",
     "STOP",
-    "Pack",
+    "PackTrainable",
     "received",
     "ring",
     "send",

@@ -67,7 +67,7 @@ def serve(descriptor: int) -> None:
 
 
 def _listen(channel: Connection, tasks: Tasks, stop: threading.Event) -> None:
-    """Take what comes, until the parent is gone."""
+    """Receive messages until the parent is gone."""
     halt = Halt()
     with suppress(EOFError, OSError):
         while True:

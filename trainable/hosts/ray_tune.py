@@ -19,18 +19,18 @@ IDLE = -1
 
 
 BELL_SECONDS = 0.5
-"""How often a worker looks whether the search was told to stop."""
+"""Interval at which a worker polls for a stop."""
 
 NAMESPACE = b"shoal"
 
 
 def ring(search: str) -> None:
-    """Tell all workers of a search to save what they have in hand and to give it back."""
+    """Ask all workers of a search to save the packs that they run and to return them."""
     _internal_kv_put(search.encode(), b"stop", overwrite=True, namespace=NAMESPACE)
 
 
 class Bell:
-    """Hears in a worker what `ring` says in the driver.
+    """Polls in a worker for the stop that `ring` sets in the driver.
 
     Ray Tune has no way to reach a trainable in mid-step: what it sends waits until the step is
     over. So each worker asks Ray's store of small values, in a thread of its own.
@@ -52,8 +52,8 @@ class Bell:
             time.sleep(BELL_SECONDS)
 
 
-class Pack(tune.Trainable):
-    """Runs one pack: ``config`` has its id, and references to its task and to the recipe."""
+class PackTrainable(tune.Trainable):
+    """Ray Tune trainable of one pack: ``config`` has its id, and references to task and recipe."""
 
     _worker: Worker | None = None
     _bell: Bell | None = None

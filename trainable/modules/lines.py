@@ -36,7 +36,7 @@ def traceback_of(error: BaseException) -> str:
         for path, before in pinned.items():
             linecache.cache.pop(path, None)
             if before is not None:
-                linecache.cache[path] = before  # type: ignore[assignment]  # as it was
+                linecache.cache[path] = before  # type: ignore[assignment]  # an entry of the cache, put back
 
 
 def _ran(error: BaseException | None) -> dict[str, bytes]:

@@ -17,8 +17,8 @@ from shoal.trainable.modules import Bundle, File, Places, digest
 from shoal.trainable.problems.registry import PROBLEMS
 from shoal.trainable.process import World, ambient, entered, settle, within
 
-MOST_BYTES = 1 << 30
-"""Of a file of the user's own, which may be a compiled module."""
+MAX_BYTES = 1 << 30
+"""Size of one of the user's files, which may be a compiled module."""
 
 _bundles: dict[str, Bundle] = {}
 """The user's modules in this process, by the token of the source that they belong to."""
@@ -120,7 +120,7 @@ class Source:
         return any(b"chdir" in content for content in self.contents().values())
 
     def release(self) -> None:
-        """Let go of what is loaded of it in this process."""
+        """Unload its modules from this process."""
         if (bundle := _bundles.pop(self.token, None)) is not None:
             bundle.release()
 
@@ -151,7 +151,7 @@ class Source:
         """What stands in the copy of a file, below the run folder without any link."""
         copies = Path(self.copies or "")
         try:
-            return read_in(copies.parent, f"{copies.name}/{file.copy}", most=MOST_BYTES)
+            return read_in(copies.parent, f"{copies.name}/{file.copy}", most=MAX_BYTES)
         except OSError as error:
             raise SourceError(f"cannot read {self._path(file)}: {error.strerror}") from error
 

@@ -30,12 +30,12 @@ SEED = 0
 """Of the random numbers that are drawn where a problem is imported."""
 
 
-Values = dict[str, Any]
+Settings = dict[str, Any]
 
-FRESH: Values = {name: setting.fresh for name, setting in SETTINGS.items()}
+FRESH: Settings = {name: setting.fresh for name, setting in SETTINGS.items()}
 
-_left: dict[str, Values] = {}  # by the problem's key: what its import has left
-_sessions: list[Values] = []  # what the first one that still runs has found; then one for each
+_left: dict[str, Settings] = {}  # by the problem's key: what its import has left
+_sessions: list[Settings] = []  # what the first one that still runs has found; then one for each
 _lock = threading.Lock()
 
 
@@ -45,7 +45,7 @@ _BESIDE = (
 )
 
 
-def _check_alone(values: Values) -> None:
+def _check_alone(values: Settings) -> None:
     """Refuse settings of the process that other searches would share.
 
     Raises:
@@ -55,17 +55,17 @@ def _check_alone(values: Values) -> None:
         raise SourceError(_BESIDE)
 
 
-def _shared(values: Values) -> Values:
+def _shared(values: Settings) -> Settings:
     """Those of the process."""
     return {name: value for name, value in values.items() if not SETTINGS[name].own}
 
 
-def _now(own: bool | None = None) -> Values:
+def _now(own: bool | None = None) -> Settings:
     """The settings: of the thread (`own`), of the process (not `own`), or both."""
     return {n: s.get() for n, s in SETTINGS.items() if own is None or s.own is own}
 
 
-def _impose(values: Values) -> None:
+def _impose(values: Settings) -> None:
     for name, value in values.items():
         if SETTINGS[name].get() != value:
             SETTINGS[name].set(value)
@@ -159,7 +159,7 @@ def kept(key: str, load: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _thread_as(values: Values) -> Iterator[None]:
+def _thread_as(values: Settings) -> Iterator[None]:
     """Settings of this thread; at the end, those that were."""
     before = _now(own=True)
     with ExitStack() as stack:
@@ -190,9 +190,9 @@ def _random_kept() -> Iterator[None]:
 def _warnings_told() -> Iterator[None]:
     """Warnings are told where they would be errors."""
     with warnings.catch_warnings():
-        warnings.filters[:] = [  # type: ignore[index]
+        warnings.filters[:] = [  # type: ignore[index]  # a list, though typed as a sequence
             ("default", *rest) if action == "error" else (action, *rest)
             for action, *rest in warnings.filters
         ]
-        warnings._filters_mutated()  # type: ignore[attr-defined]
+        warnings._filters_mutated()  # type: ignore[attr-defined]  # typeshed leaves it out
         yield

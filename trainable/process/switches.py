@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from shoal.trainable.private import default_device
+
 numpy: Any = None
 with suppress(ImportError):  # a problem may draw its data by it; nothing else here needs it
     numpy = importlib.import_module("numpy")
@@ -49,12 +51,6 @@ def _attribute(path: str, fresh: Any) -> Setting:
     )
 
 
-def _default_device() -> torch.device | None:
-    # torch.get_default_device() does not tell whether one is set
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    return None if context is None else context.device
-
-
 _NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 SETTINGS: dict[str, Setting] = {
@@ -89,7 +85,7 @@ SETTINGS: dict[str, Setting] = {
     "precision, mkldnn conv": _attribute("mkldnn.conv.fp32_precision", "none"),
     "precision, mkldnn rnn": _attribute("mkldnn.rnn.fp32_precision", "none"),
     "default device": Setting(
-        fresh=None, get=_default_device, set=torch.set_default_device, own=True
+        fresh=None, get=default_device, set=torch.set_default_device, own=True
     ),
     "gradients": Setting(
         fresh=True, get=torch.is_grad_enabled, set=torch.set_grad_enabled, own=True

@@ -1,7 +1,7 @@
 from .agreement import difference
 from .program import Program, never
-from .settled import CAPTURED, EAGER, INDUCTOR, KERNEL, MOST_UNROLL, Settled, key, updates, words
-from .stacked import Values
+from .settled import CAPTURED, EAGER, INDUCTOR, KERNEL, MAX_UNROLL, Settled, key, updates, words
+from .stacked import LaneValues
 from .starts import begun
 from .tracing import Work
 
@@ -10,10 +10,10 @@ __all__ = [
     "EAGER",
     "INDUCTOR",
     "KERNEL",
-    "MOST_UNROLL",
+    "MAX_UNROLL",
+    "LaneValues",
     "Program",
     "Settled",
-    "Values",
     "Work",
     "begun",
     "difference",

@@ -33,7 +33,7 @@ UNSETTLED = 1e-2
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What came of a comparison, number by number.
+    """Result of an elementwise comparison.
 
     Attributes:
         wrong: shape as the result's, bool: where the compiled function is wrong.

@@ -20,19 +20,19 @@ from shoal.trainable.problems import Leaves
 from shoal.trainable.programs.accuracy import Step, Verdict, verdicts
 from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.settled import KERNEL
-from shoal.trainable.programs.stacked import Values
+from shoal.trainable.programs.stacked import LaneValues
 
-FITS, LEAST_FITS = 36, 8
-"""How many are tried: in single precision more than two registers full, so that a kernel's wide
+FITS, MIN_FITS = 36, 8
+"""Fits that are compared: in single precision more than two registers full, so that a kernel's wide
 form is tried, and then some of them by its narrow form."""
 
 UPDATES = 3
 
-MOST_NUMBERS = 1 << 21
-"""Of one tensor with an entry for each fit and each number of the data."""
+MAX_NUMBERS = 1 << 21
+"""Bound on the elements of a tensor with one for each fit and each number of the data."""
 
 AWAY = 0.5
-"""How far the other parameters are away, in units of what they are, and of 1."""
+"""Standard deviation of the perturbed parameters, relative to 1 + |p|."""
 
 Start = tuple[Leaves, State]
 
@@ -47,7 +47,7 @@ def difference(compiled: Program, lanes: Lanes) -> str | None:
     widest = max((tensor.numel() for tensor in compiled.data), default=1)
     count = compiled.block
     if compiled.elastic:
-        count = max(LEAST_FITS, min(FITS, MOST_NUMBERS // max(1, widest)))
+        count = max(MIN_FITS, min(FITS, MAX_NUMBERS // max(1, widest)))
     with torch.no_grad(), _one_thread():
         which = torch.arange(count) % len(lanes)
         start = compiled.initial(lanes, which)
@@ -62,7 +62,7 @@ def difference(compiled: Program, lanes: Lanes) -> str | None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As fits are run; tensors this small are slower in several."""
+    """One thread, as fits are run; operations this small are slower in several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,7 +72,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class _Trial:
-    def __init__(self, program: Program, values: Values, start: Start) -> None:
+    def __init__(self, program: Program, values: LaneValues, start: Start) -> None:
         self._program, self._values = program, values
         self._run, self._loss_run, self._updates = program.compiled(UPDATES)
         self._step, _ = program.traced(program.flat_step, [*start[0], *start[1], *values])
@@ -127,7 +127,7 @@ class _Trial:
                 right = float(verdict.exact[place])
                 return f"{name} is {float(ours[place]):.8g}, not {right:.8g}"
         if self._program.kind == KERNEL:
-            few = compared.run([*(tensor[: LEAST_FITS // 2] for tensor in own), *data])
+            few = compared.run([*(tensor[: MIN_FITS // 2] for tensor in own), *data])
             for name, ours, theirs in zip(compared.names, few, found, strict=True):
                 if not _same(ours, theirs[: len(ours)]):
                     return f"{name} depends on how many fits there are"

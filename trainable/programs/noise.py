@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Interpreter, Node
 
-LEAST_NOISE = 1 << 12
+MIN_NOISE = 1 << 12
 
 _EXACT = frozenset(
     [
@@ -203,7 +203,7 @@ class Noisy(Interpreter):
     def _drawn(self, like: torch.Tensor) -> torch.Tensor:
         """Numbers from -1 to 1, from another place of a supply that is drawn once."""
         if len(self._noise) < 2 * like.numel() or self._noise.dtype != like.dtype:
-            size = max(len(self._noise), 2 * like.numel(), LEAST_NOISE)
+            size = max(len(self._noise), 2 * like.numel(), MIN_NOISE)
             self._noise = torch.rand(size, generator=self._generator, dtype=like.dtype) * 2 - 1
         first = self._places.randrange(len(self._noise) - like.numel() + 1)
         return self._noise[first : first + like.numel()].view(like.shape)

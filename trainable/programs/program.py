@@ -1,9 +1,8 @@
 """The program: the stacked step of a problem and an optimizer (`stacked`), ready to run.
 
 A trace of it is run operation by operation (eager), or as machine code (compiled), which keeps a
-lane's residuals in registers instead of writing each to memory: as a fused kernel of our own where
-the trace can be lowered to one, else by torch's compiler. A program runs as it is told to or not at
-all, since their numbers differ in the last digits.
+lane's residuals in registers instead of writing each to memory (`choosing` says by which compiler).
+A program runs as it is told to or not at all, since their numbers differ in the last digits.
 """
 
 from __future__ import annotations
@@ -15,20 +14,19 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
-from shoal.trainable.compiling import Captured, Code, Inductor, Run, functions
-from shoal.trainable.errors import CompileError
-from shoal.trainable.fused.cpp import Kernel, KernelRun
-from shoal.trainable.fused.loops import NotLowered
+from shoal.trainable.compiling import Captured, Code, Run, functions
+from shoal.trainable.fused.cpp import KernelRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs.settled import CAPTURED, EAGER, INDUCTOR, KERNEL
-from shoal.trainable.programs.stacked import Stacked, Stepped, Values
+from shoal.trainable.programs.choosing import chosen
+from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
+from shoal.trainable.programs.stacked import LaneValues, Stacked, Stepped
 from shoal.trainable.programs.tracing import Tensors
 
 
 def never() -> bool:
-    """No stop."""
+    """Stop callback that never requests a stop."""
     return False
 
 
@@ -38,10 +36,12 @@ class Program(Stacked):
     Attributes:
         unroll: updates that one call of `chunk` does.
         kind: how it is run (`shoal.trainable.programs.settled`).
+        unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
     """
 
     elastic = False
+    unfused = ""
     _halt: Halt | None = None
 
     def __init__(
@@ -82,9 +82,9 @@ class Program(Stacked):
         self._preparing = 0.0  # seconds
 
     def prepare(
-        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool] = never
+        self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool] = never
     ) -> bool:
-        """Trace it, and compile it where that is wanted; return False where `stop` came first.
+        """Trace it, and compile it if need be; return False where `stop` came first.
 
         It is done once; the tensors given stand for all others of their shapes.
 
@@ -100,12 +100,12 @@ class Program(Stacked):
             self._preparing += time.perf_counter() - began
 
     def told(self) -> tuple[list[str], float]:
-        """Return what the user should know, and the seconds that `prepare` took; each once."""
+        """Return notes for the user, and the seconds that `prepare` took; each is returned once."""
         told, self._notes, self._preparing = (self._notes, self._preparing), [], 0.0
         return told
 
     def _prepare(
-        self, params: Leaves, state: State, values: Values, stop: Callable[[], bool]
+        self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values])
@@ -124,40 +124,24 @@ class Program(Stacked):
         self.take(runs)
         return True
 
-    def codes(self, params: Leaves, state: State, values: Values) -> list[Code]:
+    def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
         """Return what is to be compiled for `take`: the updates, and the loss.
 
         Raises:
             CompileError: it cannot be of the kind that it is to be.
         """
-        chunk, loss = [*params, *state, *values], [*params, *values]
-        if self.kind != INDUCTOR:
-            try:
-                step = self.lowered(self.flat_step, chunk)
-                kernels: list[Code] = [
-                    Kernel(step, len(params) + len(state), self.unroll),
-                    Kernel(self.lowered(self.flat_loss, loss)),
-                ]
-            except NotLowered as error:
-                if self.kind == KERNEL:
-                    raise CompileError(f"no kernel can say it: {error}") from error
-            else:
-                self.kind = KERNEL
-                return kernels
-        self.kind = INDUCTOR
-        return [
-            Inductor(*self.traced(self._flat_chunk, chunk)),
-            Inductor(*self.traced(self.flat_loss, loss)),
-        ]
+        choice = chosen(self, self.kind, self.unroll, params=params, state=state, values=values)
+        self.kind, self.unfused = choice.kind, choice.unfused
+        return choice.codes
 
     def take(self, runs: Sequence[Run]) -> None:
-        """Run as what was compiled of `codes`."""
+        """Use the compiled functions of `codes`."""
         self._chunk, self._loss = runs
         self.elastic = self.kind == KERNEL
         self._heed()
 
     def heed(self, halt: Halt) -> None:
-        """Have `chunk` and `loss` raise Halted when told so, where it is in their power."""
+        """Let `halt` cancel `chunk` and `loss`, which then raise Halted; only kernels can."""
         self._halt = halt
         self._heed()
 
@@ -175,23 +159,31 @@ class Program(Stacked):
         Args:
             updates: how many are wanted, which kernels do.
         """
-        assert self._chunk is not None, "prepare() comes first"
-        assert self._loss is not None
-        if isinstance(self._chunk, KernelRun):
-            return self._chunk.doing(updates), self._loss, updates
-        return self._chunk, self._loss, self.unroll
+        chunk, loss = _prepared(self._chunk), _prepared(self._loss)
+        if isinstance(chunk, KernelRun):
+            return chunk.doing(updates), loss, updates
+        return chunk, loss, self.unroll
 
-    def chunk(self, params: Leaves, state: State, values: Values) -> Stepped:
-        """Do `unroll` updates; return the losses (B,) before the last of them, and what all of
-        them make of params and state."""
-        assert self._chunk is not None, "prepare() comes first"
-        loss, *moved = self._chunk([*params, *state, *values, *self.data])
+    def chunk(self, params: Leaves, state: State, values: LaneValues) -> Stepped:
+        """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
+        and state."""
+        loss, *moved = _prepared(self._chunk)([*params, *state, *values, *self.data])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
-    def loss(self, params: Leaves, values: Values) -> torch.Tensor:
+    def loss(self, params: Leaves, values: LaneValues) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
-        assert self._loss is not None, "prepare() comes first"
-        return self._loss([*params, *values, *self.data])[0]
+        return _prepared(self._loss)([*params, *values, *self.data])[0]
+
+
+def _prepared(run: Run | None) -> Run:
+    """What `prepare` has made.
+
+    Raises:
+        RuntimeError: it was not called.
+    """
+    if run is None:
+        raise RuntimeError("prepare() the program before it is run")
+    return run
 
 
 def _interpreted(graph: GraphModule) -> Run:

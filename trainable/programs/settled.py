@@ -1,4 +1,4 @@
-"""How the step of each shape is run: settled once for a search, and the same for each of its fits.
+"""Which program runs each shape: chosen once for a search, and the same for each of its fits.
 
 kernel      a fused kernel of ours (`trainable.fused`)
 inductor    machine code by torch's ahead-of-time compiler
@@ -19,14 +19,14 @@ KERNEL, INDUCTOR, CAPTURED, EAGER = "kernel", "inductor", "captured", "eager"
 
 KINDS = (KERNEL, INDUCTOR, CAPTURED, EAGER)
 
-MOST_UNROLL = 10
+MAX_UNROLL = 10
 """Updates that torch's compiler is given at once: more make compiling longer, and the loop no
 faster (5 to 20 measured)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What ``search.toml`` says of the programs of a search.
+    """Programs of a search, as ``search.toml`` has them.
 
     Attributes:
         programs: one of `KINDS` by `key` of the shape; none: all run eager.
@@ -94,7 +94,7 @@ def key(shape: Mapping[str, Any]) -> str:
 
 
 def words(shape: Mapping[str, Any]) -> str:
-    """A shape for the user."""
+    """A shape in a message: ``width=8, depth=2``."""
     return ", ".join(f"{name}={value}" for name, value in shape.items())
 
 
@@ -105,5 +105,5 @@ def updates(kind: str, unroll: int) -> int:
     """
     if kind == EAGER:
         return 1
-    most = unroll if kind == KERNEL else min(unroll, MOST_UNROLL)
+    most = unroll if kind == KERNEL else min(unroll, MAX_UNROLL)
     return next(n for n in range(most, 0, -1) if unroll % n == 0)

@@ -1,4 +1,4 @@
-"""The step of one lane, stacked over a block of lanes by ``torch.vmap``.
+"""The pure step of one fit (lane), stacked over a block of them by ``torch.vmap``.
 
 B       lanes in the block
 params  the leaves of the parameters, each of shape (B, *leaf)
@@ -37,7 +37,9 @@ from shoal.trainable.process import made, within
 from shoal.trainable.programs.starts import Starts
 from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
 
-Values = tuple[torch.Tensor, ...]
+LaneValues = tuple[torch.Tensor, ...]
+"""The hyperparameters of some lanes, in the order of their names."""
+
 Stepped = tuple[torch.Tensor, Leaves, State]
 
 
@@ -88,10 +90,11 @@ class Stacked:
 
     @property
     def _like(self) -> Params:
-        assert self._starts.pattern is not None, "initial() comes first"
+        if self._starts.pattern is None:
+            raise RuntimeError("initial() gives the structure of the parameters: call it first")
         return self._starts.pattern
 
-    def values(self, lanes: Lanes, which: torch.Tensor) -> Values:
+    def values(self, lanes: Lanes, which: torch.Tensor) -> LaneValues:
         """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
         found = []
         for name in self._names:
@@ -113,8 +116,8 @@ class Stacked:
         return names(self._like)
 
     def flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
-        """Do some updates of all that they take, one after the other: params, state, values and
-        data, in any dtype. Return the losses before the last update, params and state."""
+        """`stacked_step` on a flat list, `updates` times: params, state, values and data, in any
+        dtype. Return the losses before the last update, params and state."""
         p, v = len(leaves(self._like)), len(self._names)
         rest = len(flat) - v - len(self.data)
         params, state, values = flat[:p], flat[p:rest], flat[rest : rest + v]
@@ -124,27 +127,29 @@ class Stacked:
         return (loss, *params, *state)
 
     def flat_loss(self, *flat: torch.Tensor) -> Tensors:
-        """Return the losses likewise, from params, values and data."""
+        """Return the losses, from a flat list of params, values and data."""
         p, v = len(leaves(self._like)), len(self._names)
         data = rebuilt(self._data, flat[p + v :])
         stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
         return (stacked(flat[:p], flat[p : p + v], data),)
 
     def stacked_step(
-        self, params: Leaves, state: State, values: Values, data: Any = None
+        self, params: Leaves, state: State, values: LaneValues, data: Any = None
     ) -> Stepped:
         """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this."""
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
         return step(params, state, values, self._data if data is None else data)
 
-    def lane_step(self, params: Leaves, state: State, values: Values, data: Any = None) -> Stepped:
+    def lane_step(
+        self, params: Leaves, state: State, values: LaneValues, data: Any = None
+    ) -> Stepped:
         """One update of one lane: tensors without the axis of lanes."""
         named = dict(zip(self._names, values, strict=True))
         loss, gradient = self._loss_and_gradient(params, named, data)
         moved, state = self.optimizer.update(params, leaves(gradient), state, named)
         return loss, moved, state
 
-    def _lane_loss(self, params: Leaves, values: Values, data: Any) -> torch.Tensor:
+    def _lane_loss(self, params: Leaves, values: LaneValues, data: Any) -> torch.Tensor:
         named = dict(zip(self._names, values, strict=True))
         loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
         return loss
@@ -162,24 +167,24 @@ class Stacked:
         return traced(function, arguments), arguments
 
     def lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
-        """Return a function's loops.
+        """Return a function as loops over named axes.
 
         Raises:
-            NotLowered: it has none.
+            NotLowered: it is not expressible as such; says why.
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         graph, _ = self.traced(function, few)
         return lower(graph, len(few), self.data)
 
-    def count(self, params: Leaves, state: State, values: Values) -> Work:
-        """Return what one update of one lane does, from `LANES` lanes."""
+    def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
+        """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
         given = [*params, *state, *values]
         graph, _ = self.traced(self.flat_step, given)
         work = work_of(graph, self.block)
         try:
             return replace(work, fused=lower(graph, len(given), self.data).work)
-        except NotLowered:
-            return replace(work, unfused=1)
+        except NotLowered as error:
+            return replace(work, unfused=str(error))
 
     def describe(self, params: Leaves) -> str:
         """Return the problem's own words for one lane's parameters (B = 1), if it has any."""

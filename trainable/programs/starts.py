@@ -1,4 +1,4 @@
-"""Where lanes start: initial parameters and optimizer states, made once for each seed."""
+"""Initial parameters and optimizer states, computed once for each seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shoal.trainable.process import within
 
 
 class Starts:
-    """Gives the initial parameters of lanes, and the optimizer's states for them.
+    """Initial parameters of lanes, and the optimizer's states for them, by seed.
 
     Attributes:
         pattern: the structure of the parameters, once some have been given.
@@ -31,7 +31,7 @@ class Starts:
         own: Sequence[str],
         defaults: Mapping[str, float],
     ) -> None:
-        """Begin with none.
+        """Start with an empty cache.
 
         Args:
             own: names of the hyperparameters that ``problem.initial`` takes besides the seed.

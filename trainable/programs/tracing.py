@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from shoal.trainable.private import DispatchMode, mapped
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -25,33 +25,33 @@ _DENSE = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "convolution")
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What the operations of a traced function do, for each lane.
+    """Cost of a traced function, for each lane.
 
     Attributes:
         operations: how many there are, whatever the number of lanes.
-        moved: bytes of all tensors that they make.
-        widest: bytes of the largest of them.
-        widest_dense: bytes of the largest that a matrix product makes or takes, which no compiler
+        moved_bytes: of all tensors that they make.
+        widest_bytes: of the largest of them.
+        widest_dense_bytes: of the largest that a matrix product makes or takes, which no compiler
             keeps in registers; 0 where there is none.
         fused: numbers that a fused kernel computes.
-        unfused: 1 where there is no such kernel (`shoal.trainable.fused.lowering`), else 0.
+        unfused: why there is no such kernel (`shoal.trainable.fused.lowering`); empty: there is.
     """
 
     operations: int = 0
-    moved: int = 0
-    widest: int = 1
-    widest_dense: int = 0
+    moved_bytes: int = 0
+    widest_bytes: int = 1
+    widest_dense_bytes: int = 0
     fused: int = 0
-    unfused: int = 0
+    unfused: str = ""
 
     def most(self, other: Work) -> Work:
-        """Return the larger of the two in each respect."""
+        """Return the maximum of each field."""
         names = [field.name for field in fields(self)]
         return Work(**{n: max(getattr(self, n), getattr(other, n)) for n in names})
 
 
 def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) -> GraphModule:
-    """Return the plain tensor operations of ``function(*arguments)``.
+    """Trace ``function(*arguments)`` into plain tensor operations.
 
     They are recorded as they run. (``make_fx`` does the same and more, and imports torch's
     compilers for it, which takes longer than a small search.) Tracing tells inputs apart by
@@ -68,19 +68,15 @@ def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) 
     return recorder.module(made)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(DispatchMode):
     """Writes down each operation on tensors, below ``torch.vmap``."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._graph = torch.fx.Graph()
         self._root = torch.nn.Module()
         self._nodes = WeakTensorKeyDictionary()  # what the function lets go of goes
         self._inputs = self._constants = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # dynamo is not there, and to skip it would import it
 
     def argument(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a copy of `tensor` that is an input."""
@@ -102,7 +98,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise RuntimeError("calls .item() on a tensor")
         made = func(*args, **(kwargs or {}))
         node = self._graph.call_function(
-            func, tree_map(self._node, args), tree_map(self._node, kwargs or {})
+            func, mapped(self._node, args), mapped(self._node, kwargs or {})
         )
         if isinstance(made, torch.Tensor):
             self._know(made, node)
@@ -130,7 +126,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def work_of(graph: GraphModule, lanes: int) -> Work:
-    """Return the work of a traced function of `lanes` lanes."""
+    """Return the cost of a traced function of `lanes` lanes."""
     operations = moved = widest = dense = 0
     for node in graph.graph.nodes:
         size = node.meta.get("bytes")
@@ -148,7 +144,7 @@ def work_of(graph: GraphModule, lanes: int) -> Work:
             dense = max(dense, size, *(i.meta.get("bytes", 0) for i in taken))
     return Work(
         operations=operations,
-        moved=moved // lanes,
-        widest=max(1, widest // lanes),
-        widest_dense=dense // lanes,
+        moved_bytes=moved // lanes,
+        widest_bytes=max(1, widest // lanes),
+        widest_dense_bytes=dense // lanes,
     )

@@ -35,8 +35,7 @@ from shoal.search.engines.ray_tune.cluster import Cluster
 from shoal.search.engines.ray_tune.hands import Hands
 from shoal.search.errors import EngineError
 from shoal.search.process import quiet
-from shoal.trainable.hosts import IDLE, ring
-from shoal.trainable.hosts import Pack as PackTrainable
+from shoal.trainable.hosts import IDLE, PackTrainable, ring
 from shoal.trainable.task import Recipe
 
 SAVE_SECONDS = 30.0

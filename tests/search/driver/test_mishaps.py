@@ -22,7 +22,7 @@ from shoal.search.folder.writer import Writer, create
 from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.tasks import Tasks
 from shoal.trainable.errors import is_told_to_end
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
 from shoal.trainable.task import Outcome, Recipe

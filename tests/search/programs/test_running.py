@@ -11,10 +11,10 @@ from shoal.search.errors import BadInput
 from shoal.search.programs.running import Running, choose
 from shoal.trainable.programs.tracing import Work
 
-COURSE = Work(operations=29, moved=96_552, widest=8000, fused=34_013)
+COURSE = Work(operations=29, moved_bytes=96_552, widest_bytes=8000, fused=34_013)
 """A step of the default problem."""
 
-UNFUSED = replace(COURSE, unfused=1)
+UNFUSED = replace(COURSE, unfused="it is too large")
 """The same, if no kernel could say it."""
 
 
@@ -39,7 +39,7 @@ def test_small_searches_never_compile_and_large_ones_do() -> None:
         assert chosen(work, lanes=least, steps=100).program == "eager"
         assert chosen(work, lanes=least, programs=16).program == "eager"
         assert chosen(work, lanes=least, programs=float("inf")).program == "eager"
-    assert chosen(Work(operations=3, moved=24, widest=8)).program == "eager"
+    assert chosen(Work(operations=3, moved_bytes=24, widest_bytes=8)).program == "eager"
     assert chosen(program="eager", lanes=10**6).program == "eager"
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
@@ -70,11 +70,11 @@ def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_no
     assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
     assert chosen(pack=4096).block == chosen(UNFUSED, pack=4096).block == 128
     assert chosen(pack=48).block == chosen(UNFUSED, pack=48).block == 48
-    light = Work(operations=3, moved=24, widest=8, unfused=1)
+    light = Work(operations=3, moved_bytes=24, widest_bytes=8, unfused="it is too large")
     assert chosen(light, "compiled", pack=4096).block == 1024
-    heavy = Work(operations=30, moved=10**8, widest=10**7, unfused=1)
+    heavy = Work(operations=30, moved_bytes=10**8, widest_bytes=10**7, unfused="it is too large")
     assert chosen(heavy, "compiled", pack=4096).block == 16
-    product = replace(UNFUSED, widest_dense=65_536)
+    product = replace(UNFUSED, widest_dense_bytes=65_536)
     assert chosen(product, pack=4096).block == 8
 
 

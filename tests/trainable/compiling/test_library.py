@@ -17,8 +17,7 @@ import torch
 
 from shoal.trainable.compiling.toolchain import compiler, identity
 from shoal.trainable.errors import CompileError
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.problems.finding import find
@@ -171,7 +170,13 @@ def test_a_compiled_pack_stopped_again_and_again_gives_the_same_bits(
     name = key(mine, program="test", plan=PLAN, block=4, defaults={})
     fitted, resume = None, None
     for attempt in range(100):
-        saving = Saving(folder=str(tmp_path), key=name, attempt=attempt, resume=resume, period=1e9)
+        saving = Saving(
+            folder=str(tmp_path),
+            key=name,
+            attempt=attempt,
+            resume=resume,
+            period_seconds=1e9,
+        )
         calls = iter([False] * 3)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0
@@ -206,7 +211,13 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
             return once(params, *given)
 
         ready.chunk = chunk  # type: ignore[method-assign]
-        saving = Saving(folder=str(tmp_path), key=name, attempt=attempt, resume=resume, period=1e9)
+        saving = Saving(
+            folder=str(tmp_path),
+            key=name,
+            attempt=attempt,
+            resume=resume,
+            period_seconds=1e9,
+        )
         calls = iter([False] * 3)
         keeper = CheckpointKeeper(
             saving, lambda calls=calls: next(calls, True), device="cpu", began=0.0

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from shoal.trainable.errors import CheckpointError
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Plan
+from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import (
     CheckpointKeeper,
     Saving,
@@ -56,7 +55,13 @@ def program(optimizer: str, block: int = 4) -> Program:
 
 def saving(folder: Path, attempt: int = 0, resume: str | None = None) -> Saving:
     """Where a test's checkpoints go."""
-    return Saving(folder=str(folder), key="k" * 24, attempt=attempt, resume=resume, period=NEVER)
+    return Saving(
+        folder=str(folder),
+        key="k" * 24,
+        attempt=attempt,
+        resume=resume,
+        period_seconds=NEVER,
+    )
 
 
 class AfterSome:
@@ -105,7 +110,10 @@ def test_stopped_again_and_again_it_gives_the_same_bits(
 def test_a_checkpoint_on_a_period_changes_nothing(tmp_path: Path) -> None:
     """One at every update."""
     whole = fit(program("adam"), lanes("adam"), PLAN)
-    often = replace(saving(tmp_path), period=0.0)
+    often = replace(
+        saving(tmp_path),
+        period_seconds=0.0,
+    )
     kept = keeper(often, lambda: False)
     fitted = fit(program("adam"), lanes("adam"), PLAN, kept)
     assert whole is not None
@@ -185,7 +193,10 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_no_checkpoint_costs_no_numbers(tmp_path: Path) -> None:
     """The pack goes on, and tells; nothing is left half-written."""
-    gone = replace(saving(tmp_path / "none"), period=0.0)
+    gone = replace(
+        saving(tmp_path / "none"),
+        period_seconds=0.0,
+    )
     kept = keeper(gone, lambda: False)
     assert fit(program("sgd"), lanes("sgd", 2), PLAN, kept) is not None
     assert "No such file or directory; the pack goes on without" in kept.notes[0]

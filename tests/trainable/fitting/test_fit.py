@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.fitting import fit
-from shoal.trainable.fitting.block import Block, Plan
+from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.lanes import COMPLETE, DIVERGED, STATES, Fitted, Lanes
 from shoal.trainable.optimizers.optimizer import OPTIMIZERS
 from shoal.trainable.problems.finding import find
@@ -65,22 +64,22 @@ def by_hand(problem: type, optimizer: str, lr: float, seed: int, steps: int) -> 
     instance: Any = problem()
     data = instance.data()
     params = {name: leaf.clone() for name, leaf in instance.initial(seed).items()}
-    optimizer: torch.optim.Optimizer | None = None
+    torchs: torch.optim.Optimizer | None = None
     if optimizer == "momentum":
-        optimizer = torch.optim.SGD(list(params.values()), lr=lr, momentum=0.9)
+        torchs = torch.optim.SGD(list(params.values()), lr=lr, momentum=0.9)
     elif optimizer == "adam":
-        optimizer = torch.optim.Adam(list(params.values()), lr=lr)
+        torchs = torch.optim.Adam(list(params.values()), lr=lr)
     losses = []
     for _ in range(steps):
         loss, gradient = instance.loss_and_gradient(params, data)
         losses.append(loss.item())
         for name in params:
-            if optimizer is None:
+            if torchs is None:
                 params[name] = params[name] - lr * gradient[name]
             else:
                 params[name].grad = gradient[name]
-        if optimizer is not None:
-            optimizer.step()
+        if torchs is not None:
+            torchs.step()
     losses.append(instance.loss_and_gradient(params, data)[0].item())
     return losses
 

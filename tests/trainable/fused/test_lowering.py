@@ -324,7 +324,7 @@ def test_what_torch_computes_in_another_dtype_is_refused() -> None:
         ("mul gives int32", lambda w, k: (((w > 0) * k).float(),), [w], [torch.arange(3).int()]),
         ("a reduction of int64", lambda w: ((w > 0).sum(0, True).sum().float(),), [w], []),
         ("a reduction of bool", lambda w: ((w > 0).amax().float(),), [w], []),
-        ("sign of truth values", lambda w: (torch.sign(w > 0).float(),), [w], []),
+        ("sign of bools", lambda w: (torch.sign(w > 0).float(),), [w], []),
         ("_to_copy gives float64", lambda w: (w.double().float(),), [w], []),
     ]
     for why, function, lanes, data in cases:
@@ -422,65 +422,79 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
     a, w, big = numbers(N).float(), numbers(N, 3).float(), numbers(N, 100, 100).float()
     index = torch.tensor([2, 0, 1])
     cases: list[tuple[str, Lane, list[torch.Tensor], list[torch.Tensor]]] = [
-        ("^sort$", lambda w: (w.sort().values,), [w], []),
-        ("^cumsum$", lambda w: (w.cumsum(0),), [w], []),
-        ("^index$", lambda w, i: (w[i],), [w], [index]),
+        ("^sort has no fused operator$", lambda w: (w.sort().values,), [w], []),
+        ("^cumsum has no fused operator$", lambda w: (w.cumsum(0),), [w], []),
+        ("^index has no fused operator$", lambda w, i: (w[i],), [w], [index]),
         (
-            "an axis that a tensor has twice",
+            "one axis twice in a tensor, as in a diagonal",
             lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,),
             [w],
             [],
         ),
-        ("points that are picked", lambda a, x: ((a * x)[3],), [a], [x]),
+        ("an index into the rows of the data", lambda a, x: ((a * x)[3],), [a], [x]),
         (
-            "points that are picked",
+            "an index into the rows of the data",
             lambda a, x: (((a * x)[1:] - (a * x)[:-1]).sum(),),
             [a],
             [x],
         ),
-        ("^argmax$", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
+        ("^argmax has no fused operator$", lambda a, x: ((a * x).argmax().float(),), [a], [x]),
         (
-            "a product that libraries are better at",
+            "a matrix product so large that BLAS is faster",
             lambda a, x: ((a * x[:, None] - x[None, :]).square().sum(),),
             [a],
             [x.repeat(20)],
         ),
         (
-            "a view that splits axes",
+            "a reshape that splits a dimension",
             lambda w: ((w.expand(4, 3) + w).reshape(2, 6),),
             [w],
             [],
         ),
         ("gives float64", lambda a, x: ((a * x).double().sum().float(),), [a], [x]),
-        ("a product that libraries are better at", lambda W: (W @ W[0],), [big], []),
-        ("values too large for a lane at a time", lambda W: (W * 2.0,), [big], []),
+        ("a matrix product so large that BLAS is faster", lambda W: (W @ W[0],), [big], []),
+        ("intermediate values too large for a kernel's stack", lambda W: (W * 2.0,), [big], []),
         (
-            "values too large for a lane at a time",
+            "intermediate values too large for a kernel's stack",
             lambda a, x: tuple(a * x + k for k in range(30)),
             [a],
             [x],
         ),
         (
-            "data that change",
+            "an in-place operation on the data",
             lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),),
             [a],
             [x],
         ),
-        ("an output that no lane decides", lambda a: (torch.zeros(()),), [a], []),
+        ("an output that depends on no parameter", lambda a: (torch.zeros(()),), [a], []),
     ]
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
 
 
+def test_an_overload_with_other_arguments_is_refused_and_a_fault_is_an_error() -> None:
+    """Only the binding of arguments is caught: what a method itself raises comes through."""
+    x = torch.ones(LANES, 2)
+    graph = traced(lambda a: (a.sum(1),), [x])
+    (node,) = (node for node in graph.graph.nodes if node.op == "call_function")
+    arguments = node.args
+    node.args = (*arguments, False, "a third")
+    with pytest.raises(NotLowered, match=r"^sum with other arguments: too many positional"):
+        lower(graph, 1, [])
+    node.args = (arguments[0], ["no dimension"])
+    with pytest.raises(TypeError):
+        lower(graph, 1, [])
+
+
 def test_numbers_that_belong_to_places_of_lanes_are_refused() -> None:
     """A function that is not one lane's, stacked, would give a lane what its place has."""
     places = torch.arange(float(LANES))
     for function in (lambda a: (a + places,), lambda a: (a * places.sum() + places,)):
-        with pytest.raises(NotLowered, match="data with lanes"):
+        with pytest.raises(NotLowered, match="depend on the place in the stack"):
             lower(traced(function, [torch.ones(LANES)]), 1, [])
     for function in (lambda a: (a - a.mean(),), lambda a: (a - a[0],)):
-        with pytest.raises(NotLowered, match=r"over lanes|lanes that are picked"):
+        with pytest.raises(NotLowered, match="the stacked dimension"):
             lower(traced(function, [torch.ones(LANES)]), 1, [])
 
 

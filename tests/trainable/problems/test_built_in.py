@@ -24,7 +24,7 @@ def test_each_problem_keeps_the_contract_with_each_optimizer(problem: type) -> N
     """A problem is in the table only if it passes what a user's own has to pass."""
     point = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
     checked = check(problem, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
-    assert checked.work.widest == 4 * 2000
+    assert checked.work.widest_bytes == 4 * 2000
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.3, 3.0])

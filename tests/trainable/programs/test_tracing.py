@@ -36,5 +36,5 @@ def test_work_counts_what_is_made_and_not_what_is_only_seen_otherwise() -> None:
     graph = traced(lambda a: ((a + 1.0).view(8, 5) @ torch.ones(5, 3),), (x,))
     work = work_of(graph, 2)
     assert work.operations >= 2
-    assert (work.widest, work.widest_dense) == (4 * 20, 4 * 20)
-    assert work_of(traced(lambda a: (a + 1.0,), (x,)), 2).widest_dense == 0
+    assert (work.widest_bytes, work.widest_dense_bytes) == (4 * 20, 4 * 20)
+    assert work_of(traced(lambda a: (a + 1.0,), (x,)), 2).widest_dense_bytes == 0

@@ -1,4 +1,4 @@
-"""Emission: lowered loops as C++, a kernel that does many updates of many fits.
+"""Code generation: lowered loops as C++, a kernel that does many updates of many fits.
 
     for each handful of fits, side by side in registers
         for each update
@@ -37,10 +37,10 @@ from shoal.trainable.fused.loops import (
 )
 
 TILE = 64
-"""Points that are summed before they join the whole sum: the error of long sums stays small."""
+"""Blocked summation: points of a partial sum, which keeps the rounding error of long sums small."""
 
-MOST_IN_TURN = 16
-"""Numbers along small axes that are summed one after the other."""
+MAX_SEQUENTIAL_SUM = 16
+"""The same along small axes: so many numbers are summed one after the other."""
 
 _PRELUDE = Path(__file__).with_name("prelude.hpp")
 
@@ -58,8 +58,8 @@ def source(loops: Loops, carried: int) -> str:
     was not 0 meanwhile; else 1.
 
     Args:
-        carried: how many inputs, the first, become in each update what the last outputs are: the
-            last so many but for none. The other outputs are told of the last update alone.
+        carried: k, the number of loop-carried values: the first k inputs of update t + 1 are the
+            last k outputs of update t. The other outputs are stored after the last update alone.
     """
     return _Kernel(loops, carried).text()
 
@@ -93,7 +93,7 @@ class _Kernel:
             self._list.each(value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
 
     def _carry(self) -> None:
-        """An update of which nothing is told."""
+        """One update whose outputs are not stored."""
         outputs = self._loops.outputs[len(self._loops.outputs) - self._carried :]
         self._body(outputs)
         for value, output in zip(self._loops.inputs, outputs, strict=False):
@@ -102,7 +102,7 @@ class _Kernel:
     # --- one update
 
     def _body(self, outputs: Sequence[Value]) -> None:
-        """What gives some of the outputs: passes over long axes, and what lies between."""
+        """Compute some of the outputs: passes over long axes, and the operations between them."""
         operations = needed(self._loops.operations, outputs)
         ready = self._ready(operations)
         for step in range(max(ready.values(), default=0) + 1):
@@ -120,7 +120,7 @@ class _Kernel:
                     self._pass(long, sums, operations)
 
     def _ready(self, operations: Sequence[Operation]) -> dict[Value, int]:
-        """How many passes must be over before each result is there."""
+        """The number of passes that must end before each result is known."""
         ready: dict[Value, int] = {}
         for operation in operations:
             values = [o.value for o in operands_of(operation) if isinstance(o.value, Value)]
@@ -137,7 +137,7 @@ class _Kernel:
         return any(axis in self._loops.long for axis in over(operation))
 
     def _pass(self, long: Axis, sums: Sequence[Reduction], operations: Sequence[Operation]) -> None:
-        """Once over a long axis, tile by tile; where there are many, by tiles of tiles."""
+        """One loop over a long axis, in tiles; where there are many, in tiles of tiles."""
         wanted = {o.value for operation in sums for o in operands_of(operation)}
         inside = [o for o in operations if long in o.result.axes]
         needs = needed(inside, wanted)
@@ -210,13 +210,13 @@ class _Kernel:
     def _gather(
         self, operation: Reduction, axes: Sequence[Axis], into: str, places: Places
     ) -> None:
-        """Add what stands along some axes; many numbers by sums of a few."""
-        if size(axes) <= MOST_IN_TURN:
+        """Reduce along some axes; many numbers by partial sums."""
+        if size(axes) <= MAX_SEQUENTIAL_SUM:
             self._list.sweep(axes, places, lambda at: self._add(operation, into, at))
             return
         axis, *rest = axes
         name, part = f"i{axis.number}", f"part{axis.number}"
-        each = max(1, MOST_IN_TURN // size(rest))
+        each = max(1, MAX_SEQUENTIAL_SUM // size(rest))
         with self._list.block(
             f"for (int64_t {name}_0 = 0; {name}_0 < {axis.size}; {name}_0 += {each})"
         ):
@@ -230,7 +230,7 @@ class _Kernel:
             self._list.say(f"{into} = {_JOIN[operation.how].format(into, part)};")
 
     def _add(self, operation: Reduction, into: str, places: Places) -> None:
-        """Add what stands at a place."""
+        """Add the product of the operands at one index."""
         one = self._list.product(operation.operands, places)
         self._list.say(f"{into} = {_JOIN[operation.how].format(into, one)};")
 

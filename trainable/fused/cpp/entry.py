@@ -1,4 +1,4 @@
-"""The entry of a kernel: all fits, a handful after the other, until it is told to give up."""
+"""The entry point of a kernel: all fits, a few registers full at a time, until it is cancelled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ template <int N>
 static bool some(int64_t first, int64_t fits, int64_t updates, const T *const *in,
                  const T *const *data, T *const *out, const volatile int32_t *halt) {
 """
-"""Of the fits from `first` on, a handful: N registers full. False: given up."""
+"""The fits from `first` on that fill N registers; returns false where it was cancelled."""
 
 TAIL = """
   return true;
@@ -26,4 +26,4 @@ extern "C" int run(int64_t fits, int64_t updates, const T *const *in, const T *c
 """Four registers at a time take as long as three, one after the other."""
 
 GIVE_UP = "if (*halt) return false;"
-"""Said where what comes takes a millisecond, and not in the loops within."""
+"""Cancellation point: before whatever takes a millisecond, and not in the loops within."""

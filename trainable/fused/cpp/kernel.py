@@ -32,7 +32,7 @@ FLAGS = (
 
 
 class Kernel:
-    """One function, lowered: of each fit, some updates, or what can be told of it.
+    """Source and compile command of one lowered function: some updates of each fit, or its loss.
 
     Attributes:
         source: its text in C++.

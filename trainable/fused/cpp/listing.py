@@ -1,4 +1,4 @@
-"""Listings: the lines of a kernel, and how values and operands are written in them."""
+"""The source text of a kernel line by line, with the names of values and operands in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from shoal.trainable.fused.loops import Axis, Loops, Map, Operand, Value, size
 
-MOST_UNROLLED = 9
-"""Numbers along small axes that are written out one by one and stay in registers; 12 do not."""
+MAX_UNROLLED = 9
+"""Unroll loops over at most 9 elements, which stay in registers; 12 spilled (measured)."""
 
 Places = Mapping[Axis, str | int]
-"""Where a loop stands along each axis."""
+"""The loop variable, or the constant index, of each axis."""
 
 
 class Listing:
@@ -52,7 +52,7 @@ class Listing:
             self.say(line.format(self._element(value, e), second, e=e))
 
         n = size(self._small(value))
-        if n > MOST_UNROLLED:
+        if n > MAX_UNROLLED:
             with self.block(f"for (int64_t e = 0; e < {n}; e++)"):
                 say("e")
         else:
@@ -60,11 +60,11 @@ class Listing:
                 say(e)
 
     def sweep(self, axes: Iterable[Axis], places: Places, do: Callable[[Places], None]) -> None:
-        """Do something at each place along some axes: written out where they are few, or looped."""
+        """Write a loop nest over some axes, unrolled where they are small; `do` writes its body."""
         axes = list(axes)
         if not axes:
             do(places)
-        elif size(axes) <= MOST_UNROLLED:
+        elif size(axes) <= MAX_UNROLLED:
             for i in range(axes[0].size):
                 self.sweep(axes[1:], {**places, axes[0]: i}, do)
         else:
@@ -86,7 +86,7 @@ class Listing:
         self.lines.append("  " * self._depth + line)
 
     def mapped(self, operation: Map, places: Places) -> str:
-        """Return the right side of an operation at a place."""
+        """Return the expression of an operation at one index."""
         operator = operation.operator
         texts = [
             f"truth<N>({self.at(operand, places)})"

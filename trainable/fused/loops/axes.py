@@ -1,4 +1,4 @@
-"""Axes: what the dimensions of a traced function's tensors are, and which of them are the same."""
+"""Named axes: union-find over the dimensions of a traced function's tensors."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Dim = tuple[Axis, ...]
 
 
 class Axes:
-    """Which axes are the same."""
+    """Disjoint sets of equal axes (union-find)."""
 
     def __init__(self) -> None:
         self._same: dict[Axis, Axis] = {}
         self._count = 0
 
     def new(self, size: int) -> Dim:
-        """Return a dimension that is no other."""
+        """Return a dimension with a new axis."""
         if size == 1:
             return ()
         self._count += 1
         return (Axis(self._count, size),)
 
     def find(self, axis: Axis) -> Axis:
-        """Return the one that stands for all that are the same."""
+        """Return the representative of an axis."""
         while axis in self._same:
             axis = self._same[axis]
         return axis
 
     def unify(self, a: Dim, b: Dim) -> Dim:
-        """Make two dimensions that line up one, and return it.
+        """Merge two dimensions that are broadcast against each other; return the result.
 
         Raises:
             NotLowered: one has joined axes where the other has not.
@@ -49,7 +49,7 @@ class Axes:
         if not a or not b:
             return a or b
         if [axis.size for axis in a] != [axis.size for axis in b]:
-            raise NotLowered("axes that do not line up")
+            raise NotLowered("an operation across dimensions that a reshape has merged")
         for one, other in zip(a, b, strict=True):
             one, other = self.find(one), self.find(other)
             if one != other:
@@ -57,18 +57,18 @@ class Axes:
         return a
 
     def are_one(self, a: Axis | None, b: Axis | None) -> bool:
-        """Whether they are known to be the same."""
+        """Whether two axes are in one set."""
         return a is not None and b is not None and self.find(a) == self.find(b)
 
     def check(self, axes: Iterable[Axis]) -> None:
-        """See that no axis is there twice.
+        """Check that no axis occurs twice.
 
         Raises:
             NotLowered: one is.
         """
         found = [self.find(axis) for axis in axes]
         if len(set(found)) < len(found):
-            raise NotLowered("an axis that a tensor has twice")
+            raise NotLowered("one axis twice in a tensor, as in a diagonal")
 
 
 def flat(dims: Iterable[Dim]) -> tuple[Axis, ...]:

@@ -1,4 +1,4 @@
-"""Operators: what torch's number-by-number operations are called in a fused kernel.
+"""Elementwise operators: torch's operations as expressions of a fused kernel.
 
 An operator's text is C++ over operands ``{0}``, ``{1}``, …; ``prelude.hpp`` defines what it uses.
 What an operation means follows from the dtype that torch computes it in (`types`):
@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 COSTLY = 20
-"""What a function such as an exponential costs, in additions."""
+"""Cost of a transcendental function, in additions."""
 
 
 class NotLowered(Exception):
-    """A function that cannot be said as loops over named axes."""
+    """A function is not expressible as loops over named axes, or beyond the limits of a kernel.
+
+    Its message is the reason, for the user.
+    """
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operation, number by number.
+    """One elementwise operation.
 
     Attributes:
         text: C++ over its operands.
@@ -42,7 +45,7 @@ class Operator:
     any_dtype: bool = False
 
     def of_shared(self) -> Operator:
-        """Return the same for operands none of which has lanes."""
+        """Return the same for operands that all fits share, which are scalars to be broadcast."""
         text = self.text
         for i in set(range(text.count("{"))) - set(self.conditions):
             text = text.replace(f"{{{i}}}", f"real<N>({{{i}}})")
@@ -67,8 +70,11 @@ def mapped(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Mapped:
             raise NotLowered(f"{name} with {len(args)} arguments and {', '.join(named)}")
         return operator, args
     if name in _SPECIAL:
-        return _SPECIAL[name](list(args), dict(named))
-    raise NotLowered(name)
+        special, least, most = _SPECIAL[name]
+        if not least <= len(args) <= most:
+            raise NotLowered(f"{name} with {len(args)} arguments")
+        return special(list(args), dict(named))
+    raise NotLowered(f"{name} has no fused operator")
 
 
 def on_truth_values(name: str, operator: Operator) -> Operator:
@@ -81,9 +87,9 @@ def on_truth_values(name: str, operator: Operator) -> Operator:
         NotLowered: that is not known.
     """
     if name == "add" and operator != _ADD:
-        raise NotLowered(f"{name} of truth values, scaled")
+        raise NotLowered(f"{name} of bools with alpha")
     if name not in _BOOLEAN:
-        raise NotLowered(f"{name} of truth values")
+        raise NotLowered(f"{name} of bools")
     return _BOOLEAN[name]
 
 
@@ -139,7 +145,7 @@ def _clamped(args: list[Any], named: dict[str, Any]) -> Mapped:
 
 def _divided(args: list[Any], named: dict[str, Any]) -> Mapped:
     if named.get("rounding_mode") is not None:
-        raise NotLowered("a division that rounds")
+        raise NotLowered("a division with rounding_mode")
     return Operator("{0} / {1}", cost=4, floating=True), args
 
 
@@ -198,19 +204,20 @@ _PLAIN: Mapping[str, tuple[Operator, int]] = {
     "threshold_backward": (_AT_THRESHOLD, 3),
 }
 
-_SPECIAL: Mapping[str, Callable[[list[Any], dict[str, Any]], Mapped]] = {
-    "add": _added("+"),
-    "sub": _added("-"),
-    "rsub": _subtracted_from,
-    "pow": _power,
-    "div": _divided,
-    "clamp": _clamped,
-    "clamp_min": _clamped,
-    "clamp_max": lambda args, named: _clamped([args[0], None, *args[1:]], named),
-    "addcmul": _scaled_product("*"),
-    "addcdiv": _scaled_product("/"),
-    "clone": _copied,
+_SPECIAL: Mapping[str, tuple[Callable[[list[Any], dict[str, Any]], Mapped], int, int]] = {
+    "add": (_added("+"), 2, 3),
+    "sub": (_added("-"), 2, 3),
+    "rsub": (_subtracted_from, 2, 3),
+    "pow": (_power, 2, 2),
+    "div": (_divided, 2, 2),
+    "clamp": (_clamped, 1, 3),
+    "clamp_min": (_clamped, 2, 2),
+    "clamp_max": (lambda args, named: _clamped([args[0], None, *args[1:]], named), 2, 2),
+    "addcmul": (_scaled_product("*"), 3, 3),
+    "addcdiv": (_scaled_product("/"), 3, 3),
+    "clone": (_copied, 1, 1),
 }
+"""Operations whose operator depends on their arguments, with how many these may be."""
 
 
 def _boolean(text: str) -> Operator:

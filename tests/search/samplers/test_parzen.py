@@ -1,0 +1,149 @@
+"""The Parzen estimator against its closed form in float64, component by component.
+
+With the centre c of a component, its covariance Σ = L Lᵀ (that of its nearest neighbours, with
+Scott's bandwidth h = k^(-1/(q+4)) for k components of q ranges), and p the trials near it:
+
+    l(x) / g(x) = (Σ_good w + prior · share) / (Σ_all w + prior)
+    w = exp(-½ ((x - p)ᵀ Σ⁻¹ (x - p) + 4 · choices that differ))
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+from numpy.typing import NDArray
+
+from shoal.search.samplers.parzen import LEVELS, MUTATION, OTHER_CHOICE, PRIOR, Mixture
+from shoal.search.space.axes import Axis
+
+Floats = NDArray[numpy.float64]
+
+AXES = (Axis(low=0.0, high=1.0), Axis(low=1.0, high=9.0, step=1.0), Axis(choices=3))
+RANGES, CHOICE = [0, 1], 2
+TRIALS = 30
+"""So few that all of them are near."""
+
+
+def trials(spread: float = 0.5) -> tuple[Floats, Floats]:
+    """Coordinates about the middle, and losses: the last three diverged."""
+    rng = numpy.random.default_rng(4)
+    told = 0.5 + spread * (rng.random((TRIALS, 3)) - 0.5)
+    told[:, CHOICE] = rng.integers(0, 3, TRIALS)
+    loss = ((told[:, RANGES] - 0.5) ** 2).sum(axis=1) + 0.01 * told[:, CHOICE]
+    loss[-3:] = numpy.inf
+    return told, loss
+
+
+def sizes() -> list[int]:
+    """How many trials of each level are good."""
+    return [min(TRIALS - 3, max(low, min(high, round(q * TRIALS)))) for q, low, high in LEVELS]
+
+
+def covariance(centres: Floats, i: int) -> Floats:
+    """That of component `i` of one level, by a plain loop."""
+    k, q = len(centres), len(RANGES)
+    offsets = [other[RANGES] - centres[i, RANGES] for other in centres]
+    far = [
+        float(offset @ offset) + 10.0 * (other[CHOICE] != centres[i, CHOICE])
+        for offset, other in zip(offsets, centres, strict=True)
+    ]
+    m = min(k, max(q + 2, k // 3))
+    near = sorted(range(k), key=lambda j: far[j])[:m]
+    whole = sum(numpy.outer(offsets[j], offsets[j]) for j in near) / m
+    shrunk = whole * m / (m + q)  # few neighbours tell little of how axes go together
+    floor = 1e-3 * whole.diagonal().max() + 1e-18
+    cells = numpy.array([0.0, 0.5 / 9])
+    shrunk[[0, 1], [0, 1]] = whole.diagonal() + floor + cells**2
+    return numpy.asarray(shrunk * k ** (-2 / (q + 4)))
+
+
+@pytest.fixture(scope="module")
+def mixture() -> Mixture:
+    """That of the trials; one more is running."""
+    told, loss = trials()
+    return Mixture(AXES, told, loss, numpy.array([[0.5, 0.5, 1.0]]))
+
+
+def components() -> list[tuple[Floats, Floats, int]]:
+    """Centre, covariance and the level's number of good trials of each component."""
+    told, loss = trials()
+    best = told[numpy.argsort(loss, kind="stable")]
+    return [(best[i], covariance(best[:k], i), k) for k in sizes() for i in range(k)]
+
+
+def test_components_stand_at_the_best_trials_of_each_level(mixture: Mixture) -> None:
+    """The few best, more, and many: one component for each."""
+    assert mixture.centre.tolist() == [centre.tolist() for centre, _, _ in components()]
+
+
+def test_candidates_have_the_components_mean_and_covariance(mixture: Mixture) -> None:
+    """20,000 draws of each of a few components, at two scales: to five standard errors."""
+    count, every = 20_000, components()
+    rng = numpy.random.default_rng(0)
+    centre = numpy.array([[0.5, 0.5, 2.0]])  # far from the ends: nothing is reflected
+    for which in (0, 5, len(every) - 1):
+        for scale in (1.0, 0.5):
+            points, z = mixture.around(numpy.array([which]), centre, count, scale, rng)
+            inside = points[0][:, RANGES]
+            expected = scale**2 * every[which][1]
+            error = 5 / math.sqrt(count)
+            deviation = numpy.sqrt(expected.diagonal())
+            assert (abs(inside.mean(axis=0) - 0.5) < error * deviation).all()
+            found = numpy.cov(inside.T, bias=True)
+            assert (abs(found - expected) < error * 2 * numpy.outer(deviation, deviation)).all()
+            assert z[0].std(axis=0) == pytest.approx([scale, scale], rel=5 / math.sqrt(2 * count))
+            moved = float((points[0][:, CHOICE] != 2.0).mean())
+            chance = MUTATION * 2 / 3  # of three choices, drawn uniformly
+            assert abs(moved - chance) < 5 * math.sqrt(chance * (1 - chance) / count)
+
+
+def test_the_density_ratio_is_that_of_the_closed_form(mixture: Mixture) -> None:
+    """For each component, by a loop over all trials."""
+    told, loss = trials()
+    order = numpy.argsort(loss, kind="stable")
+    pool = numpy.concatenate([told[order], [[0.5, 0.5, 1.0]]])  # as they rank, then the running one
+    rng = numpy.random.default_rng(1)
+    every = components()
+    which = numpy.arange(len(every))
+    points, z = mixture.around(which, mixture.centre, 3, 0.3, rng)
+    found = mixture.ratio(which, points, z)
+    for i, (centre, sigma, k) in enumerate(every):
+        root = numpy.linalg.cholesky(sigma)
+        for c in range(3):
+            x = centre[RANGES] + root @ z[i, c]
+            good = all_ = 0.0
+            for rank, trial in enumerate(pool):
+                offset = x - trial[RANGES]
+                distance = float(offset @ numpy.linalg.solve(sigma, offset))
+                distance += OTHER_CHOICE * float(trial[CHOICE] != points[i, c, CHOICE])
+                weight = math.exp(-0.5 * distance)
+                all_ += weight
+                good += weight * (rank < k)
+            expected = (good + PRIOR * k / TRIALS) / (all_ + PRIOR)
+            assert found[i, c] == pytest.approx(expected, rel=1e-9)
+
+
+def test_candidates_beyond_an_end_are_reflected(mixture: Mixture) -> None:
+    """Nothing leaves the unit cube, and nothing gathers on its faces."""
+    rng = numpy.random.default_rng(2)
+    centre = numpy.array([[0.0, 1.0, 0.0]])
+    points, _ = mixture.around(numpy.array([len(mixture.centre) - 1]), centre, 10_000, 1.0, rng)
+    inside = points[0][:, RANGES]
+    assert (inside >= 0).all()
+    assert (inside <= 1).all()
+    assert ((inside == 0) | (inside == 1)).mean() < 0.01
+    # half of a normal distribution: E |x| = σ √(2/π)
+    deviation = math.sqrt(components()[-1][1][0, 0])
+    assert inside[:, 0].mean() == pytest.approx(deviation * math.sqrt(2 / math.pi), rel=0.05)
+
+
+def test_lanes_are_shared_equally_among_the_levels(mixture: Mixture) -> None:
+    """A third for each level, and within it evenly over its components."""
+    lanes = 30_000
+    rng = numpy.random.default_rng(3)
+    component = mixture.assign((numpy.arange(lanes) + 0.5) / lanes, rng)
+    expected = numpy.concatenate([numpy.full(k, lanes / len(LEVELS) / k) for k in sizes()])
+    counts = numpy.bincount(component, minlength=len(expected))
+    assert (abs(counts - expected) < 5 * numpy.sqrt(expected)).all()

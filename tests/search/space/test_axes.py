@@ -1,0 +1,120 @@
+"""Axes: values become coordinates and ranks, and come back as they were."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+
+from shoal.search.space.axes import Axis, apart, nearest, settle, spread
+
+RANGE = Axis(low=-2.0, high=3.0)
+LOG = Axis(low=1e-7, high=1e-1, log=True)
+NARROW = Axis(low=1.0, high=1.0 + 2.0**-20, log=True)
+WHOLE = Axis(low=1.0, high=5.0, step=1.0)
+LOG_WHOLE = Axis(low=8.0, high=256.0, step=1.0, log=True)
+QUARTERS = Axis(low=0.0, high=2.0, step=0.25)
+CHOICES = Axis(choices=4)
+
+ALL = (RANGE, LOG, NARROW, WHOLE, LOG_WHOLE, QUARTERS, CHOICES)
+STEPPED = (WHOLE, LOG_WHOLE, QUARTERS, CHOICES)
+
+
+def values_of(axis: Axis) -> numpy.ndarray:
+    """All values of a stepped axis; of a range many, with its ends."""
+    if axis.size:
+        return axis.of_ranks(numpy.arange(axis.size, dtype=numpy.uint64))
+    rng = numpy.random.default_rng(0)
+    return axis.values(numpy.concatenate([[0.0, 1.0], rng.random(500)]))
+
+
+@pytest.mark.parametrize("axis", STEPPED)
+def test_each_value_of_a_stepped_axis_comes_back_from_its_coordinate(axis: Axis) -> None:
+    """Exactly, and so does a coordinate anywhere in the value's own cell."""
+    values = values_of(axis)
+    assert len(set(values.tolist())) == axis.size == axis.count
+    assert numpy.array_equal(axis.values(axis.coordinates(values)), values)
+
+
+@pytest.mark.parametrize("axis", [RANGE, LOG, NARROW])
+def test_values_of_a_range_come_back_from_their_coordinates(axis: Axis) -> None:
+    """To one part in 2³² of the range, or of its logarithm, and its ends too."""
+    values = values_of(axis)
+    back = axis.values(axis.coordinates(values))
+    assert [back.min(), back.max()] == pytest.approx([axis.low, axis.high], rel=2**-32)
+    size = math.log(axis.high / axis.low) if axis is LOG else axis.high - axis.low
+    off = abs(numpy.log(back / values)) if axis is LOG else abs(back - values)
+    assert off.max() <= 1.01 * size / 2**32
+
+
+@pytest.mark.parametrize("axis", ALL)
+def test_values_come_back_from_their_ranks(axis: Axis) -> None:
+    """Exactly, also floats: a rank is how many values are below."""
+    values = values_of(axis)
+    ranks = axis.ranks(values)
+    assert numpy.array_equal(axis.of_ranks(ranks), values)
+    assert numpy.array_equal(
+        numpy.argsort(ranks, kind="stable"), numpy.argsort(values, kind="stable")
+    )
+    assert int(ranks.min()) >= 0
+    assert int(ranks.max()) < axis.count
+
+
+@pytest.mark.parametrize("axis", ALL)
+def test_coordinates_keep_the_order_and_stay_inside(axis: Axis) -> None:
+    """In [0, 1], or the position of a choice."""
+    coordinates = axis.coordinates(numpy.sort(values_of(axis)))
+    assert (numpy.diff(coordinates) >= 0).all()
+    assert coordinates.min() >= 0
+    assert coordinates.max() <= max(1, axis.choices - 1)
+
+
+def test_a_log_range_is_even_on_its_logarithm() -> None:
+    """The middle of 1e-7 and 1e-1 is 1e-4; each decade is a sixth."""
+    decades = 10.0 ** numpy.arange(-7, 0)
+    assert LOG.coordinates(decades) == pytest.approx(numpy.arange(7) / 6, abs=1e-12)
+    assert LOG.values(numpy.array([0.5])) == pytest.approx([1e-4], rel=1e-8)
+
+
+def test_each_value_of_a_stepped_axis_is_in_the_middle_of_a_cell_of_its_own() -> None:
+    """Of five values the first is at 0.1; on a logarithm cells are as wide as `widths` says."""
+    assert WHOLE.coordinates(values_of(WHOLE)) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    rng = numpy.random.default_rng(1)
+    drawn = LOG_WHOLE.values(rng.random(200_000))
+    values = values_of(LOG_WHOLE)
+    widths = LOG_WHOLE.widths(values)
+    expected = 200_000 * widths / widths.sum()
+    counts = numpy.array([(drawn == value).sum() for value in values])
+    assert (abs(counts - expected) < 6 * numpy.sqrt(expected)).all()
+
+
+def test_points_settle_once_and_for_all() -> None:
+    """On the coordinates of their values; choices are spread evenly first."""
+    cube = numpy.random.default_rng(2).random((1000, len(ALL)))
+    points = settle(ALL, spread(ALL, cube))
+    assert numpy.array_equal(settle(ALL, points), points)
+    counts = numpy.bincount(points[:, ALL.index(CHOICES)].astype(int))
+    assert (abs(counts - 250) < 5 * math.sqrt(250)).all()
+
+
+def test_the_nearest_points_are_those_of_a_plain_loop() -> None:
+    """Euclid's distance of scaled coordinates; another choice is one apart."""
+    axes = (RANGE, LOG, CHOICES)
+    rng = numpy.random.default_rng(3)
+    points = spread(axes, rng.random((200, 3)))
+    focus, scale = points[:5], numpy.array([0.3, 0.1, 1.0])
+
+    def distance(point: numpy.ndarray) -> float:
+        return min(
+            sum(
+                float(a != b) if axis.choices else ((a - b) / s) ** 2
+                for axis, a, b, s in zip(axes, point, other, scale, strict=True)
+            )
+            for other in focus
+        )
+
+    by_hand = sorted(sorted(range(200), key=lambda i: distance(points[i]))[:30])
+    assert nearest(axes, points, focus, scale, 30).tolist() == by_hand
+    assert nearest(axes, points[:20], focus, scale, 30).tolist() == list(range(20))
+    assert apart(CHOICES, numpy.array([0.0, 2.0]), numpy.array([0.0, 1.0])).tolist() == [0.0, 1.0]

@@ -1,0 +1,88 @@
+"""Private interfaces of torch: all that shoal uses of them, behind functions of its own.
+
+Any release of torch may change these without a word. Tried with torch 2.13.0.
+
+    torch.utils._python_dispatch.TorchDispatchMode      sees each operation below ``torch.vmap``
+        ._should_skip_dynamo                            asked by torch before it imports dynamo
+    torch.utils._pytree.tree_map                        maps nested arguments of an operation
+    torch._GLOBAL_DEVICE_CONTEXT                        the default device, if one is set
+    torch.Tensor._version                               counts what was written in place
+    torch._dynamo, torch._inductor                      the ahead-of-time compiler
+    torch._C._aoti.AOTIModelContainerRunnerCpu          runs what it has made
+    torch.quasirandom.SobolEngine._first_point          made in the default dtype of the moment
+
+Names of ATen operators that begin with an underscore (``_to_copy``, ``_local_scalar_dense``) are
+data of the traces, and stand where traces are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types there
+    """Sees each operation on tensors, in a ``__torch_dispatch__`` of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types there
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)  # type: ignore[no-untyped-call]  # the same
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # dynamo is not there, and to skip it would import it
+
+
+def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+    """Return tuples, lists and dicts of the same structure, with `function` of each leaf."""
+    return _pytree.tree_map(function, nested)
+
+
+def version(tensor: torch.Tensor) -> int:
+    """Return the version counter of a tensor: it differs once something was written in place."""
+    return tensor._version
+
+
+def default_device() -> torch.device | None:
+    """Return the default device; None: none is set, which ``torch.get_default_device`` hides."""
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+def compiled_ahead(
+    function: torch.nn.Module, arguments: Sequence[torch.Tensor], options: Mapping[str, Any]
+) -> str:
+    """Compile a function by torch's ahead-of-time compiler; return the file of the library.
+
+    Args:
+        options: of ``torch._inductor.config``.
+    """
+    import torch._dynamo  # before inductor, which leans on it
+    from torch._inductor import aot_compile, config
+
+    exported = torch.export.export(function, tuple(arguments))
+    with config.patch(dict(options)):
+        return str(aot_compile(exported.module(), tuple(arguments)))
+
+
+def loaded_ahead(file: str) -> Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]:
+    """Load a library that `compiled_ahead` has made, to be run on a CPU."""
+    run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
+    run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
+    return run
+
+
+def sobol_engine(axes: int, seed: int) -> Any:
+    """Return torch's scrambled Sobol' sequence, whatever the default dtype is.
+
+    Torch makes the first point of its default dtype, which a problem may have changed.
+    """
+    engine: Any = torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed)  # type: ignore[no-untyped-call]  # torch has no types there
+    engine._first_point = (engine.quasi.to(torch.float32) / 2**engine.MAXBIT).reshape(1, -1)
+    return engine
