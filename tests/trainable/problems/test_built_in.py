@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from shoal.trainable.checking.contract import check
-from shoal.trainable.optimizers.optimizer import OPTIMIZERS
+from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.problem import leaves, names
 from shoal.trainable.problems.registry import PROBLEMS
@@ -22,7 +22,9 @@ def problem(request: pytest.FixtureRequest) -> type:
 
 def test_each_problem_keeps_the_contract_with_each_optimizer(problem: type) -> None:
     """A problem is in the table only if it passes what a user's own has to pass."""
-    point = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    point = {"lr": 1e-6}
+    for optimizer in OPTIMIZERS.values():
+        point |= {k: v for k, v in optimizer.hyperparameters.items() if v is not None}
     checked = check(problem, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
     assert checked.work.widest == 4 * 2000
 
