@@ -3,7 +3,7 @@
     python benchmarks/gpu.py --device cuda
     python benchmarks/gpu.py --device cpu --steps 100 --blocks 64,512     # whether it works
 
-On a GPU it is unmeasured so far: no figure in README.md is of one.
+On a GPU it is unmeasured so far: no figure in docs/how-fast.md is of one.
 
 For each block size: lanes a second through `shoal.trainable.fitting.fit`, the share of the device's
 float32 multiply-add rate (of a large matrix product, measured here, TF32 off) that the counted

@@ -1,10 +1,12 @@
-"""README.md: its commands and its Python, word by word, in the order in which they stand.
+"""README.md and docs/: commands and Python, word by word, in the order in which they stand; links.
 
-Its `make` commands are what `.ci/run` runs.
+CONTRIBUTING.md's example is followed in a copy of the project. `make` commands are what `.ci/run`
+runs.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -16,48 +18,79 @@ import pandas
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line[2:]
-    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-    for line in block.splitlines()
+SETTINGS, RESULTS = ROOT / "docs/settings.md", ROOT / "docs/results.md"
+PAGES = [
+    ROOT / "README.md",
+    SETTINGS,
+    ROOT / "docs/problem.md",
+    RESULTS,
+    *sorted(set(ROOT.glob("docs/*.md")) - {SETTINGS, ROOT / "docs/problem.md", RESULTS}),
 ]
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+"""In the order in which their commands run."""
+
+LINKING = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 
 FLOOR = 8.817165410
 LARGEST_STABLE = 3.5579469e-6
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """The blocks of code of a page in some language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+def files_of(page: Path, folder: Path) -> list[Path]:
+    """Write the blocks that are whole files, which their first line names; return their paths."""
+    written = []
+    for block in blocks(page, "python"):
+        if named := re.match(r"# (\S+\.py)\n", block):
+            file = folder / named[1]
+            file.write_text(block.partition("\n")[2], encoding="utf-8")
+            written.append(file)
+    return written
+
+
+def scripts(page: Path) -> list[str]:
+    """The other blocks of Python, without those that are printed from examples/."""
+    found = [block for block in blocks(page, "python") if not re.match(r"# \S+\.py\n", block)]
+    examples = "".join(file.read_text("utf-8") for file in ROOT.glob("examples/*.py"))
+    return [block for block in found if block not in examples]
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The folder in which all commands of README.md ran, and what each printed."""
+    """The folder in which all commands of the pages ran, and what each printed."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "examples", folder / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    said = {}
-    for command in COMMANDS:
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        said[command] = done.stdout + done.stderr
+    said: dict[str, str] = {}
+    for page in PAGES:
+        files_of(page, folder)
+        lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+        for command in (line.removeprefix("$ ") for line in lines):
+            assert command not in said, f"{page.name} has a command of an earlier page: {command}"
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+            assert done.returncode == 0, f"{page.name}: {command}\n{done.stderr}"
+            said[command] = done.stdout + done.stderr
     return folder, said
 
 
 def test_the_default_search_finds_the_best_learning_rate(
     printed: tuple[Path, dict[str, str]],
 ) -> None:
-    """The first command: 1,024 trials, the floor, and where the time went. The second is one for
-    Ray Tune."""
+    """The first command: 1,024 trials, the floor, and where the time went. A long one is for Ray
+    Tune."""
     folder, said = printed
-    text = said[COMMANDS[0]]
+    text = said["shoal run --out runs/first"]
     trials = pandas.read_parquet(folder / "runs" / "first" / "trials.parquet")
     assert trials["trial"].tolist() == list(range(1024))
     best = trials.loc[trials["loss"].idxmin()]
@@ -69,10 +102,18 @@ def test_the_default_search_finds_the_best_learning_rate(
     assert spent is not None
     parts = [float(seconds) for seconds in re.findall(r"([\d.]+) s \(", spent[2])]
     assert sum(parts) == pytest.approx(float(spent[1]), rel=0.05)
-    assert "Ray Tune" in said[COMMANDS[1]]
+    (ray,) = (command for command in said if "--engine ray" in command)
+    assert "Ray Tune" in said[ray]
     for chatter in ("ray::", "WARNING", "Warning", "Trial ", "View detailed"):
         assert chatter not in text
     assert not list((folder / "runs" / "first" / "parts").iterdir())
+
+
+def test_the_problem_of_the_readme_finds_its_line(printed: tuple[Path, dict[str, str]]) -> None:
+    """A line through points of a line: the best loss is next to nothing."""
+    trials = pandas.read_parquet(printed[0] / "runs" / "line" / "trials.parquet")
+    assert len(trials) == 64
+    assert trials["loss"].min() < 1e-6
 
 
 def test_going_on_with_a_finished_search_repeats_nothing(
@@ -82,12 +123,14 @@ def test_going_on_with_a_finished_search_repeats_nothing(
     assert "nothing was left to do" in printed[1]["shoal run --out runs/mine"]
 
 
-def test_the_python_of_the_readme_runs(printed: tuple[Path, dict[str, str]]) -> None:
-    """The problem is the example's, word by word; the other blocks run as one script."""
-    problem, *scripts = PYTHON
-    assert problem in (ROOT / "examples" / "ridge.py").read_text()
-    script = printed[0] / "readme.py"
-    script.write_text("\n".join([*scripts, "assert len(trials) == 256 and len(result.curves)"]))
+def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> None:
+    """The problem is the example's, word by word; the other blocks run as one script a page."""
+    (problem,) = blocks(ROOT / "docs/problem.md", "python")
+    assert problem in (ROOT / "examples" / "ridge.py").read_text("utf-8")
+    script = printed[0] / "page.py"
+    assert [page for page in PAGES if scripts(page)] == [RESULTS]
+    known = "assert len(trials) == 256 and len(result.curves)"
+    script.write_text("\n".join([*scripts(RESULTS), known]), encoding="utf-8")
     subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
 
 
@@ -108,8 +151,128 @@ def test_the_example_script_runs(printed: tuple[Path, dict[str, str]]) -> None:
 
 
 def test_the_columns_are_those_of_the_table(printed: tuple[Path, dict[str, str]]) -> None:
-    """Every column of the results stands in README.md's table, and no other."""
-    table = README.partition("| column of `trials` | |")[2].partition("`curves` has")[0]
+    """Every column of the results stands in the table of docs/results.md, and no other."""
+    text = RESULTS.read_text("utf-8")
+    table = text.partition("| column of `trials` | |")[2].partition("`curves` has")[0]
     named = set(re.findall(r"`(\w+)`", re.sub(r"\| [^|]*\|$", "|", table, flags=re.MULTILINE)))
     trials = pandas.read_parquet(printed[0] / "runs" / "first" / "trials.parquet")
     assert named == set(trials) - {"lr"}
+
+
+def test_the_options_are_those_of_the_help() -> None:
+    """Every option of ``shoal run`` stands in the tables of docs/settings.md once, and no other."""
+    help_ = subprocess.run(
+        [sys.executable, "-m", "shoal", "run", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    given = re.findall(r"^  (?:-\w, )?(--[\w-]+)", help_, flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(--[\w-]+)", SETTINGS.read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(given)
+
+
+def test_every_variable_of_the_code_is_documented() -> None:
+    """What the code reads of the environment, and every SHOAL_ name, is in docs/environment.md."""
+    read = set()
+    for file in (f for part in ("search", "trainable", "slurm") for f in (ROOT / part).rglob("*")):
+        if file.suffix in (".sbatch", ".sh"):
+            read |= set(re.findall(r"\bSHOAL_\w+", file.read_text("utf-8")))
+        elif file.suffix == ".py":
+            tree = ast.parse(file.read_text("utf-8"))
+            texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+            pattern = (
+                r"(SHOAL|SLURM)_[A-Z]+(_[A-Z]+)*|CXX|NO_COLOR|TMPDIR|HOME|RAY_AUTH_\w+|\w+_HOME"
+            )
+            read |= {t for t in texts if isinstance(t, str) and re.fullmatch(pattern, t)}
+            read |= set(re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", file.read_text("utf-8")))
+    kept = (ROOT / "slurm/node/variables.py").read_text("utf-8")
+    kept_alone = set(re.findall(r'"(SLURM\w+)"', kept.partition("KEPT = (")[2].partition(")")[0]))
+    text = (ROOT / "docs/environment.md").read_text("utf-8")
+    named = set(re.findall(r"\b[A-Z][A-Z_]+\b", text))
+    assert {"SHOAL_CACHE", "SHOAL_PORTS", "SLURM_JOB_ID", "CXX"} <= read
+    assert read - kept_alone <= named
+    assert {name for name in named if name.startswith("SHOAL_")} <= read
+
+
+def heading(line: str) -> str:
+    """The anchor that a heading gets where pages are shown."""
+    return re.sub(r"[^\w\- ]", "", line.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Files and folders of the project, and headings in them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert there.is_relative_to(ROOT.resolve()), target
+        if anchor:
+            found = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), flags=re.MULTILINE)
+            assert anchor in map(heading, found), target
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    """docs/index.md links each page beside it."""
+    text = (ROOT / "docs/index.md").read_text("utf-8")
+    for page in ROOT.glob("docs/*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in text
+
+
+def test_the_rooms_of_the_architecture_are_those_of_the_code() -> None:
+    """Every folder of the code stands in docs/architecture.md's tables, and no other."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    for part in ("search", "trainable", "slurm"):
+        table = text.partition(f"\n| {part}/ | purpose |\n")[2].partition("\n\n")[0]
+        names = {name for row in table.splitlines() for name in re.findall(r"`([\w/]+)`", row)}
+        folders = {
+            f"{file.parent.relative_to(ROOT / part)}/"
+            for file in ROOT.glob(f"{part}/**/__init__.py")
+        }
+        for folder in folders - {"./"}:
+            assert folder in names or f"{Path(folder).name}/" in names, folder
+        for name in names:
+            file = ROOT / part / name
+            assert (
+                file.is_dir()
+                or file.with_suffix(".py").is_file()
+                or list(ROOT.glob(f"{part}/*/{name}"))
+            ), name
+
+
+def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> None:
+    """Followed word by word in a copy of the project: its tests pass, and a search uses it."""
+    page = ROOT / "CONTRIBUTING.md"
+    for name in ("search", "trainable", "slurm", "src", "tests/trainable"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=ignored)
+    (made,) = files_of(page, tmp_path)
+    assert made == tmp_path / "trainable/optimizers/rmsprop.py"
+    (diff,) = blocks(page, "diff")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CEILING_DIRECTORIES": str(tmp_path.parent),
+    }
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=tmp_path, check=True)
+    text = page.read_text("utf-8")
+    (commands,) = re.findall(r"```\n(python -m pytest .*?)```", text, flags=re.DOTALL)
+    for command in commands.splitlines():
+        words = command.replace("shoal run", "python -m shoal run")
+        words = words.replace(
+            "pytest tests", "pytest -p no:cacheprovider --import-mode=importlib tests"
+        )
+        done = subprocess.run(
+            words,
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    trials = pandas.read_parquet(tmp_path / "runs" / "rmsprop" / "trials.parquet")
+    assert set(trials["optimizer"]) == {"rmsprop"}
+    assert "complete" in set(trials["state"])

@@ -18,7 +18,7 @@ import pandas
 import shoal
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/slurm.md").read_text(encoding="utf-8")
 SEARCH = [
     "--trials",
     "192",
@@ -57,7 +57,7 @@ class Gated(LegendreSine):
 """The default problem, of which no pack begins before each of six GPUs has one."""
 
 
-def test_a_new_user_goes_by_the_readme(
+def test_a_new_user_goes_by_the_page_on_slurm(
     cluster: Any,
     home: Path,
     shell: Callable[..., Any],
@@ -65,10 +65,10 @@ def test_a_new_user_goes_by_the_readme(
     same_table: Callable[[Path, Path], None],
     record_property: Callable[[str, str], None],
 ) -> None:
-    """From an empty account to pandas, README.md's lines word by word, but for the clone and what
+    """From an empty account to pandas, the page's lines word by word, but for the clone and what
     is installed from the network. Rows from three nodes and six GPUs, the table of one machine;
     the cluster is up within 20 s."""
-    section = README.partition("## Launching a Ray cluster with sbatch")[2]
+    section = PAGE.partition("# Launching a Ray cluster with sbatch")[2]
     clone, make, *lines = re.findall(r"^\$ (.*)", section.partition("\n```\n")[2], re.MULTILINE)
     assert clone == "git clone URL-OF-THIS-REPOSITORY shoal && cd shoal"
     assert make.startswith("make search ")

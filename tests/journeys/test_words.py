@@ -270,12 +270,13 @@ def test_the_curve_has_the_points_that_help_says() -> None:
         ("or 1000 times the first", DEFAULTS["diverge_factor"], 1000.0),
     ],
 )
-def test_the_readme_says_the_numbers_that_the_code_has(
+def test_the_pages_say_the_numbers_that_the_code_has(
     words: str, value: float, expected: float
 ) -> None:
     """In words, which no other test would compare."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert " ".join(words.split()) in " ".join(readme.split())
+    pages = (Path(__file__).parents[2] / "docs").glob("*.md")
+    text = " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in pages)
+    assert " ".join(words.split()) in text
     assert value == expected
 
 

@@ -1,4 +1,5 @@
-from .optimizer import OPTIMIZERS, Optimizer, State
+from .optimizer import Optimizer, State
+from .registry import OPTIMIZERS
 
 __all__ = [
     "OPTIMIZERS",

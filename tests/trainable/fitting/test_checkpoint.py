@@ -23,14 +23,17 @@ from shoal.trainable.fitting.checkpoint import (
     save,
 )
 from shoal.trainable.lanes import Fitted, Lanes
-from shoal.trainable.optimizers.optimizer import OPTIMIZERS
+from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
 from shoal.trainable.task import Recipe, Task
 from shoal.trainable.worker import Worker
 
 PLAN = Plan(steps=60, report=7, diverge_factor=1000.0)
-DEFAULTS = {"lr": 1e-6, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+DEFAULTS = {
+    "lr": 1e-6,
+    **{k: v for o in OPTIMIZERS.values() for k, v in o.hyperparameters.items() if v is not None},
+}
 NEVER = float("inf")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from shoal.trainable.optimizers.optimizer import OPTIMIZERS, Optimizer
+from shoal.trainable.optimizers.optimizer import Optimizer
+from shoal.trainable.optimizers.registry import OPTIMIZERS
 
 VALUES = {
     "lr": torch.tensor(0.05, dtype=torch.float64),

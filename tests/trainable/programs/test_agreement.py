@@ -12,7 +12,7 @@ import torch
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers.optimizer import OPTIMIZERS
+from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.accuracy import Verdict, judged, verdicts
 from shoal.trainable.programs.agreement import difference
@@ -60,7 +60,8 @@ def lanes() -> Lanes:
 def program(folder: Path, optimizer: str, pattern: str = "", instead: str = "") -> Program:
     """The fit, compiled; with a pattern, from a source in which that is replaced."""
     (folder / "fit.py").write_text(FIT)
-    defaults = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+    of_optimizer = OPTIMIZERS[optimizer].hyperparameters
+    defaults = {name: value for name, value in of_optimizer.items() if value is not None}
     made = Program(
         find(f"{folder / 'fit.py'}:Fit").load(),
         optimizer=optimizer,
