@@ -93,8 +93,8 @@ ARROWS = {
     "slurm.queue": "slurm.errors slurm.jobfolder slurm.wire",
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
-        "trainable.errors trainable.fused trainable.lanes trainable.private trainable.problems "
-        "trainable.process trainable.programs"
+        "trainable.errors trainable.fused trainable.lanes trainable.private "
+        "trainable.problems trainable.process trainable.programs"
     ),
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
     "trainable.disk": "trainable.errors",
@@ -111,7 +111,7 @@ ARROWS = {
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
-    "trainable.process": ("trainable.disk trainable.errors trainable.modules trainable.private"),
+    "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
         "trainable.fused.loops trainable.halt trainable.lanes trainable.optimizers "

@@ -69,7 +69,7 @@ SEARCHES: dict[str, list[str]] = {
         "--workers",
         "2",
         "--time-budget",
-        "12s",
+        "40s",
     ],
 }
 """Names of searches, each with its arguments; what is resumed is run until it is whole."""
