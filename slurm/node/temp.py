@@ -1,4 +1,4 @@
-"""A job's temp folder on one node: closed to others, short, gone at the end.
+"""A temp folder on one node, of a job or of a search: closed to others, short, gone at the end.
 
 Who uses it holds a lock on a file in it, which the kernel lets go of when that process ends. Its
 process id would not do: in a container it is another, and a living job's folder would be taken for
@@ -50,7 +50,12 @@ def make(job: str) -> Path:
     """
     name = f"shoaljob-{job[-10:]}-{os.getpid()}-"
     parent = temp_parent(len(f"/{name}XXXXXXXX/r"))
-    folder = Path(tempfile.mkdtemp(prefix=name, dir=parent))
+    return create(name, parent)
+
+
+def create(prefix: str, parent: Path) -> Path:
+    """Create a private folder whose name begins with `prefix`, and hold its lock."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(_held[folder], fcntl.LOCK_EX)
     return folder
@@ -95,11 +100,11 @@ def remove_left_over() -> None:
     processes that were started with them."""
     for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
         for old in parent.glob("shoaljob-*-*-*"):
-            if _is_left_over(old):
+            if is_left_over(old):
                 _clear(old)
 
 
-def _is_left_over(folder: Path) -> bool:
+def is_left_over(folder: Path) -> bool:
     """Whether no process holds a folder's lock any more; where that is not certain, False."""
     try:
         told = folder.lstat()

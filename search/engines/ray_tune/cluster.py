@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,21 +22,16 @@ from typing import Any
 
 import shoal
 from shoal.search.engines.ray_tune.surroundings import set_for_ray
+from shoal.search.engines.ray_tune.temp import temp_folder
 from shoal.search.errors import BadInput, EngineError
 from shoal.search.process import loggers
-from shoal.slurm.node import split, temp_parent
+from shoal.slurm.node import split
 from shoal.trainable.modules import INSTALLED, is_utf8
 
 OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
 
 PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
-
-TEMP = re.compile(r"shoal-([0-9]+)-[a-z0-9_]{8}")
-"""Names of temp folders, which are closed to others."""
-
-BELOW_TEMP_BYTES = len("/shoal-4194304-XXXXXXXX/ray")
-"""Length of the path of our Ray's folder below the system's temp folder, with the longest PID."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +127,7 @@ def connected(
     """
     own = address is None
     with ExitStack() as stack:
-        temp = stack.enter_context(_temp(short=own))
+        temp = stack.enter_context(temp_folder(short=own))
         stack.enter_context(set_for_ray(temp if own else None))
         import ray
         from ray._private import utils
@@ -223,35 +214,3 @@ def _leave_signals(handler: object) -> None:
 def _short(error: Exception) -> str:
     """The message of `error` in one line, without the tracebacks that Ray puts into it."""
     return " ".join(str(error).partition("Traceback")[0].split())
-
-
-@contextmanager
-def _temp(short: bool) -> Iterator[Path]:
-    """A closed temp folder, gone afterwards; those of searches that were killed go too.
-
-    Args:
-        short: whether a Ray of our own has its sockets in it.
-    """
-    parent = temp_parent(BELOW_TEMP_BYTES) if short else Path(tempfile.gettempdir())
-    for old in parent.glob("shoal-*-*"):
-        _remove_if_left(old)
-    temp = Path(tempfile.mkdtemp(prefix=f"shoal-{os.getpid()}-", dir=parent))
-    try:
-        yield temp
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
-
-
-def _remove_if_left(folder: Path) -> None:
-    """Remove a temp folder whose process has ended, if it is one of ours by its name and kind."""
-    named = TEMP.fullmatch(folder.name)
-    if named is None:
-        return
-    try:
-        found = folder.lstat()
-        if found.st_mode == stat.S_IFDIR | 0o700 and found.st_uid == os.getuid():
-            os.kill(int(named[1]), 0)
-    except ProcessLookupError:
-        shutil.rmtree(folder, ignore_errors=True)
-    except (OSError, OverflowError):
-        return
