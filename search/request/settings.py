@@ -56,6 +56,13 @@ class Setting:
         """The default in words."""
         return self.shown or str(self.default)
 
+    @property
+    def row(self) -> str:
+        """The setting's row in the documents' table: option, default, what it is."""
+        allowed = f" One of {', '.join(f'`{each}`' for each in self.choices)}."
+        text = self.help + (allowed if self.choices else "")
+        return f"| `{self.option}` | {self.default_text} | {text} |"
+
     def check(self, value: Any) -> None:
         """Check a value's type and bounds.
 
@@ -215,15 +222,3 @@ def check_settings(given: dict[str, Any]) -> None:
     for setting in SETTINGS:
         if setting.name in given:
             setting.check(given[setting.name])
-
-
-def markdown() -> str:
-    """The table as the documents have it."""
-    head = "| option | in Python, TOML | default | what it is |\n|---|---|---|---|\n"
-    rows = []
-    for setting in SETTINGS:
-        allowed = f" One of {', '.join(f'`{c}`' for c in setting.choices)}." * bool(setting.choices)
-        python = f"`{setting.name}`" + (", Python alone" if setting.group == "run" else "")
-        cells = (f"`{setting.option}`", python, setting.default_text, setting.help + allowed)
-        rows.append(f"| {' | '.join(cells)} |\n")
-    return head + "".join(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 
 import click
 import pytest
@@ -74,3 +75,10 @@ def test_what_is_typed_wins_over_a_file_name_by_name() -> None:
     both = typed.over(file)
     assert (both.trials, both.steps) == (9, 5)
     assert both.space == {"lr": 0.5, "momentum": 0.9}
+
+
+def test_the_documents_table_has_each_settings_row() -> None:
+    """Word by word; a change here is to be copied there."""
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [setting.row for setting in SETTINGS if setting.row not in lines] == []
