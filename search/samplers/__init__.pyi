@@ -1,5 +1,6 @@
 from .optuna_tpe import study_of
-from .rounds import Column, Columns, Earlier, RoundSampler
+from .rounds import RoundSampler
+from .sampler import Column, Columns, Earlier
 
 __all__ = [
     "Column",

@@ -21,7 +21,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from shoal.search.samplers.rounds import round_seed
+from shoal.search.samplers.sampler import round_seed
 from shoal.search.samplers.tpe import draw
 from shoal.search.space import Axis
 

@@ -7,7 +7,7 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 import optuna
@@ -16,6 +16,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from shoal.search.process import quiet
+from shoal.search.samplers.sampler import Column, Question, Searched
 from shoal.search.space import Dimension
 
 
@@ -25,6 +26,23 @@ def study_of(trials: Sequence[FrozenTrial]) -> optuna.Study:
         study = optuna.create_study(direction="minimize")
         study.add_trials(trials)
     return study
+
+
+class OptunaTpe:
+    """The sampler ``optuna-tpe``: Optuna's own, asked for one trial after the other."""
+
+    learns: ClassVar[bool] = True
+
+    def __init__(self, searched: Searched, seed: int) -> None:
+        self._dimensions = searched.dimensions
+
+    def ask(self, question: Question) -> list[Column]:
+        """Return a column for each hyperparameter."""
+        earlier, dimensions = question.earlier, self._dimensions
+        found = ask_tpe(
+            dimensions, earlier.columns, earlier.loss, question.seed, question.count, question.stop
+        )
+        return list(found.values())
 
 
 def ask_tpe(

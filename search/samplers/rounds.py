@@ -7,53 +7,43 @@ range's values, a choice's position.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from shoal.search.samplers.sobol import Unrepeated
-from shoal.search.samplers.tpe import draw
-from shoal.search.space import Axis, Dimension, Floats, Space, spread
-
-Column = NDArray[Any]
-Columns = dict[str, Column]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Earlier:
-    """The trials of the rounds before.
-
-    Attributes:
-        columns: of all of them, the told ones first, in order.
-        loss: of the told ones; +inf: diverged, NaN: failed.
-    """
-
-    columns: Mapping[str, Column]
-    loss: Floats
+from shoal.search.samplers.sampler import (
+    Column,
+    Columns,
+    Earlier,
+    Question,
+    Sampler,
+    Searched,
+    round_seed,
+    sampler_class,
+)
+from shoal.search.space import Axis, Dimension, Space
 
 
 class RoundSampler:
-    """Asks for the lanes of one round after the other, from the same arguments always the same."""
+    """Asks for the trials of one round after the other, from the same arguments always the same.
+
+    Attributes:
+        learns: whether finished trials change what is asked.
+    """
 
     def __init__(self, name: str, seed: int, space: Space) -> None:
-        self._name, self._seed, self._space = name, seed, space
+        self._seed, self._space = seed, space
         self._searched = {n: d for n, d in space.items() if not d.fixed}
         self._axes = [_axis(dimension) for dimension in self._searched.values()]
         self._choices = {n: numpy.array(d.choices) for n, d in space.items() if d.choices}
+        kind = sampler_class(name)
+        self.learns = kind.learns
+        self._sampler: Sampler | None = None
         if self._axes:
-            self._sequence = Unrepeated(self._axes, seed)
-
-    @property
-    def learns(self) -> bool:
-        """Whether finished trials change what is asked."""
-        return self._name in ("tpe", "optuna-tpe")
+            self._sampler = kind(Searched(dimensions=self._searched, axes=self._axes), seed)
 
     def empty(self, count: int) -> Columns:
         """Return columns for `count` trials."""
@@ -68,34 +58,17 @@ class RoundSampler:
             first: number of the round's first trial.
             earlier: what is not looked at unless the sampler learns.
         """
-        if not self._axes:
+        if self._sampler is None:
             return {}
-        seed = round_seed(self._seed, round_)
-        if self._name == "optuna-tpe":
-            from shoal.search.samplers.optuna_tpe import ask_tpe
-
-            return ask_tpe(self._searched, earlier.columns, earlier.loss, seed, count, stop)
-        if self._name == "random":
-            cube = numpy.random.default_rng(seed).random((count, len(self._axes)))
-            points = spread(self._axes, cube)
-            columns = [axis.values(points[:, j]) for j, axis in enumerate(self._axes)]
-        elif self._name == "qmc":
-            columns = self._sequence.values(first, count)
-        else:
-            known = self._points(earlier.columns)
-            told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
-            works = ~numpy.isnan(earlier.loss)
-            columns = draw(
-                self._axes,
-                told[works],
-                earlier.loss[works],
-                running,
-                [earlier.columns[name] for name in self._searched],
+        columns = self._sampler.ask(
+            Question(
                 first=first,
                 count=count,
-                seed=self._seed,
-                round_seed=seed,
+                seed=round_seed(self._seed, round_),
+                earlier=earlier,
+                stop=stop,
             )
+        )
         return {
             name: column.astype(_dtype(dimension))
             for column, (name, dimension) in zip(columns, self._searched.items(), strict=True)
@@ -128,19 +101,6 @@ class RoundSampler:
                 raise ValueError(f"a value of {name} is none of {dimension.shown}")
             found[name] = column.to_numpy().astype(_dtype(dimension))
         return found
-
-    def _points(self, columns: Mapping[str, Column]) -> Floats:
-        coordinates = [
-            axis.coordinates(columns[name])
-            for axis, name in zip(self._axes, self._searched, strict=True)
-        ]
-        return numpy.stack(coordinates, axis=1)
-
-
-def round_seed(seed: int, round_: int | str) -> int:
-    """The seed of a round's sampler: 32 bits of sha256("seed:round")."""
-    digest = hashlib.sha256(f"{seed}:{round_}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def _axis(dimension: Dimension) -> Axis:

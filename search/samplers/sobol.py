@@ -6,12 +6,13 @@ Sobol' 1967; scrambled as Matoušek 1998 has it; as ``torch.quasirandom`` writes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 import torch
 from numpy.typing import NDArray
 
+from shoal.search.samplers.sampler import Column, Question, Searched
 from shoal.search.space import Axis, Cells, Gaps, repeats, spread
 from shoal.trainable.private import sobol_engine
 
@@ -105,3 +106,16 @@ class Unrepeated:
         if len(self._used) >= self._cells.count:
             self._used = numpy.empty(0, numpy.uint64)
         return [column[keep] for column in columns]
+
+
+class Qmc:
+    """The sampler ``qmc``: trial after trial of a Sobol' sequence."""
+
+    learns: ClassVar[bool] = False
+
+    def __init__(self, searched: Searched, seed: int) -> None:
+        self._sequence = Unrepeated(searched.axes, seed)
+
+    def ask(self, question: Question) -> list[Column]:
+        """Return a column for each hyperparameter."""
+        return self._sequence.values(question.first, question.count)

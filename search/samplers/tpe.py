@@ -18,13 +18,14 @@ each. So here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from numpy.typing import NDArray
 
 from shoal.search.samplers.gaussian_process import MIN_RISE, Surrogate
 from shoal.search.samplers.parzen import Mixture
+from shoal.search.samplers.sampler import Column, Question, Searched
 from shoal.search.samplers.sobol import sequence
 from shoal.search.space import Axis, Cells, Floats, Gaps, among, repeats, settle, spread
 
@@ -64,6 +65,33 @@ CHUNK = 8192
 """Lanes that are drawn in one batch, which bounds memory."""
 
 GOLDEN = 0.6180339887498949
+
+
+class Tpe:
+    """The sampler ``tpe``."""
+
+    learns: ClassVar[bool] = True
+
+    def __init__(self, searched: Searched, seed: int) -> None:
+        self._searched, self._seed = searched, seed
+
+    def ask(self, question: Question) -> list[Column]:
+        """Return a column for each hyperparameter."""
+        earlier = question.earlier
+        known = self._searched.points(earlier.columns)
+        told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
+        works = ~numpy.isnan(earlier.loss)
+        return draw(
+            self._searched.axes,
+            told[works],
+            earlier.loss[works],
+            running,
+            [earlier.columns[name] for name in self._searched.dimensions],
+            first=question.first,
+            count=question.count,
+            seed=self._seed,
+            round_seed=question.seed,
+        )
 
 
 def draw(

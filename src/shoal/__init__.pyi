@@ -10,6 +10,7 @@ from .search.errors import (
 )
 from .search.results.result import Result
 from .search.samplers.adapter import RoundTPESampler
+from .search.samplers.sampler import Sampler
 from .search.space.space import Space
 from .trainable.optimizers.optimizer import Optimizer
 from .trainable.problems.problem import Problem
@@ -25,6 +26,7 @@ __all__ = [
     "Result",
     "RoundTPESampler",
     "RunFolderError",
+    "Sampler",
     "SearchError",
     "SearchFailed",
     "Space",

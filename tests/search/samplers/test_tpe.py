@@ -17,7 +17,8 @@ from optuna.testing.pytest_samplers import (
 )
 
 from shoal.search.samplers.adapter import RoundTPESampler
-from shoal.search.samplers.rounds import Columns, Earlier, RoundSampler
+from shoal.search.samplers.rounds import RoundSampler
+from shoal.search.samplers.sampler import Columns, Earlier
 from shoal.search.samplers.tpe import START
 from shoal.search.space.space import Space, parse
 

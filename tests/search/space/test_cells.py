@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy
 import pytest
 
-from shoal.search.samplers.rounds import Columns, Earlier, RoundSampler
+from shoal.search.samplers.rounds import RoundSampler
+from shoal.search.samplers.sampler import Columns, Earlier
 from shoal.search.space.axes import Axis
 from shoal.search.space.cells import Cells, Gaps
 from shoal.search.space.space import Space, parse

@@ -1,0 +1,115 @@
+"""What a sampler is, and samplers by name.
+
+A sampler is made once for a search, from its space and its seed, and asked round after round. What
+it answers follows from that and from what it is asked with alone, so that a search that goes on is
+given the same trials. A new one is a module, a row in `SAMPLERS`, and a choice of the setting
+``sampler``; tests/search/samplers/test_sampler.py tries each row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy
+from numpy.typing import NDArray
+
+from shoal.search.space import Axis, Dimension, Floats
+
+Column = NDArray[Any]
+Columns = dict[str, Column]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The trials of the rounds before.
+
+    Attributes:
+        columns: of all of them, the told ones first, in order; a range's values, a choice's
+            position.
+        loss: of the told ones; +inf: diverged, NaN: failed.
+    """
+
+    columns: Mapping[str, Column]
+    loss: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """The hyperparameters that are searched, for a sampler.
+
+    Attributes:
+        dimensions: by name; axes: the same as coordinates, in the same order, one at the least.
+    """
+
+    dimensions: Mapping[str, Dimension]
+    axes: Sequence[Axis]
+
+    def points(self, columns: Mapping[str, Column]) -> Floats:
+        """Return trials as coordinates, shape (n, d)."""
+        coordinates = [
+            axis.coordinates(columns[name])
+            for axis, name in zip(self.axes, self.dimensions, strict=True)
+        ]
+        return numpy.stack(coordinates, axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a sampler is asked for.
+
+    Attributes:
+        first: number of the round's first trial; count: how many trials.
+        seed: of this round (`round_seed`).
+        earlier: what has come of the rounds before; looked at only by samplers that learn.
+        stop: set where the answer is not waited for any more.
+    """
+
+    first: int
+    count: int
+    seed: int
+    earlier: Earlier
+    stop: threading.Event
+
+
+class Sampler(Protocol):
+    """Proposes trials.
+
+    Attributes:
+        learns: whether finished trials change what is proposed.
+    """
+
+    learns: ClassVar[bool]
+
+    def __init__(self, searched: Searched, seed: int) -> None: ...
+
+    def ask(self, question: Question) -> Sequence[Column]:
+        """Return a column for each hyperparameter, of `count` values, or fewer once `stop` is set;
+        of choices positions."""
+
+
+SAMPLERS: Mapping[str, tuple[str, str]] = {
+    "tpe": ("shoal.search.samplers.tpe", "Tpe"),
+    "optuna-tpe": ("shoal.search.samplers.optuna_tpe", "OptunaTpe"),
+    "qmc": ("shoal.search.samplers.sobol", "Qmc"),
+    "random": ("shoal.search.samplers.uniform", "Uniform"),
+}
+"""Name of a sampler: (module, class). A module is imported when its sampler is asked for, since
+Optuna takes most of a second."""
+
+
+def sampler_class(name: str) -> type[Sampler]:
+    """Return the sampler of this name."""
+    module, kind = SAMPLERS[name]
+    found: type[Sampler] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def round_seed(seed: int, round_: int | str) -> int:
+    """The seed of a round's sampler: 32 bits of sha256("seed:round")."""
+    digest = hashlib.sha256(f"{seed}:{round_}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
