@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
 from shoal.search.results import Result
-from shoal.search.watching import Progress, Silent, choose
+from shoal.search.watching import Observer, Observers, Silent, choose
 from shoal.trainable.modules import path_read
 
 
@@ -41,6 +41,7 @@ def run(
     checkpoint: str | float | None = CHECKPOINT_SECONDS,
     time_budget: str | float | None = None,
     progress: bool = False,
+    observers: Sequence[Observer] = (),
     trust: bool = False,
 ) -> Result:
     """Search, or go on with the search that `out` holds, and return its result.
@@ -66,6 +67,7 @@ def run(
         checkpoint: time between checkpoints of a pack, in seconds or as in ``"5m"``; None: none.
         time_budget: how long the search may take, likewise; None: until it is whole.
         progress: whether to show it on standard error.
+        observers: who else is told of rows, status and messages meanwhile.
         trust: whether code of a run folder may run that another user could have written.
 
     Ctrl-C saves what is in flight and ends in KeyboardInterrupt, twice at once. SIGTERM, SIGHUP and
@@ -102,14 +104,15 @@ def run(
         patient=True,
         typed=False,
     )
-    shown: Progress = choose(quiet=False) if progress else Silent()
+    shown = choose(quiet=False) if progress else Silent()
     try:
         result, _ = search(
             asked,
             options,
             out=None if out is None else given_path("out", out),
             trust=trust,
-            shown=shown,
+            observers=(shown, *observers),
+            told=progress,
             began=began,
         )
     except (Interrupted, Suspended) as error:
@@ -125,22 +128,24 @@ def search(
     *,
     out: Path | None,
     trust: bool,
-    shown: Progress,
+    observers: Sequence[Observer],
+    told: bool,
     began: float,
 ) -> tuple[Result, Report]:
     """Run a search, for `run` and for the command line alike.
 
     Args:
-        out: absolute; None: a new folder. shown: what the user sees meanwhile.
+        out: absolute; None: a new folder. observers: who is told meanwhile.
+        told: whether the user sees what is compiled before the search begins.
         began: when the search began, of ``time.monotonic()``.
 
     Raises:
         SearchError: as `run` does.
     """
-    meanwhile = options.meanwhile(began, told=not isinstance(shown, Silent))
+    meanwhile = options.meanwhile(began, told)
     prepared = prepare(asked, out, trust, meanwhile)
     place = out or new_folder(prepared.request.problem)
-    folder, report = run_prepared(prepared, place, options, shown, began)
+    folder, report = run_prepared(prepared, place, options, Observers(observers), began)
     return Result(folder), report
 
 

@@ -82,7 +82,7 @@ ARROWS = {
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
-    "search.watching": "search.process",
+    "search.watching": "search.process search.request",
     "slurm.__main__": (
         "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
     ),

@@ -107,8 +107,16 @@ def run(
             typed=True,
         )
     with streams.printing():
-        shown = choose(quiet or as_json)
-        result, report = search(asked, options, out=out, trust=trust, shown=shown, began=BEGAN)
+        silent = quiet or as_json
+        result, report = search(
+            asked,
+            options,
+            out=out,
+            trust=trust,
+            observers=[choose(silent)],
+            told=not silent,
+            began=BEGAN,
+        )
     show = summary_json if as_json else summary_text
     printed(show(result, report), f"; the search is in {result.path}")
 

@@ -26,7 +26,7 @@ from shoal.search.preparation import Prepared, load
 from shoal.search.process import Reason, Stop, listening
 from shoal.search.request import Request, in_flight
 from shoal.search.rounds import Pack, Rounds, Tasks, recipe_of
-from shoal.search.watching import Best, Progress, Status
+from shoal.search.watching import Best, Observer, Status
 from shoal.trainable.task import Outcome, Task
 
 LATEST = 16
@@ -41,11 +41,11 @@ class Driver:
         prepared: Prepared,
         writer: Writer,
         options: RunOptions,
-        progress: Progress,
+        observer: Observer,
         began: float,
     ) -> None:
         self._request, self._writer = prepared.request, writer
-        self._progress = progress
+        self._observer = observer
         self._engine = engine_of(options, prepared.request)
         self._budget = Budget(began, label=self._engine.label)
         request, folder = prepared.request, writer.folder
@@ -148,7 +148,7 @@ class Driver:
     def say(self, message: str) -> None:
         """Tell the user something that matters."""
         self._told.append(message)
-        self._progress.say(message)
+        self._observer.say(message)
 
     def stopped(self) -> bool:
         """Whether workers are to save what they have in hand and to give it back."""
@@ -167,7 +167,7 @@ class Driver:
         self._writer.check()
         self._budget.asking = self.rounds.asking
         self._budget.slots(slots)
-        self._progress.update(self._status())
+        self._observer.status(self._status())
         if self._unwritten.due:
             self._write()
         if self.rounds.warning is not None:
@@ -258,6 +258,7 @@ class Driver:
         part = part_of(self._request, pack, outcome)
         self.rounds.finish(part)
         self._best.note(part)
+        self._observer.rows(part)
         self._unwritten.add(pack, part)
         if self._unwritten.due:
             self._write()

@@ -15,14 +15,14 @@ from shoal.search.folder import RunFolder, Taken, Writer, create, free
 from shoal.search.preparation import Prepared
 from shoal.search.process import Reason, own_settings
 from shoal.search.request import shown
-from shoal.search.watching import Progress
+from shoal.search.watching import Observer
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.modules import claimed
 
 
 @own_settings()
 def run_prepared(
-    prepared: Prepared, out: Path, options: RunOptions, progress: Progress, began: float
+    prepared: Prepared, out: Path, options: RunOptions, observer: Observer, began: float
 ) -> tuple[RunFolder, Report]:
     """Run a prepared search into the run folder `out`, which is made if need be.
 
@@ -30,7 +30,7 @@ def run_prepared(
         SearchError: one of its kinds; what is done already stays.
     """
     with ExitStack() as stack:
-        stack.callback(progress.end)
+        stack.callback(observer.end)
         stack.callback(prepared.source.release)
         engine_of(options, prepared.request).check()
         try:
@@ -38,17 +38,18 @@ def run_prepared(
         except TrainableError as error:
             raise BadInput(str(error)) from error
         folder = prepared.folder or _begin(prepared, out)
+        observer.begin(prepared.request, folder.path)
         for note in prepared.notes:
-            progress.say(note)
-        writer = Writer(folder, progress.say)
+            observer.say(note)
+        writer = Writer(folder, observer.say)
         stack.callback(writer.close)
         now = machine.entry()
         earlier = writer.note_environment(now)
         for change in machine.differences(earlier[-1], now) if earlier else []:
-            progress.say(f"this run folder was begun with {change}: last digits may differ")
+            observer.say(f"this run folder was begun with {change}: last digits may differ")
         command = f"shoal run --out {shlex.quote(shown(folder.path))}"
         try:
-            report = Driver(prepared, writer, options, progress, began).run()
+            report = Driver(prepared, writer, options, observer, began).run()
         except KeyboardInterrupt as error:  # Ctrl-C twice, or a handler of the host program's
             raise Interrupted(f"interrupted; {command} goes on", by=error) from None
         _end_early(report, command)

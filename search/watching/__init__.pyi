@@ -1,9 +1,11 @@
+from .observer import Best, Observer, Observers, Status
 from .printable import escaped, printable
-from .progress import Best, Progress, Silent, Status, choose
+from .terminal import Silent, choose
 
 __all__ = [
     "Best",
-    "Progress",
+    "Observer",
+    "Observers",
     "Silent",
     "Status",
     "choose",

@@ -12,6 +12,7 @@ from .search.results.result import Result
 from .search.samplers.adapter import RoundTPESampler
 from .search.samplers.sampler import Sampler
 from .search.space.space import Space
+from .search.watching.observer import Observer
 from .trainable.optimizers.optimizer import Optimizer
 from .trainable.problems.problem import Problem
 from .version import __version__
@@ -21,6 +22,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "Interrupted",
+    "Observer",
     "Optimizer",
     "Problem",
     "Result",

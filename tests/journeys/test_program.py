@@ -34,7 +34,7 @@ from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.rounds import Rounds
 from shoal.search.rounds.tasks import Tasks, recipe_of
 from shoal.search.space.space import parse
-from shoal.search.watching.progress import Silent
+from shoal.search.watching.terminal import Silent
 from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
 from shoal.trainable.fused.cpp.kernel import FLAGS

@@ -22,7 +22,7 @@ from shoal.search.folder.writer import Writer, create
 from shoal.search.lock import lock
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked
-from shoal.search.watching.progress import Silent
+from shoal.search.watching.terminal import Silent
 from shoal.trainable.problems.finding import find
 
 PartOf = Callable[[Path, pa.Array], pa.Table]

@@ -32,7 +32,7 @@ def test_pythons_signature_has_each_setting() -> None:
     """With the defaults of the table; of those that decide a search's table None, that is: absent,
     since a search that goes on has values of its own."""
     given = inspect.signature(shoal.run).parameters
-    assert set(given) - {"problem", "space", "progress"} == set(BY_NAME)
+    assert set(given) - {"problem", "space", "progress", "observers"} == set(BY_NAME)
     for setting in SETTINGS:
         default = given[setting.name].default
         if setting.kind == "duration" and setting.default is not None:

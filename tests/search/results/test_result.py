@@ -150,7 +150,7 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
     from shoal.search.api import prepare
     from shoal.search.driver.execution import run_prepared
     from shoal.search.engines.options import RunOptions
-    from shoal.search.watching.progress import Silent
+    from shoal.search.watching.terminal import Silent
 
     prepared = prepare(Asked.of({"problem": problem, "trials": 12, "steps": 4}), None)
     flag.touch()
@@ -174,7 +174,7 @@ def test_a_search_in_which_nothing_works_ends_with_the_error(tmp_path: Path) -> 
     from shoal.search.driver.execution import run_prepared
     from shoal.search.engines.options import RunOptions
     from shoal.search.preparation.preparation import prepare
-    from shoal.search.watching.progress import Silent
+    from shoal.search.watching.terminal import Silent
 
     prepared = prepare(Asked.of({"problem": problem, "trials": 64, "steps": 4, "pack": 4}), None)
     flag.touch()

@@ -1,0 +1,128 @@
+"""Who is told while a search runs: an observer, and several as one.
+
+An observer is told, in this order: `begin`, once; then `rows` and `status`, again and again, with
+`say` in between; `end`, once, however the search ends. All calls come from the thread that runs the
+search, which waits for them. A new kind is a subclass of `Observer` that overrides what it needs,
+given to `shoal.run(observers=[...])`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import pyarrow as pa
+
+from shoal.search.request import Request
+
+
+class Best:
+    """The best loss so far (+inf: none), and its learning rate, if there is one."""
+
+    def __init__(self) -> None:
+        self.loss = math.inf
+        self.lr: float | None = None
+
+    def note(self, table: pa.Table) -> None:
+        """There are more rows."""
+        loss = table["loss"].to_numpy()
+        at = int(numpy.argmin(loss)) if len(loss) else 0
+        if len(loss) and loss[at] < self.loss:
+            self.loss = float(loss[at])
+            if "lr" in table.schema.names:
+                self.lr = float(table["lr"][at].as_py())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far a search is.
+
+    Attributes:
+        done, total: lanes.
+        begun: lanes that were done before this process began.
+        unit: what to call them: trials, where each has one lane.
+        best: the best so far.
+        seconds: since the first pack began (0: none did).
+    """
+
+    done: int
+    total: int
+    begun: int
+    unit: str
+    best: Best
+    seconds: float
+
+    def line(self) -> str:
+        """The status in one line."""
+        parts = [f"{self.done:,}/{self.total:,} {self.unit}"]
+        if math.isfinite(self.best.loss):
+            at = f" at lr {self.best.lr:.4g}" if self.best.lr is not None else ""
+            parts.append(f"best loss {self.best.loss:.6g}{at}")
+        fresh = self.done - self.begun
+        if fresh and self.seconds > 0:
+            rate = fresh / self.seconds
+            parts.append(f"{rate:,.0f} lanes/s")
+            parts.append(f"{_duration((self.total - self.done) / rate)} left")
+        return ", ".join(parts)
+
+
+class Observer:
+    """Is told what happens in a search; each method does nothing here."""
+
+    def begin(self, request: Request, folder: Path) -> None:
+        """A search begins, or goes on, in this run folder."""
+
+    def rows(self, part: pa.Table) -> None:
+        """Fits have ended: a row each, as in ``trials.parquet``, with ``curve_step`` and
+        ``curve_loss``, lists. They are on disk within a second."""
+
+    def status(self, status: Status) -> None:
+        """The search is so far; called several times a second."""
+
+    def say(self, message: str) -> None:
+        """Something happened that matters to the user, in one line."""
+
+    def end(self) -> None:
+        """The search is over, for this run."""
+
+
+class Observers(Observer):
+    """Several observers as one. One that raises is told no more, and the search goes on."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = list(observers)
+
+    def begin(self, request: Request, folder: Path) -> None:
+        self._each(lambda one: one.begin(request, folder))
+
+    def rows(self, part: pa.Table) -> None:
+        self._each(lambda one: one.rows(part))
+
+    def status(self, status: Status) -> None:
+        self._each(lambda one: one.status(status))
+
+    def say(self, message: str) -> None:
+        self._each(lambda one: one.say(message))
+
+    def end(self) -> None:
+        self._each(lambda one: one.end())
+
+    def _each(self, tell: Callable[[Observer], None]) -> None:
+        for one in list(self._observers):
+            try:
+                tell(one)
+            except Exception as error:
+                self._observers.remove(one)
+                why = " ".join(f"{type(error).__name__}: {error}".split())
+                self.say(f"observer {type(one).__name__} is told no more: {why}")
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
