@@ -252,7 +252,7 @@ def test_config_is_read_and_the_command_line_wins(shell: Shell, tmp_path: Path) 
     """``--config``: the same settings from TOML, also a search.toml of another search."""
     (tmp_path / "search.toml").write_text(
         'problem = "legendre-sine"\ntrials = 6\nsteps = 30\n'
-        '[space]\nlr = "1e-6:1e-5:log"\nrule = ["sgd", "adam"]\n'
+        '[space]\nlr = "1e-6:1e-5:log"\noptimizer = ["sgd", "adam"]\n'
     )
     assert shell("run", "--config", "search.toml", "--trials", 5, "--out", "a").returncode == 0
     one = shoal.load(tmp_path / "a")
