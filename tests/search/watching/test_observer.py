@@ -63,7 +63,7 @@ def test_an_observer_is_told_of_every_row_once(tmp_path: Path) -> None:
 def test_the_end_is_told_where_a_search_fails(tmp_path: Path) -> None:
     """So that an observer can close what it has open."""
     notes = Notes()
-    with pytest.raises(shoal.BadInput, match="no Ray answers at 127.0.0.1:1"):
+    with pytest.raises(shoal.BadInput, match=r"no Ray answers at 127\.0\.0\.1:1"):
         shoal.run(trials=2, steps=2, address="127.0.0.1:1", out=tmp_path / "out", observers=[notes])
     assert notes.told == ["end"]
 
