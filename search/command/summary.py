@@ -27,11 +27,11 @@ def summary_text(result: Result, report: Report) -> str:
         values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
         lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
-    lines.append(f"lanes   {counts}")
-    left = result.lanes - result.ended
+    lines.append(f"fits    {counts}")
+    left = result.asked - result.ended
     if left:
         again = f"shoal run --out {shlex.quote(shown(result.path))} goes on"
-        lines.append(f"left    {left:,} of {result.lanes:,} lanes; {again}")
+        lines.append(f"left    {left:,} of {result.asked:,} fits; {again}")
     wall = sum(report.seconds.values())
     spent = [
         f"{name} {seconds:.1f} s ({seconds / wall:.0%})"
@@ -59,7 +59,7 @@ def summary_json(result: Result, report: Report) -> str:
             "states": result.states(),
             "engine": report.engine,
             "fresh": report.fresh,
-            "left": result.lanes - result.ended,
+            "left": result.asked - result.ended,
             "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
             "notes": report.notes,
         }

@@ -51,7 +51,7 @@ def status(folder: Path) -> int:
         for line in (*_node_lines(place, seen.job), *_life_lines(place, seen.job)):
             click.echo(line)
     begun, done, total, best = _rows(folder)
-    text = f"{done:,} of {total:,} lanes done{best}" if begun else "not begun"
+    text = f"{done:,} of {total:,} fits done{best}" if begun else "not begun"
     click.echo(f"search  {text}")
     return seen.code(whole=begun and done == total, begun=begun)
 
@@ -149,7 +149,7 @@ def _rows(folder: Path) -> tuple[bool, int, int, str]:
     result = load(folder)
     row = result.best_row
     best = "" if row is None else f", best loss {row['loss']:.8g}"
-    return True, result.ended, result.lanes, best
+    return True, result.ended, result.asked, best
 
 
 def _has_begun(folder: Path) -> bool:

@@ -250,7 +250,7 @@ class Driver:
         self._writer.record(self._request)
         self.say(
             f"pack {pack.name}: memory ran out; from round {pack.round} on, the block has "
-            f"{self._request.block_of(pack.round)} lanes instead of {before}"
+            f"{self._request.block_of(pack.round)} fits instead of {before}"
         )
 
     def _finish(self, pack: Pack, outcome: Outcome) -> None:
@@ -273,7 +273,7 @@ class Driver:
             done=self.rounds.done,
             total=self._request.lanes,
             begun=self._begun,
-            unit="trials" if self._request.replicates == 1 else "lanes",
+            unit="trials" if self._request.replicates == 1 else "fits",
             best=self._best,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )

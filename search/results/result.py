@@ -35,8 +35,8 @@ class Result:
         self._folder = folder
 
     @property
-    def lanes(self) -> int:
-        """How many lanes were asked for."""
+    def asked(self) -> int:
+        """How many fits were asked for: a row each, once the search is whole."""
         return self._folder.request.lanes
 
     @cached_property
@@ -147,7 +147,7 @@ class Result:
         return len(self._rows)
 
     def __repr__(self) -> str:
-        return f"Result({str(self.path)!r}: {self.ended} lanes)"
+        return f"Result({str(self.path)!r}: {self.ended} fits)"
 
 
 def _frame(rows: pa.Table) -> pandas.DataFrame:

@@ -64,7 +64,7 @@ class Status:
         fresh = self.done - self.begun
         if fresh and self.seconds > 0:
             rate = fresh / self.seconds
-            parts.append(f"{rate:,.0f} lanes/s")
+            parts.append(f"{rate:,.0f} fits/s")
             parts.append(f"{_duration((self.total - self.done) / rate)} left")
         return ", ".join(parts)
 

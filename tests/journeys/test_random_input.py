@@ -210,5 +210,5 @@ def test_no_call_raises_anything_but_a_bad_input(
             assert str(error).isprintable()  # noqa: PT017 - one of two good ends
             assert tree(Path()) == before
         else:
-            assert len(result.trials) == result.lanes
+            assert len(result.trials) == result.asked
             assert os.path.isdir(result.path)

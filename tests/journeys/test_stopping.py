@@ -264,7 +264,7 @@ def test_a_time_budget_ends_in_time_with_what_there_is(
     process = begun(tmp_path, "--engine", "inline", "--time-budget", "1s")
     said, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
-    assert "of 12 lanes; shoal run --out out goes on\n" in said
+    assert "of 12 fits; shoal run --out out goes on\n" in said
     shoal.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
     often = {**SLOW, "trials": 1200, "steps": 2000, "checkpoint": None}
@@ -386,7 +386,7 @@ def test_memory_that_runs_out_halves_the_block_from_that_round_on(
     command = [sys.executable, "-m", "shoal", "run", *words, "--block", "32", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = "memory ran out; from round 0 on, the block has 16 lanes instead of 32"
+    said = "memory ran out; from round 0 on, the block has 16 fits instead of 32"
     assert f"pack r000000-p000000: {said}" in done.stderr
     ((first, block),) = tomllib.loads((tmp_path / "out/search.toml").read_text())["halved"]
     assert first == 0

@@ -125,11 +125,11 @@ def test_a_search_without_slurm_is_told_by_its_folder(done: Path, living: Path, 
     """Whole: 0; running: 3. No SLURM is spoken of where there is none."""
     code, out, err = said("status", done)
     assert (code, err) == (0, "")
-    assert out.startswith("search  8 of 8 lanes done, best loss ")
+    assert out.startswith("search  8 of 8 fits done, best loss ")
     code, out, err = said("status", living)
     assert (code, err) == (3, "")
     assert out == (
-        f"run     process {os.getpid()} on this machine is running\nsearch  0 of 64 lanes done\n"
+        f"run     process {os.getpid()} on this machine is running\nsearch  0 of 64 fits done\n"
     )
     code, out, err = said("logs", living)
     assert (code, out) == (3, "")
@@ -139,7 +139,7 @@ def test_a_search_without_slurm_is_told_by_its_folder(done: Path, living: Path, 
 @pytest.mark.usefixtures("no_slurm")
 def test_a_search_that_has_ended_or_was_killed_says_how_to_go_on(begun: Path, said: Said) -> None:
     """Both: 1, since fits are left."""
-    assert said("status", begun)[:2] == (1, "search  0 of 64 lanes done\n")
+    assert said("status", begun)[:2] == (1, "search  0 of 64 fits done\n")
     take = (
         "import os, sys, pathlib\nfrom shoal.search.lock.lock import Lock\n"
         "Lock.take(pathlib.Path(sys.argv[1]), print)\nos.kill(os.getpid(), 9)\n"
@@ -241,7 +241,7 @@ def test_a_suspended_jobs_life_goes_on(slurm: Slurm, begun: Path, said: Said) ->
         "job     12: suspended\n"
         "nodes   n1, n2: 4 CPUs, 1 GPUs\n"
         "lives   2 (last: time limit: saved, 2026-01-01T00:00:00+0100)\n"
-        "search  0 of 64 lanes done\n"
+        "search  0 of 64 fits done\n"
     )
 
 
@@ -276,7 +276,7 @@ def test_without_a_controller_the_folder_is_told_within_seconds(
         f"run     process {os.getpid()} on this machine is running",
         "nodes   n1: 2 CPUs, 0 GPUs",
         "lives   1",
-        "search  0 of 64 lanes done",
+        "search  0 of 64 fits done",
     ]
     if "sleep" not in how:
         assert said("status", done)[0] == 0

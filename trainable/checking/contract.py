@@ -128,7 +128,7 @@ def _alike(trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor) -> No
     if not torch.allclose(one, many, rtol=0, atol=1e-3 * scale + 1e-5):
         trial.fail(
             LOSS,
-            f"{what} is not the same for a lane alone and for a lane among others; "
+            f"{what} is not the same for a fit alone and for a fit among others; "
             "it keeps something between calls or writes in place",
         )
 
