@@ -1,4 +1,4 @@
-"""This machine and what is installed on it: cores, versions, the commit of a checkout."""
+"""The machine, and what is installed on it: cores, versions, the commit of a checkout."""
 
 from __future__ import annotations
 

@@ -172,6 +172,28 @@ def test_each_module_imports_only_what_its_package_may(file: Path) -> None:
         assert room_of(name_of(file)) in ("search.samplers", "search.results", "search.space")
 
 
+PRIVATE_OF_RAY = {
+    "search.engines.ray_tune.private": {
+        "set_sigterm_handler",
+        "get_entrypoint_name",
+        "Config",
+        "AuthenticationTokenLoader",
+        "GcsClient",
+    },
+    "trainable.hosts.ray_tune": {"_internal_kv_put", "_internal_kv_exists"},
+    "slurm.node.ray_nodes": {"GcsClient"},
+}
+
+
+@by_module
+def test_private_interfaces_of_ray_are_used_in_one_module_of_each_package(file: Path) -> None:
+    """And only those names; what they are, and the versions tried, is told there."""
+    for module, name in imports(file):
+        if module.startswith("ray.") and any(word[0] == "_" for word in (*module.split("."), name)):
+            assert name_of(file) in PRIVATE_OF_RAY
+            assert name == "utils" or name in PRIVATE_OF_RAY[name_of(file)]
+
+
 @by_module
 def test_each_module_reaches_others_by_their_faces_and_only_those_that_it_may(file: Path) -> None:
     """What a room's ``__init__`` exports is what others may use of it."""

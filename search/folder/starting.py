@@ -119,6 +119,6 @@ def _is_new(entry: os.DirEntry[str], entries: set[str]) -> bool:
 
 
 def _machine() -> str:
-    """This boot of this machine and its space of process numbers, in eight letters."""
+    """The boot of the machine and its space of process numbers, in eight letters."""
     told = processes.machine() or os.uname().nodename
     return hashlib.sha256(told.encode()).hexdigest()[:8]

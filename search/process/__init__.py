@@ -1,4 +1,4 @@
-"""This process while a search runs: signals, streams, loggers, threads; afterwards as before."""
+"""The own process while a search runs: signals, streams, loggers, threads; afterwards as before."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""What is written of characters that a stream has no code for: the search has been done by then.
+r"""What is written of characters that a stream has no code for: the search has been done by then.
 
 A path that is not UTF-8 is printed as the bytes that it is, as ``ls`` does; any other character
-that the terminal's encoding lacks as ``\\uXXXX``.
+that the terminal's encoding lacks as ``\uXXXX``.
 """
 
 from __future__ import annotations

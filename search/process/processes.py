@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def machine() -> str | None:
-    """This boot of this machine and its space of process numbers; None where none can be told."""
+    """The boot of the machine and its space of process numbers; None where none can be told."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"

@@ -53,7 +53,7 @@ class Result:
 
     @cached_property
     def trials(self) -> pandas.DataFrame:
-        """One row per lane: trial, replicate, a column per hyperparameter, loss, state, …"""
+        """One row per fit: trial, replicate, a column per hyperparameter, loss, state and so on."""
         return _frame(self._rows)
 
     @cached_property

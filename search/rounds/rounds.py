@@ -158,7 +158,7 @@ class Rounds:
         try:
             for round_ in range(self._request.rounds):
                 with self._changed:
-                    self._changed.wait_for(lambda k=round_: self._stop.is_set() or self._may_ask(k))  # type: ignore[misc]
+                    self._changed.wait_for(lambda k=round_: self._stop.is_set() or self._may_ask(k))  # type: ignore[misc]  # a lambda
                     if self._stop.is_set():
                         return
                     self._asking = True

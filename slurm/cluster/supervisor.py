@@ -126,7 +126,8 @@ class Supervisor:
 
     def _begin(self) -> None:
         head = self._folder.read(wire.HEAD)
-        assert head is not None
+        if head is None:
+            raise ClusterError("the head's address has gone from the job folder")
         self._environment["RAY_ADDRESS"] = str(head[wire.ADDRESS_KEY])
         if not self._orders.command:
             say(f"the cluster is up; use it by: shoal attach {self._job} -- run --trials 4096")
@@ -186,8 +187,7 @@ class Supervisor:
             word = self._word()
             return self._go_on(self._signals.cause(word.ends, word.preempted), gained=True)
         self._folder.note_end(f"the command ended with exit code {command.code}")
-        assert command.code is not None
-        return command.code
+        return command.code if command.code is not None else 1
 
     def _save(self) -> bool:
         """Have the command save, if it runs; return whether it had to be killed."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import shoal
+from shoal.search.engines.ray_tune import private
 from shoal.search.engines.ray_tune.surroundings import set_for_ray
 from shoal.search.engines.ray_tune.temp import temp_folder
 from shoal.search.errors import BadInput, EngineError
@@ -50,7 +51,7 @@ class Cluster:
         """Return how many packs can run at once, now."""
         import ray
 
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
         return int(resources.get("GPU" if gpu else "CPU", 0))
 
     def hosts(self, gpu: bool) -> set[str]:
@@ -58,7 +59,7 @@ class Cluster:
         import ray
 
         kind = "GPU" if gpu else "CPU"
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray has no types
         return {
             str(node["NodeManagerHostname"])
             for node in nodes
@@ -70,7 +71,7 @@ class Cluster:
         import ray
 
         kind = "GPU" if gpu else "CPU"
-        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]  # Ray has no types
         return f"{free.get(kind, 0):g} of {self.slots(gpu)} {kind}s"
 
 
@@ -130,50 +131,38 @@ def connected(
         temp = stack.enter_context(temp_folder(short=own))
         stack.enter_context(set_for_ray(temp if own else None))
         import ray
-        from ray._private import utils
-        from ray._raylet import (  # type: ignore[attr-defined]  # compiled
-            AuthenticationTokenLoader,
-            Config,
-        )
 
         stack.enter_context(loggers.kept())  # as the import of Ray has made them
         loading = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
         loading.start()  # once Ray itself is imported, and not before: both would wait for it
         ours = not ray.is_initialized()
-        sets_handler, utils.set_sigterm_handler = utils.set_sigterm_handler, _leave_signals
-        names_entrypoint, utils.get_entrypoint_name = utils.get_entrypoint_name, lambda: "shoal"
-        if ours:  # Ray reads these once, when it is imported; it may have been, long ago
-            Config.initialize("")
-            AuthenticationTokenLoader.instance().reset_cache()
+        if ours:  # it may have been imported long ago
+            private.read_environment()
+        usual: dict[str, Any] = {
+            "job_config": _job_config(),
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+        }
         try:
-            if not ours:
-                pass
-            elif address is not None:
-                ray.init(
-                    address=address,
-                    job_config=_job_config(),
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            else:
-                with _deaf_to_hangups():
-                    ray.init(
-                        address="local",
-                        num_cpus=workers,
-                        num_gpus=gpus,
-                        include_dashboard=False,
-                        job_config=_job_config(),
-                        log_to_driver=False,
-                        logging_level=logging.ERROR,
-                        object_store_memory=OBJECT_STORE_BYTES,
-                        _node_ip_address="127.0.0.1",
-                        _temp_dir=str(temp / "ray"),
-                    )
+            with private.connecting(_leave_signals, "shoal"):
+                if not ours:
+                    pass
+                elif address is not None:
+                    ray.init(address=address, **usual)
+                else:
+                    with _deaf_to_hangups():
+                        ray.init(
+                            address="local",
+                            num_cpus=workers,
+                            num_gpus=gpus,
+                            include_dashboard=False,
+                            object_store_memory=OBJECT_STORE_BYTES,
+                            _node_ip_address="127.0.0.1",
+                            _temp_dir=str(temp / "ray"),
+                            **usual,
+                        )
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
-        finally:
-            utils.set_sigterm_handler = sets_handler
-            utils.get_entrypoint_name = names_entrypoint
         try:
             yield Cluster(own=ours and address is None, temp=temp)
         finally:
@@ -197,8 +186,10 @@ def _job_config() -> Any:
 
 @contextmanager
 def _deaf_to_hangups() -> Iterator[None]:
-    """Start processes that do not die with the terminal: SIGHUP reaches them as it reaches us, and
-    they are to save first. (What this thread blocks is blocked in them; here others hear it.)"""
+    """Start processes that do not die with the terminal: they are to save first.
+
+    What this thread blocks is blocked in them; here other threads hear it.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield
@@ -207,8 +198,7 @@ def _deaf_to_hangups() -> Iterator[None]:
 
 
 def _leave_signals(handler: object) -> None:
-    """In place of Ray's own: its handler of SIGTERM raises wherever the main thread happens to be,
-    inside a lock of ``logging``, say, which is never released then. Ours only notes the signal."""
+    """Set no handler: ours notes the signal already."""
 
 
 def _short(error: Exception) -> str:

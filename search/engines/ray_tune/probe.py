@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 
-from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
+from shoal.search.engines.ray_tune.private import gcs_client
 
 try:
-    GcsClient(address=sys.argv[1]).get_all_node_info(timeout=8)
+    gcs_client(sys.argv[1]).get_all_node_info(timeout=8)
 except Exception as error:  # any failure is an answer
     print(type(error).__name__)
     sys.exit(1)

@@ -128,7 +128,7 @@ class NewestFirst(NotSaved, FIFOScheduler):
     """Starts the newest pending trial, and stops idle packs when there is work."""
 
     def __init__(self, hands: Hands) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray has no types
         self._hands = hands
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
