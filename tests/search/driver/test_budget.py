@@ -26,13 +26,13 @@ def assert_sums_to_the_wall_time(budget: Budget, began: float) -> None:
     assert before - 1e-6 <= total <= time.monotonic() - began + 1e-6
 
 
-@pytest.mark.parametrize(("engine", "hands"), [("ray", "Ray Tune"), ("inline", "threads")])
-def test_shares_sum_to_the_wall_time(engine: str, hands: str) -> None:
+@pytest.mark.parametrize("label", ["Ray Tune", "threads"])
+def test_shares_sum_to_the_wall_time(label: str) -> None:
     """Slots that take and give in any order, hold packs longer than they fit, or say that they
     fitted longer than they held; none is negative."""
     rng = random.Random(0)
     began = time.monotonic()
-    budget = Budget(began, engine=engine)
+    budget = Budget(began, label=label)
     busy = 0
     for i in range(40):
         if busy and rng.random() < 0.5:
@@ -48,14 +48,14 @@ def test_shares_sum_to_the_wall_time(engine: str, hands: str) -> None:
         with budget.writing():
             time.sleep(0.001)
     shares = budget.seconds()
-    assert list(shares) == ["start-up", "sampling", "fitting", hands, "run folder", "waiting"]
+    assert list(shares) == ["start-up", "sampling", "fitting", label, "run folder", "waiting"]
     assert min(shares.values()) >= 0
     assert_sums_to_the_wall_time(budget, began)
 
 
 def test_a_second_counts_for_what_all_slots_did() -> None:
     """Before the first pack it is the start-up; one of two slots busy is half of the time."""
-    budget = Budget(engine="inline")
+    budget = Budget(label="threads")
     budget.slots(2)
     time.sleep(MOMENT)
     start = budget.seconds()
@@ -76,7 +76,7 @@ def test_what_a_worker_held_and_did_not_fit_is_its_start_or_the_handing_over(
     first: bool, part: str
 ) -> None:
     """It is taken from the fitting, by the share of one slot, and never more than there is."""
-    budget = Budget(engine="inline")
+    budget = Budget(label="threads")
     budget.slots(2)
     budget.take()
     budget.take()
@@ -90,7 +90,7 @@ def test_what_a_worker_held_and_did_not_fit_is_its_start_or_the_handing_over(
 
 def test_writing_counts_where_no_slot_is_busy() -> None:
     """Also where it fails."""
-    budget = Budget(engine="ray")
+    budget = Budget(label="Ray Tune")
     budget.take()
     budget.give(0.0, 0.0, first=True)
 
@@ -112,7 +112,7 @@ def test_writing_counts_where_no_slot_is_busy() -> None:
 def test_threads_that_ask_in_one_moment_count_each_second_once() -> None:
     """The sum is still the wall time."""
     began = time.monotonic()
-    budget = Budget(began, engine="ray")
+    budget = Budget(began, label="Ray Tune")
     budget.take()
 
     def often() -> None:
