@@ -21,12 +21,12 @@ INLINE_SECONDS, COMPILED_INLINE_SECONDS = 4.0, 120.0
 """Up to so much work of one core, `auto` runs packs in the driver's process: Ray takes eight
 seconds to start. What is compiled can run on all cores there."""
 
-MOST_THREADS = 16
+MAX_THREADS = 16
 """More would wait for each other: a thirtieth of a kernel's time is Python's."""
 
 CHECKPOINT_SECONDS = 300.0
 
-MOST_SECONDS = 1e9
+MAX_SECONDS = 1e9
 """Thirty years: the longest duration."""
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -45,9 +45,9 @@ def seconds_of(name: str, given: Any, instead: str = "") -> float:
     if isinstance(given, str) and (found := _DURATION.fullmatch(given.strip())):
         parts = [float(part or 0) for part in found.groups()]
         total = sum(part * size for part, size in zip(parts, (86400, 3600, 60, 1), strict=True))
-    elif isinstance(given, (int, float)) and not isinstance(given, bool) and given <= MOST_SECONDS:
+    elif isinstance(given, (int, float)) and not isinstance(given, bool) and given <= MAX_SECONDS:
         total = float(given)
-    if not 0 < total <= MOST_SECONDS:
+    if not 0 < total <= MAX_SECONDS:
         allowed = f"90s, 10m or 1h30m{instead and f', or {instead}'}"
         raise BadInput(f"{name}={given}: give a duration, as in {allowed}")
     return total
@@ -154,4 +154,4 @@ class RunOptions:
 
     def threads(self, request: Request) -> int:
         """Return how many packs run at once in the driver's process."""
-        return self.workers or (min(cores(), MOST_THREADS) if request.program == "compiled" else 1)
+        return self.workers or (min(cores(), MAX_THREADS) if request.program == "compiled" else 1)

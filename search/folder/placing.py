@@ -20,7 +20,7 @@ TABLES = ("trials.parquet", "curves.parquet")
 ENTRIES = {*FOLDERS, *TABLES, "environment.json", "digests.json"}
 """What a new run folder holds besides ``search.toml``, by which it is known."""
 
-MOST_ENTRIES = 1000
+MAX_ENTRIES = 1000
 
 
 def reserved(path: Path) -> bool:
@@ -31,7 +31,7 @@ def reserved(path: Path) -> bool:
     """
     try:
         with Directory.at(path) as folder:
-            names = set(folder.names(MOST_ENTRIES))
+            names = set(folder.names(MAX_ENTRIES))
             return (
                 wire.SLURM_FOLDER in names
                 and names <= ENTRIES | {wire.SLURM_FOLDER}
@@ -48,7 +48,7 @@ def _is_new(folder: Directory, name: str) -> bool:
         return stat.S_ISDIR(mode)
     if name in FOLDERS:
         with folder.folder(name) as inner:
-            return not inner.names(MOST_ENTRIES)
+            return not inner.names(MAX_ENTRIES)
     if name in TABLES:
         with folder.open(name) as handle:
             return bool(pq.read_metadata(handle).num_rows == 0)
@@ -138,7 +138,7 @@ def _folders(
     theirs: Directory, mine: Directory
 ) -> Iterator[tuple[str, Directory | None, Directory | None]]:
     """Names of the first folder, each with the folders that have it in both, if both have it."""
-    for name in theirs.names(MOST_ENTRIES):
+    for name in theirs.names(MAX_ENTRIES):
         if stat.S_ISDIR(theirs.kind(name)) and stat.S_ISDIR(mine.kind(name)):
             with theirs.folder(name) as theirs_below, mine.folder(name) as mine_below:
                 yield name, theirs_below, mine_below

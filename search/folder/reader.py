@@ -24,7 +24,7 @@ from shoal.trainable.disk import Directory, read_in
 from shoal.trainable.modules import digest, path_read
 from shoal.trainable.problems import Source, of_copies
 
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 """Files that are looked at; a search leaves a few hundred at the most (`search.folder.writer`)."""
 
 PROBLEM = "problem"
@@ -164,7 +164,7 @@ class RunFolder:
         parts = self.path / "parts"
         try:
             with Directory.at(self.path) as top, top.folder("parts") as folder:
-                names = folder.names(MOST_PARTS)
+                names = folder.names(MAX_PARTS)
         except FileNotFoundError:  # with it, rows went that are done again
             return []
         except OSError as error:

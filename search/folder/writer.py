@@ -32,10 +32,10 @@ from shoal.search.request import Request
 from shoal.trainable.disk import OddFile
 from shoal.trainable.problems import Source
 
-MOST_PARTS = 256
+MAX_PARTS = 256
 """Parts are merged at this number at the latest, since clusters count files."""
 
-LEAST_MERGE = 1024
+MIN_MERGE = 1024
 """Rows that are worth a merge; after that, half of what is merged already."""
 
 TABLES = ("curves.parquet", "trials.parquet")
@@ -150,8 +150,8 @@ class Writer:
         self._parts.append(file)
         self._part_rows += len(part)
         if (
-            self._part_rows >= max(LEAST_MERGE, len(self._merged) // 2)
-            or len(self._parts) >= MOST_PARTS
+            self._part_rows >= max(MIN_MERGE, len(self._merged) // 2)
+            or len(self._parts) >= MAX_PARTS
         ):
             self.merge()
 

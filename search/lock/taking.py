@@ -28,7 +28,7 @@ from shoal.search.lock.held import LOCKS, Held, P, Place, beat_text, named, rena
 _NUMBER = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
 _BESIDE = re.compile(r"\.lock-[0-9a-f]{16}")
 FIRST = named(0, "")
-MOST_BYTES = 1 << 16
+MAX_BYTES = 1 << 16
 """Of what a writer says of itself."""
 
 LOOKS = 20
@@ -118,7 +118,7 @@ def _await_death(
     """Return when the last writer is known to be dead, or has stood still for long."""
     number, name = last
     try:
-        said = own.read(f"{name}.json" if name else "owner.json", MOST_BYTES)
+        said = own.read(f"{name}.json" if name else "owner.json", MAX_BYTES)
     except FileNotFoundError:
         if name or not number:
             return  # it has released the lock, or there was none yet
@@ -187,6 +187,6 @@ def _last(locks: Place) -> tuple[int, str] | None:
 
 def _read(own: Place, name: str) -> bytes | None:
     try:
-        return own.read(name, MOST_BYTES)
+        return own.read(name, MAX_BYTES)
     except OSError:
         return None

@@ -23,12 +23,12 @@ from shoal.trainable.errors import TrainableError
 from shoal.trainable.modules import path_read
 from shoal.trainable.problems import Source, find, hyperparameters
 
-LEAST_PACK, MOST_PACK = 64, 4096
+MIN_PACK, MAX_PACK = 64, 4096
 
-MOST_SHAPES = 16
+MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
 
-MOST_POINTS = 8
+MAX_POINTS = 8
 """Values of the other hyperparameters that it is tried with."""
 
 
@@ -177,13 +177,13 @@ def _checked(
     names = [name for name in shape_names if name != "optimizer"]
     shapes = [
         dict(zip(names, values, strict=True))
-        for values in itertools.islice(itertools.product(*axes), MOST_SHAPES)
+        for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
     ]
     numbers = {n: space[n].samples() for n in space if n not in shape_names}
     most = max((len(values) for values in numbers.values()), default=1)
     points = [
         {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
-        for i in range(min(most, MOST_POINTS))
+        for i in range(min(most, MAX_POINTS))
     ]
     checked = check(problem, optimizers=optimizers, shapes=shapes, points=points)
     report = min(asked.report or max(1, asked.steps // 20), asked.steps)
@@ -246,5 +246,5 @@ def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:
     round_ = min(trials, asked.round or lanes_of_a_round(trials, fused))
     pack = asked.pack
     if pack is None:
-        pack = min(MOST_PACK, max(LEAST_PACK, power_of_two(trials * replicates // 32)))
+        pack = min(MAX_PACK, max(MIN_PACK, power_of_two(trials * replicates // 32)))
     return round_, min(pack, round_ * replicates)

@@ -37,7 +37,7 @@ somebody's own, or another job wants the nodes."""
 LIMIT_SECONDS = 45.0
 """How long before a job's time limit the search saves by itself, where no signal has come."""
 
-BUDGET_SHARE, MOST_BUDGET_SECONDS = 0.1, 5.0
+BUDGET_SHARE, MAX_BUDGET_SECONDS = 0.1, 5.0
 """The share of a time budget that is kept for saving and merging, and the most of it."""
 
 
@@ -71,7 +71,7 @@ class Stop:
         self.number: signal.Signals | None = None
         self._ends = {Reason.LIMIT: float("inf")}
         if budget is not None:
-            kept = min(MOST_BUDGET_SECONDS, BUDGET_SHARE * budget)
+            kept = min(MAX_BUDGET_SECONDS, BUDGET_SHARE * budget)
             self._ends[Reason.BUDGET] = began + budget - kept
         self._look()
 

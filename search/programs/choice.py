@@ -11,8 +11,8 @@ from shoal.search.errors import BadInput
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.programs.running import Running, choose
 from shoal.search.programs.settling import (
-    MOST_KERNELS,
-    MOST_TORCH,
+    MAX_KERNELS,
+    MAX_TORCH,
     Case,
     captured,
     settle,
@@ -74,7 +74,7 @@ def programs_of(
     running, required = chosen(asked.program), asked.program == "compiled"
     if running.program == "eager":
         return running, Settled()
-    most = MOST_TORCH if work.unfused or programs.device == "cuda" else MOST_KERNELS
+    most = MAX_TORCH if work.unfused or programs.device == "cuda" else MAX_KERNELS
     if programs.count > most:
         many = (
             f"{programs.count:,.0f} combinations of shape hyperparameters are too many to compile, "

@@ -36,8 +36,8 @@ BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Bytes of the largest tensor of a block that is written to memory: half of a core's second-level
 cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
 
-MOST_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
-LEAST_COMPILED_BLOCK = 16
+MAX_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
+MIN_COMPILED_BLOCK = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def choose(
         BadInput: a compiled program is asked for that cannot be had.
     """
     notes: tuple[str, ...] = ()
-    eager = min(MOST_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest_bytes)))
+    eager = min(MAX_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest_bytes)))
     eager = min(block or eager, pack)
     seconds = work.operations * OPERATION_SECONDS / eager + work.moved_bytes / BYTES_A_SECOND
     fused = device == "cpu" and not work.unfused
@@ -114,9 +114,9 @@ def choose(
         )
     unroll = _updates(steps, report, MAX_UNROLL)
     fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved_bytes)))
-    size = min(MOST_BLOCK[device], max(LEAST_COMPILED_BLOCK, power_of_two(fitting)))
+    size = min(MAX_BLOCK[device], max(MIN_COMPILED_BLOCK, power_of_two(fitting)))
     if device == "cuda":  # a launch costs the same for any number of lanes
-        size = MOST_BLOCK[device]
+        size = MAX_BLOCK[device]
     if work.widest_dense_bytes:
         size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense_bytes)))
     return Running(

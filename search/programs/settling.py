@@ -43,11 +43,11 @@ from shoal.trainable.programs import (
     words,
 )
 
-MOST_KERNELS, MOST_TORCH = 256, 32
+MAX_KERNELS, MAX_TORCH = 256, 32
 """Shapes that are compiled at the most: as kernels, a second of a core each; by torch's compiler,
 half a minute. With more, what compiling costs outgrows what it saves."""
 
-MOST_TOGETHER = 16
+MAX_TOGETHER = 16
 """Shapes whose data are in memory at the same time."""
 
 LANES = 8
@@ -137,10 +137,10 @@ class _Settling:
         compiler, folder = identity(), cache_folder()
         left = [shape for shape in self._shapes if key(shape) not in self._programs]
         if kind == INDUCTOR:
-            for shape in left[MOST_TORCH:]:
-                self._fail(shape, f"torch's compiler is given {MOST_TORCH} shapes at the most")
-            left = left[:MOST_TORCH]
-        together = min(cores(), MOST_TOGETHER)
+            for shape in left[MAX_TORCH:]:
+                self._fail(shape, f"torch's compiler is given {MAX_TORCH} shapes at the most")
+            left = left[:MAX_TORCH]
+        together = min(cores(), MAX_TOGETHER)
         for first in range(0, len(left), together):
             if first:
                 gc.collect()  # the data of those before, also where nobody else collects

@@ -8,10 +8,10 @@ ROUNDS, FINE_ROUNDS = 16, 32
 """Rounds of a search, where the number of trials allows it. A sampler does the better, the more
 there are."""
 
-LEAST, FINE_LEAST = 16, 4
+MIN_FITS, MIN_FINE_FITS = 16, 4
 """Lanes of a round. A step of few lanes takes as long as one of many, unless it is fused."""
 
-FINE_MOST = 64
+MAX_FINE_FITS = 64
 """Fine rounds have so many at most: in larger searches they would take longer than their fits."""
 
 
@@ -23,9 +23,9 @@ def lanes_of_a_round(trials: int, fused: bool) -> int:
     """
     usual = -(-trials // ROUNDS)
     if not fused:
-        return max(LEAST, usual)
+        return max(MIN_FITS, usual)
     fine = -(-trials // FINE_ROUNDS)
-    return max(FINE_LEAST, fine if fine <= FINE_MOST else usual)
+    return max(MIN_FINE_FITS, fine if fine <= MAX_FINE_FITS else usual)
 
 
 def in_flight(request: Request) -> int:

@@ -44,10 +44,10 @@ SAVE_SECONDS = 30.0
 PATIENCE_SECONDS = 20.0
 """When to tell that no worker has come."""
 
-MOST_IDLE_SECONDS = 1.0
+MAX_IDLE_SECONDS = 1.0
 """How long an idle worker may take to see that there is a pack for it, however many there are."""
 
-MOST_PENDING = 1 << 20
+MAX_PENDING = 1 << 20
 
 NODE_DIED = "node has died"
 """What Ray says of an actor that went with its node."""
@@ -60,7 +60,7 @@ def idle_seconds(slots: int) -> float:
     Args:
         slots: how many workers there may be.
     """
-    return min(MOST_IDLE_SECONDS, 0.02 * max(1, slots))
+    return min(MAX_IDLE_SECONDS, 0.02 * max(1, slots))
 
 
 class Enough(Exception):
@@ -246,7 +246,7 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
             search_alg=PackSearcher(driver, hands, ray.put(recipe), search),
             scheduler=NewestFirst(hands),
             num_samples=-1,
-            max_concurrent_trials=MOST_PENDING,
+            max_concurrent_trials=MAX_PENDING,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
