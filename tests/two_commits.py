@@ -59,9 +59,9 @@ SEARCHES: dict[str, list[str]] = {
     "resumed": ["--trials", "4096", "--steps", "2000", "--time-budget", "3s"],
     "resumed, ray": [
         "--trials",
-        "2048",
+        "512",
         "--steps",
-        "3000",
+        "2000",
         "--program",
         "eager",
         "--engine",
