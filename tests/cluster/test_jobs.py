@@ -27,7 +27,7 @@ def test_submit_status_logs_cancel(cluster: Any, home: Path) -> None:
     assert len(pandas.read_parquet(home / out / "trials.parquet")) == 64
     told = cluster.run(*SHOAL, "status", out, cwd=home, check=True).stdout
     assert f"job     {job}: completed" in told
-    assert "64 of 64 lanes done, best loss" in told
+    assert "64 of 64 fits done, best loss" in told
     assert "the command ended with exit code 0" in told
     said = cluster.run(*SHOAL, "logs", out, "-f", cwd=home, check=True).stdout
     assert "cluster of 1 of 1 nodes up, 2 CPUs, 0 GPUs" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,9 @@ WATCHED = 'exec 3<&0; (cat <&3 >/dev/null; kill -KILL 0) & exec "$@" 3<&- </dev/
 """Runs a command in a group of processes that ends when standard input does."""
 
 ELSEWHERE = "make room there, or set SHOAL_CACHE to another folder of your own"
+
+REMOVE_SECONDS = 5.0
+"""How long a folder may take to become empty after its compiler was killed."""
 
 MIN_BYTES = 1 << 20
 """Free space below which a disk counts as full: so much a compiler may need."""
@@ -84,10 +88,7 @@ class Build:
         if alone:
             for old in stem.parent.glob(f".{stem.name}.*"):
                 shutil.rmtree(old, ignore_errors=True)  # of one that was killed
-        with tempfile.TemporaryDirectory(
-            prefix=f".{stem.name}.", dir=stem.parent, ignore_cleanup_errors=True
-        ) as temp:
-            folder = Path(temp)
+        with _folder(stem) as folder:
             made, log = folder / "made.so", folder / "log"
             with open(log, "wb") as told:
                 process = subprocess.Popen(
@@ -96,13 +97,16 @@ class Build:
                     stdout=told,
                     stderr=told,
                     start_new_session=True,
-                    env={**os.environ, "TMPDIR": temp, **code.environment(folder)},
+                    env={**os.environ, "TMPDIR": str(folder), **code.environment(folder)},
                 )
             stdin = cast("IO[bytes]", process.stdin)  # a pipe, as asked for
             try:
                 yield cls(process, made, log, stem, code.seconds)
             finally:
                 stdin.close()
+                if process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
     def done(self) -> bool:
@@ -142,6 +146,20 @@ class Build:
             why = next(iter([*reversed(errors), *reversed(full)]), "").strip()
             return "".join(c for c in why if c.isprintable())[:200]
         return ""
+
+
+@contextmanager
+def _folder(stem: Path) -> Iterator[Path]:
+    """A folder beside a library that is being made; nothing of it stays."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{stem.name}.", dir=stem.parent))
+    try:
+        yield folder
+    finally:
+        until = time.monotonic() + REMOVE_SECONDS
+        shutil.rmtree(folder, ignore_errors=True)
+        while folder.exists() and time.monotonic() < until:
+            time.sleep(0.02)  # what was killed may have written one more file
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _full(folder: Path) -> bool:

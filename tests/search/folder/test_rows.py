@@ -35,7 +35,7 @@ ASKED = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of 48 lanes in 6 packs."""
+    """A finished search of 48 fits in 6 packs."""
     out = tmp_path_factory.mktemp("whole") / "out"
     shoal.run(**ASKED, out=out, engine="inline")
     return out
