@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import shoal
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.rows import SEARCH
+from shoal.search.folder.tables.rows import SEARCH
 
 PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""

@@ -34,51 +34,65 @@ ARROWS = {
         "search.request search.results search.watching trainable.modules"
     ),
     "search.command": (
-        "search.api search.driver search.engines search.errors search.folder search.lock "
-        "search.preparation search.process search.request search.results search.space "
-        "search.watching slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder "
-        "slurm.queue slurm.submission slurm.wire"
+        "search.api search.driver search.engines search.errors search.fits search.folder "
+        "search.lock search.process search.request search.results search.space search.watching "
+        "slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue "
+        "slurm.submission slurm.wire"
     ),
     "search.driver": (
-        "search.engines search.errors search.folder search.machine search.preparation "
-        "search.process search.request search.rounds search.watching trainable.errors "
-        "trainable.lanes trainable.modules trainable.optimizers trainable.programs "
+        "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
+        "search.machine search.preparation search.process search.request search.rounds "
+        "search.watching trainable.columns trainable.errors trainable.lanes trainable.modules "
         "trainable.task"
     ),
+    "search.driver.outcomes": (
+        "search.engines search.errors search.folder search.request search.rounds trainable.lanes "
+        "trainable.programs trainable.task"
+    ),
     "search.engines": (
-        "search.errors search.machine search.process search.programs search.request "
-        "search.rounds search.space trainable.disk trainable.halt trainable.hosts "
-        "trainable.task trainable.worker"
+        "search.errors search.machine search.process search.programs search.request search.rounds "
+        "search.space trainable.disk trainable.halt trainable.hosts trainable.task "
+        "trainable.worker"
     ),
     "search.engines.ray_tune": (
         "search.engines search.errors search.machine search.process search.rounds slurm.node "
         "trainable.hosts trainable.modules trainable.process trainable.task"
     ),
     "search.errors": "slurm.errors slurm.wire",
-    "search.folder": (
-        "search.errors search.lock search.process search.request search.space slurm.wire "
-        "trainable.disk trainable.modules trainable.problems"
+    "search.fits": (
+        "search.errors search.folder search.machine search.preparation search.process "
+        "search.request search.rounds search.space trainable.checking trainable.columns "
+        "trainable.errors trainable.fitting trainable.lanes trainable.problems trainable.programs "
+        "trainable.task trainable.worker"
     ),
+    "search.folder": (
+        "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
+        "trainable.columns trainable.disk trainable.modules trainable.problems"
+    ),
+    "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
-        "search.errors search.folder search.process search.programs search.request "
-        "search.space trainable.checking trainable.errors trainable.fitting trainable.lanes "
-        "trainable.modules trainable.optimizers trainable.problems trainable.process "
-        "trainable.programs"
+        "search.errors search.folder search.process search.programs search.request search.space "
+        "trainable.checking trainable.columns trainable.errors trainable.modules "
+        "trainable.optimizers trainable.problems trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.request search.space trainable.compiling "
-        "trainable.errors trainable.fused.cpp trainable.lanes trainable.optimizers "
-        "trainable.programs"
+        "search.errors search.machine search.request search.space trainable.columns "
+        "trainable.compiling trainable.errors trainable.fused.cpp trainable.lanes "
+        "trainable.optimizers trainable.problems trainable.programs"
     ),
     "search.request": (
-        "search.errors search.space trainable.modules trainable.process trainable.programs"
+        "search.errors search.space trainable.columns trainable.modules trainable.process "
+        "trainable.programs"
     ),
-    "search.results": "search.folder search.samplers search.space trainable.lanes",
+    "search.results": (
+        "search.errors search.fits search.folder search.request search.samplers search.space "
+        "trainable.lanes"
+    ),
     "search.rounds": (
-        "search.errors search.request search.samplers search.space trainable.fitting "
-        "trainable.lanes trainable.optimizers trainable.problems trainable.task"
+        "search.errors search.request search.samplers search.space trainable.columns "
+        "trainable.fitting trainable.lanes trainable.optimizers trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
@@ -93,21 +107,23 @@ ARROWS = {
     "slurm.queue": "slurm.errors slurm.jobfolder slurm.wire",
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
-        "trainable.errors trainable.fused trainable.lanes trainable.private "
-        "trainable.problems trainable.process trainable.programs"
+        "trainable.checking.gradient trainable.errors trainable.fused trainable.lanes "
+        "trainable.private trainable.problems trainable.programs"
     ),
+    "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
     "trainable.disk": "trainable.errors",
     "trainable.fitting": (
-        "trainable.disk trainable.errors trainable.halt trainable.lanes trainable.optimizers "
-        "trainable.problems trainable.programs"
+        "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
+        "trainable.optimizers trainable.problems trainable.programs"
     ),
     "trainable.fused": "trainable.fused.loops",
     "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
     "trainable.hosts": (
-        "trainable.compiling trainable.errors trainable.halt trainable.programs "
-        "trainable.task trainable.worker"
+        "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
+        "trainable.worker"
     ),
+    "trainable.lanes": "trainable.columns",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
@@ -117,10 +133,12 @@ ARROWS = {
         "trainable.fused.loops trainable.halt trainable.lanes trainable.optimizers "
         "trainable.private trainable.problems trainable.process"
     ),
-    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
+    "trainable.task": (
+        "trainable.columns trainable.fitting trainable.lanes trainable.problems trainable.programs"
+    ),
     "trainable.worker": (
-        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt "
-        "trainable.modules trainable.process trainable.programs trainable.task"
+        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt trainable.modules "
+        "trainable.process trainable.programs trainable.task"
     ),
 }
 """Room or single module: what it may import of the others, each by its face."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from shoal.trainable.columns import FOLD
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Fitted, Lanes
-from shoal.trainable.problems import Source
-from shoal.trainable.programs import Settled
+from shoal.trainable.problems import Folds, Source
+from shoal.trainable.programs import Program, Settled, updates
+from shoal.trainable.programs import key as key_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,7 @@ class Recipe:
         program: how the step is run: ``eager`` or ``compiled``, each shape as `settled` says.
         unroll: updates of one call of a kernel (`shoal.trainable.programs.settled.updates`).
         defaults: values of the hyperparameters that lanes do not bring.
+        folds: how rows are split; None: all are fitted to.
         gpu: whether a pack has a GPU to itself.
         patience: seconds that a worker whose host is at fault waits before it says so, so that
             others take the packs.
@@ -29,6 +34,7 @@ class Recipe:
     unroll: int
     defaults: dict[str, float]
     settled: Settled = field(default_factory=Settled)
+    folds: Folds | None = None
     gpu: bool = False
     patience: float = 0.0
 
@@ -36,10 +42,34 @@ class Recipe:
         """Return the hash that names the checkpoints of a pack."""
         return checkpoint.key(
             lanes,
-            program=f"{self.source.sha256} {self.settled.name(lanes.shape)}",
+            program=f"{self.source.sha256} {self.settled.name(lanes.shape)} {self.folds}",
             plan=self.plan,
             block=block,
             defaults=self.defaults,
+        )
+
+    def made(self, shape: Mapping[str, Any], *, block: int, device: str, kind: str) -> Program:
+        """Return the program of a shape.
+
+        Args:
+            shape: the shape hyperparameters, the optimizer, and the fold where there are folds.
+            kind: how it is run (`shoal.trainable.programs.settled`).
+        """
+        own = dict(shape)
+        optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
+        return Program(
+            self.source.load(),
+            optimizer=optimizer,
+            shape=own,
+            defaults=self.defaults,
+            block=block,
+            device=device,
+            kind=kind,
+            metrics=self.settled.metrics.get(key_of(shape)),
+            compiler=self.settled.compiler or None,
+            private=True,
+            unroll=updates(kind, self.unroll),
+            fold=None if self.folds is None else self.folds.of(index),
         )
 
     def __repr__(self) -> str:

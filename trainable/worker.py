@@ -25,7 +25,7 @@ from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.halt import Halt
 from shoal.trainable.modules import traceback_of
 from shoal.trainable.process import ambient
-from shoal.trainable.programs import CAPTURED, EAGER, INDUCTOR, KERNEL, Program, never, updates
+from shoal.trainable.programs import CAPTURED, EAGER, INDUCTOR, KERNEL, Program, never
 from shoal.trainable.programs import key as key_of
 from shoal.trainable.task import Outcome, Recipe, Task
 
@@ -134,17 +134,8 @@ class Worker:
         if task.control is None:
             raise ValueError("a control needs a lane that has worked before")
         try:
-            shape = dict(task.control.shape)
-            program = Program(
-                self._recipe.source.load(),
-                optimizer=shape.pop("optimizer"),
-                shape=shape,
-                defaults=self._recipe.defaults,
-                block=1,
-                device="cpu",
-                kind=EAGER,
-            )
-            fit(program, task.control, replace(self._recipe.plan, steps=1, report=1))
+            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=EAGER)
+            fit(program, task.control, replace(self._recipe.plan, steps=1, report=1, keep=0))
         except BaseException as caught:
             if is_told_to_end(caught):
                 raise
@@ -165,19 +156,8 @@ class Worker:
                 raise CompileError("torch finds no CUDA here")
             if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
                 raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
-            shape = dict(task.lanes.shape)
-            optimizer = shape.pop("optimizer")
-            self._programs[name] = Program(
-                recipe.source.load(),
-                optimizer=optimizer,
-                shape=shape,
-                defaults=recipe.defaults,
-                block=task.block,
-                device=device,
-                kind=kind,
-                compiler=recipe.settled.compiler or None,
-                private=True,
-                unroll=updates(kind, recipe.unroll),
+            self._programs[name] = recipe.made(
+                task.lanes.shape, block=task.block, device=device, kind=kind
             )
         return self._programs[name]
 

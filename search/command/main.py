@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal.search.command import jobs, watch
+from shoal.search.command import fits, jobs, watch
 from shoal.search.command.group import Group, printed
-from shoal.search.command.numbered import Numbered
 from shoal.search.command.options import of_settings
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
-from shoal.slurm import wire
 
 if TYPE_CHECKING:
     from shoal.search.request import Asked
@@ -173,35 +170,7 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         printed(results_table(result, best or 10))
 
 
-@main.command()
-@click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE...")
-@click.option("--steps", type=int, default=2000, help="Updates.  [2000]")
-@click.option(
-    wire.SEED_OPTION, type=Numbered(int), default=0, help="Seed of the initial parameters.  [0]"
-)
-@click.option("--report", type=int, default=100, help="Updates between two printed losses.  [100]")
-def fit(words: tuple[str, ...], steps: int, seed: int, report: int) -> None:
-    """Fit once, without Ray: print the loss as it falls, and the result.
-
-    For example: shoal fit cubic-sine lr=1e-6 --seed 0
-    """
-    check_standing()
-    from shoal.search.preparation import fit_once
-
-    problems = [word for word in words if "=" not in word or _FILE.search(word)]
-    if len(problems) > 1:
-        raise BadInput(f"one problem at a time, not {' and '.join(problems)}")
-    values = [word for word in words if word not in problems]
-    problem = problems[0] if problems else "cubic-sine"
-    told = fit_once(problem, values, steps=steps, seed=seed, report=report, say=streams.tell)
-    for line in told:
-        click.echo(line)
-
-
-_FILE = re.compile(r"\.py:\w+$")
-"""Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
-
-for _command in (*jobs.COMMANDS, watch.status, watch.logs):
+for _command in (fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs):
     main.add_command(_command)
 
 

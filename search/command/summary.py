@@ -14,7 +14,11 @@ from shoal.search.results import Result
 from shoal.search.watching import escaped, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
+
+    from shoal.search.fits import Chosen, Refit
 
 
 def summary_text(result: Result, report: Report) -> str:
@@ -25,7 +29,12 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append("no trial has ended without failure")
     else:
         values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
-        lines.append(f"best    loss {_short(best['loss'])} at {values} (trial {best['trial']})")
+        goal = result.objective.name
+        others = [name for name in ("loss", *result.metrics) if name != goal]
+        more = "".join(f", {name} {_short(best[name])}" for name in others)
+        lines.append(
+            f"best    {goal} {_short(best[goal])} at {values} (trial {best['trial']}{more})"
+        )
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"fits    {counts}")
     left = result.asked - result.ended
@@ -69,13 +78,32 @@ def summary_json(result: Result, report: Report) -> str:
 
 def results_table(result: Result, best: int) -> str:
     """The best trials as a table."""
-    columns = ["trial", *result.space, "loss", "state", "steps", "node", "device"]
+    goal = result.objective.name
+    numbers = [goal, *(name for name in ("loss", *result.metrics) if name != goal)]
+    columns = ["trial", *numbers, *result.space, "state", "steps", "node", "device"]
     ranking = result.ranking
     if ranking.empty:
         return f"{result.path} has no trial that has ended without failure"
     head = ranking.head(best)[columns]
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
     return printable(f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}")
+
+
+def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> str:
+    """What came of a trial that was fitted again."""
+    values = ", ".join(f"{name} {_short(fit.row[name])}" for name in result.space)
+    lines = [f"trial   {fit.name.removeprefix('trial ')}: {values}"]
+    numbers = ", ".join(f"{name} {_short(value)}" for name, value in again.numbers.items())
+    lines.append(f"fit     {numbers}, {again.steps} steps")
+    same = {
+        True: "the same numbers, bit for bit",
+        False: "other numbers",
+        None: "has no such fit: no rows are left out here",
+    }
+    lines.append(f"table   {same[again.same]}")
+    if save is not None:
+        lines.append(f"saved   {save}")
+    return printable("\n".join([*lines, again.words]))
 
 
 def results_json(rows: pandas.DataFrame) -> str:

@@ -13,10 +13,8 @@ from pathlib import Path
 import torch
 
 from shoal.search.driver.budget import Budget
-from shoal.search.driver.control import of_rows
-from shoal.search.driver.hosts import FAULT_SECONDS, Hosts
-from shoal.search.driver.mishaps import Mishaps
-from shoal.search.driver.parts import part_of
+from shoal.search.driver.outcomes import FAULT_SECONDS, Hosts, Mishaps, of_rows
+from shoal.search.driver.parts import parameters_of, part_of
 from shoal.search.driver.report import Report
 from shoal.search.driver.unwritten import Unwritten
 from shoal.search.engines import Death, RunOptions, Trust, engine_of
@@ -24,7 +22,7 @@ from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
 from shoal.search.preparation import Prepared, load
 from shoal.search.process import Reason, Stop, listening
-from shoal.search.request import Request, in_flight
+from shoal.search.request import ALL, Request, in_flight
 from shoal.search.rounds import Pack, Rounds, Tasks, recipe_of
 from shoal.search.watching import Best, Observer, Status
 from shoal.trainable.task import Outcome, Task
@@ -66,9 +64,9 @@ class Driver:
         self._stop = Stop(began, options.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0
-        self._best = Best()
+        self._best = Best(request.goal)
         self._best.note(finished)
-        self._unwritten = Unwritten(writer, self._tasks.done)
+        self._unwritten = Unwritten(writer, self.rounds, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
         self._told: list[str] = []
@@ -94,6 +92,7 @@ class Driver:
             self._writer.merge()
         if self.rounds.whole:
             self._tasks.clear()
+            self._keep()
         return Report(
             engine=self._engine.name,
             seconds=self._budget.seconds(),
@@ -259,7 +258,7 @@ class Driver:
         self.rounds.finish(part)
         self._best.note(part)
         self._observer.rows(part)
-        self._unwritten.add(pack, part)
+        self._unwritten.add(pack, part, parameters_of(pack, outcome))
         if self._unwritten.due:
             self._write()
 
@@ -268,12 +267,23 @@ class Driver:
         with self._budget.writing():
             self._unwritten.write()
 
+    def _keep(self) -> None:
+        """Leave the parameters of the best trials alone."""
+        if self._request.keep == ALL:
+            return
+        with self._budget.writing():
+            missing = self._writer.keeping.end(self.rounds.best)
+        if missing:
+            self.say(
+                f"parameters of trial {missing[0]} are not all there; shoal fit makes them again"
+            )
+
     def _status(self) -> Status:
         return Status(
             done=self.rounds.done,
             total=self._request.lanes,
             begun=self._begun,
-            unit="trials" if self._request.replicates == 1 else "fits",
+            unit="trials" if self._request.fits == 1 else "fits",
             best=self._best,
             seconds=0.0 if self._first_pack is None else time.monotonic() - self._first_pack,
         )

@@ -1,4 +1,5 @@
-from . import ledger, rows
+from . import ledger
+from .parameters import One, Stack
 from .placing import reserved
 from .reader import PROBLEM, RunFolder, stands
 from .starting import Taken, free
@@ -6,13 +7,14 @@ from .writer import Writer, create
 
 __all__ = [
     "PROBLEM",
+    "One",
     "RunFolder",
+    "Stack",
     "Taken",
     "Writer",
     "create",
     "free",
     "ledger",
     "reserved",
-    "rows",
     "stands",
 ]

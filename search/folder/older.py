@@ -3,6 +3,7 @@
 format 3    the first; truth values were words
 format 4    how each shape's step is run, and the user's own files, stand in ``search.toml``
 format 5    ``rule`` is called ``optimizer``
+format 6    an objective, metrics, folds and fitted parameters
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 
 from shoal.search.request import FORMAT, mark_of
 
-READ = (3, 4, FORMAT)
+READ = (3, 4, 5, FORMAT)
 """Formats that can be read; the last one is written."""
 
-RENAMED = {"rule": "optimizer"}
-"""Hyperparameters that were called otherwise before format 5."""
+RENAMED, RENAMED_IN = {"rule": "optimizer"}, 5
+"""Hyperparameters that were called otherwise before that format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +44,13 @@ class Form:
 
     def upgraded(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """What ``search.toml`` holds, in today's words."""
-        if self.written:
+        if self.version >= RENAMED_IN:
             return dict(plain)
         return {key: _renamed(value) for key, value in plain.items()}
 
     def columns(self, names: Sequence[str]) -> list[str]:
         """What columns of these names are called in the folder."""
-        if self.written:
+        if self.version >= RENAMED_IN:
             return list(names)
         before = {new: old for old, new in RENAMED.items()}
         return [before.get(name, name) for name in names]

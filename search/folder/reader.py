@@ -8,7 +8,9 @@ Every file is whole or absent, and is what the ledger says. `shoal.search.folder
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -16,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shoal.search.errors import BadInput, RunFolderError
-from shoal.search.folder import ledger, rows
-from shoal.search.folder.keys import Keys, in_order
+from shoal.search.folder import ledger
 from shoal.search.folder.older import READ, Form
+from shoal.search.folder.parameters import FOLDER, OF_PACK, One, Stack, file_name
+from shoal.search.folder.tables import Keys, in_order, rows
 from shoal.search.request import Request
-from shoal.trainable.disk import Directory, read_in
+from shoal.trainable.disk import Directory, opened_in, read_in
 from shoal.trainable.modules import digest, path_read
 from shoal.trainable.problems import Source, of_copies
 
@@ -132,28 +135,78 @@ class RunFolder:
 
     def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:
         """Trials and curves, or no curves."""
-        space, width = self.request.space, self.request.replicates
-        schema = rows.trials_schema(space)
+        request = self.request
+        schema, curves_schema = rows.trials_schema(request), rows.curves_schema(request)
         wanted = None if curves else schema.names
         parts = [(file, self.read_part(file, wanted)) for file in self.part_files()]
         trials = self.read("trials.parquet", schema)
         if curves:
-            points = self.read("curves.parquet", rows.CURVES)
+            points = self.read("curves.parquet", curves_schema)
         else:  # damage is told, also where it is not to be read
-            points = rows.CURVES.empty_table()
+            points = curves_schema.empty_table()
             ledger.checked(self.path, "curves.parquet", ledger.hashed)
-        known = Keys(self.request.lanes, width)
+        known = Keys(request)
         known.add(self.path / "trials.parquet", trials)
         if curves:
             points = known.only(points)
         fresh = [part for file, part in parts if known.add(file, part)]
         if fresh:
-            more = in_order(pa.concat_tables(fresh), width)
+            more = in_order(pa.concat_tables(fresh), request)
             if curves:
-                more, more_points = rows.split(space, more)
+                more, more_points = rows.split(request, more)
                 points = pa.concat_tables([points, more_points])
             trials = pa.concat_tables([trials, more])
-        return in_order(trials, width), in_order(points, width) if curves else points
+        return in_order(trials, request), in_order(points, request) if curves else points
+
+    def parameters(self, trial: int, replicate: int, fold: int) -> One | None:
+        """Return the fitted parameters of a fit; None: they are not kept.
+
+        Raises:
+            RunFolderError: they are damaged.
+        """
+        name = f"{FOLDER}/{file_name(self.request, trial, replicate, fold)}"
+        for _ in range(2):  # between the two, those of packs may become those of fits
+            if name in ledger.read(self.path):
+                return ledger.checked(self.path, name, lambda handle: One.from_bytes(handle.read()))
+            for file in self.parameter_files():
+                stack = self.stack(file)
+                index = None if stack is None else stack.at(trial, replicate, fold)
+                if stack is not None and index is not None:
+                    return stack.one(index)
+        return None
+
+    def parameter_files(self) -> list[str]:
+        """The names of the files with parameters of packs."""
+        try:
+            with Directory.at(self.path) as top, top.folder(FOLDER) as folder:
+                return sorted(name for name in folder.names() if OF_PACK.fullmatch(name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path / FOLDER} cannot be read: {error.strerror}"
+            ) from error
+
+    def stack(self, name: str) -> Stack | None:
+        """Return the parameters in one of these files; None: it is gone.
+
+        Raises:
+            RunFolderError: it is damaged.
+        """
+        file, named = self.path / FOLDER / name, OF_PACK.fullmatch(name)
+        try:
+            with opened_in(self.path, f"{FOLDER}/{name}") as handle:
+                raw = handle.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
+        if named is not None and hashlib.sha256(raw).hexdigest().startswith(named[2]):
+            with suppress(ValueError):
+                return Stack.from_bytes(raw)
+        raise RunFolderError(
+            f"{file} is damaged; remove it (it holds no rows): shoal fit makes parameters again"
+        )
 
     def part_files(self) -> list[Path]:
         """The files among the parts, whatever they are.
@@ -177,7 +230,7 @@ class RunFolder:
         Raises:
             RunFolderError: it is damaged or foreign.
         """
-        schema = rows.part_schema(self.request.space)
+        schema = rows.part_schema(self.request)
         table = ledger.checked_part(
             file, lambda handle: self._parquet(handle, file, schema, columns)
         )

@@ -10,8 +10,8 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
@@ -22,12 +22,13 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from shoal.search.errors import BadInput, RunFolderError
-from shoal.search.folder import ledger, rows, starting
-from shoal.search.folder.keys import Keys, in_order
-from shoal.search.folder.merging import merge, parquet_bytes
+from shoal.search.folder import ledger, starting
+from shoal.search.folder.keeping import Keeping
 from shoal.search.folder.placing import ENTRIES, place
 from shoal.search.folder.reader import PROBLEM, RunFolder
-from shoal.search.lock import NO_ROOM, Lock, told, why
+from shoal.search.folder.staging import Staging
+from shoal.search.folder.tables import Keys, in_order, merge, parquet_bytes, rows
+from shoal.search.lock import NO_ROOM, Lock, why
 from shoal.search.request import Request
 from shoal.trainable.disk import OddFile
 from shoal.trainable.problems import Source
@@ -63,10 +64,13 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
             copy.write_bytes(content)
         (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
         (beside / "environment.json").write_text("[]\n", encoding="utf-8")
-        empty = {"trials.parquet": rows.trials_schema(request.space), "curves.parquet": rows.CURVES}
+        empty = {
+            "trials.parquet": rows.trials_schema(request),
+            "curves.parquet": rows.curves_schema(request),
+        }
         for name, schema in empty.items():
             with open(beside / name, "wb") as handle:  # which a failure leaves closed
-                pq.write_table(schema.empty_table(), handle)
+                pq.write_table(rows.described(schema, request).empty_table(), handle)
         digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
         (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
         place(beside, path)
@@ -90,6 +94,7 @@ class Writer:
 
     Attributes:
         folder: what it writes.
+        keeping: writes fitted parameters.
     """
 
     def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
@@ -104,12 +109,13 @@ class Writer:
         """
         self.folder, self._path = folder, folder.path
         self._lock = Lock.take(folder.path, say)
-        self._top = self._lock.folder
+        self._staging = Staging(folder.path, self._lock)
         self._parts: list[Path] = []
         self._part_rows = 0
-        self._merged = Keys(folder.request.lanes, folder.request.replicates)
+        self._merged = Keys(folder.request)
         try:
             self._recover()
+            self.keeping = Keeping(folder, self._staging)
         except BaseException:
             self._lock.release()
             raise
@@ -144,9 +150,10 @@ class Writer:
         content = parquet_bytes(part)
         digest = hashlib.sha256(content).hexdigest()
         file = self._path / "parts" / ledger.part_name(name, others, digest)
-        with self._writing(self._path / "parts" / name), self._top.folder("parts") as parts:
-            self._stage(name, lambda out: out.write(content))
-            self._lock.place(name, parts, file.name)
+        staging = self._staging
+        with staging.writing(self._path / "parts" / name), staging.top.folder("parts") as parts:
+            staging.stage(name, lambda out: out.write(content))
+            staging.place(name, parts, file.name)
         self._parts.append(file)
         self._part_rows += len(part)
         if (
@@ -161,9 +168,7 @@ class Writer:
             return
         request = self.folder.request
         parts = [self.folder.read_part(file) for file in self._parts]
-        trials, curves = rows.split(
-            request.space, in_order(pa.concat_tables(parts), request.replicates)
-        )
+        trials, curves = rows.split(request, in_order(pa.concat_tables(parts), request))
         if len(trials):
             self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
             self._merged.add(self._path / "trials.parquet", trials)
@@ -185,7 +190,7 @@ class Writer:
         """
         file = self._path / "environment.json"
         try:
-            earlier = json.loads(self._top.read(file.name))
+            earlier = json.loads(self._staging.top.read(file.name))
         except FileNotFoundError:
             earlier = []
         except (OSError, ValueError, RecursionError):
@@ -194,16 +199,16 @@ class Writer:
             raise RunFolderError(
                 f"{file} is damaged; remove it (it holds no rows) and run the same command again"
             )
-        with self._writing(file):
+        with self._staging.writing(file):
             self._stage_text(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
-            self._lock.place(file.name, self._top)
+            self._staging.place(file.name)
         return list(earlier)
 
     def log_error(self, pack: str, details: str) -> Path:
         """Append a failed pack's traceback to ``errors.log``; return that file."""
         file = self._path / "errors.log"
         self.check()
-        with self._writing(file), self._own_log(file.name) as handle:
+        with self._staging.writing(file), self._own_log(file.name) as handle:
             handle.write(f"pack {pack}\n{details.rstrip()}\n\n".encode(errors="backslashreplace"))
         return file
 
@@ -211,21 +216,21 @@ class Writer:
         """A file to append to; one that has another name elsewhere, as in a backup made of links,
         is left to that name."""
         try:
-            return self._top.append(name)
+            return self._staging.top.append(name)
         except OddFile as error:
             if error.errno != errno.EMLINK:
                 raise
-        with self._top.open(name) as before:
-            self._stage(name, lambda out: shutil.copyfileobj(before, out))
-        self._lock.place(name, self._top)
-        return self._top.append(name)
+        with self._staging.top.open(name) as before:
+            self._staging.stage(name, lambda out: shutil.copyfileobj(before, out))
+        self._staging.place(name)
+        return self._staging.top.append(name)
 
     def _recover(self) -> None:
         for name in ("parts", "packs"):
             folder, again = self._path / name, "remove it and run the same command again"
-            with self._writing(folder):
+            with self._staging.writing(folder):
                 try:
-                    self._top.folder(name, make=True).close()
+                    self._staging.top.folder(name, make=True).close()
                 except PermissionError:
                     continue  # told by what reads it
                 except OddFile as error:
@@ -236,11 +241,9 @@ class Writer:
             ledger.checked(self._path, name, ledger.hashed)
         request = self.folder.request
         file = self._path / "trials.parquet"
-        known = Keys(request.lanes, request.replicates)
+        known = Keys(request)
         for keys in (self._merged, known):
-            keys.add(
-                file, self.folder.read(file.name, rows.trials_schema(request.space), [*rows.KEY])
-            )
+            keys.add(file, self.folder.read(file.name, rows.trials_schema(request), [*request.key]))
         for file in self.folder.part_files():
             part = self.folder.read_part(file)
             if known.add(file, part):
@@ -250,12 +253,12 @@ class Writer:
                 self._remove_part(file)
 
     def _remove_part(self, file: Path) -> None:
-        with self._writing(file), self._top.folder("parts") as parts:
+        with self._staging.writing(file), self._staging.top.folder("parts") as parts:
             parts.unlink(file.name)
 
     def _replace(self, contents: Mapping[str, pa.Table | str]) -> None:
         """Replace files that the ledger knows, in this order; a table gets more rows."""
-        with self._writing(self._path / next(iter(contents))):
+        with self._staging.writing(self._path / next(iter(contents))):
             digests = ledger.read(self._path)
             for name, content in contents.items():
                 before = ledger.checked(self._path, name, ledger.hashed)
@@ -263,30 +266,17 @@ class Writer:
                     self._stage_text(name, content)
                 else:
                     ledger.checked(self._path, name, partial(self._stage_merged, name, content))
-                with self._lock.staged(name) as staged:
+                with self._staging.staged(name) as staged:
                     digests[name] = [ledger.hashed(staged), before]
             self._stage_text(ledger.NAME, json.dumps(digests) + "\n")
             for name in (ledger.NAME, *contents):
-                self._lock.place(name, self._top)
+                self._staging.place(name)
 
     def _stage_merged(self, name: str, more: pa.Table, before: BufferedReader) -> None:
-        replicates = self.folder.request.replicates
-        with self._writing(self._path / name):
-            self._stage(name, lambda out: merge(before, more, self._merged, replicates, out))
+        request = self.folder.request
+        more = more.cast(rows.described(more.schema, request))
+        with self._staging.writing(self._path / name):
+            self._staging.stage(name, lambda out: merge(before, more, self._merged, request, out))
 
     def _stage_text(self, name: str, text: str) -> None:
-        self._stage(name, lambda out: out.write(text.encode()))
-
-    def _stage(self, name: str, write: Callable[[BufferedWriter], object]) -> None:
-        """Write a file whole beside its place."""
-        with self._lock.staging(name) as handle:
-            write(handle)
-
-    @contextmanager
-    def _writing(self, file: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                self.check()
-            raise RunFolderError(f"cannot write {file}: {told(error)}") from error
+        self._staging.stage(name, lambda out: out.write(text.encode()))

@@ -1,10 +1,15 @@
-from .preparation import load, prepare
+from .declared import check_names, default_values, optimizers_of
+from .preparation import load, load_source, prepare
 from .prepared import Prepared
-from .single import fit_once
+from .resuming import source_of
 
 __all__ = [
     "Prepared",
-    "fit_once",
+    "check_names",
+    "default_values",
     "load",
+    "load_source",
+    "optimizers_of",
     "prepare",
+    "source_of",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.search.errors import BadInput
-from shoal.search.space import Dimension, Space, plain
+from shoal.search.request import Objective
+from shoal.search.space import COLUMNS, Dimension, Space, plain
+from shoal.trainable.columns import LOSS
 from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Hyperparameters
 
@@ -16,6 +18,9 @@ RESERVED = {
     "seed": "what is random comes from initial(seed), whose first argument it is",
 }
 """What the loss and the initial parameters cannot take as a hyperparameter, and why."""
+
+CURVE = "curve_"
+"""How columns of curves begin, in the parts of a run folder."""
 
 HUGE = sys.float_info.max
 
@@ -56,8 +61,7 @@ def check_names(
         name for optimizer in optimizers for name in OPTIMIZERS[optimizer].hyperparameters
     ]
     for name in (*declared.shape, *declared.own):
-        where = "__init__" if name in declared.shape else "loss_and_gradient"
-        where = "initial" if name in declared.initial else where
+        where = declared.method_of(name)
         if name in (*of_optimizers, "optimizer"):
             raise BadInput(
                 f"the problem calls a hyperparameter {name}, which is the optimizer's name for its "
@@ -74,6 +78,33 @@ def check_names(
         if name not in known:
             of = f"this problem and {'/'.join(optimizers)}"
             raise BadInput(f"unknown hyperparameter {name!r}; {of} have: {', '.join(known)}")
+
+
+def objective_of(problem: type, asked: str | None, metrics: Sequence[str]) -> Objective:
+    """Return what is searched for: as asked, else as the problem says, else the lowest loss.
+
+    Raises:
+        BadInput: there is no such metric.
+    """
+    objective = Objective.parse(asked or getattr(problem, "objective", LOSS))
+    known = (LOSS, *metrics)
+    if objective.name not in known:
+        more = "" if metrics else f"; {problem.__name__} has no metrics()"
+        raise BadInput(f"unknown objective {objective.name!r}; known: {', '.join(known)}{more}")
+    return objective
+
+
+def check_metric_names(metrics: Sequence[str], declared: Hyperparameters, space: Space) -> None:
+    """Check that each metric can be a column of the results.
+
+    Raises:
+        BadInput: one is called like another column.
+    """
+    for name in metrics:
+        taken = name in COLUMNS or name.startswith(CURVE)
+        if taken or name in (*declared.shape, *declared.own, *space):
+            what = "a column of the results" if taken else "a hyperparameter"
+            raise BadInput(f"the metric {name!r} is called like {what}; call it otherwise")
 
 
 def optimizers_of(choice: Any) -> tuple[str, ...]:

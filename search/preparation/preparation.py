@@ -11,7 +11,13 @@ import torch
 
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
-from shoal.search.preparation.declared import check_names, default_values, optimizers_of
+from shoal.search.preparation.declared import (
+    check_metric_names,
+    check_names,
+    default_values,
+    objective_of,
+    optimizers_of,
+)
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.process import own_settings
@@ -21,7 +27,7 @@ from shoal.search.space import Dimension, Space, of_names, range_meant
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.modules import path_read
-from shoal.trainable.problems import Source, find, hyperparameters
+from shoal.trainable.problems import Folds, Source, find, hyperparameters
 
 MIN_PACK, MAX_PACK = 64, 4096
 
@@ -172,6 +178,7 @@ def _checked(
         if default is None and name not in space:
             raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
     defaults = default_values(declared, optimizers, space)
+    folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
 
     axes = [space[name].samples() for name in shape_names if name != "optimizer"]
     names = [name for name in shape_names if name != "optimizer"]
@@ -185,7 +192,9 @@ def _checked(
         {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
         for i in range(min(most, MAX_POINTS))
     ]
-    checked = check(problem, optimizers=optimizers, shapes=shapes, points=points)
+    checked = check(problem, optimizers=optimizers, shapes=shapes, points=points, folds=folds)
+    check_metric_names(checked.metrics, declared, Space(space.values()))
+    objective = objective_of(problem, asked.objective, checked.metrics)
     report = min(asked.report or max(1, asked.steps // 20), asked.steps)
     cuda = torch.cuda.is_available()
     round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
@@ -201,6 +210,7 @@ def _checked(
             report=report,
             pack=pack,
             device="cuda" if cuda else "cpu",
+            folds=folds,
         ),
         meanwhile,
     )
@@ -214,6 +224,12 @@ def _checked(
         sampler=asked.sampler,
         trials=asked.trials,
         replicates=asked.replicates,
+        objective=str(objective),
+        select=asked.select,
+        patience=asked.patience,
+        folds=asked.folds,
+        keep=asked.keep,
+        metrics=checked.metrics,
         steps=asked.steps,
         report=report,
         seed=asked.seed,

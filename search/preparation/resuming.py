@@ -14,21 +14,23 @@ from shoal.trainable.problems import PROBLEMS, Source, changed, installed, lying
 from shoal.trainable.process import World
 
 
-def source_of(folder: RunFolder, named: bool, trust: bool) -> Source:
+def source_of(folder: RunFolder, named: bool, trust: bool, runs: bool | None = None) -> Source:
     """Return the source of a folder's problem, every copy read and checked, none executed.
 
     Args:
         named: whether the user has named the problem again, and so means it as it is now.
         trust: whether the code may be another user's.
+        runs: whether it is to run; None: where the search is not whole.
 
     Raises:
         BadInput: it is not what was named, or another user could have written it.
         RunFolderError: a copy is missing, or not what was written.
     """
+    runs = not folder.whole if runs is None else runs
     source = folder.source()
     if source is None:
         named_class = folder.request.problem not in PROBLEMS  # and what it is called with
-        if named_class and not folder.whole:
+        if named_class and runs:
             check(folder.path, _decisive(folder), trust)
         return _installed(folder)
     if named:
@@ -37,7 +39,7 @@ def source_of(folder: RunFolder, named: bool, trust: bool) -> Source:
         source = replace(source, files=now, world=World.here() if moved else source.world)
     try:
         source.check()
-        if not folder.whole:
+        if runs:
             files = [folder.path / PROBLEM / file.copy for file in source.files if file.copy]
             check(folder.path, [*_decisive(folder), *files], trust)
     except TrainableError as error:

@@ -8,18 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shoal.search.errors import BadInput
+from shoal.search.programs.case import Case, shapes_of
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.programs.running import Running, choose
-from shoal.search.programs.settling import (
-    MAX_KERNELS,
-    MAX_TORCH,
-    Case,
-    captured,
-    settle,
-    shapes_of,
-)
+from shoal.search.programs.settling import MAX_KERNELS, MAX_TORCH, captured, settle
 from shoal.search.request import Resolved
 from shoal.search.space import Dimension
+from shoal.trainable.problems import Folds
 from shoal.trainable.programs import Settled, Work
 
 
@@ -32,6 +27,7 @@ class Programs:
         defaults: values of the hyperparameters that are not in the space; points: to try.
         report: updates between two reporting steps; pack: lanes that one device runs together.
         device: ``cpu`` or ``cuda``.
+        folds: how rows are split; None: they are not.
     """
 
     problem: type
@@ -42,6 +38,7 @@ class Programs:
     report: int
     pack: int
     device: str
+    folds: Folds | None = None
 
     @property
     def count(self) -> float:
@@ -66,7 +63,7 @@ def programs_of(
         work=work,
         device=programs.device,
         programs=programs.count,
-        lanes=asked.trials * asked.replicates,
+        lanes=asked.trials * asked.replicates * asked.folds,
         steps=asked.steps,
         report=programs.report,
         pack=programs.pack,
@@ -84,7 +81,7 @@ def programs_of(
             raise BadInput(f"{many}; give fewer values, or leave out --program compiled")
         note = f"{many}: it runs uncompiled, which is slower"
         return replace(chosen("eager"), notes=(note,)), Settled()
-    shapes = shapes_of(programs.space, programs.names)
+    shapes = shapes_of(programs.space, programs.names, asked.folds)
     if programs.device == "cuda":
         return running, captured(shapes)
     case = Case(
@@ -96,6 +93,7 @@ def programs_of(
         unroll=running.unroll,
         required=required,
         by_torch=running.by_torch,
+        folds=programs.folds,
     )
     settled, notes = settle(case, shapes, meanwhile)
     if not settled.programs:

@@ -16,20 +16,17 @@ import gc
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from shoal.search.errors import BadInput, SearchError
 from shoal.search.machine import cores
+from shoal.search.programs.case import LANES, Begun, Case
 from shoal.search.programs.meanwhile import Meanwhile
-from shoal.search.space import Dimension
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
 from shoal.trainable.errors import CompileError, CompilerHangs
 from shoal.trainable.fused.cpp import FLAGS
-from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.programs import (
     CAPTURED,
     EAGER,
@@ -39,7 +36,7 @@ from shoal.trainable.programs import (
     Settled,
     difference,
     key,
-    updates,
+    metrics_difference,
     words,
 )
 
@@ -50,45 +47,9 @@ half a minute. With more, what compiling costs outgrows what it saves."""
 MAX_TOGETHER = 16
 """Shapes whose data are in memory at the same time."""
 
-LANES = 8
-"""Lanes that a program is tried with."""
 
 TELL_SECONDS = 5.0
 """How often the user is told that it takes a while."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What the programs of a search have in common.
-
-    Attributes:
-        points: hyperparameters to try a program with.
-        block, unroll: lanes in one tensor operation, and updates of one call of a kernel.
-        required: whether every shape must be compiled (``--program compiled``).
-        by_torch: whether torch's compiler is worth its time, where there is no kernel.
-    """
-
-    problem: type
-    defaults: Mapping[str, float]
-    points: Sequence[Mapping[str, float]]
-    seed: int
-    block: int
-    unroll: int
-    required: bool
-    by_torch: bool
-
-
-def shapes_of(space: Mapping[str, Dimension], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return each combination of the shape hyperparameters `names`, as packs have it."""
-    axes = [
-        space[name].choices or range(int(space[name].low), int(space[name].high) + 1)
-        for name in names
-    ]
-    combinations = itertools.product(*axes)
-    return [
-        {"optimizer": next(iter(OPTIMIZERS)), **dict(zip(names, values, strict=True))}
-        for values in combinations
-    ]
 
 
 def captured(shapes: Sequence[Mapping[str, Any]]) -> Settled:
@@ -123,6 +84,8 @@ class _Settling:
     ) -> None:
         self._case, self._shapes, self._meanwhile = case, shapes, meanwhile
         self._programs: dict[str, str] = {}
+        self._metrics: dict[str, str] = {}
+        self._measured: set[str] = set()  # why metrics are not fused
         self._why: dict[str, str] = {}  # why a shape has no program yet; empty: nothing is wrong
         self._differs: dict[str, str] = {}
         self._checked = False
@@ -146,8 +109,8 @@ class _Settling:
                 gc.collect()  # the data of those before, also where nobody else collects
             trials = list(self._begun(left[first : first + together], kind))
             places = {
-                key(shape): [Place(code, folder, compiler) for code in codes]
-                for shape, _, codes in trials
+                key(each.shape): [Place(code, folder, compiler) for code in each.codes]
+                for each in trials
             }
             made = make(list(itertools.chain(*places.values())), self._over, most=cores())
             if made is None:
@@ -155,27 +118,27 @@ class _Settling:
                     "the time budget is used before the programs are compiled; give more time, "
                     "or --program eager"
                 )
-            for shape, program, _ in trials:
+            for each in trials:
+                runs = places[key(each.shape)]
                 try:
-                    program.take([loaded(place, made[place]) for place in places[key(shape)]])
+                    each.take([loaded(place, made[place]) for place in runs])
                 except CompileError as error:
                     self._check(error)
-                    self._fail(shape, str(error))
+                    self._fail(each.shape, str(error))
                 else:
-                    self._compare(shape, program, kind)
+                    self._compare(each.shape, each.program, kind)
 
-    def _begun(
-        self, shapes: Sequence[Mapping[str, Any]], kind: str
-    ) -> Iterator[tuple[Mapping[str, Any], Program, list[Any]]]:
+    def _begun(self, shapes: Sequence[Mapping[str, Any]], kind: str) -> Iterator[Begun]:
         """Shapes with their programs, and what of each is to be compiled."""
         for shape in shapes:
             try:
                 with torch.no_grad():
-                    program = self._program(shape, kind)
+                    program = self._case.program(shape, kind)
                     count = program.block if kind == INDUCTOR else LANES
-                    lanes, which = self._lanes(shape), torch.arange(count) % LANES
+                    lanes, which = self._case.lanes(shape), torch.arange(count) % LANES
                     params, state = program.initial(lanes, which)
-                    codes = program.codes(params, state, program.values(lanes, which))
+                    values = program.values(lanes, which)
+                    codes = program.codes(params, state, values)
             except CompileError as error:
                 self._fail(shape, str(error))
             except SearchError:
@@ -183,41 +146,28 @@ class _Settling:
             except Exception:  # of the user's code: the rows will tell
                 self._programs[key(shape)] = EAGER
             else:
-                yield shape, program, codes
-
-    def _program(self, shape: Mapping[str, Any], kind: str) -> Program:
-        case, own = self._case, dict(shape)
-        return Program(
-            case.problem,
-            optimizer=own.pop("optimizer"),
-            shape=own,
-            defaults=dict(case.defaults),
-            block=case.block,
-            device="cpu",
-            kind=kind,
-            unroll=updates(kind, case.unroll),
-        )
-
-    def _lanes(self, shape: Mapping[str, Any]) -> Lanes:
-        points = list(itertools.islice(itertools.cycle(self._case.points), LANES))
-        at = torch.arange(LANES)
-        values = {
-            name: torch.tensor([point[name] for point in points], dtype=torch.float64)
-            for name in points[0]
-        }
-        return Lanes(
-            trial=at, replicate=0 * at, seed=self._case.seed + at, values=values, shape=shape
-        )
+                yield Begun(shape, program, codes, params, values)
 
     def _compare(self, shape: Mapping[str, Any], program: Program, kind: str) -> None:
-        what = difference(program, self._lanes(shape))
+        what = difference(program, self._case.lanes(shape))
         if what is None:
             self._programs[key(shape)] = kind
+            self._compare_metrics(shape, program)
             return
         maker = "the kernel" if kind == KERNEL else "what torch's compiler makes"
         why = f"{maker} differs from the plain step: {what}"
         self._differs.setdefault(key(shape), why)
         self._fail(shape, why)
+
+    def _compare_metrics(self, shape: Mapping[str, Any], program: Program) -> None:
+        """Metrics that a kernel computes otherwise than torch are torch's."""
+        if not program.measured or self._programs[key(shape)] != KERNEL:
+            return
+        what = metrics_difference(program, self._case.lanes(shape))
+        if what is not None:
+            self._measured.add(f"the kernel of the metrics differs: {what}; torch computes them")
+        fused = program.metrics_kind == KERNEL and what is None
+        self._metrics[key(shape)] = KERNEL if fused else EAGER
 
     def _fail(self, shape: Mapping[str, Any], why: str) -> None:
         self._why[key(shape)] = why
@@ -236,6 +186,7 @@ class _Settling:
     def give_up(self, why: str) -> None:
         """Nothing can be compiled here: all run eager, also what was compiled a moment ago."""
         self._programs.clear()
+        self._metrics.clear()
         self._why = {key(shape): why for shape in self._shapes}
 
     def result(self) -> tuple[Settled, tuple[str, ...]]:
@@ -252,11 +203,14 @@ class _Settling:
                 "--program compiled"
             )
         programs = {key(shape): self._programs.get(key(shape), EAGER) for shape in self._shapes}
-        notes = [*self._eager_notes(left), *self._torch_notes(programs)]
+        notes = [*self._eager_notes(left), *self._torch_notes(programs), *sorted(self._measured)]
         if set(programs.values()) <= {EAGER}:
             return Settled(), tuple(notes)
         flags = " ".join(FLAGS) if KERNEL in programs.values() else ""
-        return Settled(programs=programs, compiler=identity(), flags=flags), tuple(notes)
+        settled = Settled(
+            programs=programs, metrics=self._metrics, compiler=identity(), flags=flags
+        )
+        return settled, tuple(notes)
 
     def _eager_notes(self, left: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """A line for each reason."""

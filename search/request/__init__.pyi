@@ -1,15 +1,18 @@
 from .asked import Asked, Resolved
+from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
 from .request import FORMAT, Request, mark_of
-from .settings import BY_NAME, OF_RUN, OF_TABLE, Setting, check_settings
+from .settings import ALL, BY_NAME, OF_RUN, OF_TABLE, Setting, check_settings
 from .sizes import in_flight, lanes_of_a_round
 
 __all__ = [
+    "ALL",
     "BY_NAME",
     "FORMAT",
     "OF_RUN",
     "OF_TABLE",
     "Asked",
+    "Objective",
     "PathGiven",
     "Request",
     "Resolved",

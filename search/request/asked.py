@@ -7,11 +7,23 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.request.objective import Objective
 from shoal.search.request.settings import BY_NAME, check_settings
 from shoal.search.space import Dimension, named, of_names, plain
 from shoal.trainable.modules import path_written
 
-WRITTEN = ("format", "source", "files", "began", "unroll", "lane_seconds", "settled", "halved")
+WRITTEN = (
+    "format",
+    "source",
+    "files",
+    "began",
+    "unroll",
+    "lane_seconds",
+    "metrics",
+    "settled",
+    "halved",
+    "amendments",
+)
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
 DEFAULT_PROBLEM = "cubic-sine"
@@ -33,6 +45,11 @@ class Asked:
     seed: int | None = None
     sampler: str | None = None
     replicates: int | None = None
+    objective: str | None = None
+    select: str | None = None
+    patience: int | None = None
+    folds: int | None = None
+    keep: int | str | None = None
     report: int | None = None
     round: int | None = None
     pack: int | None = None
@@ -56,6 +73,8 @@ class Asked:
             raise BadInput(f"problem must be {allowed}, not {self.problem!r}")
         if self.space is not None and not isinstance(self.space, Mapping):
             raise BadInput(f"space must be a table of names and values, not {self.space!r}")
+        if self.objective is not None:
+            object.__setattr__(self, "objective", str(Objective.parse(self.objective)))
         check_settings(self.given)
 
     @classmethod
@@ -118,6 +137,11 @@ class Resolved:
     seed: int
     sampler: str
     replicates: int
+    objective: str | None
+    select: str
+    patience: int
+    folds: int
+    keep: int | str
     report: int | None
     round: int | None
     pack: int | None

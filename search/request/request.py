@@ -10,14 +10,18 @@ from dataclasses import dataclass, field, fields, replace
 from reprlib import repr as short
 from typing import Any
 
+from numpy.typing import NDArray
+
 from shoal.search.errors import BadInput
-from shoal.search.request.settings import MAX_INTEGER, Setting, check_settings
+from shoal.search.request.objective import Objective
+from shoal.search.request.settings import ALL, MAX_INTEGER, Setting, check_settings
 from shoal.search.space import Space, parse
+from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT = 5
+FORMAT = 6
 """Version of the run folder's form, as it is written."""
 
 MAX_LANES = 100_000_000
@@ -33,6 +37,11 @@ class Request:
         files: the user's own files that it consists of, as `File` has them in TOML.
         began: where the user stood, and what of the import path was theirs.
         trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
+        objective: what is searched for, a metric or the loss; metrics: names of all of them.
+        select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
+            a better objective after which a lane ends, 0: any number.
+        folds: lanes of each replicate, each with another part of the rows left out; 1: with none.
+        keep: of how many trials fitted parameters are kept, or ``all``.
         steps: updates of each lane; report: updates between two reporting steps.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
@@ -59,6 +68,12 @@ class Request:
     unroll: int
     lane_seconds: float
     diverge_factor: float
+    objective: str = "loss:min"
+    select: str = "last"
+    patience: int = 0
+    folds: int = 1
+    keep: int | str = 0
+    metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
     files: tuple[File, ...] = ()
@@ -74,12 +89,51 @@ class Request:
         if not is_number(seconds) or not 0 <= seconds < math.inf:
             raise BadInput(f"lane_seconds must be a number of seconds, not {short(seconds)}")
         if self.lanes > MAX_LANES:
-            raise BadInput(f"trials times replicates must be at most {MAX_LANES}, not {self.lanes}")
+            what = "trials times replicates" + (" times folds" if self.folds > 1 else "")
+            raise BadInput(f"{what} must be at most {MAX_LANES}, not {self.lanes}")
+        if not all(isinstance(name, str) for name in self.metrics):
+            raise BadInput(f"metrics must be names, not {short(self.metrics)}")
+        if self.goal.name not in (LOSS, *self.metrics):
+            raise BadInput(f"objective {self.objective!r} is none of {', '.join(self.columns)}")
 
     @property
     def lanes(self) -> int:
         """Lanes of the whole search."""
-        return self.trials * self.replicates
+        return self.trials * self.fits
+
+    @property
+    def fits(self) -> int:
+        """Lanes of each trial."""
+        return self.replicates * self.folds
+
+    @property
+    def goal(self) -> Objective:
+        """What is searched for."""
+        return Objective.parse(self.objective)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The numbers of a lane: the loss, and the metrics."""
+        return (LOSS, *self.metrics)
+
+    @property
+    def kept(self) -> int:
+        """Of how many trials fitted parameters are kept, at the most."""
+        return self.trials if self.keep == ALL else min(int(self.keep), self.trials)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that name a lane."""
+        return ("trial", "replicate", FOLD) if self.folds > 1 else ("trial", "replicate")
+
+    def fit_numbers(self, table: Any) -> NDArray[Any]:
+        """Return the number of each row's lane among those of its trial, int64.
+
+        Args:
+            table: rows with the columns of `key`.
+        """
+        number: NDArray[Any] = table["replicate"].to_numpy()
+        return number * self.folds + table[FOLD].to_numpy() if self.folds > 1 else number
 
     @property
     def rounds(self) -> int:
@@ -109,13 +163,14 @@ class Request:
         }
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
-        for name in ("halved", "files"):
+        plain["metrics"] = list(self.metrics)
+        for name in ("halved", "files", "metrics"):
             if not plain[name]:
                 del plain[name]
         if self.settled.programs:
             plain["settled"] = self.settled.as_dict()
         began = {"began": self.began.as_dict()} if self.began.folder else {}
-        return {"format": FORMAT, **plain, "space": self.space.texts(), **began}
+        return {"format": FORMAT, **plain, "amendments": [], "space": self.space.texts(), **began}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:
@@ -126,8 +181,11 @@ class Request:
         """
         known = dict(plain)
         known.pop("format", None)
+        if known.pop("amendments", []) != []:
+            raise BadInput("amendments: this version of shoal knows none")
         readings: dict[str, Callable[[Any], Any]] = {
             "halved": _halved,
+            "metrics": lambda names: tuple(map(str, listed(names))),
             "files": lambda files: tuple(map(File.from_dict, listed(files))),
             "settled": Settled.from_dict,
             "space": _space,
@@ -145,9 +203,13 @@ class Request:
             raise BadInput(str(error).rpartition("__init__() ")[2]) from error
 
 
+_UNMARKED = ("halved", "began", "amendments")
+"""What may change under a search whose rows stay its own."""
+
+
 def mark_of(plain: Mapping[str, Any]) -> str:
     """What tells the rows of a search from those of all others, given its ``search.toml``."""
-    kept = {name: value for name, value in plain.items() if name not in ("halved", "began")}
+    kept = {name: value for name, value in plain.items() if name not in _UNMARKED}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 

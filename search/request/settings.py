@@ -21,7 +21,10 @@ MAX_INTEGER = 2**31 - 1
 MAX_FACTOR = 1e300
 MAX_WORKERS = 100_000
 
-Kind = Literal["integer", "number", "text", "choice", "duration", "path", "flag"]
+Kind = Literal["integer", "number", "text", "choice", "duration", "path", "flag", "many"]
+"""`many` is a whole number, or ``all``."""
+
+ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,15 @@ class Setting:
             self._check_integer(value)
         elif self.kind == "number":
             self._check_number(value)
+        elif self.kind == "many" and value != ALL:
+            self._check_integer(value)
         elif self.kind == "choice" and value not in self.choices:
             raise BadInput(f"unknown {self.name} {value!r}; known: {', '.join(self.choices)}")
 
     def _check_integer(self, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise BadInput(f"{self.name} must be a whole number, not {short(value)}")
+            other = f", or {ALL}" if self.kind == "many" else ""
+            raise BadInput(f"{self.name} must be a whole number{other}, not {short(value)}")
         if value < self.least:
             raise BadInput(f"{self.name} must be at least {self.least}, not {value}")
         if value > self.most:
@@ -114,6 +120,41 @@ SETTINGS: tuple[Setting, ...] = (
         kind="integer",
         help="Fits of each trial, from as many initial seeds.",
         default=1,
+    ),
+    Setting(
+        name="objective",
+        kind="text",
+        help="What is searched for: NAME, NAME:min or NAME:max, loss or one of the metrics.",
+        shown="the problem's, else loss:min",
+    ),
+    Setting(
+        name="select",
+        kind="choice",
+        help="Which reporting step of a fit counts: its last, or the best by the objective.",
+        default="last",
+        choices=("last", "best"),
+    ),
+    Setting(
+        name="patience",
+        kind="integer",
+        help="Reporting steps without a better objective after which a fit ends; 0: none does.",
+        default=0,
+        least=0,
+    ),
+    Setting(
+        name="folds",
+        kind="integer",
+        help="Parts of the rows; each is left out of one fit of a trial, to judge it by.",
+        default=1,
+        shown="1: none is left out",
+        most=1000,
+    ),
+    Setting(
+        name="keep",
+        kind="many",
+        help="Trials whose fitted parameters are kept, the best ones; or all.",
+        default=10,
+        least=0,
     ),
     Setting(
         name="report",

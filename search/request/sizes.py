@@ -30,5 +30,5 @@ def lanes_of_a_round(trials: int, fused: bool) -> int:
 
 def in_flight(request: Request) -> int:
     """Return how many packs two rounds have: no more run at once."""
-    lanes = min(2 * request.round * request.replicates, request.lanes)
+    lanes = min(2 * request.round * request.fits, request.lanes)
     return -(-lanes // request.pack)

@@ -8,25 +8,30 @@ import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shoal.search.request import Request
 
-def ranking(trials: pa.Table, replicates: int) -> tuple[Any, Any]:
-    """Return the trials that count, the best first; of equals, the first.
 
-    A trial counts if none of its replicates failed and all are there.
+def ranking(trials: pa.Table, request: Request) -> tuple[Any, dict[str, Any]]:
+    """Return the trials that count, the best by the objective first; of equals, the first.
+
+    A trial counts if none of its fits failed and all are there.
 
     Args:
         trials: rows in the order of their keys.
 
     Returns:
-        (rows, losses), both of shape (trials that count,): where the first row of each stands, and
-        the mean loss of its replicates (+inf: one of them diverged).
+        where the first row of each stands, shape (trials that count,); and of the same shape, for
+        the loss and each metric the mean over its fits. Where one of them diverged, the mean loss
+        is +inf, and metrics are NaN.
     """
     number = trials["trial"].to_numpy()
     first = numpy.flatnonzero(numpy.diff(number, prepend=-1))
-    whole = numpy.diff(first, append=len(number)) == replicates
-    rows = first[whole][:, None] + numpy.arange(replicates)
+    whole = numpy.diff(first, append=len(number)) == request.fits
+    rows = first[whole][:, None] + numpy.arange(request.fits)
     failed = pc.equal(trials["state"], "failed").to_numpy()[rows].any(axis=1)
     rows = rows[~failed]
-    losses = trials["loss"].to_numpy()[rows].mean(axis=1)
-    order = numpy.argsort(losses, kind="stable")
-    return rows[order, 0], losses[order]
+    means = {name: trials[name].to_numpy()[rows].mean(axis=1) for name in request.columns}
+    goal = request.goal
+    scores = goal.scores(trials[goal.name].to_numpy()[rows]).mean(axis=1)
+    order = numpy.argsort(scores, kind="stable")
+    return rows[order, 0], {name: column[order] for name, column in means.items()}

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shoal.search.folder import RunFolder
+from shoal.search.errors import BadInput
+from shoal.search.folder import One, RunFolder
+from shoal.search.request import Objective
 from shoal.search.results.ranking import ranking
 from shoal.search.space import Space, plain
 
 if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import optuna
     import pandas
+    import torch
+
+    from shoal.search.fits import Chosen, Refit
 
 
 class Result:
@@ -39,13 +44,23 @@ class Result:
         """How many fits were asked for: a row each, once the search is whole."""
         return self._folder.request.lanes
 
+    @property
+    def objective(self) -> Objective:
+        """What was searched for."""
+        return self._folder.request.goal
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the problem's metrics."""
+        return self._folder.request.metrics
+
     @cached_property
     def _rows(self) -> pa.Table:
         return self._folder.trials()
 
     @cached_property
-    def _ranking(self) -> tuple[Any, Any]:
-        return ranking(self._rows, self._folder.request.replicates)
+    def _ranking(self) -> tuple[Any, dict[str, Any]]:
+        return ranking(self._rows, self._folder.request)
 
     @cached_property
     def _curves(self) -> pa.Table:
@@ -53,38 +68,42 @@ class Result:
 
     @cached_property
     def trials(self) -> pandas.DataFrame:
-        """One row per fit: trial, replicate, a column per hyperparameter, loss, state and so on."""
+        """One row per fit: trial, replicate, fold where there are folds, a column per
+        hyperparameter, loss, a column per metric, state and so on."""
         return _frame(self._rows)
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
-        """One row per lane and reported step: trial, replicate, step, loss."""
+        """One row per fit and reporting step: trial, replicate, fold where there are folds, step,
+        the loss before that step's update, and the metrics after it."""
         return _frame(self._curves)
 
     @cached_property
     def ranking(self) -> pandas.DataFrame:
-        """One row per trial, the best first: its first row, with the mean loss of its replicates.
+        """One row per trial, the best by the objective first: its first row, with the mean of its
+        fits in the loss and in each metric.
 
-        A trial counts if none of its replicates failed and all are there.
+        A trial counts if none of its fits failed and all are there.
         """
         return self._ranked(None)
 
     def _ranked(self, most: int | None) -> pandas.DataFrame:
-        rows, losses = (column[:most] for column in self._ranking)
-        return _frame(self._rows.take(rows)).assign(loss=losses)
+        rows, means = self._ranking
+        shown = {name: column[:most] for name, column in means.items()}
+        return _frame(self._rows.take(rows[:most])).assign(**shown)
 
     @property
     def best_row(self) -> dict[str, Any] | None:
         """The row of the best trial as plain values, or None: no trial counts."""
-        rows, losses = self._ranking
+        rows, means = self._ranking
         if not len(rows):
             return None
         (row,) = self._rows.slice(rows[0], 1).to_pylist()
-        return {**row, "loss": float(losses[0])}
+        return {**row, **{name: float(column[0]) for name, column in means.items()}}
 
     @property
     def best(self) -> pandas.Series:
-        """The row of the best trial; its loss is the mean of its replicates.
+        """The row of the best trial; its loss and metrics are means over its fits.
 
         Raises:
             LookupError: no trial has ended.
@@ -93,6 +112,103 @@ class Result:
         if first.empty:
             raise LookupError(f"{self.path} has no trial that has ended without failure")
         return first.iloc[0]
+
+    def fit(self, trial: int | str = "best", replicate: int = 0, fold: Any = None) -> Chosen:
+        """Return which fit is meant.
+
+        Args:
+            trial: its number, or ``best``.
+            fold: its number; ``all``: with no rows left out; needed where there are folds.
+
+        Raises:
+            BadInput: there is no such fit.
+        """
+        from shoal.search.fits import chosen
+
+        first = self.best_row if trial == "best" else None
+        best = None if first is None else int(first["trial"])
+        return chosen(self._folder, best, trial, replicate, fold)
+
+    def parameters(
+        self, trial: int | str = "best", replicate: int = 0, fold: int | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return the fitted parameters of a fit, by name, as they were kept.
+
+        Raises:
+            BadInput: there is no such fit, or it is none of those that are kept.
+        """
+        from shoal.search.fits import tensors_of
+
+        return tensors_of(self._kept(self.fit(trial, replicate, fold)).named)
+
+    def refit(
+        self,
+        trial: int | str = "best",
+        replicate: int = 0,
+        fold: int | str | None = None,
+        *,
+        trust: bool = False,
+    ) -> Refit:
+        """Fit any trial again, with the program, block and seed of the search.
+
+        Args:
+            fold: ``all``: with no rows left out.
+            trust: whether the code of the run folder may be another user's.
+
+        Raises:
+            SearchError: there is no such fit, or it does not work here.
+        """
+        from shoal.search.fits import refit
+
+        return refit(self._folder, self.fit(trial, replicate, fold), trust)
+
+    def predict(
+        self,
+        trial: int | str,
+        x: Any,
+        replicate: int = 0,
+        fold: int | str | None = None,
+        *,
+        trust: bool = False,
+    ) -> Any:
+        """Return what the fitted model says of rows `x`: the problem's ``predict(params, x)``.
+
+        Where the parameters are not kept, the trial is fitted again.
+
+        Args:
+            trial: its number, or ``best``.
+            x: rows first: a tensor, an array, or a DataFrame with the problem's ``inputs``.
+            fold: needed where there are folds; ``all``: fitted with no rows left out.
+            trust: whether the code of the run folder may be another user's.
+
+        Returns:
+            an array with a row for each of `x`, or a dict of them.
+
+        Raises:
+            BadInput: the problem has no ``predict``, or it does not take `x`.
+        """
+        from shoal.search.fits import predict, refit
+
+        fit = self.fit(trial, replicate, fold)
+        one = self._held(fit)
+        if one is None:
+            one = refit(self._folder, fit, trust).one
+        return predict(self._folder, fit, one, x, trust)
+
+    def _held(self, fit: Chosen) -> One | None:
+        if fit.fold is None:
+            return None
+        return self._folder.parameters(fit.trial, fit.replicate, fit.fold)
+
+    def _kept(self, fit: Chosen) -> One:
+        one = self._held(fit)
+        if one is None:
+            keep = self._folder.request.keep
+            raise BadInput(
+                f"the parameters of {fit.name} are not kept (keep={keep}): refit({fit.trial}) or "
+                f"shoal fit {self.path} --trial {fit.trial} makes them again"
+            )
+        return one
 
     def states(self) -> dict[str, int]:
         """How many lanes ended in which state."""
@@ -107,8 +223,9 @@ class Result:
     def study(self) -> optuna.Study:
         """Return an Optuna study in memory, with every trial that has ended in it.
 
-        Values are means over replicates (+inf: diverged), and so are the intermediate values, one
-        per reported step. Failed trials are there as FAIL. ``user_attrs["states"]`` has the states.
+        Values are those of the objective, means over a trial's fits (+inf, or -inf where a larger
+        one is better: a fit diverged), and so are the intermediate values, one per reported step.
+        Failed trials are there as FAIL. ``user_attrs["states"]`` has the states.
         """
         import pandas
         from optuna.trial import TrialState, create_trial
@@ -116,7 +233,8 @@ class Result:
         from shoal.search.samplers import study_of
 
         distributions = {name: d.distribution for name, d in self.space.items()}
-        curves = _frame(self._curves).groupby(["trial", "step"])["loss"].mean()
+        goal = self.objective
+        curves = _frame(self._curves).groupby(["trial", "step"])[goal.name].mean()
         steps = {
             trial: dict(zip(group.index.get_level_values("step").tolist(), group, strict=True))
             for trial, group in curves.groupby(level="trial")
@@ -125,10 +243,11 @@ class Result:
         for number, group in _frame(self._rows).groupby("trial", sort=True):
             failed = bool((group["state"] == "failed").any())
             row = group.iloc[0]
+            score = goal.scores(group[goal.name].to_numpy()).mean()
             start = row["started"].to_pydatetime().replace(tzinfo=None)
             trial = create_trial(
                 state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                value=None if failed else float(group["loss"].mean()),
+                value=None if failed else goal.value(float(score)),
                 params={name: plain(row[name]) for name in distributions},
                 distributions=distributions,
                 intermediate_values=steps.get(number, {}),
@@ -139,7 +258,7 @@ class Result:
                 seconds=float(group["seconds"].sum())
             )
             trials.append(trial)
-        return study_of(trials)
+        return study_of(trials, goal.maximize)
 
     @property
     def ended(self) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shoal.search.request import Request
 from shoal.search.space import Value
+from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
 
@@ -63,7 +64,7 @@ def cut(
     first: int,
     columns: Mapping[str, NDArray[Any]],
 ) -> list[Pack]:
-    """Return the packs of a round; a pack has one value of each shape hyperparameter.
+    """Return the packs of a round; a pack has one value of each shape hyperparameter, and one fold.
 
     Args:
         shape_names: which columns are shape hyperparameters.
@@ -73,14 +74,20 @@ def cut(
     count = len(next(iter(columns.values())))
     groups = _groups({name: columns[name] for name in shape_names}, count)
     pieces = [
-        (shape, trials, slice(start, start + request.pack))
+        ({**dict(shape), **fold}, trials, slice(start, start + request.pack))
         for shape, trials in sorted(groups, key=lambda group: str(group[0]))
+        for fold in folds_of(request)
         for start in range(0, len(trials) * request.replicates, request.pack)
     ]
     return [
-        _pack(request, round_, index, first, columns, dict(shape), trials, piece)
+        _pack(request, round_, index, first, columns, shape, trials, piece)
         for index, (shape, trials, piece) in enumerate(pieces)
     ]
+
+
+def folds_of(request: Request) -> list[dict[str, int]]:
+    """Return what each fold adds to the shape of its lanes: nothing where there are none."""
+    return [{FOLD: fold} for fold in range(request.folds)] if request.folds > 1 else [{}]
 
 
 def _groups(shapes: Mapping[str, NDArray[Any]], count: int) -> list[tuple[Shape, NDArray[Any]]]:
@@ -104,7 +111,7 @@ def _pack(
     index: int,
     first: int,
     columns: Mapping[str, NDArray[Any]],
-    shape: dict[str, Value],
+    shape: dict[str, Any],
     trials: NDArray[Any],
     piece: slice,
 ) -> Pack:
@@ -126,5 +133,5 @@ def _pack(
             },
             shape={"optimizer": next(iter(OPTIMIZERS)), **shape},
         ),
-        columns=own,
+        columns={**own, FOLD: numpy.full(len(chosen), shape[FOLD])} if FOLD in shape else own,
     )

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Any
 
 import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from shoal.search.errors import RunFolderError
 from shoal.search.request import Request
+from shoal.search.rounds.leaders import Leaders
 from shoal.search.rounds.packs import Pack, cut
 from shoal.search.samplers import Column, Columns, Earlier, RoundSampler
 from shoal.trainable.lanes import Lanes
@@ -35,8 +38,8 @@ class Rounds:
         """
         self._request, self._shape_names = request, shape_names
         self._sampler = RoundSampler(request.sampler, request.seed, request.space)
-        size = (request.trials, request.replicates)
-        self._loss = numpy.full(size, numpy.nan)  # told values; NaN: not known
+        size = (request.trials, request.fits)
+        self._score = numpy.full(size, numpy.nan)  # told values; NaN: not known
         self._known = numpy.zeros(size, dtype=bool)
         self._failed = numpy.zeros(size, dtype=bool)
         self._columns = self._sampler.empty(request.trials if self._sampler.learns else 0)
@@ -48,11 +51,12 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self.warning: str | None = None  # what the user should know
+        self._leaders = Leaders(request.kept)
         self._finished = finished
         # lanes not known yet of each round, and counters: all are asked for all the time
         ends = numpy.arange(1, request.rounds + 1) * request.round
         self._left = numpy.diff(numpy.minimum(ends, request.trials), prepend=0)
-        self._left *= request.replicates
+        self._left *= request.fits
         self._done = self._failures = 0
         self._tell(finished)
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
@@ -106,6 +110,19 @@ class Rounds:
             self._out -= 1
             self._tell(part)
             self._changed.notify_all()
+
+    @property
+    def best(self) -> list[int]:
+        """The best trials so far, the best first: as many as parameters are kept of."""
+        return self._leaders.trials.tolist()
+
+    def contends(self, trials: NDArray[Any]) -> NDArray[numpy.bool_]:
+        """Return which of some trials may be among the best in the end: those that are now, and
+        those with fits that have not ended."""
+        with self._changed:
+            ended = self._known[trials].all(axis=1)
+            may: NDArray[numpy.bool_] = numpy.isin(trials, self._leaders.trials) | ~ended
+            return may
 
     @property
     def ready(self) -> int:
@@ -189,7 +206,8 @@ class Rounds:
         if not self._left[round_]:
             if self._sampler.learns:
                 rows = self._rows_of(span)
-                self._keep(span, self._read(rows.filter(pc.equal(rows["replicate"], 0))))
+                first = pa.array(self._request.fit_numbers(rows) == 0)
+                self._keep(span, self._read(rows.filter(first)))
             return []
         columns = self._sampler.ask(round_, span.start, count, self._earlier(round_), self._stop)
         if self._stop.is_set():
@@ -199,7 +217,7 @@ class Rounds:
             self._keep(span, columns)
         values = self._sampler.values(columns, count)
         packs = cut(self._request, self._shape_names, round_, span.start, values)
-        left = [pack.only(~self._known[_key(pack.lanes)]) for pack in packs]
+        left = [pack.only(~self._known[self._key(pack.lanes)]) for pack in packs]
         return [pack for pack in left if len(pack.lanes)]
 
     def _keep(self, span: slice, columns: Columns) -> None:
@@ -209,12 +227,12 @@ class Rounds:
     def _earlier(self, round_: int) -> Earlier:
         """Rounds up to `round_` - 2 as told, `round_` - 1 as running."""
         if not self._sampler.learns:
-            return Earlier(columns={}, loss=numpy.empty(0))
+            return Earlier(columns={}, scores=numpy.empty(0))
         first, told = self._span(round_).start, self._span(max(round_ - 1, 0)).start
         failed = self._failed[:told].any(axis=1)
         return Earlier(
             columns={name: column[:first] for name, column in self._columns.items()},
-            loss=numpy.where(failed, numpy.nan, self._loss[:told].mean(axis=1)),
+            scores=numpy.where(failed, numpy.nan, self._score[:told].mean(axis=1)),
         )
 
     def _rows_of(self, span: slice) -> pa.Table:
@@ -244,16 +262,20 @@ class Rounds:
     def _tell(self, part: pa.Table) -> None:
         """Note rows; those that are known already take the place of the earlier ones."""
         trial = part["trial"].to_numpy()
-        where = (trial, part["replicate"].to_numpy())
+        where = (trial, self._request.fit_numbers(part))
         new = trial[~self._known[where]]
         failed_before = int(self._failed[where].sum())
-        self._loss[where] = part["loss"].to_numpy()
+        goal = self._request.goal
+        self._score[where] = goal.scores(part[goal.name].to_numpy())
         self._known[where] = True
         self._failed[where] = pc.equal(part["state"], "failed").to_numpy()
         self._failures += int(self._failed[where].sum()) - failed_before
+        told = numpy.unique(trial)
+        whole = told[self._known[told].all(axis=1) & ~self._failed[told].any(axis=1)]
+        self._leaders.note(whole, self._score[whole].mean(axis=1))
         numpy.subtract.at(self._left, new // self._request.round, 1)
         self._done += len(new)
 
-
-def _key(lanes: Lanes) -> tuple[Column, Column]:
-    return lanes.trial.numpy(), lanes.replicate.numpy()
+    def _key(self, lanes: Lanes) -> tuple[Column, Column]:
+        folds = self._request.folds
+        return lanes.trial.numpy(), lanes.replicate.numpy() * folds + lanes.fold

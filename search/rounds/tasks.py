@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+import torch
+
 from shoal.search.request import Request
 from shoal.search.rounds.packs import Pack
+from shoal.trainable.columns import FOLD
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.problems import Source
+from shoal.trainable.optimizers import OPTIMIZERS
+from shoal.trainable.problems import Folds, Source
 from shoal.trainable.task import Outcome, Recipe, Task
+
+
+def folds_of(request: Request) -> Folds | None:
+    """Return how the rows of a search are split; None: they are not."""
+    return Folds(count=request.folds, seed=request.seed) if request.folds > 1 else None
 
 
 def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu: bool) -> Recipe:
@@ -22,7 +32,19 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
         defaults: values of the hyperparameters that are not in the space.
         gpu: whether a pack has a GPU to itself.
     """
-    plan = Plan(steps=request.steps, report=request.report, diverge_factor=request.diverge_factor)
+    goal = request.goal
+    plan = Plan(
+        steps=request.steps,
+        report=request.report,
+        diverge_factor=request.diverge_factor,
+        metrics=request.metrics,
+        objective=goal.name,
+        maximize=goal.maximize,
+        best=request.select == "best",
+        patience=request.patience,
+        keep=request.kept,
+        fits=request.fits,
+    )
     return Recipe(
         source=source,
         plan=plan,
@@ -30,7 +52,35 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
         unroll=request.unroll,
         defaults=defaults,
         settled=request.settled,
+        folds=folds_of(request),
         gpu=gpu,
+    )
+
+
+def lanes_of(request: Request, shape_names: Sequence[str], rows: pa.Table) -> Lanes:
+    """Return the lanes of some rows, which have one shape.
+
+    Args:
+        shape_names: which hyperparameters are of the shape.
+        rows: as ``trials.parquet`` has them.
+    """
+    (row,) = rows.slice(0, 1).to_pylist()
+    replicate = torch.tensor(rows["replicate"].to_pylist())
+    values = {
+        name: torch.tensor(rows[name].cast(pa.float64()).to_pylist(), dtype=torch.float64)
+        for name in request.space
+        if name not in shape_names
+    }
+    return Lanes(
+        trial=torch.tensor(rows["trial"].to_pylist()),
+        replicate=replicate,
+        seed=request.seed + replicate,
+        values=values,
+        shape={
+            "optimizer": next(iter(OPTIMIZERS)),
+            **{name: row[name] for name in shape_names},
+            **({FOLD: row[FOLD]} if request.folds > 1 else {}),
+        },
     )
 
 

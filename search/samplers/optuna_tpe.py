@@ -20,10 +20,14 @@ from shoal.search.samplers.sampler import Column, Question, Searched
 from shoal.search.space import Dimension
 
 
-def study_of(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """Return a study in memory that has `trials`."""
+def study_of(trials: Sequence[FrozenTrial], maximize: bool = False) -> optuna.Study:
+    """Return a study in memory that has `trials`.
+
+    Args:
+        maximize: whether larger values are better.
+    """
     with quiet("optuna", logging.WARNING):
-        study = optuna.create_study(direction="minimize")
+        study = optuna.create_study(direction="maximize" if maximize else "minimize")
         study.add_trials(trials)
     return study
 
@@ -40,7 +44,12 @@ class OptunaTpe:
         """Return a column for each hyperparameter."""
         earlier, dimensions = question.earlier, self._dimensions
         found = ask_tpe(
-            dimensions, earlier.columns, earlier.loss, question.seed, question.count, question.stop
+            dimensions,
+            earlier.columns,
+            earlier.scores,
+            question.seed,
+            question.count,
+            question.stop,
         )
         return list(found.values())
 

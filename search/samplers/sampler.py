@@ -31,11 +31,12 @@ class Earlier:
     Attributes:
         columns: of all of them, the told ones first, in order; a range's values, a choice's
             position.
-        loss: of the told ones; +inf: diverged, NaN: failed.
+        scores: of the told ones: the objective, or minus it where a larger one is better; lower is
+            better, +inf: diverged, NaN: failed.
     """
 
     columns: Mapping[str, Column]
-    loss: Floats
+    scores: Floats
 
 
 @dataclass(frozen=True, kw_only=True)

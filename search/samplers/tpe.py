@@ -79,12 +79,12 @@ class Tpe:
         """Return a column for each hyperparameter."""
         earlier = question.earlier
         known = self._searched.points(earlier.columns)
-        told, running = known[: len(earlier.loss)], known[len(earlier.loss) :]
-        works = ~numpy.isnan(earlier.loss)
+        told, running = known[: len(earlier.scores)], known[len(earlier.scores) :]
+        works = ~numpy.isnan(earlier.scores)
         return draw(
             self._searched.axes,
             told[works],
-            earlier.loss[works],
+            earlier.scores[works],
             running,
             [earlier.columns[name] for name in self._searched.dimensions],
             first=question.first,

@@ -18,7 +18,9 @@ ColumnType = Literal["float", "int", "bool", "str"]
 COLUMNS = (
     "trial",
     "replicate",
+    "fold",
     "loss",
+    "best_step",
     "state",
     "steps",
     "round",

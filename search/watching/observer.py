@@ -16,22 +16,29 @@ from pathlib import Path
 import numpy
 import pyarrow as pa
 
-from shoal.search.request import Request
+from shoal.search.request import Objective, Request
 
 
 class Best:
-    """The best loss so far (+inf: none), and its learning rate, if there is one."""
+    """The best objective of a fit so far, and its learning rate, if there is one.
 
-    def __init__(self) -> None:
-        self.loss = math.inf
+    Attributes:
+        value: of the objective; None: there is no finite one.
+    """
+
+    def __init__(self, goal: Objective) -> None:
+        self.goal = goal
+        self.value: float | None = None
         self.lr: float | None = None
+        self._score = math.inf
 
     def note(self, table: pa.Table) -> None:
         """There are more rows."""
-        loss = table["loss"].to_numpy()
-        at = int(numpy.argmin(loss)) if len(loss) else 0
-        if len(loss) and loss[at] < self.loss:
-            self.loss = float(loss[at])
+        scores = self.goal.scores(table[self.goal.name].to_numpy())
+        at = int(numpy.argmin(scores)) if len(scores) else 0
+        if len(scores) and scores[at] < self._score:
+            self._score = float(scores[at])
+            self.value = self.goal.value(self._score)
             if "lr" in table.schema.names:
                 self.lr = float(table["lr"][at].as_py())
 
@@ -58,9 +65,9 @@ class Status:
     def line(self) -> str:
         """The status in one line."""
         parts = [f"{self.done:,}/{self.total:,} {self.unit}"]
-        if math.isfinite(self.best.loss):
+        if self.best.value is not None:
             at = f" at lr {self.best.lr:.4g}" if self.best.lr is not None else ""
-            parts.append(f"best loss {self.best.loss:.6g}{at}")
+            parts.append(f"best {self.best.goal.name} {self.best.value:.6g}{at}")
         fresh = self.done - self.begun
         if fresh and self.seconds > 0:
             rate = fresh / self.seconds
@@ -76,8 +83,9 @@ class Observer:
         """A search begins, or goes on, in this run folder."""
 
     def rows(self, part: pa.Table) -> None:
-        """Fits have ended: a row each, as in ``trials.parquet``, with ``curve_step`` and
-        ``curve_loss``, lists. They are on disk within a second."""
+        """Fits have ended: a row each, as in ``trials.parquet``, and lists:
+        ``curve_step``, ``curve_loss``, and ``curve_NAME`` for each metric. They are on disk within
+        a second."""
 
     def status(self, status: Status) -> None:
         """The search is so far; called several times a second."""

@@ -19,10 +19,10 @@ import pytest
 import shoal
 from shoal.search.driver.driver import Driver
 from shoal.search.driver.execution import run_prepared
-from shoal.search.driver.hosts import Hosts
+from shoal.search.driver.outcomes.hosts import Hosts
 from shoal.search.engines.options import RunOptions
 from shoal.search.errors import BadInput, ProgramLost
-from shoal.search.folder import rows
+from shoal.search.folder.tables import rows
 from shoal.search.folder.writer import Writer, create
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare

@@ -17,11 +17,12 @@ import torch
 
 from shoal.trainable.checking.first import begins_finite, first_step
 from shoal.trainable.checking.gradient import GradientCheck
+from shoal.trainable.checking.metrics import check_metrics
 from shoal.trainable.checking.trial import Trial
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.problems import LOSS, Params, cast, leaves, names
-from shoal.trainable.programs import Program, Work
+from shoal.trainable.problems import LOSS, METRICS, Folds, Leaves, Params, cast, leaves, names
+from shoal.trainable.programs import LaneValues, Program, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,12 @@ class Checked:
 
     Attributes:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
+        metrics: names of the problem's metrics.
         notes: what breaks no promise, and the user should know; a line each.
     """
 
     work: Work
+    metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -43,30 +46,33 @@ def check(
     optimizers: Sequence[str],
     shapes: Sequence[Mapping[str, Any]],
     points: Sequence[Mapping[str, float]],
+    folds: Folds | None = None,
 ) -> Checked:
     """Check that `problem` keeps the contract.
 
     Args:
         shapes: constructor arguments to try.
         points: hyperparameters to try; each has every one of the problem's and the optimizers'.
+        folds: how the rows are split; None: they are not.
 
     Raises:
         ContractError: it does not; the message is one line.
     """
-    work, notes = Work(), []
+    work, notes, metrics = Work(), [], tuple[str, ...]()
     for shape in shapes:
         trial = Trial(problem, dict(shape))
         for point in points:
             trial.firsts.append(first_step(trial, point))
         begins_finite(trial)
         trial.keeps_nothing(points[0])
+        metrics = check_metrics(trial, folds)
         for optimizer in optimizers:
-            work = work.most(_stacked(trial, optimizer, points))
+            work = work.most(_stacked(trial, optimizer, points, folds))
         for point in trial.own_points(points):
             _gradient(trial, point)
         trial.is_the_same_later()
         notes += trial.notes
-    return Checked(work=work, notes=tuple(dict.fromkeys(notes)))
+    return Checked(work=work, metrics=metrics, notes=tuple(dict.fromkeys(notes)))
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
@@ -82,7 +88,12 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
     trial.notes += GradientCheck(trial, function, start, dtype).run()
 
 
-def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]) -> Work:
+def _stacked(
+    trial: Trial,
+    optimizer: str,
+    points: Sequence[Mapping[str, float]],
+    folds: Folds | None,
+) -> Work:
     """Run several lanes under vmap and traced; return what a lane's update does.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
@@ -90,7 +101,13 @@ def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]
     method = LOSS
     lanes = _lanes(points, trial.shape)
     program = Program(
-        trial.cls, optimizer=optimizer, shape=trial.shape, defaults={}, block=LANES, device="cpu"
+        trial.cls,
+        optimizer=optimizer,
+        shape=trial.shape,
+        defaults={},
+        block=LANES,
+        device="cpu",
+        fold=None if folds is None else folds.of(0),
     )
     with torch.no_grad():
         which = torch.arange(LANES)
@@ -117,17 +134,40 @@ def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]
                     _alike(trial, "the loss", loss, many_losses[lane])
                     for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
                         _alike(trial, name, one, many[lane])
+            if program.measured:
+                _measured(trial, program, values, apart, [after for after, _ in reached])
         return program.count(params, state, values)
 
 
-def _alike(trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
+def _measured(
+    trial: Trial,
+    program: Program,
+    values: LaneValues,
+    apart: Sequence[Sequence[Leaves]],
+    reached: Sequence[Leaves],
+) -> None:
+    """Compare the metrics of lanes alone with those among others, by both routes.
+
+    Args:
+        apart: parameters, state and values of each lane; reached: parameters of all, by each route.
+    """
+    every = [program.metrics(params, values) for params in reached]
+    for lane, (params, _, own) in enumerate(apart):
+        for many in every:
+            for name, one in program.lane_metrics(params, own).items():
+                _alike(trial, f"the metric {name}", one, many[name][lane], METRICS)
+
+
+def _alike(
+    trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor, method: str = LOSS
+) -> None:
     """Compare what a lane gives alone and among others, up to rounding."""
     if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
         return
     scale = float(one.abs().max()) if one.numel() else 0.0
     if not torch.allclose(one, many, rtol=0, atol=1e-3 * scale + 1e-5):
         trial.fail(
-            LOSS,
+            method,
             f"{what} is not the same for a fit alone and for a fit among others; "
             "it keeps something between calls or writes in place",
         )

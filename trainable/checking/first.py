@@ -17,6 +17,7 @@ from shoal.trainable.problems import (
     Params,
     describe,
     kind,
+    labelled,
     leaves,
     loss_of,
     names,
@@ -136,7 +137,7 @@ def _explain(trial: Trial, first: First) -> None:
     """Tell why the first loss is not finite, as far as it can be known."""
     value = "NaN" if bool(first.loss.isnan()) else "infinite"
     begun = f"the first loss is already {value}"
-    told = inputs.not_finite(inputs.labelled(trial.data))
+    told = inputs.not_finite(labelled(trial.data))
     if told:
         trial.fail("data", f"{begun}: look at data(): {'; '.join(told)}")
     start = dict(zip(names(first.params), leaves(first.params), strict=True))
@@ -177,7 +178,7 @@ def _other_dtype(
     if not whole:
         return None
     mine = str(dtype).removeprefix("torch.")
-    items = inputs.labelled(trial.data)
+    items = labelled(trial.data)
     theirs = sorted({str(items[name].dtype).removeprefix("torch.") for name in found})
     way = ".float()" if dtype == torch.float32 else f".to(torch.{mine})"
     return (

@@ -1,4 +1,4 @@
-"""What ``data()`` returns: tensors that can be fitted to, or what is wrong with them in words."""
+"""What ``data()`` and ``validation()`` return: tensors, or what is wrong with them in words."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.problems import kind
+from shoal.trainable.problems import kind, labelled
 
 ALLOWED = "not a tensor or a tuple or dict of tensors"
 
 
-def labelled(data: Any) -> dict[str, Any]:
-    """The items of `data` by what a user calls them: ``data()[0]``, ``data()['x']``."""
-    if isinstance(data, dict):
-        return {f"data()[{key!r}]": value for key, value in data.items()}
-    if isinstance(data, (tuple, list)):
-        return {f"data()[{index}]": value for index, value in enumerate(data)}
-    return {"data()": data}
+def complaint(data: Any, method: str = "data") -> str | None:
+    """What is wrong with the data and the way out, in one line; None: nothing.
 
-
-def complaint(data: Any) -> str | None:
-    """What is wrong with the data and the way out, in one line; None: nothing."""
+    Args:
+        method: what has returned them.
+    """
     if not isinstance(data, (torch.Tensor, tuple, dict)):
-        return f"returns {kind(data)}, {ALLOWED}: {_way_out(data)}"
-    items = labelled(data)
+        return f"returns {kind(data)}, {ALLOWED}: {_way_out(data, method)}"
+    items = labelled(data, method)
     if not items:
         return f"returns an empty {type(data).__name__}, {ALLOWED}: return at least one tensor"
     for name, item in items.items():
         if not isinstance(item, torch.Tensor):
-            return f"returns {kind(data)}, {ALLOWED}: {name} is {kind(item)}; {_way_out(item)}"
+            return (
+                f"returns {kind(data)}, {ALLOWED}: {name} is {kind(item)}; {_way_out(item, method)}"
+            )
         told = _of_tensor(name, item)
         if told is not None:
             return told
@@ -59,11 +56,11 @@ def _of_tensor(name: str, tensor: torch.Tensor) -> str | None:
     return None
 
 
-def _way_out(value: Any) -> str:
+def _way_out(value: Any, method: str) -> str:
     """What to write for something that is no tensor."""
     module = type(value).__module__.partition(".")[0]
     if value is None:
-        return "end data() with a return of tensors"
+        return f"end {method}() with a return of tensors"
     if module == "numpy":
         return "write torch.as_tensor(x, dtype=torch.float32), or torch.from_numpy(x).float()"
     if module in ("pandas", "polars", "pyarrow"):

@@ -13,19 +13,21 @@ from shoal.trainable.checking import inputs, randomness
 from shoal.trainable.errors import ContractError
 from shoal.trainable.problems import (
     LOSS,
+    METRICS,
     Calls,
     Params,
     cast,
     data_of,
     doubled,
     hyperparameters,
+    instance_of,
     kind,
     leaves,
     loss_of,
     names,
+    prepared_of,
     same,
 )
-from shoal.trainable.process import made
 from shoal.trainable.programs import begun
 
 _FIXED = "draw with torch.Generator().manual_seed(0), made where it is drawn from"
@@ -34,6 +36,7 @@ _IN_A_STEP = (
     "take all rows in each step (random batches are not available), and draw what is random in "
     "initial(seed), or once in data() with a torch.Generator of a fixed seed"
 )
+_OF_ROWS = "compute them from params, the validation rows and hyperparameters alone"
 _PURE = "compute it from params, data and hyperparameters alone"
 
 
@@ -83,7 +86,7 @@ class Trial(Calls):
         self.notes: list[str] = []
         self.firsts: list[First] = []
         with randomness.seeded(1):
-            self.problem: Any = self.guard("__init__", lambda: made(problem, shape))
+            self.problem: Any = self.guard("__init__", lambda: instance_of(problem, shape))
             self.data = self.guard("data", lambda: data_of(self.problem))
         told = inputs.complaint(self.data)
         if told is not None:
@@ -96,8 +99,10 @@ class Trial(Calls):
     def another(self, seed: int) -> Any:
         """Another instance; its data must be those of the first."""
         with randomness.seeded(seed):
-            other = self.guard("__init__", lambda: made(self.cls, self.shape))
+            other = self.guard("__init__", lambda: instance_of(self.cls, self.shape))
             data = self.guard("data", lambda: data_of(other))
+        if not same(prepared_of(self.problem), prepared_of(other)):
+            self.fail("prepare", f"returns something else each time; {_FIXED}")
         if not same(self.data, data):
             method = "__init__" if "__init__" in vars(self.cls) else "data"
             self.fail(method, f"the data are others for each new {self.cls.__name__}; {_FIXED}")
@@ -110,7 +115,8 @@ class Trial(Calls):
             return
         drawn = randomness.source(call, self.file)
         by = f" (it draws random numbers: {drawn})" if drawn is not None else ""
-        way = _IN_A_STEP if method == LOSS else _FROM_SEED if method == "initial" else _FIXED
+        ways = {LOSS: _IN_A_STEP, "initial": _FROM_SEED, METRICS: _OF_ROWS}
+        way = ways.get(method, _FIXED)
         raise NotTheSame(f"{self.where(method)}: gives something else each time{by}; {way}")
 
     def twice(self, method: str, call: Callable[[], Any]) -> Any:

@@ -1,8 +1,8 @@
 """The training loop of a block: the fits (lanes) of a pack pass through its slots.
 
-At each reporting step the lanes that ended (all updates done, or diverged) leave their slots, and
-the pack's next lanes take them (`slots`). A program that takes any number of lanes drops the slots
-that stay empty.
+At each reporting step the lanes that ended (all updates done, diverged, or not improving any more)
+leave their slots, and the pack's next lanes take them (`slots`). A program that takes any number of
+lanes drops the slots that stay empty.
 
 Between any two updates the block can be paused, and its snapshot, tensors and numbers alone, makes
 a block that goes on as if nothing had been.
@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from shoal.trainable.fitting.kept import Kept
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.fitting.record import Record
+from shoal.trainable.fitting.selection import Selection, scores
 from shoal.trainable.fitting.slots import NO_LANE, Slots
 from shoal.trainable.halt import Halted
-from shoal.trainable.lanes import Fitted, Lanes
+from shoal.trainable.lanes import Fitted, Lanes, Parameters
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
 from shoal.trainable.programs import LaneValues, Program, never
@@ -28,8 +30,35 @@ from shoal.trainable.programs import LaneValues, Program, never
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
 
-Reported = tuple[torch.Tensor, torch.Tensor]
-"""Steps (int64) and losses (float64) of some lanes."""
+
+class Reported(NamedTuple):
+    """What some lanes report, b of them.
+
+    Attributes:
+        steps: shape (b,), int64; losses: (b,), float64; metrics: (b, M), float64.
+    """
+
+    steps: torch.Tensor
+    losses: torch.Tensor
+    metrics: torch.Tensor
+
+
+class _Now(NamedTuple):
+    """The block at a reporting step.
+
+    Attributes:
+        values: shape (B, C), float64, loss and metrics after the update (`Plan.columns`); the loss
+            is NaN where it was not asked for.
+        score: shape (B,), float64; better: (B,), bool: whether it is the best so far of a lane.
+        ended, diverged: shape (B,), bool.
+    """
+
+    values: torch.Tensor
+    score: torch.Tensor
+    better: torch.Tensor
+    ended: torch.Tensor
+    diverged: torch.Tensor
+
 
 _DEVICE = ("params", "state", "values")
 
@@ -48,7 +77,9 @@ class Block:
     def __init__(self, program: Program, lanes: Lanes, plan: Plan) -> None:
         self._program, self._lanes, self._plan = program, lanes, plan
         self._slots = Slots(program.block, len(lanes), plan)
-        self._record = Record(len(lanes))
+        self._record = Record(len(lanes), len(plan.metrics))
+        self._selection = Selection(len(self._slots), plan)
+        self._kept = Kept(lanes, plan)
         self._done = 0  # updates since the last reporting step
         seated = self._slots.lane.clamp(min=0)  # padding copies lane 0
         self.params, self.state = program.initial(lanes, seated)
@@ -59,6 +90,8 @@ class Block:
         kept: Snapshot = {"done": self._done}
         for name in _DEVICE:
             kept[name] = tuple(leaf.cpu().clone() for leaf in getattr(self, name))
+        for part in ("selection", "kept"):
+            kept[part] = getattr(self, f"_{part}").snapshot()
         return {**kept, **self._slots.snapshot(), **self._record.snapshot()}
 
     def restore(self, kept: Mapping[str, Any]) -> None:
@@ -66,6 +99,8 @@ class Block:
         self._done = int(kept["done"])
         self._slots.restore(kept, fresh=self._done == 0)
         self._record.restore(kept)
+        self._selection.restore(kept["selection"], self._program.device)
+        self._kept.restore(kept["kept"])
         for name in _DEVICE:
             setattr(self, name, tuple(leaf.to(self._program.device) for leaf in kept[name]))
 
@@ -75,14 +110,21 @@ class Block:
 
     def fitted(self) -> Fitted:
         """Return the results of all lanes."""
-        return self._record.fitted()
+        self._kept.end()
+        names = self._program.parameter_names
+        parameters = Parameters(
+            lane=self._kept.lane,
+            named=dict(zip(names, self._kept.params, strict=True)) if self._kept.params else {},
+            prepared=self._program.prepared,
+        )
+        return self._record.fitted(parameters if len(parameters.lane) else None)
 
     def prepare(self, stop: Callable[[], bool] = never) -> bool:
         """Compile the program for this block; return False where `stop` came first."""
         return self._program.prepare(self.params, self.state, self.values, stop)
 
     def advance(self, pause: Callable[[], bool] = never) -> Reported | None:
-        """Run to the next reporting step; return the steps and losses of the lanes there.
+        """Run to the next reporting step; return what the lanes report there.
 
         Args:
             pause: asked after each chunk of updates; where it says so, `advance` returns None at
@@ -127,46 +169,73 @@ class Block:
         return True
 
     def _report(self) -> Reported:
-        """Report losses, and end lanes.
+        """Report losses and metrics, and end lanes.
 
         The last call that can be given up comes before the first change of anything.
         """
-        slots = self._slots
+        slots, plan = self._slots, self._plan
         loss, occupied = _finite(slots.reported), slots.occupied
-        diverged = slots.diverged(loss)
-        ended = final = None
-        last = slots.to_go <= self._plan.report
-        if last or occupied is not None or bool(diverged.any()):
-            here = slots.lane != NO_LANE
-            diverged &= here
-            ended = diverged | ((slots.age + slots.left == self._plan.steps) & here)
-            if bool((ended & ~diverged).any()):
-                final = _finite(self._program.loss(self.params, self.values))
+        now = self._now(loss)
         slots.arrive()
         self._done = 0
-        lane, steps, losses = slots.lane, slots.age - 1, loss
+        lane, steps, losses, metrics = slots.lane, slots.age - 1, loss, now.values[:, 1:]
+        if plan.watches:
+            self._selection.take(now.better, now.score, steps, now.values, self.params)
         if occupied is not None:
-            lane, steps, losses = lane[occupied], steps[occupied], losses[occupied]
-        self._record.report(lane, steps, losses)
-        if ended is not None and bool(ended.any()):
-            self._end(ended, diverged, final)
-        return steps, losses
+            lane, steps, losses, metrics = (
+                column[occupied] for column in (lane, steps, losses, metrics)
+            )
+        self._record.report(lane, steps, losses, metrics)
+        if bool(now.ended.any()):
+            self._end(now)
+        return Reported(steps, losses, metrics)
 
-    def _end(self, ended: torch.Tensor, diverged: torch.Tensor, final: torch.Tensor | None) -> None:
-        """Record the results of the lanes that ended, and give their slots to the next.
+    def _now(self, loss: torch.Tensor) -> _Now:
+        """Look at the lanes, and change nothing.
 
         Args:
-            final: losses after the last update, where some lanes have done all of theirs.
+            loss: shape (B,), before the last update.
         """
-        slots, record = self._slots, self._record
-        complete = ended & ~diverged
-        if final is not None:
-            diverged |= complete & slots.diverged(final)
-            complete &= ~diverged
-            record.complete(slots.lane[complete], final[complete])
-        record.diverge(slots.lane[diverged])
-        record.steps[slots.lane[ended]] = slots.age[ended]
-        filled, coming = slots.refill(ended)
+        slots, plan, program = self._slots, self._plan, self._program
+        values = torch.full((len(slots), len(plan.columns)), math.nan, dtype=torch.float64)
+        here = slots.lane != NO_LANE
+        diverged = slots.diverged(loss) & here
+        if plan.metrics:
+            found = program.metrics(self.params, self.values)
+            for i, name in enumerate(plan.metrics, 1):
+                values[:, i] = found[name].to("cpu", torch.float64)
+        if plan.watches:
+            values[:, 0] = _finite(program.loss(self.params, self.values))
+        ended = diverged | ((slots.age + slots.left == plan.steps) & here)
+        score = better = ended  # of no use but to what watches
+        if plan.watches:
+            score = scores(values, plan)
+            better = self._selection.better(score)
+            ended |= self._selection.spent(better) & here
+        if bool((ended & ~diverged).any()):
+            if not plan.watches:
+                values[:, 0] = _finite(program.loss(self.params, self.values))
+            diverged |= ended & slots.diverged(values[:, 0])
+        return _Now(values, score, better, ended, diverged)
+
+    def _end(self, now: _Now) -> None:
+        """Record the results of the lanes that ended, and give their slots to the next."""
+        slots, record, selection = self._slots, self._record, self._selection
+        complete = now.ended & ~now.diverged
+        if bool(complete.any()):
+            lane = slots.lane[complete]
+            values, steps, params = now.values, slots.age - 1, self.params
+            if self._plan.best:
+                values, steps, params = selection.values, selection.step, selection.params
+            record.complete(lane, values[complete], steps[complete])
+            if self._plan.keep:
+                at = complete.to(self._program.device)
+                score = scores(values[complete], self._plan)
+                self._kept.add(lane, score, tuple(leaf[at] for leaf in params))
+        record.diverge(slots.lane[now.diverged])
+        record.steps[slots.lane[now.ended]] = slots.age[now.ended]
+        filled, coming = slots.refill(now.ended)
+        selection.forget(torch.nonzero(now.ended).flatten())
         if len(coming):
             self._fill(filled, coming)
         elif self._program.elastic:
@@ -184,6 +253,7 @@ class Block:
         """Drop the tensors of empty slots, where these are many: no lane is to come."""
         kept = self._slots.shrink()
         if kept is not None:
+            self._selection.shrink(kept)
             for name in _DEVICE:
                 setattr(self, name, tuple(leaf[kept] for leaf in getattr(self, name)))
 

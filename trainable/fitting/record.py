@@ -1,26 +1,30 @@
-"""The results of a pack's fits (lanes) so far: losses, states and loss curves."""
+"""The results of a pack's fits (lanes) so far: losses, metrics, states and curves."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted
+from shoal.trainable.fitting.selection import NO_STEP
+from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted, Parameters
 
-_COLUMNS = ("loss", "ended", "steps")
+_COLUMNS = ("loss", "metrics", "best_step", "ended", "steps")
 
-Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Lane (int64), step (int64) and loss (float64) of each point of the curves."""
+Columns = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""Lane (int64), step (int64), loss (float64) and metrics (float64, a row each) of the curves."""
 
 
 class Record:
-    """Results of n lanes, filled in as they end."""
+    """Results of n lanes with M metrics, filled in as they end."""
 
-    def __init__(self, lanes: int) -> None:
-        """Begin with none for n = `lanes` lanes."""
-        self.loss = torch.full((lanes,), float("inf"), dtype=torch.float64)
+    def __init__(self, lanes: int, metrics: int) -> None:
+        """Begin with none for n = `lanes` lanes with M = `metrics` metrics."""
+        self.loss = torch.full((lanes,), math.inf, dtype=torch.float64)
+        self.metrics = torch.full((lanes, metrics), math.nan, dtype=torch.float64)
+        self.best_step = torch.full((lanes,), NO_STEP)
         self.ended = torch.full((lanes,), COMPLETE)
         self.steps = torch.zeros(lanes, dtype=torch.int64)
         self._curves: list[Columns] = []
@@ -36,34 +40,47 @@ class Record:
             setattr(self, name, kept[name].clone())
         self._curves = [tuple(kept["curves"])]
 
-    def report(self, lane: torch.Tensor, step: torch.Tensor, loss: torch.Tensor) -> None:
+    def report(
+        self, lane: torch.Tensor, step: torch.Tensor, loss: torch.Tensor, metrics: torch.Tensor
+    ) -> None:
         """Append a point to the curves of some lanes."""
-        self._curves.append((lane, step, loss))
+        self._curves.append((lane, step, loss, metrics))
 
-    def complete(self, lane: torch.Tensor, loss: torch.Tensor) -> None:
-        """Set the losses of lanes that have done all their updates."""
-        self.loss[lane] = loss
+    def complete(self, lane: torch.Tensor, values: torch.Tensor, step: torch.Tensor) -> None:
+        """Set what counts for lanes that have ended well.
+
+        Args:
+            values: shape (lanes, 1 + M): the loss, and the metrics; step: (lanes,), int64.
+        """
+        self.loss[lane], self.metrics[lane] = values[:, 0], values[:, 1:]
+        self.best_step[lane] = step
 
     def diverge(self, lane: torch.Tensor) -> None:
         """Mark lanes as diverged."""
         self.ended[lane] = DIVERGED
 
-    def fitted(self) -> Fitted:
+    def fitted(self, parameters: Parameters | None) -> Fitted:
         """Return the results, with curves sorted by lane and step."""
-        lane, step, loss = self._columns()
+        lane, step, loss, metrics = self._columns()
         order = torch.argsort(lane, stable=True)  # steps of a lane came in order
         return Fitted(
             loss=self.loss,
+            metrics=self.metrics,
+            best_step=self.best_step,
             state=self.ended,
             steps=self.steps,
             curve_lane=lane[order],
             curve_step=step[order],
             curve_loss=loss[order],
+            curve_metrics=metrics[order],
+            parameters=parameters,
         )
 
     def _columns(self) -> Columns:
         if not self._curves:
             none = torch.zeros(0, dtype=torch.int64)
-            return none, none, torch.zeros(0, dtype=torch.float64)
-        lane, step, loss = (torch.cat(column) for column in zip(*self._curves, strict=True))
-        return lane, step, loss
+            return none, none, torch.zeros(0, dtype=torch.float64), self.metrics[:0]
+        lane, step, loss, metrics = (
+            torch.cat(column) for column in zip(*self._curves, strict=True)
+        )
+        return lane, step, loss, metrics

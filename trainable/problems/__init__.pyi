@@ -1,14 +1,41 @@
-from .calls import LOSS, Calls, data_of, initial_of, loss_of
+from .calls import (
+    LOSS,
+    METRICS,
+    Calls,
+    data_of,
+    initial_of,
+    loss_of,
+    metrics_of,
+    predicted,
+    validation_of,
+)
 from .finding import changed, find, installed, lying_now
-from .problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like, names
+from .folds import Fold, Folds
+from .instance import PREPARED, described, instance_of, prepared_of, rows_of
+from .problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like, names, of_names
 from .registry import PROBLEMS
 from .source import Source, of_copies
-from .values import cast, describe, doubled, kind, rebuilt, same, structure, tensors, to_device
+from .values import (
+    cast,
+    describe,
+    doubled,
+    kind,
+    labelled,
+    rebuilt,
+    same,
+    structure,
+    tensors,
+    to_device,
+)
 
 __all__ = [
     "LOSS",
+    "METRICS",
+    "PREPARED",
     "PROBLEMS",
     "Calls",
+    "Fold",
+    "Folds",
     "Hyperparameters",
     "Leaves",
     "Params",
@@ -17,21 +44,30 @@ __all__ = [
     "changed",
     "data_of",
     "describe",
+    "described",
     "doubled",
     "find",
     "hyperparameters",
     "initial_of",
     "installed",
+    "instance_of",
     "kind",
+    "labelled",
     "leaves",
     "like",
     "loss_of",
     "lying_now",
+    "metrics_of",
     "names",
     "of_copies",
+    "of_names",
+    "predicted",
+    "prepared_of",
     "rebuilt",
+    "rows_of",
     "same",
     "structure",
     "tensors",
     "to_device",
+    "validation_of",
 ]

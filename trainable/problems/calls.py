@@ -12,7 +12,7 @@ import torch
 from shoal.trainable.errors import ContractError, explained, is_told_to_end, one_line
 from shoal.trainable.process import within
 
-LOSS = "loss_and_gradient"
+LOSS, METRICS = "loss_and_gradient", "metrics"
 
 
 def where(cls: type, method: str) -> str:
@@ -39,6 +39,24 @@ def loss_of(problem: Any, params: Any, data: Any, own: Mapping[str, torch.Tensor
     """Return ``problem.loss_and_gradient(params, data, **own)``, likewise."""
     with within(problem):
         return problem.loss_and_gradient(params, data, **own)
+
+
+def validation_of(problem: Any) -> Any:
+    """Return ``problem.validation()``, likewise."""
+    with within(problem):
+        return problem.validation()
+
+
+def metrics_of(problem: Any, params: Any, rows: Any, own: Mapping[str, torch.Tensor]) -> Any:
+    """Return ``problem.metrics(params, rows, **own)``, likewise."""
+    with within(problem):
+        return problem.metrics(params, rows, **own)
+
+
+def predicted(problem: Any, params: Any, x: torch.Tensor) -> Any:
+    """Return ``problem.predict(params, x)``, likewise."""
+    with within(problem):
+        return problem.predict(params, x)
 
 
 class Calls:
@@ -84,5 +102,5 @@ class Calls:
             own = [frame for frame in frames if frame.filename == self.file]
             place = f"{self.file}:{own[-1].lineno}" if own else self.where(method)
             raised = own and own[-1] is frames[-1] and (own[-1].line or "").startswith("raise")
-            told = one_line(error) if raised or method != LOSS else explained(error)
+            told = one_line(error) if raised or method not in (LOSS, METRICS) else explained(error)
             raise ContractError(f"{place}: {told}") from error

@@ -22,10 +22,21 @@ A problem is a class; nothing need be imported to write one:
             return (r * r).sum() + l2 * (w * w).sum(), (2 * (X @ r) + 2 * l2 * w,)
 
 Hyperparameters are read from the signatures: keyword parameters of ``__init__`` are shape
-hyperparameters (Python values), those of ``loss_and_gradient`` and ``initial`` are the lane's own
-(0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). All functions are
-pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no ``if`` on a tensor, nothing
-in place. `shoal.trainable.checking` checks all of this.
+hyperparameters (Python values), those of ``loss_and_gradient``, ``initial`` and ``metrics`` are the
+lane's own (0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). All
+functions are pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no ``if`` on a
+tensor, nothing in place. `shoal.trainable.checking` checks all of this.
+
+What else a problem may have:
+
+    objective = "accuracy:max"                    what is searched for: NAME or NAME:min or NAME:max
+    inputs = ("age", "height")                    columns of a table to predict for, in this order
+    stratify = "y"                                the item of data() whose values folds share evenly
+    prepare(self)                                 a dict of tensors, kept as self.prepared
+    validation(self)                              rows to judge by, never fitted to
+    metrics(self, params, validation, **hyper)    a dict of numbers, tensors of shape ()
+    predict(self, params, x)                      what the fitted model says of rows x
+    describe(self, params)                        the fitted model in words
 """
 
 from __future__ import annotations
@@ -83,6 +94,14 @@ def like(params: Params, values: Leaves) -> Params:
     return tuple(values)
 
 
+def of_names(named: Mapping[str, torch.Tensor]) -> Params:
+    """Return parameters by the names that `names` gives them: a tuple, if these are positions."""
+    values = dict(named)
+    if list(values) == [str(index) for index in range(len(values))]:
+        return tuple(values.values())
+    return values
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """The hyperparameters that a problem declares, each with its default (None: it has none)."""
@@ -90,17 +109,31 @@ class Hyperparameters:
     shape: dict[str, Any]
     loss: dict[str, float | None]
     initial: dict[str, float | None]
+    metrics: dict[str, float | None] | None = None
+    """Those of ``metrics``; None: the problem has no such method."""
 
     @property
     def own(self) -> dict[str, float | None]:
-        """Those of one lane: of the loss and of the initial parameters together."""
-        return {**self.initial, **self.loss}
+        """Those of one lane: of the loss, of the initial parameters and of the metrics together."""
+        return {**self.initial, **(self.metrics or {}), **self.loss}
+
+    def method_of(self, name: str) -> str:
+        """The method that takes a hyperparameter."""
+        if name in self.shape:
+            return "__init__"
+        if name in self.loss:
+            return "loss_and_gradient"
+        return "initial" if name in self.initial else "metrics"
 
 
 _WRITTEN = {
     "data": "data(self)",
     "initial": "initial(self, seed)",
     "loss_and_gradient": "loss_and_gradient(self, params, data)",
+    "prepare": "prepare(self)",
+    "validation": "validation(self)",
+    "metrics": "metrics(self, params, validation)",
+    "predict": "predict(self, params, x)",
 }
 """Each method as it is written."""
 
@@ -112,9 +145,16 @@ def hyperparameters(problem: type) -> Hyperparameters:
         ContractError: a method is missing, takes too few arguments, or one name means two things.
     """
     wanted = {"data": 1, "initial": 2, "loss_and_gradient": 3}
-    for method, least in wanted.items():
+    optional = {"prepare": 1, "validation": 1, "metrics": 3, "predict": 3}
+    for method, least in {**wanted, **optional}.items():
         function = getattr(problem, method, None)
+        if function is None and method in optional:
+            continue
         if not callable(function):
+            if method in optional:
+                raise ContractError(
+                    f"{problem.__name__}.{method} is no method; write def {_WRITTEN[method]}"
+                )
             raise ContractError(
                 f"{problem.__name__} has no {method}(); "
                 "a problem has data(), initial(seed) and loss_and_gradient(params, data)"
@@ -134,12 +174,13 @@ def hyperparameters(problem: type) -> Hyperparameters:
         shape=_defaults(problem, "__init__", skip=1),
         loss=_defaults(problem, "loss_and_gradient", skip=3),
         initial=_defaults(problem, "initial", skip=2),
+        metrics=_defaults(problem, "metrics", skip=3) if hasattr(problem, "metrics") else None,
     )
     twice = found.shape.keys() & found.own.keys()
     if twice:
         raise ContractError(
             f"{problem.__name__}: {', '.join(sorted(twice))} cannot be a parameter both of "
-            "__init__ (a shape hyperparameter) and of loss_and_gradient or initial"
+            "__init__ (a shape hyperparameter) and of loss_and_gradient, initial or metrics"
         )
     return found
 

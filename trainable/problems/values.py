@@ -20,6 +20,15 @@ def tensors(data: Any) -> list[torch.Tensor]:
     return []
 
 
+def labelled(data: Any, method: str = "data") -> dict[str, Any]:
+    """The items of what a method returns by what a user calls them: ``data()[0]``."""
+    if isinstance(data, dict):
+        return {f"{method}()[{key!r}]": value for key, value in data.items()}
+    if isinstance(data, (tuple, list)):
+        return {f"{method}()[{index}]": value for index, value in enumerate(data)}
+    return {f"{method}()": data}
+
+
 def cast(data: Any, dtype: torch.dtype) -> Any:
     """The data with its floating-point tensors in another dtype, complex ones alike."""
 

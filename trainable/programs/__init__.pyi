@@ -1,4 +1,4 @@
-from .agreement import difference
+from .agreement import difference, metrics_difference
 from .program import Program, never
 from .settled import CAPTURED, EAGER, INDUCTOR, KERNEL, MAX_UNROLL, Settled, key, updates, words
 from .stacked import LaneValues
@@ -18,6 +18,7 @@ __all__ = [
     "begun",
     "difference",
     "key",
+    "metrics_difference",
     "never",
     "updates",
     "words",

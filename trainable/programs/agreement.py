@@ -6,7 +6,7 @@ hyperparameters of all of the space; each number is judged by `shoal.trainable.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -44,7 +44,27 @@ def difference(compiled: Program, lanes: Lanes) -> str | None:
         compiled: a program that is prepared.
         lanes: a few fits, with hyperparameters across the space; they are repeated.
     """
-    widest = max((tensor.numel() for tensor in compiled.data), default=1)
+    return _told(compiled, lanes, compiled.data, _step_and_loss)
+
+
+def metrics_difference(compiled: Program, lanes: Lanes) -> str | None:
+    """Return likewise how a kernel of the metrics differs from these as torch computes them."""
+    if compiled.compiled_metrics is None:
+        return None
+    return _told(compiled, lanes, compiled.validation, _Trial.metrics)
+
+
+def _step_and_loss(trial: _Trial, params: Leaves, state: State) -> str | None:
+    return trial.updates(params, state) or trial.loss(params, state)
+
+
+def _told(
+    compiled: Program,
+    lanes: Lanes,
+    rows: Sequence[torch.Tensor],
+    compare: Callable[[_Trial, Leaves, State], str | None],
+) -> str | None:
+    widest = max((tensor.numel() for tensor in rows), default=1)
     count = compiled.block
     if compiled.elastic:
         count = max(MIN_FITS, min(FITS, MAX_NUMBERS // max(1, widest)))
@@ -54,7 +74,7 @@ def difference(compiled: Program, lanes: Lanes) -> str | None:
         values = compiled.values(lanes, which)
         trial = _Trial(compiled, values, start)
         for params, state in (start, trial.away(start)):
-            told = trial.updates(params, state) or trial.loss(params)
+            told = compare(trial, params, state)
             if told is not None:
                 return told
     return None
@@ -104,7 +124,7 @@ class _Trial:
         )
         return self._told(compared, [*params, *state, *self._values])
 
-    def loss(self, params: Leaves) -> str | None:
+    def loss(self, params: Leaves, _: State) -> str | None:
         """Tell what differs in the loss alone."""
         compared = _Compared(
             names=["the loss"],
@@ -116,9 +136,30 @@ class _Trial:
         )
         return self._told(compared, [*params, *self._values])
 
-    def _told(self, compared: _Compared, own: list[torch.Tensor]) -> str | None:
-        """Tell what differs for inputs `own` of each fit."""
-        data = self._program.data
+    def metrics(self, params: Leaves, _: State) -> str | None:
+        """Tell what differs in the metrics, where they are a kernel."""
+        program, run = self._program, self._program.compiled_metrics
+        if run is None:
+            return None
+        given = [*params, *self._values]
+        compared = _Compared(
+            names=[f"the metric {name}" for name in program.metric_names],
+            run=run,
+            graph=program.traced(program.flat_metrics, given, program.validation)[0],
+            exact=lambda given: program.flat_metrics(*given),
+            carried=0,
+            updates=1,
+        )
+        return self._told(compared, given, program.validation)
+
+    def _told(
+        self,
+        compared: _Compared,
+        own: list[torch.Tensor],
+        rows: Sequence[torch.Tensor] | None = None,
+    ) -> str | None:
+        """Tell what differs for inputs `own` of each fit, and `rows` of all (None: the data)."""
+        data = self._program.data if rows is None else rows
         found = compared.run([*own, *data])
         every = self._verdicts(found, compared, [*own, *data])
         for name, ours, verdict in zip(compared.names, found, every, strict=True):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+
 from shoal.trainable.compiling import Code, Inductor
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused.cpp import Kernel
 from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs.settled import INDUCTOR, KERNEL
+from shoal.trainable.programs.settled import EAGER, INDUCTOR, KERNEL
 from shoal.trainable.programs.stacked import LaneValues, Stacked
 
 
@@ -21,12 +23,14 @@ class Choice:
 
     Attributes:
         kind: ``kernel`` or ``inductor`` (`settled`).
-        codes: what is to be compiled: the updates, and the loss.
+        codes: what is to be compiled: the updates, the loss, and the metrics where they are fused.
+        metrics: ``kernel`` or ``eager``.
         unfused: why it is no fused kernel; empty: it is one, or none was tried.
     """
 
     kind: str
     codes: list[Code]
+    metrics: str = EAGER
     unfused: str = ""
 
 
@@ -38,6 +42,7 @@ def chosen(
     params: Leaves,
     state: State,
     values: LaneValues,
+    metrics: str | None = None,
 ) -> Choice:
     """Return the compiler for a stacked step, and what it is given.
 
@@ -45,27 +50,49 @@ def chosen(
         kind: ``kernel`` or ``inductor``; None: a kernel if it can be, else torch's compiler.
         updates: how many one call does.
         params, state, values: these stand for all others of their shapes.
+        metrics: how these are run, ``kernel`` or ``eager``; None: fused if the updates are and they
+            can be.
 
     Raises:
         CompileError: it cannot be the kernel that it is to be.
     """
     chunk, loss = [*params, *state, *values], [*params, *values]
+    codes: list[Code]
     unfused = ""
     if kind != INDUCTOR:
         try:
             step = stacked.lowered(stacked.flat_step, chunk)
-            kernels: list[Code] = [
+            kernels = [
                 Kernel(step, len(params) + len(state), updates),
                 Kernel(stacked.lowered(stacked.flat_loss, loss)),
             ]
-            return Choice(kind=KERNEL, codes=kernels)
         except NotLowered as error:
             unfused = str(error)
             if kind == KERNEL:
                 raise CompileError(f"it cannot be fused: {unfused}") from error
+        else:
+            measured = _metrics(stacked, metrics, loss)
+            codes = [*kernels, *measured]
+            return Choice(kind=KERNEL, codes=codes, metrics=KERNEL if measured else EAGER)
     flat_chunk = partial(stacked.flat_step, updates=updates)
-    codes: list[Code] = [
+    codes = [
         Inductor(*stacked.traced(flat_chunk, chunk)),
         Inductor(*stacked.traced(stacked.flat_loss, loss)),
     ]
     return Choice(kind=INDUCTOR, codes=codes, unfused=unfused)
+
+
+def _metrics(stacked: Stacked, how: str | None, given: list[torch.Tensor]) -> list[Code]:
+    """The kernel of the metrics, where there are any and they are to be one and can be.
+
+    Raises:
+        CompileError: they cannot be the kernel that they are to be.
+    """
+    if not stacked.measured or how == EAGER:
+        return []
+    try:
+        return [Kernel(stacked.lowered(stacked.flat_metrics, given, stacked.validation))]
+    except NotLowered as error:
+        if how == KERNEL:
+            raise CompileError(f"the metrics cannot be fused: {error}") from error
+        return []

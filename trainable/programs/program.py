@@ -18,7 +18,7 @@ from shoal.trainable.compiling import Captured, Code, Run, functions
 from shoal.trainable.fused.cpp import KernelRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
-from shoal.trainable.problems import Leaves
+from shoal.trainable.problems import Fold, Leaves
 from shoal.trainable.programs.choosing import chosen
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
 from shoal.trainable.programs.stacked import LaneValues, Stacked, Stepped
@@ -36,6 +36,7 @@ class Program(Stacked):
     Attributes:
         unroll: updates that one call of `chunk` does.
         kind: how it is run (`shoal.trainable.programs.settled`).
+        metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
     """
@@ -55,9 +56,11 @@ class Program(Stacked):
         device: str,
         compiled: bool = False,
         kind: str | None = None,
+        metrics: str | None = None,
         compiler: str | None = None,
         private: bool = False,
         unroll: int = 1,
+        fold: Fold | None = None,
     ) -> None:
         """Build the program.
 
@@ -66,18 +69,28 @@ class Program(Stacked):
             defaults: values of the hyperparameters that lanes do not bring.
             compiled: run it as machine code, as it can be; else operation by operation.
             kind: how it is run, whatever `compiled` says.
+            metrics: how they are run beside a kernel, ``kernel`` or ``eager``; None: as can be.
             compiler: the identity of the compiler that has made it elsewhere; None: the one here.
             private: whether it may be made in a temporary folder, if the cache does not serve.
+            fold: the rows that are left out, to judge by; None: all are fitted to.
         """
         super().__init__(
-            problem, optimizer=optimizer, shape=shape, defaults=defaults, block=block, device=device
+            problem,
+            optimizer=optimizer,
+            shape=shape,
+            defaults=defaults,
+            block=block,
+            device=device,
+            fold=fold,
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
         self.kind = kind or (usual if compiled else EAGER)
         self._compiler, self._private = compiler, private
+        self.metrics_kind = metrics
         self._chunk: Run | None = None
         self._loss: Run | None = None
+        self._metrics: Run | None = None
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
@@ -110,10 +123,11 @@ class Program(Stacked):
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values])
             loss = self.traced(self.flat_loss, [*params, *values])
-            if self.kind == CAPTURED:
-                self._chunk, self._loss = Captured(*chunk), Captured(*loss)
-            else:
-                self._chunk, self._loss = _interpreted(chunk[0]), _interpreted(loss[0])
+            captured = self.kind == CAPTURED
+            run = Captured if captured else _interpreted
+            self._chunk, self._loss = run(*chunk), run(*loss)
+            if self.measured:
+                self._metrics = run(*self._traced_metrics(params, values))
             return True
         codes = self.codes(params, state, values)
         made = functions(codes, self._compiler, stop, self._private)
@@ -121,23 +135,46 @@ class Program(Stacked):
             return False
         runs, notes = made
         self._notes += notes
-        self.take(runs)
+        self.take(runs, params, values)
         return True
 
+    def _traced_metrics(
+        self, params: Leaves, values: LaneValues
+    ) -> tuple[GraphModule, list[torch.Tensor]]:
+        return self.traced(self.flat_metrics, [*params, *values], self.validation)
+
     def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
-        """Return what is to be compiled for `take`: the updates, and the loss.
+        """Return what is to be compiled for `take`: the updates, the loss, and the metrics where
+        they are fused.
 
         Raises:
             CompileError: it cannot be of the kind that it is to be.
         """
-        choice = chosen(self, self.kind, self.unroll, params=params, state=state, values=values)
+        choice = chosen(
+            self,
+            self.kind,
+            self.unroll,
+            params=params,
+            state=state,
+            values=values,
+            metrics=self.metrics_kind,
+        )
         self.kind, self.unfused = choice.kind, choice.unfused
+        self.metrics_kind = choice.metrics
         return choice.codes
 
-    def take(self, runs: Sequence[Run]) -> None:
-        """Use the compiled functions of `codes`."""
-        self._chunk, self._loss = runs
+    def take(self, runs: Sequence[Run], params: Leaves, values: LaneValues) -> None:
+        """Use the compiled functions of `codes`, which was given the same tensors."""
+        self._chunk, self._loss, *fused = runs
         self.elastic = self.kind == KERNEL
+        if fused:
+            (self._metrics,) = fused
+        elif self.measured:
+            whole = [leaf[:1].expand(self.block, *leaf.shape[1:]) for leaf in (*params, *values)]
+            graph, _ = self._traced_metrics(
+                tuple(whole[: len(params)]), tuple(whole[len(params) :])
+            )
+            self._metrics = _in_blocks(_interpreted(graph), self.block, len(whole))
         self._heed()
 
     def heed(self, halt: Halt) -> None:
@@ -146,7 +183,7 @@ class Program(Stacked):
         self._heed()
 
     def _heed(self) -> None:
-        for run in (self._chunk, self._loss):
+        for run in (self._chunk, self._loss, self._metrics):
             if isinstance(run, KernelRun) and self._halt is not None:
                 run.halt = self._halt
 
@@ -164,6 +201,11 @@ class Program(Stacked):
             return chunk.doing(updates), loss, updates
         return chunk, loss, self.unroll
 
+    @property
+    def compiled_metrics(self) -> Run | None:
+        """The kernel of the metrics, if they are one."""
+        return self._metrics if isinstance(self._metrics, KernelRun) else None
+
     def chunk(self, params: Leaves, state: State, values: LaneValues) -> Stepped:
         """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
         and state."""
@@ -173,6 +215,11 @@ class Program(Stacked):
     def loss(self, params: Leaves, values: LaneValues) -> torch.Tensor:
         """Return the losses (B,) of `params`."""
         return _prepared(self._loss)([*params, *values, *self.data])[0]
+
+    def metrics(self, params: Leaves, values: LaneValues) -> dict[str, torch.Tensor]:
+        """Return the metrics of `params` by name, each (B,), in the parameters' dtype."""
+        made = _prepared(self._metrics)([*params, *values, *self.validation])
+        return dict(zip(self.metric_names, made, strict=True))
 
 
 def _prepared(run: Run | None) -> Run:
@@ -186,6 +233,27 @@ def _prepared(run: Run | None) -> Run:
     return run
 
 
-def _interpreted(graph: GraphModule) -> Run:
+def _interpreted(graph: GraphModule, _: object = None) -> Run:
     """A trace, run operation by operation."""
     return lambda arguments: graph(*arguments)
+
+
+def _in_blocks(run: Run, block: int, own: int) -> Run:
+    """A function of `block` lanes as one of any number of them, a few at a time.
+
+    The last are filled up: what torch makes of a lane may depend on how many there are.
+
+    Args:
+        own: how many of its arguments, the first, have lanes.
+    """
+
+    def all_of(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        lanes = len(arguments[0])
+        made = []
+        for first in range(0, lanes, block):
+            which = torch.arange(first, first + block).clamp(max=lanes - 1)
+            few = [tensor[which] for tensor in arguments[:own]]
+            made.append(run([*few, *arguments[own:]]))
+        return [torch.cat(parts)[:lanes] for parts in zip(*made, strict=True)]
+
+    return all_of

@@ -30,10 +30,13 @@ class Settled:
 
     Attributes:
         programs: one of `KINDS` by `key` of the shape; none: all run eager.
+        metrics: ``kernel`` or ``eager`` likewise, for shapes whose step is a kernel and that have
+            metrics.
         compiler: identity of the C++ compiler that made the libraries; flags: of the kernels.
     """
 
     programs: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
     compiler: str = ""
     flags: str = ""
 
@@ -53,12 +56,18 @@ class Settled:
     def name(self, shape: Mapping[str, Any]) -> str:
         """Name a shape's program among all that a search may have had."""
         kind = self.programs.get(key(shape), EAGER) if self.programs else EAGER
-        return f"{kind} {self.compiler} {self.flags}" if kind != EAGER else EAGER
+        if kind == EAGER:
+            return EAGER
+        metrics = self.metrics.get(key(shape), "")
+        return f"{kind} {self.compiler} {self.flags} {metrics}".rstrip()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them."""
         programs = [
-            {"program": kind, "shape": json.loads(shape)} for shape, kind in self.programs.items()
+            {"program": kind}
+            | ({"metrics": self.metrics[shape]} if shape in self.metrics else {})
+            | {"shape": json.loads(shape)}
+            for shape, kind in self.programs.items()
         ]
         return {"compiler": self.compiler, "flags": self.flags, "programs": programs}
 
@@ -71,7 +80,7 @@ class Settled:
         """
         if not isinstance(plain["programs"], list):
             raise TypeError("programs must be a list")
-        programs = {}
+        programs, metrics = {}, {}
         for each in plain["programs"]:
             shape, kind = each["shape"], each["program"]
             if kind not in KINDS:
@@ -83,9 +92,18 @@ class Settled:
                     "a shape is a table; its values are numbers, words or truth values"
                 )
             programs[key(shape)] = kind
+            if "metrics" in each:
+                if each["metrics"] not in (KERNEL, EAGER):
+                    raise ValueError(f"metrics are {KERNEL} or {EAGER}")
+                metrics[key(shape)] = each["metrics"]
         if not all(isinstance(plain[name], str) for name in ("compiler", "flags")):
             raise TypeError("compiler and flags must be text")
-        return cls(programs=programs, compiler=plain["compiler"], flags=plain["flags"])
+        return cls(
+            programs=programs,
+            metrics=metrics,
+            compiler=plain["compiler"],
+            flags=plain["flags"],
+        )
 
 
 def key(shape: Mapping[str, Any]) -> str:

@@ -20,20 +20,24 @@ from shoal.trainable.fused.loops import Loops, NotLowered
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS, Optimizer, State
 from shoal.trainable.problems import (
+    Fold,
     Hyperparameters,
     Leaves,
     Params,
-    data_of,
+    described,
     hyperparameters,
+    instance_of,
     leaves,
     like,
     loss_of,
+    metrics_of,
     names,
+    prepared_of,
     rebuilt,
+    rows_of,
     tensors,
     to_device,
 )
-from shoal.trainable.process import made, within
 from shoal.trainable.programs.starts import Starts
 from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
 
@@ -48,8 +52,11 @@ class Stacked:
 
     Attributes:
         block: how many lanes `count` divides the work by.
-        data: the tensors that all lanes share.
+        data: the tensors that all lanes share; validation: likewise, for metrics alone.
+        metric_names: of the metrics, once they have been computed or traced.
     """
+
+    metric_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -60,19 +67,26 @@ class Stacked:
         defaults: dict[str, float],
         block: int,
         device: str,
+        fold: Fold | None = None,
     ) -> None:
         """Make the problem and its data.
 
         Args:
             shape: the constructor's arguments (the shape hyperparameters but for the optimizer).
             defaults: values of the hyperparameters that lanes do not bring.
+            fold: the rows that are left out, to judge by; None: all are fitted to.
         """
         self.block, self.device = block, torch.device(device)
         self.optimizer: Optimizer = OPTIMIZERS[optimizer]
         self.declared: Hyperparameters = hyperparameters(problem)
-        self._problem: Any = made(problem, shape)
-        self._data = to_device(data_of(self._problem), self.device)
+        self._problem: Any = instance_of(problem, shape)
+        data, validation = rows_of(self._problem, fold)
+        self._data = to_device(data, self.device)
         self.data: list[torch.Tensor] = tensors(self._data)
+        self._validation: Any = ()
+        if self.measured:
+            self._validation = to_device(validation, self.device)
+        self.validation: list[torch.Tensor] = tensors(self._validation)
         self._defaults = defaults
         self._starts = Starts(
             self._problem,
@@ -82,6 +96,16 @@ class Stacked:
             defaults=defaults,
         )
         self._names = tuple({**self.declared.own, **self.optimizer.hyperparameters})
+
+    @property
+    def measured(self) -> bool:
+        """Whether the problem has metrics."""
+        return self.declared.metrics is not None
+
+    @property
+    def prepared(self) -> dict[str, torch.Tensor]:
+        """What the problem's ``prepare()`` has returned."""
+        return prepared_of(self._problem)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -133,6 +157,14 @@ class Stacked:
         stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
         return (stacked(flat[:p], flat[p : p + v], data),)
 
+    def flat_metrics(self, *flat: torch.Tensor) -> Tensors:
+        """Return the metrics, each (B,), from a flat list of params, values and validation rows."""
+        p, v = len(leaves(self._like)), len(self._names)
+        rows = rebuilt(self._validation, flat[p + v :])
+        stacked = torch.vmap(self._lane_metrics, in_dims=(0, 0, None))
+        made: Tensors = stacked(flat[:p], flat[p : p + v], rows)
+        return made
+
     def stacked_step(
         self, params: Leaves, state: State, values: LaneValues, data: Any = None
     ) -> Stepped:
@@ -154,27 +186,56 @@ class Stacked:
         loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
         return loss
 
+    def lane_metrics(
+        self, params: Leaves, values: LaneValues, rows: Any = None
+    ) -> dict[str, torch.Tensor]:
+        """The metrics of one lane, in the parameters' dtype."""
+        named = dict(zip(self._names, values, strict=True))
+        own = {name: named[name] for name in self.declared.metrics or ()}
+        rows = self._validation if rows is None else rows
+        found = metrics_of(self._problem, like(self._like, params), rows, own)
+        self.metric_names = tuple(found)
+        return {name: value.to(params[0].dtype) for name, value in found.items()}
+
+    def _lane_metrics(self, params: Leaves, values: LaneValues, rows: Any) -> Tensors:
+        return tuple(self.lane_metrics(params, values, rows).values())
+
     def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
         own = {name: named[name] for name in self.declared.loss}
         data = self._data if data is None else data
         return loss_of(self._problem, like(self._like, params), data, own)
 
     def traced(
-        self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]
+        self,
+        function: Callable[..., Tensors],
+        given: Sequence[torch.Tensor],
+        rows: Sequence[torch.Tensor] | None = None,
     ) -> tuple[GraphModule, list[torch.Tensor]]:
-        """A function's trace, and the arguments that it was made with: `given` and the data."""
-        arguments = [*given, *self.data]
+        """A function's trace, and the arguments that it was made with.
+
+        Args:
+            given: its first arguments; rows: its last ones; None: the data.
+        """
+        arguments = [*given, *(self.data if rows is None else rows)]
         return traced(function, arguments), arguments
 
-    def lowered(self, function: Callable[..., Tensors], given: Sequence[torch.Tensor]) -> Loops:
+    def lowered(
+        self,
+        function: Callable[..., Tensors],
+        given: Sequence[torch.Tensor],
+        rows: Sequence[torch.Tensor] | None = None,
+    ) -> Loops:
         """Return a function as loops over named axes.
+
+        Args:
+            given: its first arguments, of any lanes; rows: its last ones; None: the data.
 
         Raises:
             NotLowered: it is not expressible as such; says why.
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
-        graph, _ = self.traced(function, few)
-        return lower(graph, len(few), self.data)
+        graph, _ = self.traced(function, few, rows)
+        return lower(graph, len(few), self.data if rows is None else rows)
 
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
@@ -189,10 +250,4 @@ class Stacked:
     def describe(self, params: Leaves) -> str:
         """Return the problem's own words for one lane's parameters (B = 1), if it has any."""
         lane = like(self._like, tuple(leaf[0] for leaf in params))
-        if hasattr(self._problem, "describe"):
-            with within(self._problem):
-                return str(self._problem.describe(lane))
-        return "\n".join(
-            f"{name} = {leaf.tolist()}"
-            for name, leaf in (lane.items() if isinstance(lane, dict) else enumerate(lane))
-        )
+        return described(self._problem, lane)

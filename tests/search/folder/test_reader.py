@@ -17,7 +17,7 @@ import pytest
 
 import shoal
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.rows import SEARCH, trials_schema
+from shoal.search.folder.tables.rows import SEARCH, trials_schema
 from shoal.search.folder.writer import Writer, create
 from shoal.trainable.problems.finding import find
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from shoal.search.folder import rows
+from shoal.search.folder.tables import rows
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked
 from shoal.search.rounds.rounds import Rounds

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from shoal.trainable.checking.differences import Slope, slope
+from shoal.trainable.checking.gradient.differences import Slope, slope
 from shoal.trainable.problems import Leaves, Params, leaves, like
 
 COARSE = 1e-4

@@ -19,8 +19,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shoal.search.driver import control
-from shoal.search.driver.hosts import Hosts, lost
+from shoal.search.driver.outcomes import control
+from shoal.search.driver.outcomes.hosts import Hosts, lost
 from shoal.search.engines import Death, Trust
 from shoal.search.errors import SearchFailed
 from shoal.search.folder import Writer

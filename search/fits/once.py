@@ -1,4 +1,4 @@
-"""One fit, without Ray and without a run folder: ``shoal fit``."""
+"""One fit of a problem, without Ray and without a run folder: ``shoal fit PROBLEM``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from shoal.search.errors import BadInput, SearchError
-from shoal.search.preparation.declared import check_names, default_values, optimizers_of
-from shoal.search.preparation.preparation import load_source
+from shoal.search.preparation import check_names, default_values, load_source, optimizers_of
 from shoal.search.request import check_settings
 from shoal.search.space import parse, parse_assignments
 from shoal.trainable.checking import check
@@ -28,7 +27,9 @@ def fit_once(
     report: int,
     say: Callable[[str], None] = lambda note: None,
 ) -> Iterator[str]:
-    """Fit one lane; yield ``STEP LOSS`` at each reporting step, and last the result.
+    """Fit one lane; yield a line at each reporting step, and last the result.
+
+    The line is ``STEP LOSS``, and each metric's name and value.
 
     Args:
         say: is told what the user should know of the problem.
@@ -81,14 +82,21 @@ def fit_once(
         values={},
         shape={},
     )
-    plan = Plan(steps=steps, report=min(report, steps), diverge_factor=float("inf"))
+    plan = Plan(
+        steps=steps,
+        report=min(report, steps),
+        diverge_factor=float("inf"),
+        metrics=checked.metrics,
+    )
     torch.set_num_threads(1)
     with torch.no_grad():
         block = Block(program, lane, plan)
         block.prepare()
         while block.occupied():
             if (reported := block.advance()) is not None:
-                yield f"{int(reported[0])} {float(reported[1])}"
+                told = zip(checked.metrics, reported.metrics[0].tolist(), strict=True)
+                numbers = [float(reported.losses), *(f"{name} {value}" for name, value in told)]
+                yield " ".join(map(str, [int(reported.steps), *numbers]))
         fitted = block.fitted()
         if fitted.state[0] != 0:
             raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")

@@ -14,8 +14,8 @@ import pytest
 
 import shoal
 from shoal.search.folder import merging
-from shoal.search.folder.keys import Keys, in_order
 from shoal.search.folder.reader import RunFolder
+from shoal.search.folder.tables.keys import Keys, in_order
 from shoal.search.folder.writer import Writer, create
 from shoal.search.results.ranking import ranking
 from shoal.trainable.problems.finding import find

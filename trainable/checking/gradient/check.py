@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import torch
 
-from shoal.trainable.checking.mistakes import Sample, named
-from shoal.trainable.checking.places import Along, Function, Place, Surface
+from shoal.trainable.checking.gradient.mistakes import Sample, named
+from shoal.trainable.checking.gradient.places import Along, Function, Place, Surface
 from shoal.trainable.problems import LOSS, Calls, Params, names
 
 MAX_COORDINATES, RANDOM_DIRECTIONS = 4, 2

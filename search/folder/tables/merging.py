@@ -8,7 +8,8 @@ from io import BufferedIOBase, BufferedReader
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shoal.search.folder.keys import Keys, in_order
+from shoal.search.folder.tables.keys import Keys, in_order
+from shoal.search.request import Request
 
 GROUP_ROWS = 1 << 17
 """Rows of a row group: what is in memory at a time of what was merged before."""
@@ -23,7 +24,7 @@ def parquet_bytes(table: pa.Table) -> pa.Buffer:
 
 
 def merge(
-    before: BufferedReader, more: pa.Table, known: Keys, replicates: int, out: BufferedIOBase
+    before: BufferedReader, more: pa.Table, known: Keys, request: Request, out: BufferedIOBase
 ) -> None:
     """Write the rows of two tables by their keys, each of which has them in order.
 
@@ -48,7 +49,7 @@ def merge(
             else:
                 tail.append(group)
         writer.write_table(
-            in_order(pa.concat_tables([*tail, more]), replicates), row_group_size=GROUP_ROWS
+            in_order(pa.concat_tables([*tail, more]), request), row_group_size=GROUP_ROWS
         )
 
 

@@ -1,0 +1,166 @@
+"""The commands for one fit: ``shoal fit`` and ``shoal predict``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shoal.search.command.group import printed
+from shoal.search.command.numbered import Numbered
+from shoal.search.errors import BadInput
+from shoal.search.process import streams
+from shoal.search.request import PathGiven, check_standing
+from shoal.slurm import wire
+
+_FILE = re.compile(r"\.py:\w+$")
+"""Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
+
+
+class OrWord(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
+    """A whole number, or a word."""
+
+    name = "number"
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == self._word else click.INT.convert(value, param, ctx)
+
+
+def _of_a_folder(command: Any) -> Any:
+    """Options that say which fit of a run folder is meant."""
+    for option in (
+        click.option("--trust", is_flag=True, help="Run code that may be another user's."),
+        click.option(
+            "--fold", type=OrWord("all"), help="Which of its folds; all: with no rows left out."
+        ),
+        click.option("--replicate", type=int, default=None, help="Which of its replicates.  [0]"),
+        click.option("--trial", type=OrWord("best"), help="Number of a trial, or best."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE... | RUN")
+@click.option("--steps", type=int, help="Updates.  [2000]")
+@click.option(
+    wire.SEED_OPTION, type=Numbered(int), default=None, help="Seed of the initial parameters.  [0]"
+)
+@click.option("--report", type=int, help="Updates between two printed losses.  [100]")
+@_of_a_folder
+@click.option("--save", type=PathGiven(), help="Write the parameters to FILE, as safetensors.")
+def fit(
+    words: tuple[str, ...],
+    steps: int | None,
+    seed: int | None,
+    report: int | None,
+    trial: int | str | None,
+    replicate: int | None,
+    fold: int | str | None,
+    trust: bool,
+    save: Path | None,
+) -> None:
+    """Fit once, without Ray: print the loss as it falls, and the result.
+
+    For example: shoal fit cubic-sine lr=1e-6 --seed 0
+
+    With a run folder and --trial, fit a trial of it again, with the same numbers: shoal fit
+    runs/mine --trial best --save best.safetensors
+    """
+    check_standing()
+    if trial is not None:
+        typed = {"--steps": steps, wire.SEED_OPTION: seed, "--report": report}
+        given = [option for option, value in typed.items() if value is not None]
+        if given:
+            raise BadInput(f"{given[0]} is that of the search; leave it out, or leave out --trial")
+        if len(words) != 1:
+            raise BadInput("--trial is of one run folder: shoal fit runs/mine --trial best")
+        _fit_again(words[0], trial, replicate or 0, fold, trust, save)
+        return
+    of_folder = {"--replicate": replicate, "--fold": fold, "--save": save}
+    for option, value in of_folder.items():
+        if value is not None:
+            raise BadInput(f"{option} is of a trial of a run folder; add --trial, as --trial best")
+    from shoal.search.fits import fit_once
+
+    problems = [word for word in words if "=" not in word or _FILE.search(word)]
+    if len(problems) > 1:
+        raise BadInput(f"one problem at a time, not {' and '.join(problems)}")
+    values = [word for word in words if word not in problems]
+    problem = problems[0] if problems else "cubic-sine"
+    told = fit_once(
+        problem,
+        values,
+        steps=2000 if steps is None else steps,
+        seed=0 if seed is None else seed,
+        report=100 if report is None else report,
+        say=streams.tell,
+    )
+    for line in told:
+        click.echo(line)
+
+
+def _fit_again(
+    run: str,
+    trial: int | str,
+    replicate: int,
+    fold: int | str | None,
+    trust: bool,
+    save: Path | None,
+) -> None:
+    from shoal.search.api import load
+    from shoal.search.command.summary import refit_text
+    from shoal.search.fits import check_new, saved
+
+    check_new(save)
+    result = load(run)
+    fit = result.fit(trial, replicate, fold)
+    with streams.printing():
+        again = result.refit(fit.trial, replicate, fold, trust=trust)
+    for note in again.notes:
+        streams.tell(note)
+    if save is not None:
+        saved(save, again.one, fit)
+    printed(refit_text(result, fit, again, save))
+
+
+@click.command()
+@click.argument("folder", type=PathGiven())
+@_of_a_folder
+@click.option(
+    "--input", "rows", type=PathGiven(), required=True, help="Rows: FILE.parquet or FILE.csv."
+)
+@click.option(
+    "--output", type=PathGiven(), required=True, help="Where: FILE.parquet or FILE.csv, new."
+)
+def predict(
+    folder: Path,
+    trial: int | str | None,
+    replicate: int | None,
+    fold: int | str | None,
+    trust: bool,
+    rows: Path,
+    output: Path,
+) -> None:
+    """Predict for new rows by a fitted model of a run folder.
+
+    The columns of the input are taken by name, as the problem's `inputs` lists them; the output has
+    a row for each, in the same order.
+    """
+    check_standing()
+    from shoal.search.api import load
+    from shoal.search.fits import check_new, read_table, write_table
+
+    check_new(output, table=True)
+    result = load(folder)
+    fit = result.fit("best" if trial is None else trial, replicate or 0, fold)
+    table = read_table(rows)
+    with streams.printing():
+        made = result.predict(fit.trial, table, replicate or 0, fold, trust=trust)
+    write_table(output, made)
+    printed(f"{len(table)} rows by {fit.name}, {output}")

@@ -1,0 +1,20 @@
+from .chosen import ALL_ROWS, Chosen, chosen, tensors_of
+from .once import fit_once
+from .prediction import predict
+from .refit import Refit, refit
+from .tables import check_new, read_table, saved, write_table
+
+__all__ = [
+    "ALL_ROWS",
+    "Chosen",
+    "Refit",
+    "check_new",
+    "chosen",
+    "fit_once",
+    "predict",
+    "read_table",
+    "refit",
+    "saved",
+    "tensors_of",
+    "write_table",
+]

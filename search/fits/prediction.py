@@ -1,0 +1,102 @@
+"""What a fitted model says of new rows: the problem's own ``predict``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+
+from shoal.search.errors import BadInput
+from shoal.search.fits.chosen import Chosen, tensors_of
+from shoal.search.folder import One, RunFolder
+from shoal.search.preparation import source_of
+from shoal.search.process import own_settings
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.problems import Calls, hyperparameters, instance_of, of_names, predicted
+
+Predicted = NDArray[Any] | dict[str, NDArray[Any]]
+
+
+@own_settings()
+def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = False) -> Predicted:
+    """Return what ``predict(params, x)`` of the folder's problem returns, as arrays.
+
+    Args:
+        one: the fitted parameters, and what the problem has prepared.
+        x: rows: a tensor, an array, or a DataFrame with the columns that the problem lists.
+        trust: whether the code of the folder may be another user's.
+
+    Raises:
+        BadInput: the problem has no ``predict``, or a column is missing, or it fails.
+    """
+    source = source_of(folder, named=False, trust=trust, runs=True)
+    try:
+        cls = source.load()
+        declared = hyperparameters(cls)
+        if not hasattr(cls, "predict"):
+            raise BadInput(
+                f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
+                "of a new search"
+            )
+        shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
+        problem = instance_of(cls, shape, tensors_of(one.prepared))
+        params = of_names(tensors_of(one.named))
+        dtype = next(iter(one.named.values())).dtype
+        rows = torch.from_numpy(_rows(x, cls, dtype))
+        with torch.no_grad():
+            made = Calls(cls).guard("predict", lambda: predicted(problem, params, rows))
+        if isinstance(made, dict):
+            return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
+        return _array(cls, made, len(rows))
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    finally:
+        source.release()
+
+
+def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
+    """The rows as an array; numbers in the parameters' dtype.
+
+    Raises:
+        BadInput: a column is missing or holds no numbers.
+    """
+    if hasattr(x, "columns"):
+        x = _columns(x, cls)
+    array = numpy.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise BadInput(f"x must be numbers, not {array.dtype}")
+    if not array.ndim:
+        raise BadInput("x must have rows: its first dimension")
+    return array.astype(dtype) if array.dtype.kind == "f" else array.copy()
+
+
+def _columns(table: Any, cls: type) -> NDArray[Any]:
+    """The columns of a DataFrame that the problem lists, side by side, as float64."""
+    wanted = getattr(cls, "inputs", None)
+    if isinstance(wanted, str) or not wanted:
+        raise BadInput(
+            f'{cls.__name__} does not say which columns it takes; write inputs = ("age", "height") '
+            "in the class, in the order of x's columns"
+        )
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        raise BadInput(
+            f"the input has no column {missing[0]!r}; {cls.__name__} takes {', '.join(wanted)}"
+        )
+    for name in wanted:
+        if table[name].dtype.kind not in "fiub":
+            raise BadInput(f"the column {name!r} of the input is {table[name].dtype}, not numbers")
+    array: NDArray[Any] = table[list(wanted)].to_numpy(dtype="float64", na_value=numpy.nan)
+    return array
+
+
+def _array(cls: type, value: Any, rows: int) -> NDArray[Any]:
+    array = value.numpy() if isinstance(value, torch.Tensor) else numpy.asarray(value)
+    if not array.ndim or len(array) != rows:
+        raise BadInput(
+            f"{Calls(cls).where('predict')}: returns shape {array.shape} for {rows} rows; rows are "
+            "the first dimension"
+        )
+    return array

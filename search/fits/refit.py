@@ -1,0 +1,188 @@
+"""A trial of a run folder fitted again, with the program, block and seed of its search."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+import pyarrow as pa
+import torch
+
+from shoal.search import machine
+from shoal.search.errors import SearchError
+from shoal.search.fits.chosen import Chosen, tensors_of
+from shoal.search.folder import One, RunFolder
+from shoal.search.preparation import Prepared, load, source_of
+from shoal.search.process import own_settings
+from shoal.search.rounds import lanes_of, recipe_of
+from shoal.trainable.columns import FOLD
+from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
+from shoal.trainable.problems import Calls, described, hyperparameters, instance_of, of_names
+from shoal.trainable.programs import Settled
+from shoal.trainable.task import Recipe, Task
+from shoal.trainable.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refit:
+    """A fit that was done again.
+
+    Attributes:
+        numbers: its loss and metrics by name; steps: updates done.
+        one: its parameters.
+        same: whether loss and metrics are the table's, bit for bit; None: the table has no such
+            fit.
+        notes: what the user should know; a line each.
+        words: the problem's own words for the parameters.
+    """
+
+    numbers: dict[str, float]
+    steps: int
+    one: One
+    same: bool | None
+    notes: tuple[str, ...]
+    words: str
+
+
+@own_settings()
+def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
+    """Fit again.
+
+    A fit alone has the numbers that it had among others. Where an operation of torch makes others
+    (some depend on how many rows they are given), all fits that ran with it are fitted again.
+
+    Args:
+        trust: whether the code of the folder may be another user's.
+
+    Raises:
+        SearchError: its code cannot be loaded, or it does not work here.
+    """
+    request = folder.request
+    source = source_of(folder, named=False, trust=trust, runs=True)
+    try:
+        prepared = load(Prepared(request=request, source=source, folder=folder), 0)
+        gpu = fit.row["device"].startswith("cuda")
+        recipe = recipe_of(request, source.at(folder.copies), prepared.defaults, gpu=gpu)
+        recipe = replace(recipe, plan=replace(recipe.plan, keep=request.trials, fits=1))
+        rows = pa.Table.from_pylist([fit.row])
+        lanes = lanes_of(request, prepared.shape_names, rows)
+        block = request.block_of(fit.row["round"])
+        if fit.fold is None and request.folds > 1:
+            whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
+            recipe = replace(recipe, folds=None, settled=Settled(), program="eager", unroll=1)
+            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, ())
+        fitted = _fitted(recipe, lanes, block)
+        place = 0
+        if not _same(fitted, place, fit, request.metrics):
+            among = _with(folder, fit)
+            lanes = lanes_of(request, prepared.shape_names, among)
+            again = _fitted(recipe, lanes, block)
+            where = int(numpy.flatnonzero(_is(among, fit))[0])
+            if _same(again, where, fit, request.metrics):
+                fitted, place = again, where
+        same = _same(fitted, place, fit, request.metrics)
+        notes = () if same else _why(folder, fit, fitted, place)
+        return _told(recipe, fit, fitted, place, same, notes)
+    finally:
+        source.release()
+
+
+def _fitted(recipe: Recipe, lanes: Lanes, block: int) -> Fitted:
+    """Fit some lanes.
+
+    Raises:
+        SearchError: they do not work here.
+    """
+    outcome = Worker(recipe).run(Task(lanes=lanes, block=block))
+    if outcome.fitted is None:
+        raise SearchError(f"it cannot be fitted here: {outcome.error or outcome.fault}")
+    return outcome.fitted
+
+
+def _with(folder: RunFolder, fit: Chosen) -> pa.Table:
+    """The rows of the fits that one worker ran together with it, in their order."""
+    rows = folder.trials()
+    here = (rows["round"].to_numpy() == fit.row["round"]) & (
+        rows["pack"].to_numpy() == fit.row["pack"]
+    )
+    return rows.filter(pa.array(here))
+
+
+def _is(rows: pa.Table, fit: Chosen) -> Any:
+    here = (rows["trial"].to_numpy() == fit.trial) & (rows["replicate"].to_numpy() == fit.replicate)
+    return here & (rows[FOLD].to_numpy() == fit.fold) if FOLD in rows.schema.names else here
+
+
+def _numbers(fitted: Fitted, place: int, names: tuple[str, ...]) -> dict[str, float]:
+    metrics = fitted.metrics[place].tolist()
+    return {"loss": float(fitted.loss[place]), **dict(zip(names, metrics, strict=True))}
+
+
+def _same(fitted: Fitted, place: int, fit: Chosen, names: tuple[str, ...]) -> bool:
+    """Whether a fit has the numbers of its row."""
+    found = _numbers(fitted, place, names)
+    held = {name: math.nan if fit.row[name] is None else fit.row[name] for name in found}
+    alike = all(numpy.array_equal(found[name], held[name], equal_nan=True) for name in found)
+    return alike and int(fitted.steps[place]) == fit.row["steps"]
+
+
+def _why(folder: RunFolder, fit: Chosen, fitted: Fitted, place: int) -> tuple[str, ...]:
+    """Tell that the numbers are not those of the table, and why, as far as it is known."""
+    found = _numbers(fitted, place, folder.request.metrics)
+    name = next((n for n in found if found[n] != fit.row[n]), "steps")
+    now = found.get(name, float(fitted.steps[place]))
+    told = f"{fit.name} has {name} {fit.row[name]!r} in the table, and {now!r} here"
+    try:
+        entries = json.loads((folder.path / "environment.json").read_text(encoding="utf-8"))
+        other = machine.differences(entries[-1], machine.entry())
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+        other = []
+    device = fit.row["device"]
+    why = other or [f"it ran on {device} of {fit.row['node']}, another processor perhaps"]
+    return (f"{told}: {', '.join(why)}",)
+
+
+def _told(
+    recipe: Recipe,
+    fit: Chosen,
+    fitted: Fitted,
+    place: int,
+    same: bool | None,
+    notes: tuple[str, ...],
+) -> Refit:
+    """What came of it.
+
+    Raises:
+        SearchError: it has no parameters.
+    """
+    if int(fitted.state[place]) != COMPLETE:
+        steps = int(fitted.steps[place])
+        raise SearchError(f"the fit diverged by step {steps}, so it has no parameters")
+    held = fitted.parameters
+    at = [] if held is None else torch.nonzero(held.lane == place).flatten().tolist()
+    if held is None or not at:
+        raise SearchError(f"its objective {recipe.plan.objective} is not a finite number")
+    one = One(
+        named={name: leaf[at[0]].numpy() for name, leaf in held.named.items()},
+        prepared={name: leaf.numpy() for name, leaf in held.prepared.items()},
+    )
+    return Refit(
+        numbers=_numbers(fitted, place, recipe.plan.metrics),
+        steps=int(fitted.steps[place]),
+        one=one,
+        same=same,
+        notes=notes,
+        words=_words(recipe, fit, one),
+    )
+
+
+def _words(recipe: Recipe, fit: Chosen, one: One) -> str:
+    """The problem's own words for its parameters."""
+    cls = recipe.source.load()
+    shape = {name: fit.row[name] for name in hyperparameters(cls).shape if name in fit.row}
+    problem = instance_of(cls, shape, tensors_of(one.prepared))
+    params = of_names(tensors_of(one.named))
+    return str(Calls(cls).guard("describe", lambda: described(problem, params)))

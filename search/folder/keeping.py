@@ -1,0 +1,110 @@
+"""Fitted parameters as they are written: of packs on the way, and of the best trials at the end.
+
+A pack's parameters are on disk before its rows are, so that each row that a trial's place among the
+best may depend on has its parameters. Which are left in the end follows from the table alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+
+import numpy
+from numpy.typing import NDArray
+
+from shoal.search.folder import ledger
+from shoal.search.folder.parameters import FOLDER, Stack, file_name
+from shoal.search.folder.reader import RunFolder
+from shoal.search.folder.staging import Staging
+
+Contends = Callable[[NDArray[numpy.int64]], NDArray[numpy.bool_]]
+"""Which of some trials may be among the best in the end."""
+
+
+class Keeping:
+    """Writes ``parameters/`` of a run folder."""
+
+    def __init__(self, folder: RunFolder, staging: Staging) -> None:
+        """Take up what is there."""
+        self._folder, self._staging = folder, staging
+        self._trials: dict[str, NDArray[numpy.int64]] = {}  # by file
+        if folder.request.keep != 0:
+            with staging.writing(folder.path / FOLDER):
+                staging.top.folder(FOLDER, make=True).close()
+            for name in folder.parameter_files():
+                if (stack := folder.stack(name)) is not None:
+                    self._trials[name] = stack.trial
+
+    def add(self, pack: str, stack: Stack) -> None:
+        """Write parameters of a pack, in the place of those that it may have already."""
+        content = stack.to_bytes()
+        name = f"{pack}.{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+        staging = self._staging
+        with staging.writing(staging.path / FOLDER / name):
+            staging.stage(name, lambda out: out.write(content))
+            with staging.top.folder(FOLDER, make=True) as place:
+                staging.place(name, place)
+        for other in [held for held in self._trials if held.startswith(pack) and held != name]:
+            self._remove(other)
+        self._trials[name] = stack.trial
+
+    def prune(self, contends: Contends) -> None:
+        """Remove files of trials of which none can be among the best any more."""
+        for name, trials in list(self._trials.items()):
+            if not contends(trials).any():
+                self._remove(name)
+
+    def end(self, best: Sequence[int]) -> list[int]:
+        """Write a file for each fit of the best trials, and remove those of packs.
+
+        Args:
+            best: the trials, the best first.
+
+        Returns:
+            trials of which parameters are missing.
+        """
+        if not self._trials:
+            return []
+        request = self._folder.request
+        found: dict[str, bytes] = {}
+        whole: dict[int, int] = dict.fromkeys(best, 0)
+        for name, trials in self._trials.items():
+            chosen = numpy.flatnonzero(numpy.isin(trials, numpy.asarray(best)))
+            stack = self._folder.stack(name) if len(chosen) else None
+            if stack is None:
+                continue
+            for i in chosen:
+                key = stack.key(int(i))
+                file = file_name(request, *key)
+                whole[key[0]] += file not in found
+                found[file] = stack.one(int(i)).to_bytes(*key)
+        self._place(found)
+        for name in list(self._trials):
+            self._remove(name)
+        return [trial for trial, count in whole.items() if count != request.fits]
+
+    def _place(self, contents: dict[str, bytes]) -> None:
+        """Write files that the ledger knows, all others of fits go."""
+        staging = self._staging
+        with staging.writing(staging.path / FOLDER):
+            digests = ledger.read(staging.path)
+            digests = {n: held for n, held in digests.items() if not n.startswith(f"{FOLDER}/")}
+            for name, content in sorted(contents.items()):
+                staging.stage(name, lambda out, content=content: out.write(content))  # type: ignore[misc]  # a lambda
+                digests[f"{FOLDER}/{name}"] = [hashlib.sha256(content).hexdigest()]
+            text = json.dumps(digests) + "\n"
+            staging.stage(ledger.NAME, lambda out: out.write(text.encode()))
+            staging.place(ledger.NAME)
+            with staging.top.folder(FOLDER, make=True) as place:
+                for name in sorted(contents):
+                    staging.place(name, place)
+                for name in place.names():
+                    if name.startswith("trial-") and name not in contents:
+                        place.unlink(name)
+
+    def _remove(self, name: str) -> None:
+        staging = self._staging
+        with staging.writing(staging.path / FOLDER / name), staging.top.folder(FOLDER) as place:
+            place.unlink(name)
+        del self._trials[name]

@@ -1,0 +1,162 @@
+"""Fitted parameters in a run folder, as safetensors: ``parameters/``.
+
+    trial-000017.safetensors            one fit, under the problem's names; with replicates or folds
+                                        their numbers follow: trial-000017-replicate-0-fold-2
+    r000001-p000002.HASH.safetensors    fits of one pack, stacked along a first axis, while it is
+                                        not known yet which are kept, and where all are
+
+The file's description (``__metadata__``) has the numbers of trial, replicate and fold. What the
+problem has learnt from its data before (``prepare``) stands beside, under ``prepared/NAME``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from shoal.search.request import Request
+from shoal.trainable.columns import FOLD
+
+FOLDER = "parameters"
+
+OF_PACK = re.compile(r"(r\d{6}-p\d{6})\.([0-9a-f]{16})\.safetensors")
+
+_PREPARED = "prepared/"
+_KEY = ("trial", "replicate", FOLD)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Parameters of m fits of one shape.
+
+    Attributes:
+        trial, replicate, fold: shape (m,), int64.
+        named: each parameter, shape (m, ...); prepared: the same of all.
+    """
+
+    trial: NDArray[numpy.int64]
+    replicate: NDArray[numpy.int64]
+    fold: NDArray[numpy.int64]
+    named: Arrays
+    prepared: Arrays
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+    def only(self, chosen: NDArray[numpy.bool_]) -> Stack:
+        """Return those that are `chosen`."""
+        return Stack(
+            trial=self.trial[chosen],
+            replicate=self.replicate[chosen],
+            fold=self.fold[chosen],
+            named={name: values[chosen] for name, values in self.named.items()},
+            prepared=self.prepared,
+        )
+
+    def at(self, trial: int, replicate: int, fold: int) -> int | None:
+        """Return where a fit stands; None: it is not there."""
+        here = (self.trial == trial) & (self.replicate == replicate) & (self.fold == fold)
+        found = numpy.flatnonzero(here)
+        return int(found[0]) if len(found) else None
+
+    def key(self, index: int) -> tuple[int, int, int]:
+        """Return trial, replicate and fold of one of them."""
+        return int(self.trial[index]), int(self.replicate[index]), int(self.fold[index])
+
+    def one(self, index: int) -> One:
+        """Return one of them."""
+        return One(
+            named={name: values[index] for name, values in self.named.items()},
+            prepared=self.prepared,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return them as safetensors."""
+        return _saved(
+            self.named, self.prepared, {name: getattr(self, name).tolist() for name in _KEY}
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Stack:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        key = described(raw)
+        one = One.from_bytes(raw)
+        columns = [numpy.asarray(key[name], dtype=numpy.int64).reshape(-1) for name in _KEY]
+        trial, replicate, fold = columns
+        if any(len(each) != len(trial) for each in (*columns, *one.named.values())):
+            raise ValueError("its parameters are not of as many fits as its description says")
+        return cls(
+            trial=trial, replicate=replicate, fold=fold, named=one.named, prepared=one.prepared
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class One:
+    """The parameters of one fit by name, and what the problem has prepared."""
+
+    named: Arrays
+    prepared: Arrays
+
+    def to_bytes(self, trial: int, replicate: int, fold: int) -> bytes:
+        """Return them as safetensors."""
+        key = dict(zip(_KEY, (trial, replicate, fold), strict=True))
+        return _saved(self.named, self.prepared, key)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> One:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            held = load(raw)
+        except Exception as error:  # safetensors has an error of its own, an Exception
+            raise ValueError(str(error)) from error
+        names = {name: name.removeprefix(_PREPARED) for name in held}
+        return cls(
+            named={name: held[name] for name, short in names.items() if short == name},
+            prepared={short: held[name] for name, short in names.items() if short != name},
+        )
+
+
+def described(raw: bytes) -> dict[str, Any]:
+    """Return what the description of a file says of trial, replicate and fold.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    try:
+        size = int.from_bytes(raw[:8], "little")
+        held = json.loads(raw[8 : 8 + size])["__metadata__"]
+        return {name: json.loads(held[name]) for name in _KEY}
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"it has no description of ours: {error}") from error
+
+
+def file_name(request: Request, trial: int, replicate: int, fold: int) -> str:
+    """The name of one fit's file."""
+    name = f"trial-{trial:06d}"
+    name += f"-replicate-{replicate}" if request.replicates > 1 else ""
+    name += f"-fold-{fold}" if request.folds > 1 else ""
+    return f"{name}.safetensors"
+
+
+def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:
+    arrays = {**named, **{f"{_PREPARED}{name}": values for name, values in prepared.items()}}
+    metadata = {name: json.dumps(value) for name, value in key.items()}
+    content: bytes = save({n: numpy.ascontiguousarray(a) for n, a in arrays.items()}, metadata)
+    return content

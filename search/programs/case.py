@@ -1,0 +1,101 @@
+"""A search as its programs are tried: its shapes, and a few fits of each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from shoal.search.space import Dimension
+from shoal.trainable.columns import FOLD
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import OPTIMIZERS
+from shoal.trainable.problems import Folds, Leaves
+from shoal.trainable.programs import LaneValues, Program, updates
+
+LANES = 8
+"""Lanes that a program is tried with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the programs of a search have in common.
+
+    Attributes:
+        points: hyperparameters to try a program with.
+        block, unroll: lanes in one tensor operation, and updates of one call of a kernel.
+        required: whether every shape must be compiled (``--program compiled``).
+        by_torch: whether torch's compiler is worth its time, where there is no kernel.
+        folds: how rows are split; None: they are not.
+    """
+
+    problem: type
+    defaults: Mapping[str, float]
+    points: Sequence[Mapping[str, float]]
+    seed: int
+    block: int
+    unroll: int
+    required: bool
+    by_torch: bool
+    folds: Folds | None = None
+
+    def program(self, shape: Mapping[str, Any], kind: str) -> Program:
+        """The program of a shape, run as `kind`."""
+        own = dict(shape)
+        optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
+        return Program(
+            self.problem,
+            optimizer=optimizer,
+            shape=own,
+            defaults=dict(self.defaults),
+            block=self.block,
+            device="cpu",
+            kind=kind,
+            unroll=updates(kind, self.unroll),
+            fold=None if self.folds is None else self.folds.of(index),
+        )
+
+    def lanes(self, shape: Mapping[str, Any]) -> Lanes:
+        """`LANES` lanes of a shape, with hyperparameters across the space."""
+        points = list(itertools.islice(itertools.cycle(self.points), LANES))
+        at = torch.arange(LANES)
+        values = {
+            name: torch.tensor([point[name] for point in points], dtype=torch.float64)
+            for name in points[0]
+        }
+        return Lanes(trial=at, replicate=0 * at, seed=self.seed + at, values=values, shape=shape)
+
+
+class Begun(NamedTuple):
+    """A program whose code is written, and the tensors that it was written for."""
+
+    shape: Mapping[str, Any]
+    program: Program
+    codes: list[Any]
+    params: Leaves
+    values: LaneValues
+
+    def take(self, runs: list[Any]) -> None:
+        """Use what was compiled."""
+        with torch.no_grad():
+            self.program.take(runs, self.params, self.values)
+
+
+def shapes_of(
+    space: Mapping[str, Dimension], names: Sequence[str], folds: int
+) -> list[dict[str, Any]]:
+    """Return each combination of the shape hyperparameters `names` and folds, as packs have it."""
+    axes = [
+        space[name].choices or range(int(space[name].low), int(space[name].high) + 1)
+        for name in names
+    ]
+    combinations = itertools.product(*axes)
+    parts: list[dict[str, int]] = [{FOLD: fold} for fold in range(folds)] if folds > 1 else [{}]
+    return [
+        {"optimizer": next(iter(OPTIMIZERS)), **dict(zip(names, values, strict=True)), **part}
+        for values in combinations
+        for part in parts
+    ]

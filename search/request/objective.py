@@ -1,0 +1,54 @@
+"""The objective: the number of a fit that is searched for, and in which direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from shoal.search.errors import BadInput
+from shoal.trainable.columns import LOSS
+
+MIN, MAX = "min", "max"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A column of the results, and whether a larger number is better."""
+
+    name: str = LOSS
+    maximize: bool = False
+
+    @classmethod
+    def parse(cls, text: Any) -> Objective:
+        """Return what ``NAME``, ``NAME:min`` or ``NAME:max`` says.
+
+        Raises:
+            BadInput: it says none of them.
+        """
+        if not isinstance(text, str):
+            raise BadInput(f"objective must be NAME, NAME:min or NAME:max, not {text!r}")
+        name, colon, direction = text.partition(":")
+        if not name.isidentifier() or (colon and direction not in (MIN, MAX)):
+            raise BadInput(
+                f"objective {text!r} is not NAME, NAME:min or NAME:max, as in accuracy:max"
+            )
+        return cls(name=name, maximize=direction == MAX)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{MAX if self.maximize else MIN}"
+
+    def scores(self, values: NDArray[Any]) -> NDArray[numpy.float64]:
+        """Return numbers of which lower ones are better; +inf where there is no finite one.
+
+        Args:
+            values: the objective of each fit; NaN: it has none.
+        """
+        signed = -values if self.maximize else values
+        return numpy.where(numpy.isnan(signed), numpy.inf, signed)
+
+    def value(self, score: float) -> float:
+        """Return the objective that has a score."""
+        return -score if self.maximize else score

@@ -1,0 +1,5 @@
+from .check import GradientCheck
+
+__all__ = [
+    "GradientCheck",
+]

@@ -1,0 +1,126 @@
+"""The check of metrics: what they are of, what they return, and that it is the same each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from shoal.trainable.checking import inputs, randomness
+from shoal.trainable.checking.trial import First, Trial
+from shoal.trainable.private import version
+from shoal.trainable.problems import (
+    METRICS,
+    Folds,
+    kind,
+    leaves,
+    metrics_of,
+    names,
+    rows_of,
+    same,
+    tensors,
+    validation_of,
+)
+
+_METHOD = "def metrics(self, params, validation)"
+
+
+def check_metrics(trial: Trial, folds: Folds | None) -> tuple[str, ...]:
+    """Return the names of the problem's metrics, after a check of all that they promise.
+
+    Args:
+        folds: how the rows are split; None: they are not.
+
+    Raises:
+        ContractError: a promise is not kept.
+    """
+    own = hasattr(trial.cls, "validation")
+    if own:
+        _check_validation(trial)
+    if trial.declared.metrics is None:
+        if own or folds is not None:
+            what = "validation()" if own else "folds"
+            trial.fail("validation" if own else "data", f"{what} without metrics(): add {_METHOD}")
+        return ()
+    fold = None if folds is None else folds.of(0)
+    rows = trial.guard("data", lambda: rows_of(trial.problem, fold))[1]
+    if folds is not None and own:
+        trial.notes.append(
+            f"{trial.where('validation')}: not used, since with folds a fit is judged by the rows "
+            "that are left out"
+        )
+    if folds is None and not own:
+        trial.notes.append(
+            f"{trial.where(METRICS)}: metrics are of the training data: there is no validation(); "
+            "add it, or use --folds"
+        )
+    found = [_metrics(trial, first, rows) for first in trial.firsts]
+    for other in found[1:]:
+        if other != found[0]:
+            trial.fail(
+                METRICS,
+                f"returns {', '.join(found[0])} once and {', '.join(other)} another time; return "
+                "the same names, in the same order, whatever the hyperparameters",
+            )
+    return found[0]
+
+
+def _check_validation(trial: Trial) -> None:
+    """Check what ``validation()`` returns."""
+    with randomness.seeded(1):
+        rows = trial.guard("validation", lambda: validation_of(trial.problem))
+    told = inputs.complaint(rows, "validation")
+    if told is not None:
+        trial.fail("validation", told)
+    with randomness.seeded(2):
+        trial.same("validation", rows, lambda: validation_of(trial.problem))
+        trial.same("validation", rows, lambda: validation_of(trial.other))
+    if same(rows, trial.data):
+        trial.notes.append(
+            f"{trial.where('validation')}: returns the training data, so its metrics say nothing "
+            "of rows that were not fitted to"
+        )
+
+
+def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
+    """Call it for the first parameters; return the names."""
+    dtype = leaves(first.params)[0].dtype
+    own = {
+        name: torch.tensor(first.point[name], dtype=dtype) for name in trial.declared.metrics or ()
+    }
+    parts = [f"parameter {name}" for name in names(first.params)]
+    watched = [*leaves(first.params), *tensors(rows), *own.values()]
+    called = [
+        *parts,
+        *["the validation rows"] * len(tensors(rows)),
+        *["a hyperparameter"] * len(own),
+    ]
+    before = [version(tensor) for tensor in watched]
+
+    def call(problem: Any) -> Any:
+        with torch.no_grad():
+            return metrics_of(problem, first.params, rows, own)
+
+    made = trial.twice(METRICS, lambda: call(trial.problem))
+    for which, tensor, number in zip(called, watched, before, strict=True):
+        if version(tensor) != number:
+            trial.fail(
+                METRICS,
+                f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1",
+            )
+    if not isinstance(made, dict) or not made:
+        trial.fail(
+            METRICS, f'returns {kind(made)}, not a dict of names and numbers: {{"accuracy": share}}'
+        )
+    for name, value in made.items():
+        what = f"the metric {name!r} is {kind(value)}"
+        if not isinstance(name, str) or not name.isidentifier():
+            trial.fail(METRICS, f"a metric is called {name!r}; give it a name of letters and _")
+        if not isinstance(value, torch.Tensor):
+            trial.fail(METRICS, f"{what}, not a tensor of shape (); compute it by torch")
+        if value.shape != ():
+            trial.fail(METRICS, f"{what}, not of shape (); reduce it, by .sum() or .mean()")
+        if value.is_complex():
+            trial.fail(METRICS, f"{what}, not a real number; take its .real or .abs()")
+    trial.same(METRICS, made, lambda: call(trial.other))
+    return tuple(made)
