@@ -52,7 +52,7 @@ def by_rounds(objective: Objective, trials: int, seed: int, name: str, size: int
         span = slice(first, min(first + size, trials))
         earlier = Earlier(
             columns={name: column[:first] for name, column in columns.items()},
-            loss=losses[: max(0, first - size)],
+            scores=losses[: max(0, first - size)],
         )
         count = span.stop - first
         asked = sampler.ask(k, first, count, earlier, threading.Event())
@@ -105,7 +105,7 @@ def print_cost() -> None:
         columns = {name: rng.random(told + lanes) for name in space}
         loss = numpy.asarray(sum((x[:told] - 0.3) ** 2 for x in columns.values()))
         loss[columns["x0"][:told] > 0.64] = numpy.inf
-        earlier = Earlier(columns=columns, loss=loss)
+        earlier = Earlier(columns=columns, scores=loss)
         sampler = RoundSampler("tpe", 0, space)
         began = time.process_time()
         sampler.ask(9, told + lanes, lanes, earlier, threading.Event())

@@ -28,6 +28,11 @@ def run(
     seed: int | None = None,
     sampler: str | None = None,
     replicates: int | None = None,
+    objective: str | None = None,
+    select: str | None = None,
+    patience: int | None = None,
+    folds: int | None = None,
+    keep: int | str | None = None,
     out: str | Path | None = None,
     workers: int | None = None,
     engine: str = "auto",
@@ -55,6 +60,12 @@ def run(
         seed: decides, with the other arguments, every number of the table.
         sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``.
         replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
+        objective: what is searched for, ``"accuracy:max"`` or ``"validation_loss"``; the problem's,
+            else the lowest loss, if absent.
+        select: which reporting step of a fit counts: ``last``, or ``best`` by the objective.
+        patience: reporting steps without a better objective after which a fit ends; 0: none does.
+        folds: parts of the rows, of which each fit of a trial leaves one out and is judged by it.
+        keep: of how many trials the fitted parameters are kept, the best ones; or ``all``.
         out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
         workers: packs at once; one per GPU, else one per core, if absent.
         engine: ``auto``, ``ray`` or ``inline``.
@@ -88,6 +99,11 @@ def run(
         seed=seed,
         sampler=sampler,
         replicates=replicates,
+        objective=objective,
+        select=select,
+        patience=patience,
+        folds=folds,
+        keep=keep,
         report=report,
         round=round,
         pack=pack,

@@ -13,8 +13,8 @@ from shoal.search.space import Dimension
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
-from shoal.trainable.problems import Folds, Leaves
-from shoal.trainable.programs import LaneValues, Program, updates
+from shoal.trainable.problems import Folds
+from shoal.trainable.programs import Program, updates
 
 LANES = 8
 """Lanes that a program is tried with."""
@@ -70,18 +70,11 @@ class Case:
 
 
 class Begun(NamedTuple):
-    """A program whose code is written, and the tensors that it was written for."""
+    """A shape's program whose code is written."""
 
     shape: Mapping[str, Any]
     program: Program
     codes: list[Any]
-    params: Leaves
-    values: LaneValues
-
-    def take(self, runs: list[Any]) -> None:
-        """Use what was compiled."""
-        with torch.no_grad():
-            self.program.take(runs, self.params, self.values)
 
 
 def shapes_of(

@@ -121,7 +121,7 @@ class _Settling:
             for each in trials:
                 runs = places[key(each.shape)]
                 try:
-                    each.take([loaded(place, made[place]) for place in runs])
+                    each.program.take([loaded(place, made[place]) for place in runs])
                 except CompileError as error:
                     self._check(error)
                     self._fail(each.shape, str(error))
@@ -137,8 +137,7 @@ class _Settling:
                     count = program.block if kind == INDUCTOR else LANES
                     lanes, which = self._case.lanes(shape), torch.arange(count) % LANES
                     params, state = program.initial(lanes, which)
-                    values = program.values(lanes, which)
-                    codes = program.codes(params, state, values)
+                    codes = program.codes(params, state, program.values(lanes, which))
             except CompileError as error:
                 self._fail(shape, str(error))
             except SearchError:
@@ -146,7 +145,7 @@ class _Settling:
             except Exception:  # of the user's code: the rows will tell
                 self._programs[key(shape)] = EAGER
             else:
-                yield Begun(shape, program, codes, params, values)
+                yield Begun(shape, program, codes)
 
     def _compare(self, shape: Mapping[str, Any], program: Program, kind: str) -> None:
         what = difference(program, self._case.lanes(shape))

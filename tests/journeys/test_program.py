@@ -517,7 +517,7 @@ def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
 
 def packs_of(prepared: Prepared) -> Iterator[Pack]:
     """The first packs of a search."""
-    none = rows.trials_schema(prepared.request.space).empty_table()
+    none = rows.trials_schema(prepared.request).empty_table()
     rounds = Rounds(prepared.request, prepared.shape_names, none)
     rounds.start()
     while (pack := rounds.take(timeout=120)) is not None:

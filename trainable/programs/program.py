@@ -91,6 +91,7 @@ class Program(Stacked):
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._metrics: Run | None = None
+        self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
@@ -135,7 +136,7 @@ class Program(Stacked):
             return False
         runs, notes = made
         self._notes += notes
-        self.take(runs, params, values)
+        self.take(runs)
         return True
 
     def _traced_metrics(
@@ -161,20 +162,22 @@ class Program(Stacked):
         )
         self.kind, self.unfused = choice.kind, choice.unfused
         self.metrics_kind = choice.metrics
+        self._first = tuple(leaf[:1] for leaf in params), tuple(leaf[:1] for leaf in values)
         return choice.codes
 
-    def take(self, runs: Sequence[Run], params: Leaves, values: LaneValues) -> None:
-        """Use the compiled functions of `codes`, which was given the same tensors."""
+    def take(self, runs: Sequence[Run]) -> None:
+        """Use the compiled functions of `codes`."""
         self._chunk, self._loss, *fused = runs
         self.elastic = self.kind == KERNEL
         if fused:
             (self._metrics,) = fused
         elif self.measured:
-            whole = [leaf[:1].expand(self.block, *leaf.shape[1:]) for leaf in (*params, *values)]
-            graph, _ = self._traced_metrics(
-                tuple(whole[: len(params)]), tuple(whole[len(params) :])
+            params, values = (
+                tuple(leaf.expand(self.block, *leaf.shape[1:]) for leaf in part)
+                for part in self._first
             )
-            self._metrics = _in_blocks(_interpreted(graph), self.block, len(whole))
+            graph, _ = self._traced_metrics(params, values)
+            self._metrics = _in_blocks(_interpreted(graph), self.block, len(params) + len(values))
         self._heed()
 
     def heed(self, halt: Halt) -> None:

@@ -17,7 +17,7 @@ import pandas
 import pytest
 
 import shoal
-from shoal.search.preparation.single import fit_once
+from shoal.search.fits.once import fit_once
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 

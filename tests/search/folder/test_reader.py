@@ -190,9 +190,7 @@ def test_an_empty_search_has_its_columns_and_types(whole: Path, tmp_path: Path) 
     empty = pandas.read_parquet(folder.path / "trials.parquet")
     full = pandas.read_parquet(whole / "trials.parquet")
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()
-    assert (
-        pq.read_schema(folder.path / "trials.parquet").names == trials_schema(request.space).names
-    )
+    assert pq.read_schema(folder.path / "trials.parquet").names == trials_schema(request).names
     assert shoal.load(folder.path).trials.empty
 
 

@@ -68,7 +68,7 @@ def test_best_is_the_trial_of_the_lowest_mean_loss(result: shoal.Result) -> None
 
 def test_replicates_start_from_seed_after_seed(result: shoal.Result) -> None:
     """Replicate r of a trial is replicate 0 of the same search with a seed that is r higher."""
-    from shoal.search.preparation.single import fit_once
+    from shoal.search.fits.once import fit_once
 
     row = result.trials[(result.trials["state"] == "complete") & (result.trials["replicate"] == 2)]
     row = row.iloc[0]

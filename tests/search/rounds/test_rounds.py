@@ -26,7 +26,7 @@ SPACES = {
 def handed_out(asked: dict[str, Any], finished: list[dict[str, Any]]) -> tuple[Rounds, list[Any]]:
     """Begin with these rows; return the first two rounds' trials as they are handed out."""
     prepared = prepare(Asked.of(asked), None)
-    schema = rows.trials_schema(prepared.request.space)
+    schema = rows.trials_schema(prepared.request)
     table = pa.Table.from_pylist(
         [{name: row.get(name) for name in schema.names} for row in finished], schema=schema
     )

@@ -33,7 +33,7 @@ def earlier(sampler: RoundSampler, columns: list[Columns]) -> Earlier:
     told = ROUND * max(0, len(columns) - 1)
     loss = numpy.log(joined["lr"][:told] + 1e-3) ** 2
     loss[1::7], loss[3:4] = numpy.inf, numpy.nan
-    return Earlier(columns=joined, loss=loss)
+    return Earlier(columns=joined, scores=loss)
 
 
 def rounds(name: str, seed: int, count: int = 4) -> list[Columns]:
@@ -84,7 +84,7 @@ def test_what_learns_says_so(name: str) -> None:
     sampler = RoundSampler(name, 3, SPACE)
     found = rounds(name, 3)
     known = earlier(sampler, found[:3])
-    turned = Earlier(columns=known.columns, loss=-known.loss)
+    turned = Earlier(columns=known.columns, scores=-known.scores)
     now = threading.Event()
     as_told = sampler.ask(3, 3 * ROUND, ROUND, known, now)
     otherwise = sampler.ask(3, 3 * ROUND, ROUND, turned, now)

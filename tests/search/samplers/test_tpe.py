@@ -70,7 +70,7 @@ def search_by(
                 n: numpy.concatenate([c[n] for c in kept]) if kept else column
                 for n, column in sampler.empty(0).items()
             },
-            loss=numpy.concatenate(losses[:-1]) if len(losses) > 1 else numpy.empty(0),
+            scores=numpy.concatenate(losses[:-1]) if len(losses) > 1 else numpy.empty(0),
         )
         columns = sampler.ask(k, first, count, earlier, threading.Event())
         kept.append(columns)
@@ -108,7 +108,7 @@ def test_columns_come_back_from_the_results_as_they_were() -> None:
     """Each kind of dimension, written as results and read again, is what it was."""
     space = space_of(MIXED)
     sampler = RoundSampler("tpe", 0, space)
-    empty = Earlier(columns=sampler.empty(0), loss=numpy.empty(0))
+    empty = Earlier(columns=sampler.empty(0), scores=numpy.empty(0))
     columns = sampler.ask(0, 0, 50, empty, threading.Event())
     read = sampler.read(pa.table(sampler.values(columns, 50)))
     assert list(read) == [n for n in MIXED if n != "decay"]

@@ -33,7 +33,7 @@ def asked(
     rows: list[tuple[object, ...]] = []
     for k, first in enumerate(range(0, trials, size)):
         count, told = min(size, trials - first), max(0, first - size)
-        earlier = Earlier(columns=kept, loss=losses[:told])
+        earlier = Earlier(columns=kept, scores=losses[:told])
         columns = sampler.ask(k, first, count, earlier, threading.Event())
         kept = {n: numpy.concatenate([kept[n], columns[n]]) for n in kept}
         values = sampler.values(columns, count)
@@ -123,7 +123,7 @@ def test_a_sequence_can_be_asked_from_any_trial_on() -> None:
     space = Space([parse("w", "1:300:int:log")])
     whole = asked({"w": "1:300:int:log"}, 400, 400, "qmc", seed=5)
     sampler = RoundSampler("qmc", 5, space)
-    nothing = Earlier(columns={}, loss=numpy.empty(0))
+    nothing = Earlier(columns={}, scores=numpy.empty(0))
     for first, count in ((200, 50), (390, 10), (0, 20), (100, 300), (100, 1)):
         columns = sampler.ask(9, first, count, nothing, threading.Event())
         assert [(w,) for w in columns["w"].tolist()] == whole[first : first + count]

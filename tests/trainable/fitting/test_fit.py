@@ -257,7 +257,7 @@ def test_reports_are_told_as_they_come() -> None:
         while block.occupied():
             reported = block.advance()
             assert reported is not None
-            heard += zip(*(column.tolist() for column in reported), strict=True)
+            heard += zip(reported.steps.tolist(), reported.losses.tolist(), strict=True)
     assert heard == list(zip(*curve(block.fitted(), 0), strict=True))
     assert [step for step, _ in heard] == [9, 19]
 

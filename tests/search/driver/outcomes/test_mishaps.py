@@ -214,7 +214,7 @@ def test_a_folder_of_failed_rows_alone_can_be_read_and_gone_on_with(
         pa.array([[]] * len(table), type=pa.list_(kind)) for kind in (pa.int64(), pa.float64())
     ]
     table = table.append_column("curve_step", empty[0]).append_column("curve_loss", empty[1])
-    part = table.cast(rows.part_schema(folder.request.space)).replace_schema_metadata(
+    part = table.cast(rows.part_schema(folder.request)).replace_schema_metadata(
         {rows.SEARCH: folder.request.mark}
     )
     source = find(f"{world.parent / 'line.py'}:Line").complete()

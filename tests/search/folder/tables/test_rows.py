@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy
 import pandas
@@ -13,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import shoal
-from shoal.search.folder import merging
 from shoal.search.folder.reader import RunFolder
+from shoal.search.folder.tables import merging
 from shoal.search.folder.tables.keys import Keys, in_order
 from shoal.search.folder.writer import Writer, create
+from shoal.search.request import Objective
 from shoal.search.results.ranking import ranking
 from shoal.trainable.problems.finding import find
 
@@ -41,6 +44,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def asked(lanes: int, replicates: int = 1) -> Any:
+    """What of a request says which rows there are."""
+    return SimpleNamespace(
+        lanes=lanes, fits=replicates, fit_numbers=lambda table: table["replicate"].to_numpy()
+    )
+
+
 def rows(first: int, count: int) -> pa.Table:
     """Trials of one replicate each, of which some columns are there."""
     trial = numpy.arange(first, first + count)
@@ -51,7 +61,7 @@ def rows(first: int, count: int) -> pa.Table:
 
 def test_rows_merged_late_and_out_of_order_are_each_there_once_in_order(tmp_path: Path) -> None:
     """100,000 rows merged in four pieces, of which the last lies between the others."""
-    known, before = Keys(LANES, 1), tmp_path / "0"
+    known, before = Keys(asked(LANES)), tmp_path / "0"
     pq.write_table(rows(0, 0), before)
     for number, (first, count) in enumerate(
         [(0, 40_000), (90_000, 10_000), (60_000, 30_000), (40_000, 20_000)], start=1
@@ -59,7 +69,7 @@ def test_rows_merged_late_and_out_of_order_are_each_there_once_in_order(tmp_path
         after = tmp_path / str(number)
         more = rows(first, count)
         with open(before, "rb") as old, open(after, "wb") as new:
-            merging.merge(old, more, known, 1, new)
+            merging.merge(old, more, known, asked(LANES), new)
         assert known.add(after, more)
         assert not known.add(after, more), "what is known is not new"
         before = after
@@ -69,7 +79,7 @@ def test_rows_merged_late_and_out_of_order_are_each_there_once_in_order(tmp_path
 
 def test_rows_of_lanes_that_are_there_in_part_are_refused() -> None:
     """A file with some known lanes and some new ones is of no search of ours."""
-    known = Keys(10, 1)
+    known = Keys(asked(10))
     known.add(Path("a"), rows(0, 5))
     with pytest.raises(shoal.RunFolderError, match="b has rows that are there already; move it"):
         known.add(Path("b"), rows(3, 5))
@@ -89,7 +99,7 @@ def test_rows_come_in_order_of_trial_and_replicate_whatever_their_order() -> Non
     )
     expected = table.to_pandas().sort_values(["trial", "replicate"], kind="stable")
     pandas.testing.assert_frame_equal(
-        in_order(table, 3).to_pandas(), expected.reset_index(drop=True)
+        in_order(table, asked(LANES, 3)).to_pandas(), expected.reset_index(drop=True)
     )
 
 
@@ -105,8 +115,9 @@ def test_the_ranking_is_that_of_pandas() -> None:
     groups = frame.groupby("trial")
     counts = (groups.size() == 4) & ~groups["state"].agg(lambda s: (s == "failed").any())
     expected = groups["loss"].mean()[counts]
-    where, losses = ranking(pa.Table.from_pandas(frame, preserve_index=False), 4)
-    found = pandas.Series(losses, index=frame["trial"].iloc[where])
+    request: Any = SimpleNamespace(fits=4, columns=("loss",), goal=Objective())
+    where, means = ranking(pa.Table.from_pandas(frame, preserve_index=False), request)
+    found = pandas.Series(means["loss"], index=frame["trial"].iloc[where])
     pandas.testing.assert_series_equal(found.sort_index(), expected, rtol=1e-15, check_names=False)
     assert found.is_monotonic_increasing
     assert [*found.index] == [*found.sort_index().sort_values(kind="stable").index]
