@@ -157,9 +157,9 @@ def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[s
     """The smallest penalty has the lowest loss, validation chooses another one, and what is
     fitted predicts sines."""
     folder, said = printed
-    three, validated, worst, scaled, early, patient, folds = (
+    three, validated, worst, early, patient, folds = (
         shoal.load(folder / "runs" / name)
-        for name in ("three", "validated", "worst", "scaled", "early", "patient", "folds")
+        for name in ("three", "validated", "worst", "early", "patient", "folds")
     )
     assert three.best["l2"] == 0
     assert 0.7 < validated.best["l2"] < 2.8
