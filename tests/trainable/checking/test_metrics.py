@@ -46,7 +46,7 @@ CASES = {
     "complex": (RETURN, 'return {"e": r.sum() * 1j}', "not a real number; take its .real"),
     "no name": (RETURN, 'return {"a-b": r.sum()}', "a metric is called 'a-b'; give it a name of"),
     "random": (RETURN, 'return {"e": r.sum() + torch.rand(())}', "gives something else each time"),
-    "a branch": (RETURN, 'return {"e": r.sum() if r.sum() > 0 else r.mean()}', "P.metrics"),
+    "a branch": (RETURN, 'return {"e": r.sum() if r.sum() > 0 else r.mean()}', "use torch.where"),
     "in place": (18, "r = rows[0].add_(1)", "writes into the validation rows in place"),
     "other names": (
         RETURN,
@@ -58,7 +58,11 @@ CASES = {
         'self.n = getattr(self, "n", 0) + 1; return {"e": r.sum() + self.n}',
         "gives something else each time",
     ),
-    "no method": (17, "metrics = 3; _ = lambda self, params, rows, tolerance=0.5:0", "no method"),
+    "no method": (
+        RETURN,
+        "return {}\n    metrics = 3",
+        "P.metrics is no method; write def metrics",
+    ),
     "takes too few": (17, "def metrics(self, params):", "takes 1 argument besides self, not 2"),
     "random rows": (9, "x = torch.rand(5)", "P.validation: gives something else each time"),
     "a list": (10, "return [1.0]", "P.validation: returns a list, not a tensor"),
