@@ -75,7 +75,7 @@ class Stack:
     def one(self, index: int) -> One:
         """Return one of them."""
         return One(
-            named={name: values[index] for name, values in self.named.items()},
+            named={name: numpy.asarray(values[index]) for name, values in self.named.items()},
             prepared=self.prepared,
         )
 
@@ -158,5 +158,5 @@ def file_name(request: Request, trial: int, replicate: int, fold: int) -> str:
 def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:
     arrays = {**named, **{f"{_PREPARED}{name}": values for name, values in prepared.items()}}
     metadata = {name: json.dumps(value) for name, value in key.items()}
-    content: bytes = save({n: numpy.ascontiguousarray(a) for n, a in arrays.items()}, metadata)
+    content: bytes = save({n: numpy.asarray(a, order="C") for n, a in arrays.items()}, metadata)
     return content
