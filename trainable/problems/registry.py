@@ -7,6 +7,7 @@ from collections.abc import Mapping
 PROBLEMS: Mapping[str, tuple[str, str]] = {
     "cubic-sine": ("shoal.trainable.problems.shipped.cubic_sine", "CubicSine"),
     "legendre-sine": ("shoal.trainable.problems.shipped.legendre_sine", "LegendreSine"),
+    "logistic": ("shoal.trainable.problems.shipped.logistic", "Logistic"),
 }
 """Name of a problem: (module, class)."""
 

@@ -53,7 +53,7 @@ def prepared(name: str) -> type:
 def test_each_problem_keeps_the_contract_with_each_optimizer(name: str) -> None:
     """A problem is in the table only if it passes what a user's own has to pass."""
     cls = prepared(name)
-    point = {"lr": 1e-6, **{own: 1e-2 for own in hyperparameters(cls).own}}
+    point = {"lr": 1e-6, **dict.fromkeys(hyperparameters(cls).own, 0.01)}
     for optimizer in OPTIMIZERS.values():
         point |= {k: v for k, v in optimizer.hyperparameters.items() if v is not None}
     checked = check(cls, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
@@ -68,7 +68,7 @@ def test_gradients_are_those_of_autograd(name: str, distance: float) -> None:
     """In float64, at the start and away from it: 1e-10 relative, and gradcheck of the loss."""
     problem = instance(name)
     data = cast(problem.data(), torch.float64)
-    own = {name: 0.1 for name in hyperparameters(type(problem)).own}
+    own = dict.fromkeys(hyperparameters(type(problem)).own, 0.1)
     generator = torch.Generator().manual_seed(1)
     start = problem.initial(0)
     variables = [
@@ -104,7 +104,9 @@ def test_rows_come_first_and_metrics_are_numbers_of_stacked_fits_too(name: str) 
     if not hasattr(problem, "metrics"):
         return
     fits = [problem.initial(seed) for seed in range(3)]
-    stacked = rebuilt(fits[0], [torch.stack(parts) for parts in zip(*map(leaves, fits), strict=True)])
+    stacked = rebuilt(
+        fits[0], [torch.stack(parts) for parts in zip(*map(leaves, fits), strict=True)]
+    )
     many = torch.vmap(problem.metrics, in_dims=(0, None))(stacked, judged)
     for i, fit in enumerate(fits):
         one = problem.metrics(fit, judged)
