@@ -8,6 +8,7 @@ PROBLEMS: Mapping[str, tuple[str, str]] = {
     "cubic-sine": ("shoal.trainable.problems.shipped.cubic_sine", "CubicSine"),
     "legendre-sine": ("shoal.trainable.problems.shipped.legendre_sine", "LegendreSine"),
     "logistic": ("shoal.trainable.problems.shipped.logistic", "Logistic"),
+    "nist": ("shoal.trainable.problems.shipped.nist", "Nist"),
     "poisson": ("shoal.trainable.problems.shipped.poisson", "Poisson"),
 }
 """Name of a problem: (module, class)."""
