@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.shipped.poisson import Poisson
 from shoal.trainable.problems.values import cast
 
@@ -49,6 +50,22 @@ def test_the_gradient_is_zero_at_scikit_learns_optimum(problem: Any, l2: float) 
     for name in best:
         moved = {**best, name: best[name] + 1e-2}
         assert problem.loss_and_gradient(moved, data, l2=l2)[0] > loss
+
+
+def test_adam_reaches_scikit_learns_optimum(problem: Any) -> None:
+    """From a start by a seed, in float32, in 2,000 steps."""
+    data, l2 = problem.data(), 0.1
+    params = problem.initial(3)
+    values = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": 0.01}
+    h = {name: torch.tensor(value) for name, value in values.items()}
+    leaves = tuple(params.values())
+    state = OPTIMIZERS["adam"].init(leaves)
+    for _ in range(2000):
+        _, gradient = problem.loss_and_gradient(dict(zip("wb", leaves, strict=True)), data, l2=l2)
+        leaves, state = OPTIMIZERS["adam"].update(leaves, tuple(gradient.values()), state, h)
+    best = optimum(cast(data, torch.float64), l2)
+    for leaf, truth in zip(leaves, best.values(), strict=True):
+        torch.testing.assert_close(leaf.double(), truth, rtol=0, atol=2e-3)
 
 
 def test_the_deviance_and_the_predictions_are_scikit_learns(problem: Any) -> None:
