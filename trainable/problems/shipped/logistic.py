@@ -13,6 +13,9 @@ C Σ (log(1 + exp z) - y z) + |w|² / 2, which has the same optimum where
 
     C = 1 / (n l2),   n = 380.
 
+The learning rates of the default space are those with which Adam converges in 2,000 steps. Smaller
+ones stop a fit early, which keeps weights small too: there the least l2 is the best.
+
 The split is fixed: of each class, in the order of the file, every third row is for validation. The
 means and standard deviations are those of the training rows.
 
@@ -39,7 +42,7 @@ _MEASURES = (
 class Logistic:
     """Mean log loss of a linear model with an l2 penalty; validation rows choose the penalty."""
 
-    space = {"lr": "1e-3:1:log", "l2": "1e-6:1:log", "optimizer": "adam"}
+    space = {"lr": "3e-2:3e-1:log", "l2": "1e-6:1:log", "optimizer": "adam"}
     objective = "validation_loss"
     stratify = "y"
     inputs = (

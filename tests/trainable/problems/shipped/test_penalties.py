@@ -1,0 +1,47 @@
+"""The penalty that validation rows choose among fits, as a search makes them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.problems.finding import find
+
+ADAM = OPTIMIZERS["adam"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "best"),
+    [("logistic", "validation_loss", 10**-2.75), ("poisson", "validation_deviance", 1.0)],
+)
+def test_fits_of_the_default_space_choose_a_penalty_inside_its_range(
+    name: str, metric: str, best: float
+) -> None:
+    """After 2,000 steps of Adam, at both ends of the learning rates: four penalties a decade."""
+    if name == "logistic":
+        pytest.importorskip("sklearn")
+    problem = find(name).load()()
+    problem.prepared = problem.prepare()
+    data, validation = problem.data(), problem.validation()
+    (lrs, l2s) = ([float(end) for end in problem.space[key].split(":")[:2]] for key in ("lr", "l2"))
+    n = 1 + round(4 * float(torch.tensor(l2s[1] / l2s[0]).log10()))
+    scan = torch.logspace(*torch.tensor(l2s).log10().tolist(), n)
+    start = problem.initial(0)
+    h = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    values = {key: torch.tensor(value) for key, value in h.items()}
+
+    def step(
+        w: torch.Tensor, b: torch.Tensor, state: tuple[torch.Tensor, ...], l2: torch.Tensor
+    ) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        _, gradient = problem.loss_and_gradient({"w": w, "b": b}, data, l2=l2)
+        return ADAM.update((w, b), (gradient["w"], gradient["b"]), state, values)
+
+    for lr in lrs:
+        values["lr"] = torch.tensor(lr)
+        w, b = (start[key].expand(n, *start[key].shape) for key in "wb")
+        state = tuple(part.expand(n, *part.shape) for part in ADAM.init(tuple(start.values())))
+        for _ in range(2000):
+            (w, b), state = torch.vmap(step)(w, b, state, scan)
+        judged = torch.vmap(problem.metrics, in_dims=(0, None))({"w": w, "b": b}, validation)
+        assert scan[judged[metric].argmin()].item() == pytest.approx(best, rel=1e-4)
