@@ -127,6 +127,7 @@ ARROWS = {
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
@@ -172,13 +173,15 @@ by_room = pytest.mark.parametrize("room", ROOMS)
 
 @by_module
 def test_each_module_imports_only_what_its_package_may(file: Path) -> None:
-    """trainable knows torch, and Ray in hosts/ray_tune.py alone; slurm knows neither of the other
-    packages; Optuna is known in search alone, and there where samplers and studies are."""
+    """trainable knows torch, Ray in hosts/ray_tune.py alone, and scikit-learn in the problem that
+    takes its data; slurm knows neither of the other packages; Optuna is known in search alone, and
+    there where samplers and studies are."""
     package = file.relative_to(ROOT).parts[0]
     known = {module.partition(".")[0] for module, _ in imports(file)}
     if package == "trainable":
         assert not known & {"optuna", "pandas", "numpy", "pyarrow", "click"}
         assert "ray" not in known or name_of(file) == "trainable.hosts.ray_tune"
+        assert "sklearn" not in known or name_of(file) == "trainable.problems.shipped.logistic"
     elif package == "slurm":
         assert not known & {"optuna", "torch", "pandas"}
         assert "ray" not in known or name_of(file) == "slurm.node.ray_nodes"

@@ -261,7 +261,7 @@ def test_an_installed_problem_of_another_users_folder_needs_trust(tmp_path: Path
     """Its ``search.toml`` says which class is called, and with which values."""
     out = tmp_path / "out"
     shoal.run(
-        "shoal.trainable.problems.cubic_sine:CubicSine",
+        "shoal.trainable.problems.shipped.cubic_sine:CubicSine",
         trials=64,
         steps=400,
         out=out,
