@@ -3,7 +3,8 @@
 For each combination of shape hyperparameters the libraries are made, loaded and compared with the
 plain step: a fused kernel, else what torch's compiler makes, else none, and it runs eager. So a
 broken compiler, a full disk or a wrong kernel is known before there is a row, and a table has one
-program for each shape. A shape whose own code fails is left eager: its rows will tell why.
+program for each shape. A shape whose own code fails is left eager. The user is told why a shape has
+no kernel.
 
 On a GPU programs are recorded by the worker that has it, since another process on it would take its
 memory: they are settled as captured without a trial, and a worker that cannot record one gives its
@@ -26,7 +27,7 @@ from shoal.search.machine import cores
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.space import Dimension
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
-from shoal.trainable.errors import CompileError, CompilerHangs
+from shoal.trainable.errors import CompileError, CompilerHangs, one_line
 from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
@@ -55,6 +56,12 @@ LANES = 8
 
 TELL_SECONDS = 5.0
 """How often the user is told that it takes a while."""
+
+INSTEAD = {
+    INDUCTOR: "torch's compiler is used instead",
+    EAGER: "it runs uncompiled, which is slower",
+}
+"""How a shape without a kernel is run, in a note."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +130,7 @@ class _Settling:
     ) -> None:
         self._case, self._shapes, self._meanwhile = case, shapes, meanwhile
         self._programs: dict[str, str] = {}
-        self._why: dict[str, str] = {}  # why a shape has no program yet; empty: nothing is wrong
-        self._differs: dict[str, str] = {}
+        self._why: dict[str, str] = {}  # why a shape has no kernel, or no program at all
         self._checked = False
         self._told = time.monotonic()
 
@@ -180,8 +186,9 @@ class _Settling:
                 self._fail(shape, str(error))
             except SearchError:
                 raise
-            except Exception:  # of the user's code: the rows will tell
+            except Exception as error:  # of the user's code: no compiler would mend it
                 self._programs[key(shape)] = EAGER
+                self._fail(shape, f"its program cannot be made ({one_line(error)})")
             else:
                 yield shape, program, codes
 
@@ -215,12 +222,11 @@ class _Settling:
             self._programs[key(shape)] = kind
             return
         maker = "the kernel" if kind == KERNEL else "what torch's compiler makes"
-        why = f"{maker} differs from the plain step: {what}"
-        self._differs.setdefault(key(shape), why)
-        self._fail(shape, why)
+        self._fail(shape, f"{maker} differs from the plain step: {what}")
 
     def _fail(self, shape: Mapping[str, Any], why: str) -> None:
-        self._why[key(shape)] = why
+        before = self._why.get(key(shape), why)  # of the kernel, where torch's compiler fails too
+        self._why[key(shape)] = why if before == why else f"{before}; {why}"
 
     def _check(self, error: CompileError) -> None:
         """Something was not compiled: see whether anything can be."""
@@ -252,28 +258,22 @@ class _Settling:
                 "--program compiled"
             )
         programs = {key(shape): self._programs.get(key(shape), EAGER) for shape in self._shapes}
-        notes = [*self._eager_notes(left), *self._torch_notes(programs)]
+        notes = tuple(self._notes(programs))
         if set(programs.values()) <= {EAGER}:
-            return Settled(), tuple(notes)
+            return Settled(), notes
         flags = " ".join(FLAGS) if KERNEL in programs.values() else ""
-        return Settled(programs=programs, compiler=identity(), flags=flags), tuple(notes)
+        return Settled(programs=programs, compiler=identity(), flags=flags), notes
 
-    def _eager_notes(self, left: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """A line for each reason."""
-        reasons: dict[str, list[Mapping[str, Any]]] = {}
-        for shape in left:
-            reasons.setdefault(self._why[key(shape)], []).append(shape)
-        for why, shapes in reasons.items():
-            if len(shapes) == len(self._shapes):
-                yield f"{why}; it runs uncompiled, which is slower"
-            else:
-                more = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
-                yield f"{words(shapes[0])}{more}: {why}; it runs uncompiled, which is slower"
-
-    def _torch_notes(self, programs: Mapping[str, str]) -> Iterator[str]:
+    def _notes(self, programs: Mapping[str, str]) -> Iterator[str]:
+        """Why shapes are no kernels: a line for each reason."""
+        reasons: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for shape in self._shapes:
-            if key(shape) in self._differs and programs[key(shape)] == INDUCTOR:
-                yield f"{words(shape)}: {self._differs[key(shape)]}; torch's compiler makes it"
+            if (kind := programs[key(shape)]) != KERNEL:
+                reasons.setdefault((self._why[key(shape)], kind), []).append(shape)
+        for (why, kind), shapes in reasons.items():
+            more = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
+            of = f"{words(shapes[0])}{more}: " if len(shapes) < len(self._shapes) else ""
+            yield f"{of}{why}; {INSTEAD[kind]}"
 
     def _over(self) -> bool:
         """Whether time is up; the user is told now and then how far it is."""

@@ -26,7 +26,7 @@ from shoal.search.folder import rows
 from shoal.search.folder.writer import Writer, create
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
-from shoal.search.programs import running
+from shoal.search.programs import running, settling
 from shoal.search.programs.settling import shapes_of
 from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
@@ -253,6 +253,63 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     assert re.search(
         r"optimizer=adam: the kernel differs from the plain step: .*; it runs uncompiled",
         capsys.readouterr().err,
+    )
+
+
+UNLIKE = """
+import torch
+
+
+class Unlike:
+    '''A width that no kernel can have, and one that fails, which no check before sees.'''
+
+    space = {"lr": "1e-3:1e-1:log", "width": "1:4:int"}
+
+    def __init__(self, width=1):
+        self.width = width
+
+    def data(self):
+        if self.width == 3:
+            raise ValueError("no such width")
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(3),)
+
+    def loss_and_gradient(self, params, data):
+        (w,) = params
+        total = (w * w).sum() if self.width != 2 else (w * w).cumsum(0)[2]
+        return total * data.sum(), (2 * w * data.sum(),)
+"""
+
+
+def test_why_a_shape_has_no_kernel_is_told(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both where torch's compiler is used instead and where nothing can be made."""
+    all_as = settling._Settling.all_as
+
+    def quick(self: settling._Settling, kind: str) -> None:
+        """Torch's compiler takes half a minute: what it is given counts as made."""
+        if kind == "kernel":
+            all_as(self, kind)
+        else:
+            left = {key(shape): kind for shape in self._shapes}
+            self._programs = left | self._programs
+
+    monkeypatch.setattr(settling._Settling, "all_as", quick)
+    (tmp_path / "unlike.py").write_text(UNLIKE)
+    space = {"optimizer": "adam"}
+    asked = {**ASKED, "problem": f"{tmp_path / 'unlike.py'}:Unlike", "space": space}
+    prepared = prepare(Asked.of(asked), None)
+    programs = prepared.request.settled.programs.values()
+    assert list(programs) == ["kernel", "inductor", "eager", "kernel"]
+    by_torch, uncompiled = prepared.notes
+    why = r"optimizer=adam, width=2: it cannot be fused: .*cumsum.*"
+    assert re.fullmatch(rf"{why}; torch's compiler is used instead", by_torch)
+    assert uncompiled == (
+        "optimizer=adam, width=3: its program cannot be made (ValueError: no such width); "
+        "it runs uncompiled, which is slower"
     )
 
 
