@@ -209,7 +209,7 @@ class Trial(Calls):
                 self.same(
                     LOSS,
                     (first.loss, first.gradient),
-                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023
+                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023  # called at once
                 )
 
     def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
