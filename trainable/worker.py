@@ -132,7 +132,7 @@ class Worker:
         has left unusable, are no part of the question.
         """
         if task.control is None:
-            raise ValueError("a control needs a lane that has worked before")
+            raise ValueError("a control needs a fit that has worked before")
         try:
             shape = dict(task.control.shape)
             program = Program(

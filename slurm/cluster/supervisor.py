@@ -226,7 +226,7 @@ class Supervisor:
         if word.preempted:
             return self._go_on("preempted", gained=False)
         cause, given = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
-        how, advice = "nothing was gained before it came", "send it once packs have ended"
+        how, advice = "nothing was gained before it came", "send it once fits have ended"
         if cause == "time limit":
             how = f"nothing was gained within the limit of {given}"
             advice = "give a longer --time or a shorter --signal"

@@ -157,7 +157,7 @@ def test_a_disk_without_room_for_checkpoints_takes_a_search_without(
     loud = [word for word in SMALL if word != "--quiet"]
     assert code_of(*loud, "--checkpoint", "0.001", "--out", disk / "out", problem="Large") == 0
     assert re.search(
-        r"cannot write \S+/packs/\S+\.pt: No space left on device; the pack goes on without",
+        r"cannot write \S+/packs/\S+\.pt: No space left on device; the fits go on without",
         capsys.readouterr().err,
     )
     same_table(disk / "out", Path("undisturbed"))
