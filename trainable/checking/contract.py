@@ -1,4 +1,4 @@
-"""The contract of a problem, tried out before anything starts.
+"""The checks of a problem, one after the other, before anything starts.
 
 Each promise of `trainable.problems.Problem` is checked by running the problem: one lane, several
 lanes under ``torch.vmap``, and under full tracing; versions of tensors before and after; the
@@ -26,7 +26,7 @@ from shoal.trainable.programs import Program, Work
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What the trial told about a problem.
+    """What the checks found out about a problem.
 
     Attributes:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
@@ -44,7 +44,7 @@ def check(
     shapes: Sequence[Mapping[str, Any]],
     points: Sequence[Mapping[str, float]],
 ) -> Checked:
-    """Check that `problem` keeps the contract.
+    """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
 
     Args:
         shapes: constructor arguments to try.
@@ -70,7 +70,7 @@ def check(
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
-    """Check the gradient by hand, in float64 where the problem takes it."""
+    """Check the problem's gradient, in float64 if its code allows that."""
     start = trial.initial(point)
     double: Params = cast(start, torch.float64)
     function, dtype = trial.doubled_step(point), torch.float64
@@ -83,7 +83,7 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
 
 
 def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]) -> Work:
-    """Run several lanes under vmap and traced; return what a lane's update does.
+    """Run several lanes under `torch.vmap` and traced; return the work of one lane's update.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
@@ -121,7 +121,7 @@ def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]
 
 
 def _alike(trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
-    """Compare what a lane gives alone and among others, up to rounding."""
+    """Check that a lane's result is the same alone and stacked, up to rounding."""
     if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
         return
     scale = float(one.abs().max()) if one.numel() else 0.0

@@ -1,4 +1,4 @@
-"""What ``data()`` returns: tensors that can be fitted to, or what is wrong with them in words."""
+"""Checks of what ``data()`` returns, with messages on what is wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def labelled(data: Any) -> dict[str, Any]:
 
 
 def complaint(data: Any) -> str | None:
-    """What is wrong with the data and the way out, in one line; None: nothing."""
+    """Say in one line what is wrong with the data and what to write instead; None: nothing."""
     if not isinstance(data, (torch.Tensor, tuple, dict)):
         return f"returns {kind(data)}, {ALLOWED}: {_way_out(data)}"
     items = labelled(data)
@@ -60,7 +60,7 @@ def _of_tensor(name: str, tensor: torch.Tensor) -> str | None:
 
 
 def _way_out(value: Any) -> str:
-    """What to write for something that is no tensor."""
+    """Return what to write in the place of something that is not a tensor."""
     module = type(value).__module__.partition(".")[0]
     if value is None:
         return "end data() with a return of tensors"
@@ -84,7 +84,7 @@ def _way_out(value: Any) -> str:
 
 
 def not_finite(tensors: Mapping[str, Any]) -> list[str]:
-    """Each tensor that has NaN or infinite values, and how many: ``x has 1 NaN in 50 values``."""
+    """Name each tensor with NaN or infinite values: ``x has 1 NaN in 50 values``."""
     found = []
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):
@@ -99,7 +99,7 @@ def not_finite(tensors: Mapping[str, Any]) -> list[str]:
 def culprits(
     data: Any, dtype: torch.dtype, works: Callable[[Any], bool]
 ) -> tuple[tuple[str, ...], bool]:
-    """The floating-point tensors of the data whose dtype is not `dtype` and that do harm by it.
+    """Return the floating-point tensors whose dtype is not `dtype` and causes the failure.
 
     Args:
         works: whether the problem keeps to `dtype` with the data given.
