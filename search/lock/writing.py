@@ -1,4 +1,4 @@
-"""Who writes a run folder, looked at without becoming a writer: nothing is made or changed."""
+"""Finds out who writes a run folder, without taking the lock or changing anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACE = re.compile(r"(\d{6,18})(?:-([0-9a-f]{16}))?")
 
 @dataclass(frozen=True, kw_only=True)
 class Writer:
-    """The last process that has written a run folder and has not said that it ended.
+    """The last process that wrote a run folder and did not release its lock.
 
     Attributes:
         name: for the user.
@@ -35,7 +35,7 @@ class Writer:
 
 
 def writer(folder: Path, watch: float) -> Writer | None:
-    """Return who writes a run folder, or None: whoever did has ended in good order.
+    """Return who writes a run folder; None: the last writer has ended in good order.
 
     Args:
         watch: seconds for which one on another host is looked at.
@@ -56,7 +56,7 @@ def writer(folder: Path, watch: float) -> Writer | None:
 
 
 def _last(locks: Path) -> tuple[Path | None, str]:
-    """The folder of the last writer, and its name."""
+    """Return the folder of the last writer, and its name."""
     found = []
     with suppress(OSError):
         for entry in locks.iterdir():
@@ -70,7 +70,7 @@ def _last(locks: Path) -> tuple[Path | None, str]:
 
 
 def _beats(file: Path, watch: float) -> bool:
-    """Whether a number changes within some seconds."""
+    """Whether the heartbeat changes within `watch` seconds."""
     before, until = read_plain(file), time.monotonic() + watch
     while before is not None and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
