@@ -89,8 +89,7 @@ class Bundle:
         self._settled = True
 
     def files(self) -> tuple[File, ...]:
-        """Return the files found so far, the problem first, and those that their code may still
-        import."""
+        """Return the files found so far, the problem first, and those that may yet be imported."""
         with self._lock:
             while not self._settled and (
                 waiting := [name for name in self._contents if name not in self._scanned]
@@ -157,8 +156,7 @@ class Bundle:
         )
 
     def spec_at(self, name: str, location: str) -> ModuleSpec | None:
-        """Return how to load a file under a name that the user's code chose; None: it is not
-        theirs."""
+        """Return how to load a file under a name that the user's code chose; None: not theirs."""
         path = os.path.abspath(location)
         with self._lock:
             known = [file for file in self._files.values() if file.original == path and file.copy]
