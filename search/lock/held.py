@@ -11,6 +11,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 LOCKS = ".lock"
 STAGED = re.compile(r"[0-9a-f]{16}\.staged")
+_NAMED = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
 
 
 class Place(Protocol):
@@ -128,6 +129,13 @@ def rename(place: Place, old: str, new: str) -> None:
 def named(number: int, name: str) -> str:
     """Return the name of a writer's folder."""
     return f"{number:06d}-{name}" if name else f"{number:06d}"
+
+
+def number_of(folder: str) -> tuple[int, str] | None:
+    """The inverse of `named`: number and name of a writer; None: it is no writer's folder."""
+    match = _NAMED.fullmatch(folder)
+    told = (int(match[1]), match[2] or "") if match else None
+    return told if told and named(*told) == folder else None
 
 
 def owner_of(file: str) -> str | None:

@@ -23,9 +23,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from shoal.search.lock.held import LOCKS, Held, P, Place, beat_text, named, rename
+from shoal.search.lock.held import LOCKS, Held, P, Place, beat_text, named, number_of, rename
 
-_NUMBER = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
 _BESIDE = re.compile(r"\.lock-[0-9a-f]{16}")
 FIRST = named(0, "")
 MAX_BYTES = 1 << 16
@@ -175,11 +174,7 @@ def _last(locks: Place) -> tuple[int, str] | None:
     """Return number and name of the last writer; during a rename, both names or neither may be
     seen."""
     for _ in range(LOOKS):
-        matches = [match for name in locks.names() if (match := _NUMBER.fullmatch(name))]
-        found = [(int(match[1]), match[2] or "") for match in matches]
-        found = [
-            last for last, match in zip(found, matches, strict=True) if named(*last) == match[0]
-        ]
+        found = [last for name in locks.names() if (last := number_of(name)) is not None]
         if found:
             return max(found)
     return None

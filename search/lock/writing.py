@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shoal.search.lock.held import LOCKS, number_of
 from shoal.search.process import processes
 from shoal.slurm.files import read_plain
 
@@ -17,8 +17,6 @@ WATCH_SECONDS = 5.0
 """How long a writer on another host is looked at: it beats every two seconds."""
 
 LOOK_SECONDS = 0.25
-
-_PLACE = re.compile(r"(\d{6,18})(?:-([0-9a-f]{16}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ def writer(folder: Path, watch: float) -> Writer | None:
     Args:
         watch: seconds for which one on another host is looked at.
     """
-    place, name = _last(folder / ".lock")
+    place, name = _last(folder / LOCKS)
     if place is None:
         return None
     owner = read_plain(place / (f"{name}.json" if name else "owner.json"))
@@ -60,9 +58,8 @@ def _last(locks: Path) -> tuple[Path | None, str]:
     found = []
     with suppress(OSError):
         for entry in locks.iterdir():
-            told = _PLACE.fullmatch(entry.name)
-            if told is not None:
-                found.append((int(told[1]), told[2] or "", entry))
+            if (last := number_of(entry.name)) is not None:
+                found.append((*last, entry))
     if not found:
         return None, ""
     _, name, place = max(found)
