@@ -22,6 +22,7 @@ import shoal
 from shoal.search.process.stopping import Reason, Stop, listening
 
 Same = Callable[[Path, Path], None]
+Eventually = Callable[..., None]
 
 SLOW: dict[str, Any] = {
     "trials": 12,
@@ -92,11 +93,11 @@ def test_a_signal_saves_what_is_in_flight(
 
 
 def test_ctrl_c_twice_ends_at_once_and_loses_nothing(
-    tmp_path: Path, whole: Path, same_table: Same
+    tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
 ) -> None:
     """Also where it reaches every process of the terminal, Ray's too."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
-    await_checkpoint(tmp_path)
+    eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.05)
     with suppress(ProcessLookupError):
@@ -196,10 +197,12 @@ def test_ctrl_c_twice_waits_for_no_call_of_the_problem(tmp_path: Path) -> None:
     assert not list((tmp_path / "out/.lock").glob("*/*.json")), "others may follow at once"
 
 
-def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: Same) -> None:
+def test_a_signal_reaches_packs_on_ray(
+    tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
+) -> None:
     """Packs in flight are saved by their workers, and go on inline."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
-    await_checkpoint(tmp_path)
+    eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
@@ -216,14 +219,6 @@ def test_sigterm_while_ray_starts_is_heard(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 143, errors
     assert errors.splitlines()[-1].endswith("shoal run --out out goes on")
-
-
-def await_checkpoint(folder: Path) -> None:
-    """Wait until a pack is being fitted."""
-    deadline = time.monotonic() + 240
-    while not list((folder / "out/packs").glob("*.pt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
