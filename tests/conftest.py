@@ -21,7 +21,6 @@ from xdist.scheduler import LoadScopeScheduling
 import shoal
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.rows import SEARCH
-from shoal.trainable.compiling.toolchain import command
 
 PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 """Columns that may differ between two runs of one search."""
@@ -141,6 +140,8 @@ def strange_compiler() -> StrangeCompiler:
     goes on as the shell text says, where ``real`` compiles, from ``$IN`` to ``$OUT``."""
 
     def make(folder: Path, does: str) -> str:
+        from shoal.trainable.compiling.toolchain import command
+
         script, real = folder / "strange-c++", command()[0]
         script.write_text(
             f"""#!/bin/sh

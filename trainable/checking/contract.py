@@ -83,7 +83,7 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
 
 
 def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]) -> Work:
-    """Run several lanes under `torch.vmap` and traced; return the work of one lane's update.
+    """Run several lanes under vmap and traced; return what a lane's update does.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
@@ -121,7 +121,7 @@ def _stacked(trial: Trial, optimizer: str, points: Sequence[Mapping[str, float]]
 
 
 def _alike(trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor) -> None:
-    """Check that a lane's result is the same alone and stacked, up to rounding."""
+    """Compare what a lane gives alone and among others, up to rounding."""
     if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
         return
     scale = float(one.abs().max()) if one.numel() else 0.0

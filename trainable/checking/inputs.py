@@ -1,4 +1,4 @@
-"""Checks of what ``data()`` returns, with messages on what is wrong."""
+"""What ``data()`` returns: tensors that can be fitted to, or what is wrong with them in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def labelled(data: Any) -> dict[str, Any]:
 
 
 def complaint(data: Any) -> str | None:
-    """Say in one line what is wrong with the data and what to write instead; None: nothing."""
+    """What is wrong with the data and the way out, in one line; None: nothing."""
     if not isinstance(data, (torch.Tensor, tuple, dict)):
         return f"returns {kind(data)}, {ALLOWED}: {_way_out(data)}"
     items = labelled(data)
@@ -60,7 +60,7 @@ def _of_tensor(name: str, tensor: torch.Tensor) -> str | None:
 
 
 def _way_out(value: Any) -> str:
-    """Return what to write in the place of something that is not a tensor."""
+    """What to write for something that is no tensor."""
     module = type(value).__module__.partition(".")[0]
     if value is None:
         return "end data() with a return of tensors"
