@@ -273,6 +273,17 @@ def test_each_module_is_small_and_says_what_it_is(file: Path) -> None:
     assert not known & {"pickle", "dill", "cloudpickle"}
 
 
+@by_module
+def test_messages_say_fit_and_worker(file: Path) -> None:
+    """A pack is named where its name finds its rows, and a lane never: docs/glossary.md."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for text in [node.value for node in nodes if id(node) not in told]:
+        if isinstance(text, str) and " " in text:
+            assert not re.search(r"(?<!-)\b(lanes?|packs?)\b", text.removeprefix("fits of pack "))
+
+
 def test_the_public_face_offers_what_it_names() -> None:
     """Every name in ``shoal.__all__`` is there, sorted, and has a docstring."""
     assert shoal.__all__ == sorted(shoal.__all__)

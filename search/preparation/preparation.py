@@ -171,8 +171,8 @@ def _checked(
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
         if name in shape_names and dimension.column == "float" and not dimension.choices:
             raise BadInput(
-                f"{name}={dimension.shown}: {name} changes the program, so each value makes packs "
-                "of its own; give choices or whole numbers"
+                f"{name}={dimension.shown}: {name} changes the program, and each value needs "
+                "one of its own; give choices or whole numbers"
             )
     for name, default in declared.shape.items():
         if default is None and name not in space:

@@ -378,7 +378,7 @@ CASES = [
     ("run --space optimizer=1:2", "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam"),
     (
         "run good.py:Good --space width=1:2",
-        "width=1.0:2.0: width changes the program, so each value makes packs of its own; give choices or whole numbers",
+        "width=1.0:2.0: width changes the program, and each value needs one of its own; give choices or whole numbers",
     ),
     (
         "run good.py:Good --space width=1:99999999999999999999:int",

@@ -174,8 +174,8 @@ def test_the_log_of_errors_is_appended_to_as_a_file_of_its_own(out: Path) -> Non
     log = writer.log_error("r0", "\x80first\udc80")
     os.link(log, "theirs/backup.log")
     writer.log_error("r1", "second")
-    assert Path("theirs/backup.log").read_bytes() == b"pack r0\n\xc2\x80first\\udc80\n\n"
-    assert log.read_bytes().endswith(b"\n\npack r1\nsecond\n\n")
+    assert Path("theirs/backup.log").read_bytes() == b"fits of pack r0\n\xc2\x80first\\udc80\n\n"
+    assert log.read_bytes().endswith(b"\n\nfits of pack r1\nsecond\n\n")
     for plant, what in PLANTED.values():
         plant(log)
         before = everything(Path("theirs"))
