@@ -14,8 +14,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pandas
 import pytest
+import torch
+from safetensors.torch import load_file
+
+import shoal
 
 ROOT = Path(__file__).parent.parent
 SETTINGS, RESULTS = ROOT / "docs/settings.md", ROOT / "docs/results.md"
@@ -39,22 +44,41 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
 
 
-def files_of(page: Path, folder: Path) -> list[Path]:
-    """Write the blocks that are whole files, which their first line names; return their paths."""
-    written = []
-    for block in blocks(page, "python"):
-        if named := re.match(r"# (\S+\.py)\n", block):
-            file = folder / named[1]
-            file.write_text(block.partition("\n")[2], encoding="utf-8")
-            written.append(file)
-    return written
+NAMED = re.compile(r"# (\S+\.py)\n")
+"""Begins a block that is a whole file."""
+
+EXAMPLES = "".join(file.read_text("utf-8") for file in sorted(ROOT.glob("examples/*.py")))
+
+
+def steps(page: Path) -> list[tuple[str, str]]:
+    """The blocks of Python and of commands of a page, each with its language, in their order."""
+    text = page.read_text("utf-8")
+    return re.findall(r"```(python|console)\n(.*?)```", text, flags=re.DOTALL)
+
+
+def written(block: str, folder: Path, last: Path | None) -> Path | None:
+    """Write a block of Python that belongs to a file; return the file that is written last.
+
+    One whose first line names a file is that file. One that is indented has members of the class
+    that ends the file before it: added at its end, they replace those of the same name.
+    """
+    if named := NAMED.match(block):
+        file = folder / named[1]
+        file.write_text(block.partition("\n")[2], encoding="utf-8")
+        return file
+    if block.startswith(" ") and block not in EXAMPLES:
+        assert last is not None, f"members of no class: {block}"
+        last.write_text(f"{last.read_text('utf-8')}\n{block}", encoding="utf-8")
+    return last
 
 
 def scripts(page: Path) -> list[str]:
-    """The other blocks of Python, without those that are printed from examples/."""
-    found = [block for block in blocks(page, "python") if not re.match(r"# \S+\.py\n", block)]
-    examples = "".join(file.read_text("utf-8") for file in ROOT.glob("examples/*.py"))
-    return [block for block in found if block not in examples]
+    """The other blocks of Python."""
+    return [
+        block
+        for block in blocks(page, "python")
+        if not NAMED.match(block) and not block.startswith(" ") and block not in EXAMPLES
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +89,25 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said: dict[str, str] = {}
     for page in PAGES:
-        files_of(page, folder)
-        lines = [line for block in blocks(page, "console") for line in block.splitlines()]
-        for command in (line.removeprefix("$ ") for line in lines):
-            assert command not in said, f"{page.name} has a command of an earlier page: {command}"
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=folder,
-                env={**os.environ, "PATH": path},
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=300,
-            )
-            assert done.returncode == 0, f"{page.name}: {command}\n{done.stderr}"
-            said[command] = done.stdout + done.stderr
+        file = None
+        for language, block in steps(page):
+            if language == "python":
+                file = written(block, folder, file)
+                continue
+            for command in (line.removeprefix("$ ") for line in block.splitlines()):
+                assert command not in said, f"{page.name} repeats a command: {command}"
+                done = subprocess.run(
+                    command,
+                    shell=True,
+                    cwd=folder,
+                    env={**os.environ, "PATH": path},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=300,
+                )
+                assert done.returncode == 0, f"{page.name}: {command}\n{done.stderr}"
+                said[command] = done.stdout + done.stderr
     return folder, said
 
 
@@ -109,11 +136,45 @@ def test_the_default_search_finds_the_best_learning_rate(
     assert not list((folder / "runs" / "first" / "parts").iterdir())
 
 
-def test_the_problem_of_the_readme_finds_its_line(printed: tuple[Path, dict[str, str]]) -> None:
-    """A line through points of a line: the best loss is next to nothing."""
-    trials = pandas.read_parquet(printed[0] / "runs" / "line" / "trials.parquet")
-    assert len(trials) == 64
-    assert trials["loss"].min() < 1e-6
+def test_the_problem_of_the_readme_is_chosen_by_validation(
+    printed: tuple[Path, dict[str, str]],
+) -> None:
+    """Its best penalty is inside its range; what is saved, kept and predicted are one model's."""
+    folder, said = printed
+    result = shoal.load(folder / "runs" / "linear")
+    assert 0.05 < result.best["l2"] < 0.5
+    assert result.best["validation_loss"] < 1.2
+    lines = said["shoal results runs/linear --best 5"].splitlines()
+    assert lines[0].split()[:3] == ["trial", "validation_loss", "loss"]
+    assert "bit for bit" in said["shoal fit runs/linear --trial best --save best.safetensors"]
+    w = load_file(folder / "best.safetensors")["w"]
+    assert torch.equal(w, result.parameters("best")["w"])
+    predicted = pandas.read_csv(folder / "predicted.csv")["prediction"]
+    assert predicted.tolist() == pytest.approx(w[:2].tolist())
+
+
+def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[str, str]]) -> None:
+    """The smallest penalty has the lowest loss, validation chooses another one, and what is
+    fitted predicts sines."""
+    folder, said = printed
+    three, validated, worst, scaled, early, patient, folds = (
+        shoal.load(folder / "runs" / name)
+        for name in ("three", "validated", "worst", "scaled", "early", "patient", "folds")
+    )
+    assert three.best["l2"] == 0
+    assert 0.7 < validated.best["l2"] < 2.8
+    assert (str(validated.objective), str(worst.objective)) == ("validation_loss:min", "worst:min")
+    assert validated.metrics == ("validation_loss", "worst")
+    assert "bit for bit" in said["shoal fit runs/scaled --trial best --save cubic.safetensors"]
+    held = load_file(folder / "cubic.safetensors")
+    assert set(held) == {*"abcd", "prepared/mean", "prepared/std"}
+    x, y = (pandas.read_csv(folder / name).iloc[:, 0] for name in ("points.csv", "sines.csv"))
+    assert numpy.abs(y - numpy.sin(x)).max() < 0.5
+    assert "best_step" in early.trials
+    complete = patient.trials[patient.trials["state"] == "complete"]
+    assert (complete["steps"] < early.trials["steps"].max()).any()
+    assert set(folds.trials["fold"]) == set(range(5))
+    assert folds.best["accuracy"] > 0.96
 
 
 def test_going_on_with_a_finished_search_repeats_nothing(
@@ -124,12 +185,10 @@ def test_going_on_with_a_finished_search_repeats_nothing(
 
 
 def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> None:
-    """The problem is the example's, word by word; the other blocks run as one script a page."""
-    (problem,) = blocks(ROOT / "docs/problem.md", "python")
-    assert problem in (ROOT / "examples" / "ridge.py").read_text("utf-8")
-    script = printed[0] / "page.py"
+    """What is no file and no part of one runs as one script a page."""
     assert [page for page in PAGES if scripts(page)] == [RESULTS]
-    known = "assert len(trials) == 256 and len(result.curves)"
+    script = printed[0] / "page.py"
+    known = "assert len(trials) == 256 and len(result.curves) and again.same is True"
     script.write_text("\n".join([*scripts(RESULTS), known]), encoding="utf-8")
     subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
 
@@ -153,10 +212,14 @@ def test_the_example_script_runs(printed: tuple[Path, dict[str, str]]) -> None:
 def test_the_columns_are_those_of_the_table(printed: tuple[Path, dict[str, str]]) -> None:
     """Every column of the results stands in the table of docs/results.md, and no other."""
     text = RESULTS.read_text("utf-8")
-    table = text.partition("| column of `trials` | |")[2].partition("`curves` has")[0]
+    table = text.partition("| column of `trials` | |")[2].partition("\n\n")[0]
     named = set(re.findall(r"`(\w+)`", re.sub(r"\| [^|]*\|$", "|", table, flags=re.MULTILINE)))
-    trials = pandas.read_parquet(printed[0] / "runs" / "first" / "trials.parquet")
-    assert named == set(trials) - {"lr"}
+    found = [
+        set(pandas.read_parquet(printed[0] / "runs" / run / "trials.parquet"))
+        for run in ("first", "folds", "early")
+    ]
+    assert named == set.union(*found) - {"lr", "l2", "validation_loss", "accuracy"}
+    assert found[1] ^ found[2] == {"fold", "best_step"}
 
 
 def test_the_options_are_those_of_the_help() -> None:
@@ -245,7 +308,8 @@ def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> No
     for name in ("search", "trainable", "slurm", "src", "tests/trainable"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=ignored)
-    (made,) = files_of(page, tmp_path)
+    (block,) = (block for block in blocks(page, "python") if NAMED.match(block))
+    made = written(block, tmp_path, None)
     assert made == tmp_path / "trainable/optimizers/rmsprop.py"
     (diff,) = blocks(page, "diff")
     environment = {
