@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "cluster"))
+
+import hosts
+import three_hosts
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "cluster"))
-
-import hosts  # noqa: E402  (beside the tests of the cluster)
-import three_hosts  # noqa: E402
-
 WORKERS = 3
 JOB_SECONDS = 300.0
 

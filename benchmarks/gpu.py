@@ -25,15 +25,14 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from peak import MULTIPLY_ADDS, POINTS  # noqa: E402
+from peak import MULTIPLY_ADDS, POINTS
 
-from shoal.trainable.fitting import Plan, fit  # noqa: E402
-from shoal.trainable.lanes import Lanes  # noqa: E402
-from shoal.trainable.problems.finding import find  # noqa: E402
-from shoal.trainable.programs.program import Program  # noqa: E402
+from shoal.trainable.fitting import Plan, fit
+from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems.finding import find
+from shoal.trainable.programs.program import Program
 
 UNROLL = 10
 """Updates that torch.compile is given at once."""

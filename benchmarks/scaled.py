@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from shoal.trainable.problems.cubic_sine import CubicSine
+from shoal.trainable.problems.shipped.cubic_sine import CubicSine
 
 
 class ScaledCubic(CubicSine):

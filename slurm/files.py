@@ -1,4 +1,4 @@
-"""Files of a run folder that others may have prepared: no link, pipe or device is followed.
+"""Files of a run folder that other users may have tampered with: no link, pipe or device is opened.
 
 (`trainable.disk.directory` does the same for a search; this package knows neither of the others.)
 """

@@ -1,4 +1,4 @@
-"""Each string and number that crosses a wall between batch scripts, nodes and a search, once.
+"""Names, exit codes and numbers that batch scripts, nodes and a search share, each defined once.
 
     batch script ──variables, roles──▶ supervisor ──variables──▶ the search (its command)
          ▲                                │    ▲                        │

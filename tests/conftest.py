@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,8 @@ PLACE_AND_TIME = ["node", "device", "seconds", "started"]
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 PartOf = Callable[[Path, pa.Array], pa.Table]
+Eventually = Callable[..., None]
+StrangeCompiler = Callable[[Path, str], str]
 
 
 GOOD = """
@@ -116,6 +119,62 @@ def same_table() -> Callable[[Path, Path], None]:
         pandas.testing.assert_frame_equal(curves[0], curves[1], check_exact=True)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Eventually:
+    """Wait until something holds, some minutes at the most."""
+
+    def wait(holds: Callable[[], object], seconds: float = 240.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it did not come"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def strange_compiler() -> StrangeCompiler:
+    """Make a C++ compiler that tells its version, notes its process and its words in ``calls``, and
+    goes on as the shell text says, where ``real`` compiles, from ``$IN`` to ``$OUT``."""
+
+    def make(folder: Path, does: str) -> str:
+        from shoal.trainable.compiling.toolchain import command
+
+        script, real = folder / "strange-c++", command()[0]
+        script.write_text(
+            f"""#!/bin/sh
+[ "$1" = --version ] && exec {real} --version
+echo "$$ $*" >> {folder}/calls
+for word; do
+    [ "$before" = -o ] && OUT=$word
+    case $word in *.cpp) IN=$word;; esac
+    before=$word
+done
+real() {{ {real} "$@"; }}
+{does}
+"""
+        )
+        script.chmod(0o755)
+        return str(script)
+
+    return make
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk, which a test may mount again in another way; that needs root."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    options = "size=16m,mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 class SharedRay:

@@ -127,6 +127,7 @@ ARROWS = {
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
@@ -172,13 +173,15 @@ by_room = pytest.mark.parametrize("room", ROOMS)
 
 @by_module
 def test_each_module_imports_only_what_its_package_may(file: Path) -> None:
-    """trainable knows torch, and Ray in hosts/ray_tune.py alone; slurm knows neither of the other
-    packages; Optuna is known in search alone, and there where samplers and studies are."""
+    """trainable knows torch, Ray in hosts/ray_tune.py alone, and scikit-learn in the problem that
+    takes its data; slurm knows neither of the other packages; Optuna is known in search alone, and
+    there where samplers and studies are."""
     package = file.relative_to(ROOT).parts[0]
     known = {module.partition(".")[0] for module, _ in imports(file)}
     if package == "trainable":
         assert not known & {"optuna", "pandas", "numpy", "pyarrow", "click"}
         assert "ray" not in known or name_of(file) == "trainable.hosts.ray_tune"
+        assert "sklearn" not in known or name_of(file) == "trainable.problems.shipped.logistic"
     elif package == "slurm":
         assert not known & {"optuna", "torch", "pandas"}
         assert "ray" not in known or name_of(file) == "slurm.node.ray_nodes"
@@ -268,6 +271,17 @@ def test_each_module_is_small_and_says_what_it_is(file: Path) -> None:
     assert ast.get_docstring(ast.parse(text))
     known = {module.partition(".")[0] for module, _ in imports(file)}
     assert not known & {"pickle", "dill", "cloudpickle"}
+
+
+@by_module
+def test_messages_say_fit_and_worker(file: Path) -> None:
+    """A pack is named where its name finds its rows, and a lane never: docs/glossary.md."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for text in [node.value for node in nodes if id(node) not in told]:
+        if isinstance(text, str) and " " in text:
+            assert not re.search(r"(?<!-)\b(lanes?|packs?)\b", text.removeprefix("fits of pack "))
 
 
 def test_the_public_face_offers_what_it_names() -> None:

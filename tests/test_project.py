@@ -14,6 +14,8 @@ import shoal
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BOUNDED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["data"]]
+"""What users install."""
 
 
 def pinned(name: str) -> dict[str, str]:
@@ -35,11 +37,11 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def test_the_lowest_versions_are_those_that_the_project_allows() -> None:
     """constraints-lowest.txt has each lower bound of pyproject.toml, and nothing else."""
-    needed = (re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", one) for one in PROJECT["dependencies"])
+    needed = (re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", one) for one in BOUNDED)
     assert pinned("constraints-lowest.txt") == {one[1]: one[2] for one in needed if one}
 
 
-@pytest.mark.parametrize("one", PROJECT["dependencies"])
+@pytest.mark.parametrize("one", BOUNDED)
 def test_the_tested_version_is_within_the_bounds(one: str) -> None:
     """Of each dependency constraints.txt has a version that pyproject.toml allows."""
     named = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<([\d.]+))?$", one)

@@ -22,7 +22,7 @@ def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     held = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in held if not name.endswith(".dist-info")} == {"shoal"}
     names = set(zipfile.ZipFile(wheel).namelist())
-    kept = (".py", ".pyi", ".sbatch", ".sh", ".hpp")
+    kept = (".py", ".pyi", ".sbatch", ".sh", ".hpp", ".json", ".csv")
     for part in ("search", "trainable", "slurm"):
         for file in (ROOT / part).rglob("*"):
             if file.suffix in kept:

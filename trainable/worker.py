@@ -132,7 +132,7 @@ class Worker:
         has left unusable, are no part of the question.
         """
         if task.control is None:
-            raise ValueError("a control needs a lane that has worked before")
+            raise ValueError("a control needs a fit that has worked before")
         try:
             program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=EAGER)
             fit(program, task.control, replace(self._recipe.plan, steps=1, report=1, keep=0))

@@ -50,7 +50,7 @@ def summary_text(result: Result, report: Report) -> str:
     if report.fresh:
         lines.append(f"time    {wall:.1f} s: {', '.join(spent)}")
     elif left:
-        lines.append(f"time    {wall:.1f} s, in which no pack came to its end")
+        lines.append(f"time    {wall:.1f} s, in which no fit came to its end")
     else:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")

@@ -131,10 +131,9 @@ class Driver:
         """Tell the user if so many workers are more than there is work for."""
         request, packs = self._request, in_flight(self._request)
         if workers > packs:
-            flight = "1 pack is" if packs == 1 else f"{packs} packs are"
             self.say(
-                f"{workers - packs} of {workers} workers will stand idle: {flight} in "
-                f"flight at a time; a smaller --pack than {request.pack} "
+                f"{workers - packs} of {workers} workers will stand idle: there is work for "
+                f"{packs} at a time; a smaller --pack than {request.pack} "
                 f"or a larger --round than {request.round} helps"
             )
 
@@ -205,7 +204,7 @@ class Driver:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
         for note in outcome.notes:
-            self._say_once(note, f"pack {pack.name}: {note}")
+            self._say_once(note, f"fits of pack {pack.name}: {note}")
         if outcome.stopped:
             self._saved += outcome.saved
             self.rounds.give_back(pack)
@@ -248,7 +247,7 @@ class Driver:
         self._request = self._request.halve(pack.round)
         self._writer.record(self._request)
         self.say(
-            f"pack {pack.name}: memory ran out; from round {pack.round} on, the block has "
+            f"fits of pack {pack.name}: memory ran out; from round {pack.round} on, a block has "
             f"{self._request.block_of(pack.round)} fits instead of {before}"
         )
 

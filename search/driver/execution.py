@@ -86,8 +86,8 @@ def _end_early(report: Report, command: str) -> None:
     reason = report.reason
     if reason in (None, Reason.BUDGET):
         return
-    packs = "1 pack" if report.saved == 1 else f"{report.saved} packs"
-    saved = f", {packs} saved" if report.saved else ""
+    workers = "1 worker" if report.saved == 1 else f"{report.saved} workers"
+    saved = f", fits of {workers} saved" if report.saved else ""
     message = f"{reason.value}{saved}; {command} goes on"
     if reason in (Reason.LIMIT, Reason.SAVE):
         gained = report.fresh > 0 or report.saved > 0

@@ -1,4 +1,4 @@
-"""Where packs run."""
+"""Engines: in which threads or processes packs run."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Processes for packs that may kill the one that they run in.
+"""Child processes for packs that may crash the process in which they run.
 
 A fault in native code (a segmentation fault, say) ends the process. Where packs run in the driver's
 own, that is the whole search; so what was in hand when a driver died runs here, and again in a new
@@ -43,7 +43,7 @@ serve({descriptor})
 
 @dataclass(frozen=True)
 class Death:
-    """How a process ended that came to no end with its pack.
+    """How a process died before its pack was done.
 
     Attributes:
         how: in words.
@@ -55,7 +55,7 @@ class Death:
 
 
 class Alone:
-    """Runs packs as `shoal.trainable.worker.Worker` does, in a process of its own, one at a time.
+    """Runs packs in a child process, one at a time, as `shoal.trainable.worker.Worker` does here.
 
     Args:
         recipe: what all packs have in common.
@@ -92,7 +92,7 @@ class Alone:
         return outcome or _unfinished()
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self._held is not None:
             child, channel = self._held
             self._held = None
@@ -126,7 +126,7 @@ def _answer(
     stop: Callable[[], bool],
     at_once: Callable[[], bool],
 ) -> Outcome | None:
-    """What came of a pack; None where it was not saved in time.
+    """Wait for the outcome of a pack; None: it was not saved in time.
 
     Raises:
         EOFError, OSError: the process died.

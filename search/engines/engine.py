@@ -1,4 +1,4 @@
-"""What an engine is, and what it may ask of the driver.
+"""The interface of an engine, and what an engine may ask of the driver.
 
 An engine is made from the options of a run (`shoal.search.engines.registry`). `check` is called
 first, before anything is made on disk; then `run`, once, which returns when every fit is told, or
@@ -20,7 +20,7 @@ from shoal.trainable.task import Outcome, Recipe, Task
 
 
 class Trust(Enum):
-    """Where a pack may run that the driver's own process is to run."""
+    """Where a pack may run if the driver's own process runs packs."""
 
     FULL = "in a thread"
     SOME = "in another process, with others before and after it"
@@ -28,7 +28,7 @@ class Trust(Enum):
 
 
 class Engine(Protocol):
-    """Where packs run.
+    """Runs packs, in threads or in processes.
 
     Attributes:
         name: as ``--engine`` has it; label: of its own share of the time, in the summary.
@@ -38,14 +38,14 @@ class Engine(Protocol):
     label: ClassVar[str]
 
     def check(self) -> None:
-        """Check that it can run at all; nothing was made yet.
+        """Check that the engine can run; nothing was created yet.
 
         Raises:
             BadInput: it cannot, such as where no Ray is at the address.
         """
 
     def run(self, driver: EngineCallbacks) -> None:
-        """Run the driver's packs until every fit is told, or told to stop.
+        """Run the driver's packs until every fit has ended, or the search is told to stop.
 
         Raises:
             EngineError: the engine went away.
@@ -57,24 +57,24 @@ class EngineCallbacks(Protocol):
 
     @property
     def request(self) -> Request:
-        """What was asked."""
+        """The request of this search."""
 
     @property
     def notes(self) -> tuple[Path, int]:
-        """Where packs in hand are noted, and which writer of the run folder this is."""
+        """Where running packs are noted, and the number of this writer of the run folder."""
 
     @property
     def suspects(self) -> Set[str]:
-        """Names of packs over which an earlier driver died."""
+        """Names of packs that were running when an earlier driver died."""
 
     def suspect(self, packs: Set[str]) -> None:
-        """An earlier driver died while it had these packs in hand."""
+        """Record that an earlier driver died while it ran these packs."""
 
     def warn_idle(self, workers: int) -> None:
-        """Tell the user if so many workers are more than there is work for."""
+        """Tell the user if there is work for fewer workers than this."""
 
     def use_cluster(self, gpu: bool, hosts: Callable[[], set[str]]) -> None:
-        """Packs run on a cluster that was there before.
+        """Record that packs run on a cluster that this search did not start.
 
         Args:
             gpu: whether workers have GPUs; hosts: gives the names of those that live.
@@ -82,35 +82,35 @@ class EngineCallbacks(Protocol):
 
     @property
     def rounds(self) -> Rounds:
-        """The source of packs."""
+        """Where packs come from."""
 
     @property
     def recipe(self) -> Recipe:
         """What all packs have in common."""
 
     def task(self, pack: Pack) -> Task:
-        """Return a pack as a worker gets it; a worker takes it now."""
+        """Return what a worker gets for a pack; a worker takes it now."""
 
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
-        """A worker gave a pack back, having held it for `held` seconds."""
+        """Record that a worker returned a pack, after `held` seconds."""
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
-        """The worker of a pack died; `node`: and its node with it."""
+        """Record that the worker of a pack died; `node`: because its node did."""
 
     def trust(self, pack: Pack) -> Trust:
-        """Where a pack may run, here."""
+        """Return where a pack may run, relative to the driver's own process."""
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
-        """A process that was started for packs died over one."""
+        """Record that a child process for packs died while it ran one."""
 
     def tick(self, slots: int) -> None:
-        """Some time has passed; there are so many slots."""
+        """Record that time has passed, and how many slots there are."""
 
     def say(self, message: str) -> None:
-        """Tell the user something that matters."""
+        """Tell the user something."""
 
     def stopped(self) -> bool:
-        """Whether workers are to save what they have in hand and to give it back. Quick."""
+        """Whether workers are to save and return their packs. Cheap to ask."""
 
     def listen(self) -> None:
-        """Handle signals, again where something else has set handlers of its own."""
+        """Set the signal handlers again, after other code has set its own."""

@@ -1,4 +1,4 @@
-"""Notes of what is in hand: which packs a driver runs in its own process.
+"""Notes on disk about the packs that run in the driver's own process, for when it crashes.
 
 One file a worker slot, ``packs/hand-N-SLOT``, of one line that is rewritten in place: N is the
 number of the writer (`search.lock.lock`), so that each writer knows its own notes from those of the
@@ -27,7 +27,7 @@ _PACK = re.compile(r"r\d+-p\d+")
 
 
 class InHand:
-    """The notes of one driver. Where it ends, of whatever, those of suspects alone are left.
+    """The notes of one driver; when it ends, only those of suspects stay.
 
     Args:
         folder: ``packs/`` of the run folder.
@@ -71,7 +71,7 @@ class InHand:
         return f"hand-{self._number}-{slot}"
 
     def note(self, slot: int, pack: str) -> None:
-        """A slot has this pack in hand now, or none (empty)."""
+        """Note the pack that a slot runs now; empty: none."""
         if slot in self._handles and self._noted[slot] != pack:
             self._noted[slot] = pack
             with suppress(OSError):
@@ -84,13 +84,13 @@ def _opened(folder: Path) -> Directory:
 
 
 def _new(packs: Directory, name: str) -> BufferedWriter:
-    """A file that nobody else has: one of this name goes, what is no file stays, and this fails."""
+    """Create a new file in the place of an old one; fail if something else than a file is there."""
     packs.unlink(name)
     return packs.create(name)
 
 
 def left_behind(folder: Path, number: int) -> set[str]:
-    """Return the names of the packs that dead drivers had in hand, and remove their notes.
+    """Return the names of packs that were running when drivers died, and remove the notes.
 
     Args:
         folder: ``packs/`` of the run folder; number: of the writer, whose own notes stay.
@@ -105,7 +105,7 @@ def left_behind(folder: Path, number: int) -> set[str]:
 
 
 def _read(file: Path) -> set[str]:
-    """The pack of one note, which is removed; a link or an odd file stays and says nothing."""
+    """Return the pack of one note and remove it; a link or an odd file stays, and is ignored."""
     with suppress(OSError):
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:

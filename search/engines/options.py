@@ -1,4 +1,4 @@
-"""Options of a run: the engine, the number of workers, a running Ray, how long."""
+"""Options of one run: the engine, the number of workers, the address of a Ray, the time budget."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def seconds_of(name: str, given: Any, instead: str = "") -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What this run of a search is done on; none of it changes the table.
+    """Where and for how long this run of a search works; nothing here changes the table.
 
     Attributes:
         workers: packs at once; None: one per GPU, else one per core.
@@ -93,7 +93,7 @@ class RunOptions:
         patient: bool,
         typed: bool,
     ) -> RunOptions:
-        """What a user gives, with durations as in ``5m``.
+        """Read the options of a user, with durations such as ``5m``.
 
         Args:
             checkpoint: None, or ``off`` where it is typed: none.
@@ -125,14 +125,15 @@ class RunOptions:
 
     @property
     def ray_address(self) -> str | None:
-        """The running Ray to use, or None for one of our own."""
+        """The address of the running Ray to use; None: start one."""
         if self.engine == "inline":
             return None
         address = self.address or os.environ.get("RAY_ADDRESS") or None
         return None if address == "local" else address
 
     def meanwhile(self, began: float, told: bool) -> Meanwhile:
-        """Return what is seen to while programs are compiled.
+        """Return what happens while programs are compiled: messages, and the end of the time
+        budget.
 
         Args:
             began: when the search began, of ``time.monotonic()``; told: whether it is shown.
@@ -141,7 +142,7 @@ class RunOptions:
         return Meanwhile(say=tell, until=until) if told else Meanwhile(until=until)
 
     def choose(self, request: Request) -> str:
-        """Return the engine: from the arguments, never from a clock."""
+        """Return the engine; it depends on the arguments alone, never on a clock."""
         if self.engine != "auto":
             return self.engine
         if self.ray_address is not None or torch.cuda.is_available():
@@ -153,5 +154,5 @@ class RunOptions:
         return "inline" if request.lanes * request.lane_seconds <= most else "ray"
 
     def threads(self, request: Request) -> int:
-        """Return how many packs run at once in the driver's process."""
+        """Return how many packs run at the same time in the driver's process."""
         return self.workers or (min(cores(), MAX_THREADS) if request.program == "compiled" else 1)

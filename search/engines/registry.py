@@ -1,4 +1,4 @@
-"""Engines by name. A new one is a module and a row here, and a choice of the setting ``engine``."""
+"""Engines by name. A new one is a module, a row here, and a choice of the setting ``engine``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ takes seconds; the class is called with the options of the run."""
 
 
 def engine_of(options: RunOptions, request: Request) -> Engine:
-    """Return the engine for a search: the one asked for, or one by the arguments alone."""
+    """Return the engine of a search: the one asked for, or one chosen from the arguments."""
     module, name = ENGINES[options.choose(request)]
     made: Engine = getattr(importlib.import_module(module), name)(options)
     return made

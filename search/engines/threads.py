@@ -47,7 +47,7 @@ class Threads:
         self._options = options
 
     def check(self) -> None:
-        """It needs nothing."""
+        """Nothing is needed."""
 
     def run(self, driver: EngineCallbacks) -> None:
         """Run the driver's packs in threads, as many as the options say."""
@@ -66,7 +66,7 @@ def run_inline(
     patient: bool = True,
     note: Callable[[int, str], None] = lambda slot, pack: None,
 ) -> None:
-    """Run the packs of `driver` here until every lane is told, or told to stop.
+    """Run the packs of `driver` here until every fit has ended, or it is told to stop.
 
     Args:
         patient: whether a KeyboardInterrupt waits for calls of the problem that run.
@@ -130,7 +130,8 @@ def _rows_first(ended: Ended) -> bool:
 
 @contextmanager
 def _threads(workers: int, patient: bool) -> Iterator[ThreadPoolExecutor]:
-    """The threads that run packs; all of them have ended at the end, but for `patient`."""
+    """Yield the pool of threads that run packs; at the end wait for them, on Ctrl-C only if
+    `patient`."""
     pool, wait = ThreadPoolExecutor(workers, "pack"), True
     try:
         yield pool
@@ -143,7 +144,7 @@ def _threads(workers: int, patient: bool) -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def _ended(processes: list[Alone]) -> Iterator[None]:
-    """Leave no process behind."""
+    """Kill the child processes at the end."""
     try:
         yield
     finally:
@@ -153,7 +154,7 @@ def _ended(processes: list[Alone]) -> Iterator[None]:
 
 @contextmanager
 def _torch_threads_kept() -> Iterator[None]:
-    """Leave torch at the end as many threads as it had: each worker leaves it one."""
+    """Restore torch's number of threads at the end; each worker sets it to one."""
     threads = torch.get_num_threads()
     try:
         yield

@@ -103,7 +103,7 @@ def checked_part(file: Path, use: Callable[[BufferedReader], Read]) -> Read | No
         with opened_in(file.parent.parent, f"{file.parent.name}/{file.name}") as handle:
             if not hashed(handle).startswith(named[1]):
                 raise RunFolderError(
-                    f"{file} is damaged; remove it and run the same command again: its pack is "
+                    f"{file} is damaged; remove it and run the same command again: its fits are "
                     "done again"
                 )
             handle.seek(0)

@@ -5,8 +5,9 @@
     r000001-p000002.HASH.safetensors    fits of one pack, stacked along a first axis, while it is
                                         not known yet which are kept, and where all are
 
-The file's description (``__metadata__``) has the numbers of trial, replicate and fold. What the
-problem has learnt from its data before (``prepare``) stands beside, under ``prepared/NAME``.
+The file's description (``__metadata__``) has the numbers of trial, replicate and fold, in one
+entry, since safetensors writes several in any order. What the problem has learnt from its data
+(``prepare``) stands beside, under ``prepared/NAME``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FOLDER = "parameters"
 
 OF_PACK = re.compile(r"(r\d{6}-p\d{6})\.([0-9a-f]{16})\.safetensors")
 
-_PREPARED = "prepared/"
+_PREPARED, _FITS = "prepared/", "fits"
 _KEY = ("trial", "replicate", FOLD)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -75,7 +76,7 @@ class Stack:
     def one(self, index: int) -> One:
         """Return one of them."""
         return One(
-            named={name: values[index] for name, values in self.named.items()},
+            named={name: numpy.asarray(values[index]) for name, values in self.named.items()},
             prepared=self.prepared,
         )
 
@@ -141,8 +142,8 @@ def described(raw: bytes) -> dict[str, Any]:
     """
     try:
         size = int.from_bytes(raw[:8], "little")
-        held = json.loads(raw[8 : 8 + size])["__metadata__"]
-        return {name: json.loads(held[name]) for name in _KEY}
+        held = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"][_FITS])
+        return {name: held[name] for name in _KEY}
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it has no description of ours: {error}") from error
 
@@ -157,6 +158,6 @@ def file_name(request: Request, trial: int, replicate: int, fold: int) -> str:
 
 def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:
     arrays = {**named, **{f"{_PREPARED}{name}": values for name, values in prepared.items()}}
-    metadata = {name: json.dumps(value) for name, value in key.items()}
-    content: bytes = save({n: numpy.ascontiguousarray(a) for n, a in arrays.items()}, metadata)
+    metadata = {_FITS: json.dumps(key)}
+    content: bytes = save({n: numpy.asarray(a, order="C") for n, a in arrays.items()}, metadata)
     return content

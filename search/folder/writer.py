@@ -209,7 +209,8 @@ class Writer:
         file = self._path / "errors.log"
         self.check()
         with self._staging.writing(file), self._own_log(file.name) as handle:
-            handle.write(f"pack {pack}\n{details.rstrip()}\n\n".encode(errors="backslashreplace"))
+            text = f"fits of pack {pack}\n{details.rstrip()}\n\n"
+            handle.write(text.encode(errors="backslashreplace"))
         return file
 
     def _own_log(self, name: str) -> BufferedWriter:

@@ -1,4 +1,4 @@
-"""One writer for a run folder, on any disk, whatever becomes of it."""
+"""The lock of a run folder: one writer at a time, on any disk, also after crashes."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A lock that is held: the folder of the writer, under the name that it has now."""
+"""A lock that is held: the writer's folder, under its current name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Generic, Protocol, Self, TypeVar
 
 LOCKS = ".lock"
 STAGED = re.compile(r"[0-9a-f]{16}\.staged")
+_NAMED = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
 
 
 class Place(Protocol):
-    """What of `shoal.trainable.disk.directory.Directory` taking a lock needs."""
+    """The methods of `shoal.trainable.disk.directory.Directory` that taking a lock needs."""
 
     def names(self) -> list[str]: ...
     def kind(self, name: str) -> int: ...
@@ -50,15 +51,15 @@ class Held(Generic[P]):
 
     @property
     def place(self) -> str:
-        """Where its folder is."""
+        """The path of the writer's folder, from the run folder."""
         return f"{LOCKS}/{named(self.number, self._name)}"
 
     def stands(self) -> bool:
-        """Whether nobody has followed."""
+        """Whether no other writer has taken over."""
         return stat.S_ISDIR(self._top.kind(self.place))
 
     def move(self, staged: str, to: P, new: str) -> None:
-        """Move a file of its folder into place.
+        """Move a file from the writer's folder to its final place.
 
         Raises:
             FileNotFoundError: somebody has followed.
@@ -66,7 +67,7 @@ class Held(Generic[P]):
         self._top.rename(f"{self.place}/{staged}", to, new)
 
     def beat(self) -> None:
-        """Say that this writer lives; where somebody takes it for dead, get away.
+        """Write a heartbeat; if another process claims the lock as dead, take a new name.
 
         Raises:
             FileNotFoundError: somebody has followed.
@@ -81,7 +82,7 @@ class Held(Generic[P]):
         self.remove(claims)  # who made them has lost its way; a new claim has another name
 
     def _write_beat(self, name: str) -> None:
-        """Write the number; where a copy made of links has the file too, into a new one."""
+        """Write the counter; if a backup has a hard link to the file, into a new file."""
         try:
             self.own.overwrite(name, beat_text(self._beats))
         except OSError as error:
@@ -91,16 +92,16 @@ class Held(Generic[P]):
             self.own.write(name, beat_text(self._beats))
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files of its folder, as long as nobody has followed."""
+        """Remove files from the writer's folder, unless another writer has taken over."""
         for name in names:
             self._top.unlink(f"{self.place}/{name}")
 
     def staged(self) -> list[str]:
-        """Files that are, or were, about to be moved into place."""
+        """Return the files that are, or were, waiting to be moved to their final place."""
         return [name for name in self.own.names() if STAGED.fullmatch(name)]
 
     def release(self) -> None:
-        """Let others follow at once."""
+        """Release the lock, so that others can take it at once."""
         with suppress(OSError):
             self.remove(self.staged())
         for name in (f"{self._name}.beat", f"{self._name}.json"):
@@ -108,7 +109,7 @@ class Held(Generic[P]):
                 self.own.unlink(name)
 
     def close(self) -> None:
-        """Let go of its folder."""
+        """Close the writer's folder."""
         self.own.close()
 
 
@@ -126,16 +127,23 @@ def rename(place: Place, old: str, new: str) -> None:
 
 
 def named(number: int, name: str) -> str:
-    """The name of a writer's folder."""
+    """Return the name of a writer's folder."""
     return f"{number:06d}-{name}" if name else f"{number:06d}"
 
 
+def number_of(folder: str) -> tuple[int, str] | None:
+    """The inverse of `named`: number and name of a writer; None: it is no writer's folder."""
+    match = _NAMED.fullmatch(folder)
+    told = (int(match[1]), match[2] or "") if match else None
+    return told if told and named(*told) == folder else None
+
+
 def owner_of(file: str) -> str | None:
-    """Whose a file is: the name of a writer, or of one that claims to follow."""
+    """Return the writer, or the claimant, that a file belongs to, by its name; None: none."""
     match = re.fullmatch(r"([0-9a-f]{16})\.(?:json|beat)", file)
     return match[1] if match else None
 
 
 def beat_text(count: int) -> bytes:
-    """What stands in a beat; always as long."""
+    """Return the content of a heartbeat, always of the same length."""
     return b"%012d\n" % count

@@ -1,4 +1,4 @@
-"""The lock of a run folder: one writer, on any disk, whatever becomes of it.
+"""The lock of a run folder: one writer at a time, on any disk, also after crashes.
 
 No lock of the system's is used, since network disks have them or have them not. A writer is one by
 the name of its folder in ``.lock``, which changes by one rename (`taking`). Every file of
@@ -39,20 +39,20 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def why(error: OSError) -> str:
-    """What the system says; pyarrow's errors have a text of their own around it."""
+    """Return the system's message; pyarrow puts words of its own around it."""
     if isinstance(error, OddFile):
         return str(error.strerror)
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def told(error: OSError) -> str:
-    """Why a disk does not take a file, and what to do."""
+    """Say why the disk refuses a file, and what to do."""
     mend = "make room" if error.errno in NO_ROOM else "mend that"
     return f"{why(error)}; {mend} and run the same command again: it goes on"
 
 
 class Lock:
-    """What a writer holds. `take` makes one.
+    """The lock of a run folder, held by this process. `take` makes one.
 
     Attributes:
         folder: the run folder, held open.
@@ -72,7 +72,7 @@ class Lock:
 
     @classmethod
     def take(cls, folder: Path, say: Callable[[str], None], watch: float | None = None) -> Lock:
-        """Become the writer of a run folder.
+        """Take the lock of a run folder.
 
         Args:
             say: told where this takes longer, since the last writer may be alive.
@@ -108,7 +108,8 @@ class Lock:
 
     @contextmanager
     def staging(self, name: str) -> Iterator[BufferedWriter]:
-        """Open a new file that is to be moved into place as `name`; on the disk when it is left."""
+        """Open a new file that will be moved to its final place as `name`; it is on disk at the
+        end."""
         self._staged[name] = f"{secrets.token_hex(8)}.staged"
         with self._own.create(self._staged[name]) as handle:
             yield handle
@@ -116,11 +117,11 @@ class Lock:
             os.fsync(handle.fileno())
 
     def staged(self, name: str) -> BufferedReader:
-        """Open a staged file to be read."""
+        """Open a staged file for reading."""
         return self._own.open(self._staged[name])
 
     def place(self, name: str, to: Directory, new: str | None = None) -> None:
-        """Move a staged file to its place.
+        """Move a staged file to its final place.
 
         Args:
             new: its name there, if that is another.
@@ -138,7 +139,7 @@ class Lock:
             raise
 
     def check(self) -> None:
-        """Check that this process still is the writer.
+        """Check that this process still holds the lock.
 
         Raises:
             RunFolderError: it is not.
@@ -157,7 +158,7 @@ class Lock:
             )
 
     def release(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         self._ended.set()
         self._thread.join()
         with suppress(OSError):
@@ -178,7 +179,7 @@ class Lock:
 
 
 class _Watch:
-    """Looks at a writer that may be alive (`shoal.search.lock.taking.Judge`).
+    """Watches a writer that may be alive (`shoal.search.lock.taking.Judge`).
 
     Args:
         say: told where it takes longer.
@@ -189,7 +190,7 @@ class _Watch:
         self._folder, self._say, self._seconds = folder, say, seconds
 
     def await_death(self, said: bytes | None, look: Callable[[], bytes | None]) -> None:
-        """Return when the writer is known to be dead, or has stood still for long.
+        """Return when the writer is known to be dead, or gave no heartbeat for long.
 
         Raises:
             BadInput: it is alive.
@@ -217,5 +218,5 @@ class _Watch:
                 )
 
     def pause(self) -> None:
-        """Wait a moment."""
+        """Sleep for a moment."""
         time.sleep(0.05)

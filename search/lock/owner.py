@@ -1,4 +1,4 @@
-"""Whose lock it is: what a writer says of itself, and what that tells of whether it lives."""
+"""Who holds a lock: what a writer records of itself, and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shoal.search.process import processes
 
 
 def identity() -> dict[str, Any]:
-    """Return what this process says of itself, in plain values."""
+    """Return what this process records of itself, in plain values."""
     life = os.environ.get("SLURM_RESTART_COUNT", "")
     return {
         "process": os.getpid(),
@@ -23,14 +23,14 @@ def identity() -> dict[str, Any]:
 
 
 class Owner:
-    """A writer, by what it has said of itself: anything may stand there.
+    """A writer, as it has recorded itself; the record may contain anything.
 
     Attributes:
         name: for the user.
     """
 
     def __init__(self, text: bytes | None) -> None:
-        """Read what it has said; None: that cannot be read."""
+        """Read a record; None: it cannot be read."""
         try:
             said = None if text is None else json.loads(text)
         except (ValueError, RecursionError):
@@ -41,7 +41,7 @@ class Owner:
             self.name = f"process {self._said['process']} on {self._said.get('host')}"
 
     def is_dead(self) -> bool:
-        """Whether it is known to be: SLURM has started its job again, or its process is gone from
+        """Whether it is known to be dead: SLURM has restarted its job, or its process is gone from
         this machine."""
         lives = self._lives()
         if lives is not None and lives[0] < lives[1]:
@@ -53,12 +53,12 @@ class Owner:
         return began is None or began != self._said.get("since")
 
     def is_later(self) -> bool:
-        """Whether it is a later life of this process's own job."""
+        """Whether it belongs to a later start of this process's own job."""
         lives = self._lives()
         return lives is not None and lives[0] > lives[1]
 
     def _lives(self) -> tuple[int, int] | None:
-        """Its life and ours, where both are of one job."""
+        """Return how often its job and ours were restarted, if both are the same job."""
         mine, life = identity(), self._said.get("life")
         if mine["job"] is None or self._said.get("job") != mine["job"] or not isinstance(life, int):
             return None

@@ -1,4 +1,4 @@
-"""How a lock is taken: one step of the disk after the other, any of which may be the last.
+"""How a lock is taken: in single steps on the disk, after each of which the process may die.
 
     .lock/NUMBER-NAME/       the one folder of the last writer
         NAME.json            who it is; gone: it has released the lock
@@ -23,9 +23,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from shoal.search.lock.held import LOCKS, Held, P, Place, beat_text, named, rename
+from shoal.search.lock.held import LOCKS, Held, P, Place, beat_text, named, number_of, rename
 
-_NUMBER = re.compile(r"([0-9]{6,200})(?:-([0-9a-f]{16}))?")
 _BESIDE = re.compile(r"\.lock-[0-9a-f]{16}")
 FIRST = named(0, "")
 MAX_BYTES = 1 << 16
@@ -36,10 +35,10 @@ LOOKS = 20
 
 
 class Judge(Protocol):
-    """Who tells whether a writer lives."""
+    """Decides whether a writer is alive."""
 
     def await_death(self, said: bytes | None, look: Callable[[], bytes | None]) -> None:
-        """Return when a writer is dead, or has stood still for long; raise if it lives.
+        """Return when a writer is dead, or gave no heartbeat for long; raise if it is alive.
 
         Args:
             said: what it has said of itself; None where that cannot be read.
@@ -47,15 +46,15 @@ class Judge(Protocol):
         """
 
     def pause(self) -> None:
-        """Wait a moment, since something happens in this one."""
+        """Sleep for a moment, while another process is at work."""
 
 
 class NoNumber(Exception):
-    """The folder of the lock holds something, and no writer's folder."""
+    """The folder of the lock contains something, but no writer's folder."""
 
 
 def take(top: P, me: bytes, judge: Judge, name: Callable[[], str]) -> Held[P]:
-    """Become the writer of a run folder.
+    """Take the lock of a run folder.
 
     Args:
         me: what this writer says of itself.
@@ -85,7 +84,7 @@ def take(top: P, me: bytes, judge: Judge, name: Callable[[], str]) -> Held[P]:
 def _follow(
     top: P, locks: P, last: tuple[int, str], me: bytes, judge: Judge, name: str
 ) -> Held[P] | None:
-    """Follow the last writer, if it is dead; None: something happened meanwhile."""
+    """Take over from the last writer, if it is dead; None: something changed meanwhile."""
     number, before = last
     try:
         own = locks.folder(named(number, before))
@@ -115,7 +114,7 @@ def _follow(
 def _await_death(
     own: Place, last: tuple[int, str], look: Callable[[], bytes | None], judge: Judge
 ) -> None:
-    """Return when the last writer is known to be dead, or has stood still for long."""
+    """Return when the last writer is known to be dead, or gave no heartbeat for long."""
     number, name = last
     try:
         said = own.read(f"{name}.json" if name else "owner.json", MAX_BYTES)
@@ -129,7 +128,7 @@ def _await_death(
 
 
 def _locks(top: P, name: Callable[[], str]) -> P:
-    """The folder of the lock."""
+    """Return the folder of the lock."""
     while True:
         try:
             return top.folder(LOCKS)
@@ -138,8 +137,8 @@ def _locks(top: P, name: Callable[[], str]) -> P:
 
 
 def _begin(top: Place, name: str) -> None:
-    """Make the folder of the lock, with a number in it from the first moment, where there is none
-    or an empty one."""
+    """Create the folder of the lock with its first number inside, unless there is one with a
+    number."""
     beside = f"{LOCKS}-{name}"
     top.mkdir(beside)
     try:
@@ -154,7 +153,7 @@ def _begin(top: Place, name: str) -> None:
 
 
 def _tidy(top: Place) -> None:
-    """Remove what others left that were killed in `_begin`."""
+    """Remove what processes left behind that were killed in `_begin`."""
     for name in top.names():
         if _BESIDE.fullmatch(name):
             _remove_beside(top, name)
@@ -172,14 +171,10 @@ def _remove_beside(top: Place, name: str) -> None:
 
 
 def _last(locks: Place) -> tuple[int, str] | None:
-    """Number and name of the last writer; where it is renamed meanwhile both may be seen, or
-    neither."""
+    """Return number and name of the last writer; during a rename, both names or neither may be
+    seen."""
     for _ in range(LOOKS):
-        matches = [match for name in locks.names() if (match := _NUMBER.fullmatch(name))]
-        found = [(int(match[1]), match[2] or "") for match in matches]
-        found = [
-            last for last, match in zip(found, matches, strict=True) if named(*last) == match[0]
-        ]
+        found = [last for name in locks.names() if (last := number_of(name)) is not None]
         if found:
             return max(found)
     return None

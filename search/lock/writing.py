@@ -1,15 +1,15 @@
-"""Who writes a run folder, looked at without becoming a writer: nothing is made or changed."""
+"""Finds out who writes a run folder, without taking the lock or changing anything."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shoal.search.lock.held import LOCKS, number_of
 from shoal.search.process import processes
 from shoal.slurm.files import read_plain
 
@@ -18,12 +18,10 @@ WATCH_SECONDS = 5.0
 
 LOOK_SECONDS = 0.25
 
-_PLACE = re.compile(r"(\d{6,18})(?:-([0-9a-f]{16}))?")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Writer:
-    """The last process that has written a run folder and has not said that it ended.
+    """The last process that wrote a run folder and did not release its lock.
 
     Attributes:
         name: for the user.
@@ -35,12 +33,12 @@ class Writer:
 
 
 def writer(folder: Path, watch: float) -> Writer | None:
-    """Return who writes a run folder, or None: whoever did has ended in good order.
+    """Return who writes a run folder; None: the last writer has ended in good order.
 
     Args:
         watch: seconds for which one on another host is looked at.
     """
-    place, name = _last(folder / ".lock")
+    place, name = _last(folder / LOCKS)
     if place is None:
         return None
     owner = read_plain(place / (f"{name}.json" if name else "owner.json"))
@@ -56,13 +54,12 @@ def writer(folder: Path, watch: float) -> Writer | None:
 
 
 def _last(locks: Path) -> tuple[Path | None, str]:
-    """The folder of the last writer, and its name."""
+    """Return the folder of the last writer, and its name."""
     found = []
     with suppress(OSError):
         for entry in locks.iterdir():
-            told = _PLACE.fullmatch(entry.name)
-            if told is not None:
-                found.append((int(told[1]), told[2] or "", entry))
+            if (last := number_of(entry.name)) is not None:
+                found.append((*last, entry))
     if not found:
         return None, ""
     _, name, place = max(found)
@@ -70,7 +67,7 @@ def _last(locks: Path) -> tuple[Path | None, str]:
 
 
 def _beats(file: Path, watch: float) -> bool:
-    """Whether a number changes within some seconds."""
+    """Whether the heartbeat changes within `watch` seconds."""
     before, until = read_plain(file), time.monotonic() + watch
     while before is not None and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""The own process while a search runs: signals, streams, loggers, threads; afterwards as before."""
+"""Global state of this process during a search: signals, streams, loggers, threads."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Threads of numpy's BLAS: one while a search runs, whose cores are for its workers.
+"""Number of threads of numpy's BLAS: one during a search, since workers use the cores.
 
 The command says so by OPENBLAS_NUM_THREADS before numpy is loaded. In a Python program numpy is
 there already, so the library itself is told, and told again what it had at the end.
@@ -29,7 +29,7 @@ numpy's and scipy's wheels have OpenBLAS under a name of their own."""
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let every BLAS that is loaded use one thread, and put back the numbers that they had."""
+    """Let every loaded BLAS use one thread; restore the previous numbers at the end."""
     before = [(put, get()) for get, put in _libraries()]
     for put, threads in before:
         if threads != 1:
@@ -43,7 +43,8 @@ def one_thread() -> Iterator[None]:
 
 
 def _libraries() -> Iterator[tuple[Callable[[], int], Callable[[int], Any]]]:
-    """What asks and what sets the number of threads, of each library of this process."""
+    """Yield, for each BLAS of this process, the functions that get and set the number of
+    threads."""
     for file in _loaded():
         names = [pair for part, pairs in FUNCTIONS.items() if part in file.name for pair in pairs]
         try:
@@ -57,7 +58,7 @@ def _libraries() -> Iterator[tuple[Callable[[], int], Callable[[int], Any]]]:
 
 
 def _loaded() -> list[Path]:
-    """Files of the libraries in this process that may be a BLAS."""
+    """Return the files of the libraries in this process that may be a BLAS."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:  # another system: its BLAS is left as it is

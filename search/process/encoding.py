@@ -1,4 +1,4 @@
-r"""What is written of characters that a stream has no code for: the search has been done by then.
+r"""Printing of characters that a stream's encoding lacks: never an error, as the search is done.
 
 A path that is not UTF-8 is printed as the bytes that it is, as ``ls`` does; any other character
 that the terminal's encoding lacks as ``\uXXXX``.
@@ -14,7 +14,7 @@ NAME = "shoal-bytes"
 
 
 def print_anything() -> None:
-    """Let standard output and error take any text."""
+    """Let standard output and error accept any text."""
     codecs.register_error(NAME, _as_bytes)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
@@ -22,7 +22,7 @@ def print_anything() -> None:
 
 
 def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
-    """The handler of errors (`codecs.register_error`)."""
+    """Handle an encoding error (`codecs.register_error`)."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character = error.object[error.start]

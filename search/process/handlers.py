@@ -1,4 +1,4 @@
-"""Handlers of signals: default ones are taken for a while, and put back as they were.
+"""Signal handlers: default ones are replaced for a while, and restored.
 
 A handler that the host program has set is left alone, whether in Python or in C (by a preloaded
 library, by R, by ``faulthandler.register``), and so is a signal that is ignored (``nohup``). Python
@@ -25,14 +25,14 @@ _ours: set[Handler] = set()  # handlers that stand for the default ones
 
 
 class Taken:
-    """Signals that were taken.
+    """Signals whose default handlers are replaced.
 
     Attributes:
         numbers: which of those that were asked for.
     """
 
     def __init__(self, numbers: Iterable[signal.Signals], handler: Handler) -> None:
-        """Let `handler` hear those of `numbers` that have default handlers.
+        """Set `handler` for those of `numbers` that have default handlers.
 
         None are taken in another thread than the main one, where Python allows it to nobody.
         """
@@ -48,7 +48,7 @@ class Taken:
 
     @property
     def numbers(self) -> set[signal.Signals]:
-        """Those that were taken."""
+        """The signals whose handlers are replaced."""
         return set(self._before)
 
     def _take(self, number: signal.Signals) -> None:
@@ -69,20 +69,20 @@ class Taken:
         self._before[number] = python, action
 
     def again(self) -> None:
-        """Take them once more, after somebody has set handlers of their own."""
+        """Set the handler once more, after other code has set its own."""
         for number in self._before:
             signal.signal(number, self._handler)
         self._give_back()
 
     def put_back(self) -> None:
-        """Put back what was there."""
+        """Restore the previous handlers."""
         while self._before:
             number, before = self._before.popitem()
             _restore(number, *before)
         self._give_back()
 
     def _give_back(self) -> None:
-        """Put back what was not taken, where somebody else has."""
+        """Restore the handlers of signals that were left alone, if other code has replaced them."""
         for number, (python, action) in self._left.items():
             if _address(_action(number)) != _address(action) or (
                 python is not None and signal.getsignal(number) is not python
@@ -91,7 +91,7 @@ class Taken:
 
 
 def stand_for_default(handler: Handler) -> None:
-    """Say that `handler` is as good as none: it is taken as default ones are."""
+    """Treat `handler` as a default one, which may be replaced."""
     _ours.add(handler)
 
 
@@ -108,7 +108,7 @@ def _restore(number: int, python: Any, action: bytes | None) -> None:
 
 
 def _action(number: int) -> bytes | None:
-    """The kernel's own word on a signal; None where it cannot be asked."""
+    """Return the kernel's ``struct sigaction`` of a signal; None if it cannot be read."""
     try:
         buffer = ctypes.create_string_buffer(ACTION_BYTES)
         told = _libc().sigaction(number, None, buffer)

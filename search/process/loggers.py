@@ -1,4 +1,4 @@
-"""Loggers of the libraries that a search uses: silent meanwhile, afterwards as they were."""
+"""Loggers of Ray, Optuna and torch: silent during a search, and restored afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBRARIES = ("ray", "optuna", "torch")
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Leave loggers as they are: levels, handlers, and whether they hand on.
+    """Restore loggers at the end: level, handlers, and whether they propagate.
 
     Those of a library that is imported meanwhile are left as its import has made them.
     """
@@ -33,7 +33,7 @@ def kept() -> Iterator[None]:
 
 @contextmanager
 def quiet(name: str, level: int) -> Iterator[None]:
-    """Let a logger and those below it tell nothing below `level`."""
+    """Drop messages below `level` from a logger and its children."""
     logger = logging.getLogger(name)
     before = logger.level
     logger.setLevel(level)
@@ -44,7 +44,7 @@ def quiet(name: str, level: int) -> Iterator[None]:
 
 
 def _loggers() -> list[logging.Logger]:
-    """The root logger, and those of the libraries that are imported."""
+    """Return the root logger and those of the libraries that are imported."""
     imported = sys.modules.keys() & set(LIBRARIES)
     known = list(logging.root.manager.loggerDict.items())
     ours = [

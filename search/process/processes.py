@@ -1,4 +1,4 @@
-"""Processes, told apart also where numbers are used again: by machine, boot and beginning."""
+"""Identifies a process although PIDs are reused: by machine, boot and start time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def machine() -> str | None:
-    """The boot of the machine and its space of process numbers; None where none can be told."""
+    """Return an id of this boot and its PID namespace; None: it cannot be read."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -16,8 +16,8 @@ def machine() -> str | None:
 
 
 def began(process: int) -> str | None:
-    """When a process of this machine began, in the kernel's ticks; None: there is none, or that
-    cannot be told."""
+    """Return when a process of this machine started, in clock ticks; None: no such process, or
+    unknown."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

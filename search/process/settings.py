@@ -1,4 +1,4 @@
-"""Settings of torch, numpy and loggers while a search runs: its own, whatever the session has."""
+"""Settings of torch, numpy and loggers during a search, whatever they are in the session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _shared = (Together(loggers.kept), Together(blas.one_thread))
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Run what is within under the settings of a fresh process, and put back those that were.
+    """Run with the settings of a fresh process; restore the previous ones at the end.
 
     Raises:
         BadInput: the problem of another search of this process changes them.

@@ -1,4 +1,4 @@
-"""When a search ends before it is whole: told by a signal, or by the time that it has.
+"""When a search ends early: by a signal, a time limit or a time budget.
 
     SIGINT    once: save what is in flight and end; twice: end at once (exit code 130)
     SIGTERM   as SIGINT once (143)
@@ -53,7 +53,7 @@ class Reason(Enum):
 
 
 class Stop:
-    """Whether a search is to save what is in flight and end. Cheap to ask, from any thread.
+    """Whether a search is to save unfinished fits and end. Cheap to ask, from any thread.
 
     Attributes:
         reason: why it is to end, or None; number: the signal that has said so, if one has.
@@ -76,19 +76,19 @@ class Stop:
         self._look()
 
     def ask(self, reason: Reason, number: signal.Signals | None = None) -> None:
-        """Ask the search to end; the first reason stays."""
+        """Ask the search to end; only the first reason counts."""
         if self.reason is None:
             self.reason, self.number = reason, number
 
     def hear(self, number: int) -> None:
-        """Ask the search to end by a signal. SIGUSR1 says of its cause nothing but when it came."""
+        """Ask the search to end because of a signal; why SIGUSR1 was sent, only its time tells."""
         known = signal.Signals(number)
         near = self._ends[Reason.LIMIT] + LIMIT_SECONDS - time.monotonic() < NEAR_SECONDS
         limit = near and known is signal.SIGUSR1
         self.ask(Reason.LIMIT if limit else _SIGNALS[known], known)
 
     def asked(self) -> bool:
-        """Whether it is to end."""
+        """Whether the search is to end."""
         now = time.monotonic()
         if now >= self._again:
             self._look()
@@ -97,7 +97,7 @@ class Stop:
         return self.reason is not None
 
     def fits(self, seconds: float) -> bool:
-        """Whether something that takes so long ends in time."""
+        """Whether something that takes so many seconds ends in time."""
         return time.monotonic() + seconds < self._end
 
     def _look(self) -> None:
@@ -107,7 +107,7 @@ class Stop:
 
 
 def _limit() -> float:
-    """When to save for a job's time limit, of ``time.monotonic()``; inf: there is none."""
+    """Return when to save for the job's time limit, by ``time.monotonic()``; inf: there is none."""
     told = os.environ.get(wire.END_VARIABLE, "")
     with suppress(OSError, ValueError, KeyError):
         told = Path(os.environ[wire.END_FILE_VARIABLE]).read_text(encoding="ascii")
@@ -120,7 +120,8 @@ def _limit() -> float:
 
 @contextmanager
 def listening(stop: Stop) -> Iterator[Callable[[], None]]:
-    """Let signals ask `stop`; yield what does so again, for after Ray Tune has set its own.
+    """Let signals ask `stop`; yield a function that sets the handlers again, after Ray Tune set its
+    own.
 
     Signals that are not at their defaults are left as they are, and all of them in another thread
     than the main one.
@@ -150,8 +151,8 @@ _SIGNALS = {
 
 
 def listen_early() -> None:
-    """Before a search has begun, SIGTERM, SIGHUP and SIGUSR1 end as Ctrl-C does: in the user's code
-    too, whose errors are caught."""
+    """Until a search begins, end on SIGTERM, SIGHUP and SIGUSR1 as on Ctrl-C, even in the user's
+    code."""
 
     def end(number: int, frame: object) -> None:
         raise KeyboardInterrupt(number)

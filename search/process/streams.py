@@ -1,4 +1,4 @@
-"""Standard streams of the command: closed, full or without a reader, they cost no search.
+"""The command's standard streams: one that is closed, full or a broken pipe ends no search.
 
 While a search runs, what cannot be written to them is lost. What a command is asked for, though, is
 written to standard output or told to be missing, by the exit code too.
@@ -23,7 +23,7 @@ _data: TextIO | None = None  # where the data go, if nothing else may go there
 
 
 class Lasting:
-    """A text stream that never fails: what it cannot take is lost."""
+    """A text stream that never fails: text that cannot be written is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream: Any = stream
@@ -51,7 +51,7 @@ class Lasting:
 
 
 class Closed:
-    """In place of a standard output that was closed from the beginning."""
+    """Stands for a standard output that was closed from the beginning."""
 
     encoding = "utf-8"
 
@@ -66,17 +66,17 @@ class Closed:
 
 
 def lasting(stream: TextIO | None) -> TextIO:
-    """Return `stream`, or nothing at all, as a stream that never fails."""
+    """Return `stream` as one that never fails; None: one that drops everything."""
     return cast(TextIO, stream if isinstance(stream, Lasting) else Lasting(stream))
 
 
 def tell(message: str) -> None:
-    """Write a line to standard error, if that can be."""
+    """Write a line to standard error, if possible."""
     print(message, file=lasting(sys.stderr), flush=True)
 
 
 def begin(data: bool) -> None:
-    """Make the standard streams of this process good to work with.
+    """Prepare the standard streams of this process.
 
     Args:
         data: whether standard output is for data alone.
@@ -101,7 +101,7 @@ def begin(data: bool) -> None:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Let nothing that a search prints on the way end it."""
+    """Let no failure to print end a search."""
     before = sys.stdout
     sys.stdout = lasting(before)
     try:
@@ -111,17 +111,17 @@ def printing() -> Iterator[None]:
 
 
 def output() -> TextIO:
-    """Return where a command writes what it is asked for."""
+    """Return the stream for a command's results."""
     return _data or sys.stdout
 
 
 def for_data() -> bool:
-    """Whether standard output is for data alone."""
+    """Whether standard output is for data only."""
     return _data is not None
 
 
 def end() -> None:
-    """Lose what no stream has taken: else Python would fail over it when it ends."""
+    """Drop text that no stream has accepted; otherwise Python would fail at exit."""
     for stream in (_data, sys.__stdout__, sys.__stderr__):
         if stream is None or isinstance(stream, Closed):
             continue
@@ -133,7 +133,7 @@ def end() -> None:
 
 
 def _lose(handle: int) -> None:
-    """Let a file descriptor lead to nothing."""
+    """Redirect a file descriptor to ``/dev/null``."""
     nothing = os.open(os.devnull, os.O_RDWR)
     if nothing == handle:
         os.set_inheritable(handle, True)

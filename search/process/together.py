@@ -1,4 +1,4 @@
-"""What searches of a process share: the first to begin sets it, the last to end puts it back."""
+"""State that concurrent searches share: the first sets it, the last restores it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 
 class Together:
-    """A context that is entered once for all that are in it at a time, in whichever threads."""
+    """A context manager that any number of threads enter at once, and that is set up once."""
 
     def __init__(self, context: Callable[[], AbstractContextManager[None]]) -> None:
         self._context = context
@@ -18,7 +18,7 @@ class Together:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Be in it."""
+        """Enter it."""
         with self._lock:
             if self._inside == 0:
                 self._entered = self._context()

@@ -3,7 +3,8 @@
 For each combination of shape hyperparameters the libraries are made, loaded and compared with the
 plain step: a fused kernel, else what torch's compiler makes, else none, and it runs eager. So a
 broken compiler, a full disk or a wrong kernel is known before there is a row, and a table has one
-program for each shape. A shape whose own code fails is left eager: its rows will tell why.
+program for each shape. A shape whose own code fails is left eager. The user is told why a shape has
+no kernel.
 
 On a GPU programs are recorded by the worker that has it, since another process on it would take its
 memory: they are settled as captured without a trial, and a worker that cannot record one gives its
@@ -25,7 +26,7 @@ from shoal.search.machine import cores
 from shoal.search.programs.case import LANES, Begun, Case
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
-from shoal.trainable.errors import CompileError, CompilerHangs
+from shoal.trainable.errors import CompileError, CompilerHangs, one_line
 from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.programs import (
     CAPTURED,
@@ -50,6 +51,12 @@ MAX_TOGETHER = 16
 
 TELL_SECONDS = 5.0
 """How often the user is told that it takes a while."""
+
+INSTEAD = {
+    INDUCTOR: "torch's compiler is used instead",
+    EAGER: "it runs uncompiled, which is slower",
+}
+"""How a shape without a kernel is run, in a note."""
 
 
 def captured(shapes: Sequence[Mapping[str, Any]]) -> Settled:
@@ -86,8 +93,7 @@ class _Settling:
         self._programs: dict[str, str] = {}
         self._metrics: dict[str, str] = {}
         self._measured: set[str] = set()  # why metrics are not fused
-        self._why: dict[str, str] = {}  # why a shape has no program yet; empty: nothing is wrong
-        self._differs: dict[str, str] = {}
+        self._why: dict[str, str] = {}  # why a shape has no kernel, or no program at all
         self._checked = False
         self._told = time.monotonic()
 
@@ -142,8 +148,9 @@ class _Settling:
                 self._fail(shape, str(error))
             except SearchError:
                 raise
-            except Exception:  # of the user's code: the rows will tell
+            except Exception as error:  # of the user's code: no compiler would mend it
                 self._programs[key(shape)] = EAGER
+                self._fail(shape, f"its program cannot be made ({one_line(error)})")
             else:
                 yield Begun(shape, program, codes)
 
@@ -154,9 +161,7 @@ class _Settling:
             self._compare_metrics(shape, program)
             return
         maker = "the kernel" if kind == KERNEL else "what torch's compiler makes"
-        why = f"{maker} differs from the plain step: {what}"
-        self._differs.setdefault(key(shape), why)
-        self._fail(shape, why)
+        self._fail(shape, f"{maker} differs from the plain step: {what}")
 
     def _compare_metrics(self, shape: Mapping[str, Any], program: Program) -> None:
         """Metrics that a kernel computes otherwise than torch are torch's."""
@@ -169,7 +174,8 @@ class _Settling:
         self._metrics[key(shape)] = KERNEL if fused else EAGER
 
     def _fail(self, shape: Mapping[str, Any], why: str) -> None:
-        self._why[key(shape)] = why
+        before = self._why.get(key(shape), why)  # of the kernel, where torch's compiler fails too
+        self._why[key(shape)] = why if before == why else f"{before}; {why}"
 
     def _check(self, error: CompileError) -> None:
         """Something was not compiled: see whether anything can be."""
@@ -202,31 +208,25 @@ class _Settling:
                 "--program compiled"
             )
         programs = {key(shape): self._programs.get(key(shape), EAGER) for shape in self._shapes}
-        notes = [*self._eager_notes(left), *self._torch_notes(programs), *sorted(self._measured)]
+        notes = (*self._notes(programs), *sorted(self._measured))
         if set(programs.values()) <= {EAGER}:
-            return Settled(), tuple(notes)
+            return Settled(), notes
         flags = " ".join(FLAGS) if KERNEL in programs.values() else ""
         settled = Settled(
             programs=programs, metrics=self._metrics, compiler=identity(), flags=flags
         )
-        return settled, tuple(notes)
+        return settled, notes
 
-    def _eager_notes(self, left: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """A line for each reason."""
-        reasons: dict[str, list[Mapping[str, Any]]] = {}
-        for shape in left:
-            reasons.setdefault(self._why[key(shape)], []).append(shape)
-        for why, shapes in reasons.items():
-            if len(shapes) == len(self._shapes):
-                yield f"{why}; it runs uncompiled, which is slower"
-            else:
-                more = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
-                yield f"{words(shapes[0])}{more}: {why}; it runs uncompiled, which is slower"
-
-    def _torch_notes(self, programs: Mapping[str, str]) -> Iterator[str]:
+    def _notes(self, programs: Mapping[str, str]) -> Iterator[str]:
+        """Why shapes are no kernels: a line for each reason."""
+        reasons: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for shape in self._shapes:
-            if key(shape) in self._differs and programs[key(shape)] == INDUCTOR:
-                yield f"{words(shape)}: {self._differs[key(shape)]}; torch's compiler makes it"
+            if (kind := programs[key(shape)]) != KERNEL:
+                reasons.setdefault((self._why[key(shape)], kind), []).append(shape)
+        for (why, kind), shapes in reasons.items():
+            more = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
+            of = f"{words(shapes[0])}{more}: " if len(shapes) < len(self._shapes) else ""
+            yield f"{of}{why}; {INSTEAD[kind]}"
 
     def _over(self) -> bool:
         """Whether time is up; the user is told now and then how far it is."""

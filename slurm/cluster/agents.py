@@ -1,4 +1,5 @@
-"""The agents of a job's nodes, seen from the batch side: one step each, started again if it ends.
+"""The agents of a job's nodes, as the batch host sees them: one srun step each, restarted if it
+ends.
 
 One step over all nodes would be lost with any of them.
 """
@@ -50,7 +51,7 @@ class Step:
         self.again: float | None = None
 
     def leave(self, now: float) -> bool:
-        """Count that its agent has ended; return whether the user is to be told."""
+        """Count that its agent has ended; return whether to tell the user."""
         if now - self.began > FRESH_SECONDS:
             self.restarts = 0
         self.restarts += 1

@@ -1,4 +1,4 @@
-"""A command on a cluster that stays up: one step more, on the node of its head."""
+"""One more command on a cluster that stays up: a step on its head node."""
 
 from __future__ import annotations
 

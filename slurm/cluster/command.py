@@ -1,5 +1,4 @@
-"""The command that a cluster is up for: what is asked, begun when the head is up, asked to save,
-ended."""
+"""The command that a cluster runs: started when the head is up, asked to save, and ended."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ class Command:
 
     @property
     def struck_down(self) -> bool:
-        """Whether the signal that asked it killed it: it had not yet installed its handler."""
+        """Whether the signal that asked it to end has killed it, as it had no handler yet."""
         return self._asked is not None and self.code == 128 + self._asked
 
     def ask(self, number: int) -> None:

@@ -32,7 +32,7 @@ def environment(folder: Path, ends: float | None) -> dict[str, str]:
 
 
 def without(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without the limit of the job that this one was begun from."""
+    """Return an environment without the time limit of the job from which this one was submitted."""
     ours = (wire.END_VARIABLE, wire.END_FILE_VARIABLE)
     return {name: value for name, value in inherited.items() if name not in ours}
 

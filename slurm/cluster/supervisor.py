@@ -110,7 +110,7 @@ class Supervisor:
 
     @property
     def _told(self) -> bool:
-        """Whether a signal has asked this life to save or to end."""
+        """Whether a signal has asked this start of the job to save or to end."""
         saves = self._signals.save_at is not None and bool(self._orders.command)
         return saves or self._signals.stop is not None
 
@@ -226,7 +226,7 @@ class Supervisor:
         if word.preempted:
             return self._go_on("preempted", gained=False)
         cause, given = self._signals.cause(word.ends, False), word.fields.get("TimeLimit", "?")
-        how, advice = "nothing was gained before it came", "send it once packs have ended"
+        how, advice = "nothing was gained before it came", "send it once fits have ended"
         if cause == "time limit":
             how = f"nothing was gained within the limit of {given}"
             advice = "give a longer --time or a shorter --signal"
@@ -264,7 +264,7 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def _word(self) -> Allocation:
-        """What SLURM says of the job now, or what it said at first where it does not answer."""
+        """Return what SLURM says of the job now, or its first answer if it does not reply."""
         try:
             return parse(commands.show_job(self._job))
         except SlurmError:

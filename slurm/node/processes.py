@@ -1,4 +1,4 @@
-"""Descendant processes: none of them outlives this one, with cgroups or without.
+"""Child processes: all of them end with this one, with cgroups or without.
 
 Those that it starts itself are told to end with it, by the kernel; whatever those have started
 carries a mark in its environment, by which what is left is found (`shoal.slurm.node.temp`).

@@ -1,4 +1,4 @@
-"""SLURM's words: its commands, jobs, nodes, allocations and steps."""
+"""SLURM's commands and what they report: jobs, nodes, allocations and steps."""
 
 import lazy_loader
 

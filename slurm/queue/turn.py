@@ -1,4 +1,4 @@
-"""A distributed lock on the shared disk: of all processes of a job one at a time asks SLURM.
+"""A lock on the shared disk, so that only one of a job's processes at a time asks SLURM.
 
 A large job has hundreds of agents, and all of them notice in the same second that the batch host is
 lost. A turn is a file that only one can make (O_EXCL, which is atomic on NFS too); who dies in its
@@ -29,7 +29,7 @@ def pause_seconds(nodes: int, min_seconds: float) -> float:
 
 
 class Turn:
-    """A lock, with a timeout, on doing one thing once in a life of a job.
+    """A lock, with a timeout, on something to be done once in a start of a job.
 
     Args:
         what: names it.
@@ -43,11 +43,12 @@ class Turn:
 
     @property
     def done(self) -> bool:
-        """Whether it is done in this life, or a later life has begun."""
+        """Whether it is done in this start of the job, or a later one has begun."""
         return (self._folder.path / f"{self._name}-done").exists() or self._folder.superseded()
 
     def take(self) -> bool:
-        """Take the turn, if it is free and the thing is not done yet; return whether it is ours."""
+        """Take the lock if it is free and the thing is not done yet; return whether it was
+        taken."""
         if self.done:
             return False
         try:
@@ -68,7 +69,7 @@ class Turn:
         return not self.done
 
     def wait(self) -> bool:
-        """Wait for the turn; return whether it is ours, else it is done."""
+        """Wait for the lock; return True if it was taken, False if the thing is done."""
         while not self.take():
             if self.done:
                 return False
@@ -76,6 +77,6 @@ class Turn:
         return True
 
     def finish(self) -> None:
-        """Say that it is done."""
+        """Record that the thing is done."""
         with suppress(OSError):
             (self._folder.path / f"{self._name}-done").touch()

@@ -1,4 +1,4 @@
-"""A job to submit: the script, whole."""
+"""A job to submit: its complete batch script, and the sbatch command."""
 
 import lazy_loader
 

@@ -27,11 +27,11 @@ _LIMIT = "limit, hours:minutes:seconds"
 _ERRORS = "what goes wrong"
 _HOSTS = (
     Option("--nodes=1", "hosts; each gets a Ray of its own, and all are one cluster"),
-    Option("--gpus-per-node=1", "GPUs of each host; one pack of fits runs on each", True),
+    Option("--gpus-per-node=1", "GPUs of each host; one worker runs on each", True),
     Option("--cpus-per-gpu=2", "CPUs for each GPU", True),
     Option(
         "--cpus-per-task=16",
-        "CPUs of each host without GPUs: one pack of fits runs on each",
+        "CPUs of each host without GPUs: one worker runs on each",
         True,
     ),
 )

@@ -1,4 +1,4 @@
-"""A job to submit: the script, whole, and the sbatch command that takes it."""
+"""A job to submit: its complete batch script, and the sbatch command."""
 
 from __future__ import annotations
 

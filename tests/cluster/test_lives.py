@@ -165,7 +165,7 @@ def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
     cluster.eventually(lambda: list((folder / "packs").glob("*.pt")) != [])
     cluster.run("scancel", "--batch", "--signal=USR1", job, check=True)
     cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
-    assert re.search(r"told to save, \d packs? saved", errors.read_text())
+    assert re.search(r"told to save, fits of \d workers? saved", errors.read_text())
     assert "SIGUSR1: saved; job" in errors.read_text()
     cluster.wait(job, "RUNNING")
     cluster.eventually(lambda: errors.read_text().count("2 of 2 nodes up") == 2)

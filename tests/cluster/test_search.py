@@ -39,7 +39,7 @@ import os
 import time
 from pathlib import Path
 
-from shoal.trainable.problems.legendre_sine import LegendreSine
+from shoal.trainable.problems.shipped.legendre_sine import LegendreSine
 
 GATE = Path(__file__).parent / "gate"
 

@@ -19,10 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from kit import (  # noqa: E402  # the kit lies beside this script
+from kit import (
     DISK_SEARCH,
     Fault,
     Shim,

@@ -21,13 +21,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "cluster")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
-import hosts  # noqa: E402  # they lie beside this script
-import three_hosts  # noqa: E402
-from kit import Trial, Witness, undisturbed  # noqa: E402
+import hosts
+import three_hosts
+from kit import Trial, Witness, undisturbed
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def search_of(fault: str) -> tuple[str, ...]:

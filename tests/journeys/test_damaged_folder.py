@@ -174,7 +174,7 @@ DAMAGED = [
     (
         "a damaged part",
         put(PART, "x"),
-        f"out/{PART} is damaged; remove it and {AGAIN}: its pack is done again",
+        f"out/{PART} is damaged; remove it and {AGAIN}: its fits are done again",
         None,
     ),
     ("a part a folder", folder(PART), f"out/{PART} cannot be read: Is a directory", None),

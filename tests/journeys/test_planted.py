@@ -174,8 +174,8 @@ def test_the_log_of_errors_is_appended_to_as_a_file_of_its_own(out: Path) -> Non
     log = writer.log_error("r0", "\x80first\udc80")
     os.link(log, "theirs/backup.log")
     writer.log_error("r1", "second")
-    assert Path("theirs/backup.log").read_bytes() == b"pack r0\n\xc2\x80first\\udc80\n\n"
-    assert log.read_bytes().endswith(b"\n\npack r1\nsecond\n\n")
+    assert Path("theirs/backup.log").read_bytes() == b"fits of pack r0\n\xc2\x80first\\udc80\n\n"
+    assert log.read_bytes().endswith(b"\n\nfits of pack r1\nsecond\n\n")
     for plant, what in PLANTED.values():
         plant(log)
         before = everything(Path("theirs"))
@@ -261,7 +261,7 @@ def test_an_installed_problem_of_another_users_folder_needs_trust(tmp_path: Path
     """Its ``search.toml`` says which class is called, and with which values."""
     out = tmp_path / "out"
     shoal.run(
-        "shoal.trainable.problems.cubic_sine:CubicSine",
+        "shoal.trainable.problems.shipped.cubic_sine:CubicSine",
         trials=64,
         steps=400,
         out=out,

@@ -26,7 +26,7 @@ from shoal.search.folder.tables import rows
 from shoal.search.folder.writer import Writer, create
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
-from shoal.search.programs import running
+from shoal.search.programs import running, settling
 from shoal.search.programs.settling import shapes_of
 from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
@@ -43,6 +43,8 @@ from shoal.trainable.task import Outcome
 from shoal.trainable.worker import Worker
 
 Same = Callable[[Path, Path], None]
+Eventually = Callable[..., None]
+StrangeCompiler = Callable[[Path, str], str]
 
 THREE_OPTIMIZERS = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}
 
@@ -84,35 +86,16 @@ def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "FUSED_WORTH_SECONDS", 0.0)
 
 
-def strange(folder: Path, does: str) -> str:
-    """A compiler that tells its version, notes each call, and does something else."""
-    script = folder / "strange-c++"
-    real = command()[0]
-    script.write_text(
-        f"""#!/bin/sh
-[ "$1" = --version ] && exec {real} --version
-echo "$$ $*" >> {folder}/calls
-for word; do
-    [ "$before" = -o ] && OUT=$word
-    case $word in *.cpp) IN=$word;; esac
-    before=$word
-done
-real() {{ {real} "$@"; }}
-{does}
-"""
-    )
-    script.chmod(0o755)
-    return str(script)
-
-
 def toml(out: Path) -> dict[str, Any]:
     """What the run folder says of its search."""
     return tomllib.loads((out / "search.toml").read_text())
 
 
-def test_search_toml_says_how_each_shape_is_run(cache: Path, tmp_path: Path) -> None:
+def test_search_toml_says_how_each_shape_is_run(
+    cache: Path, tmp_path: Path, strange_compiler: StrangeCompiler
+) -> None:
     """And by which compiler and flags; each library is made once, by the driver, and no later."""
-    cxx = strange(tmp_path, 'real "$@"')
+    cxx = strange_compiler(tmp_path, 'real "$@"')
     os.environ["CXX"] = cxx
     try:
         shoal.run(**ASKED, out=tmp_path / "out", engine="inline", workers=2)
@@ -132,12 +115,13 @@ def test_search_toml_says_how_each_shape_is_run(cache: Path, tmp_path: Path) -> 
 
 
 def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """Each compiler notes how many there are."""
     count, log = tmp_path / "running", tmp_path / "most"
     begin = f"mkdir -p {count}; touch {count}/$$; ls {count} | wc -l >> {log}"
-    monkeypatch.setenv("CXX", strange(tmp_path, f'{begin}; sleep 0.2; real "$@"; rm {count}/$$'))
+    does = f'{begin}; sleep 0.2; real "$@"; rm {count}/$$'
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, does))
     prepare(Asked.of(ASKED), None)
     most = [int(word) for word in log.read_text().split()]
     assert len(most) == 6
@@ -162,10 +146,11 @@ def test_a_broken_compiler_is_told_and_the_search_runs_eager_from_its_first_row(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    strange_compiler: StrangeCompiler,
 ) -> None:
     """One line; no row fails, and search.toml says eager. Where it must be compiled, nothing is
     made."""
-    monkeypatch.setenv("CXX", strange(tmp_path, BROKEN[how]))
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, BROKEN[how]))
     result = shoal.run(**AUTO, out=tmp_path / "out", engine="inline", progress=True)
     told = [line for line in capsys.readouterr().err.splitlines() if "uncompiled" in line]
     assert len(told) == 1
@@ -222,10 +207,10 @@ def test_a_cache_that_cannot_be_used_is_told_and_explicitly_compiled_is_refused(
 
 
 def test_a_small_search_settles_nothing(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """It asks for no compiler."""
-    monkeypatch.setenv("CXX", strange(tmp_path, "exit 1"))
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, "exit 1"))
     shoal.run(trials=16, steps=20, out=tmp_path / "out", engine="inline")
     assert not (tmp_path / "calls").exists()
     assert not cache.exists()
@@ -237,10 +222,11 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    strange_compiler: StrangeCompiler,
 ) -> None:
     """A compiler that makes something else of one optimizer's kernel: the others keep theirs."""
     wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
-    monkeypatch.setenv("CXX", strange(tmp_path, wrong))
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, wrong))
     space = {"lr": "1e-8:1e-4:log", "optimizer": "sgd,momentum,adam"}
     asked = {**AUTO, "space": space}
     shoal.run(**asked, out=tmp_path / "out", engine="inline", progress=True)
@@ -253,6 +239,63 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     assert re.search(
         r"optimizer=adam: the kernel differs from the plain step: .*; it runs uncompiled",
         capsys.readouterr().err,
+    )
+
+
+UNLIKE = """
+import torch
+
+
+class Unlike:
+    '''A width that no kernel can have, and one that fails, which no check before sees.'''
+
+    space = {"lr": "1e-3:1e-1:log", "width": "1:4:int"}
+
+    def __init__(self, width=1):
+        self.width = width
+
+    def data(self):
+        if self.width == 3:
+            raise ValueError("no such width")
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(3),)
+
+    def loss_and_gradient(self, params, data):
+        (w,) = params
+        total = (w * w).sum() if self.width != 2 else (w * w).cumsum(0)[2]
+        return total * data.sum(), (2 * w * data.sum(),)
+"""
+
+
+def test_why_a_shape_has_no_kernel_is_told(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both where torch's compiler is used instead and where nothing can be made."""
+    all_as = settling._Settling.all_as
+
+    def quick(self: settling._Settling, kind: str) -> None:
+        """Torch's compiler takes half a minute: what it is given counts as made."""
+        if kind == "kernel":
+            all_as(self, kind)
+        else:
+            left = {key(shape): kind for shape in self._shapes}
+            self._programs = left | self._programs
+
+    monkeypatch.setattr(settling._Settling, "all_as", quick)
+    (tmp_path / "unlike.py").write_text(UNLIKE)
+    space = {"optimizer": "adam"}
+    asked = {**ASKED, "problem": f"{tmp_path / 'unlike.py'}:Unlike", "space": space}
+    prepared = prepare(Asked.of(asked), None)
+    programs = prepared.request.settled.programs.values()
+    assert list(programs) == ["kernel", "inductor", "eager", "kernel"]
+    by_torch, uncompiled = prepared.notes
+    why = r"optimizer=adam, width=2: it cannot be fused: .*cumsum.*"
+    assert re.fullmatch(rf"{why}; torch's compiler is used instead", by_torch)
+    assert uncompiled == (
+        "optimizer=adam, width=3: its program cannot be made (ValueError: no such width); "
+        "it runs uncompiled, which is slower"
     )
 
 
@@ -344,7 +387,11 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 76}
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_while_programs_are_compiled_ends_cleanly(
-    number: signal.Signals, cache: Path, tmp_path: Path
+    number: signal.Signals,
+    cache: Path,
+    tmp_path: Path,
+    strange_compiler: StrangeCompiler,
+    eventually: Eventually,
 ) -> None:
     """Nothing is made, and no compiler goes on."""
     calls = tmp_path / "calls"
@@ -353,12 +400,10 @@ def test_a_signal_while_programs_are_compiled_ends_cleanly(
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "CXX": strange(tmp_path, "exec sleep 1000")},
+        env={**os.environ, "CXX": strange_compiler(tmp_path, "exec sleep 1000")},
     )
     try:
-        deadline = time.monotonic() + 240
-        while not calls.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(calls.exists)
         compiling = [int(line.split()[0]) for line in calls.read_text().splitlines()]
         process.send_signal(number)
         said = process.communicate(timeout=240)[1]
@@ -368,18 +413,16 @@ def test_a_signal_while_programs_are_compiled_ends_cleanly(
     assert process.returncode == SIGNALS[number]
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    deadline = time.monotonic() + 60  # a compiler that began in this moment ends with its input
-    while any(Path(f"/proc/{pid}").exists() for pid in compiling) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in compiling)
+    # a compiler that began in this moment ends with its input
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in compiling))
     assert [f.name for f in cache.iterdir() if f.is_dir()] == []
 
 
 def test_a_time_budget_that_is_too_short_to_compile_is_told(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """Nothing is made."""
-    monkeypatch.setenv("CXX", strange(tmp_path, "exec sleep 1000"))
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, "exec sleep 1000"))
     with pytest.raises(BadInput, match="the time budget is used before"):
         shoal.run(**ASKED, out=tmp_path / "out", time_budget=1.0)
     assert not (tmp_path / "out").exists()

@@ -70,7 +70,7 @@ def test_ctrl_c_saves_and_no_loop_over_searches_swallows_it(tmp_path: Path) -> N
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(number) for number in NUMBERS]
     strike(out, signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match="interrupted, 1 pack saved; shoal run") as caught:
+    with pytest.raises(KeyboardInterrupt, match="interrupted, fits of 1 worker saved; ") as caught:
         shoal.run(**SLOW, out=out)
     assert isinstance(caught.value, shoal.Interrupted)
     assert not isinstance(caught.value, Exception)
@@ -175,8 +175,7 @@ def test_blas_has_one_thread_while_a_search_runs_and_its_own_again() -> None:
         with own_settings():
             assert get() == 1
             threads: list[int] = []
-            inner: Callable[[], None] = lambda: _within(get, threads)  # noqa: E731
-            thread = threading.Thread(target=inner)
+            thread = threading.Thread(target=_within, args=(get, threads))
             thread.start()
             thread.join()
             assert threads == [1]

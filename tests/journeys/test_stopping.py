@@ -22,6 +22,7 @@ import shoal
 from shoal.search.process.stopping import Reason, Stop, listening
 
 Same = Callable[[Path, Path], None]
+Eventually = Callable[..., None]
 
 SLOW: dict[str, Any] = {
     "trials": 12,
@@ -81,7 +82,8 @@ def test_a_signal_saves_what_is_in_flight(
     process.send_signal(number)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == code, errors
-    assert errors.splitlines()[-1] == f"shoal: {word}, 1 pack saved; shoal run --out out goes on"
+    told = f"shoal: {word}, fits of 1 worker saved; shoal run --out out goes on"
+    assert errors.splitlines()[-1] == told
     assert len(list((tmp_path / "out/packs").glob("*.pt"))) == 1
     result = shoal.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
@@ -91,11 +93,11 @@ def test_a_signal_saves_what_is_in_flight(
 
 
 def test_ctrl_c_twice_ends_at_once_and_loses_nothing(
-    tmp_path: Path, whole: Path, same_table: Same
+    tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
 ) -> None:
     """Also where it reaches every process of the terminal, Ray's too."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
-    await_checkpoint(tmp_path)
+    eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.05)
     with suppress(ProcessLookupError):
@@ -195,14 +197,16 @@ def test_ctrl_c_twice_waits_for_no_call_of_the_problem(tmp_path: Path) -> None:
     assert not list((tmp_path / "out/.lock").glob("*/*.json")), "others may follow at once"
 
 
-def test_a_signal_reaches_packs_on_ray(tmp_path: Path, whole: Path, same_table: Same) -> None:
+def test_a_signal_reaches_packs_on_ray(
+    tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
+) -> None:
     """Packs in flight are saved by their workers, and go on inline."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
-    await_checkpoint(tmp_path)
+    eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
-    assert re.search(r"told to save, [12] packs? saved; shoal run --out out", errors)
+    assert re.search(r"told to save, fits of [12] workers? saved; shoal run --out out", errors)
     shoal.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
 
@@ -215,14 +219,6 @@ def test_sigterm_while_ray_starts_is_heard(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 143, errors
     assert errors.splitlines()[-1].endswith("shoal run --out out goes on")
-
-
-def await_checkpoint(folder: Path) -> None:
-    """Wait until a pack is being fitted."""
-    deadline = time.monotonic() + 240
-    while not list((folder / "out/packs").glob("*.pt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +243,7 @@ def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
     process = begun(tmp_path, *long, SHOAL_END=str(time.time() + 45 + 12))
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
-    assert "the time limit is near, 1 pack saved" in errors
+    assert "the time limit is near, fits of 1 worker saved" in errors
     late = begun(tmp_path, *long, SHOAL_END=str(time.time() - 5))
     _, errors = late.communicate(timeout=40)
     assert late.returncode == 76, errors
@@ -386,8 +382,8 @@ def test_memory_that_runs_out_halves_the_block_from_that_round_on(
     command = [sys.executable, "-m", "shoal", "run", *words, "--block", "32", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = "memory ran out; from round 0 on, the block has 16 fits instead of 32"
-    assert f"pack r000000-p000000: {said}" in done.stderr
+    said = "memory ran out; from round 0 on, a block has 16 fits instead of 32"
+    assert f"fits of pack r000000-p000000: {said}" in done.stderr
     ((first, block),) = tomllib.loads((tmp_path / "out/search.toml").read_text())["halved"]
     assert first == 0
     assert block in (1, 2, 4, 8, 16)

@@ -156,8 +156,8 @@ def test_errors_of_fits_are_the_log_of_a_search_without_slurm(
     tmp_path: Path, begun: Path, said: Said
 ) -> None:
     """Printed as they are."""
-    (begun / "errors.log").write_text("pack 0: ValueError: no\n")
-    assert said("logs", begun)[1] == "pack 0: ValueError: no\n"
+    (begun / "errors.log").write_text("fits of pack 0: ValueError: no\n")
+    assert said("logs", begun)[1] == "fits of pack 0: ValueError: no\n"
     code, _, err = said("status", tmp_path / "none")
     assert (code, err) == (
         2,

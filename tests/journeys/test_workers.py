@@ -75,7 +75,7 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     out = tmp_path / "out"
     trials = shoal.run(**asked, out=out, progress=True).trials
     killer.join()
-    assert capsys.readouterr().err.count("its worker died; it runs again\n") == 1
+    assert capsys.readouterr().err.count("their worker died; they run again\n") == 1
     assert killed, "no worker was there to be killed"
     assert trials["trial"].tolist() == list(range(48 * LANES))
     assert set(trials["state"]) == {"complete"}

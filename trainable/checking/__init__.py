@@ -1,4 +1,4 @@
-"""The contract of a problem, tried out before a search starts."""
+"""Checks of a problem, made before a search starts: does it keep the contract?"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The contract of a problem, tried out before anything starts.
+"""The checks of a problem, one after the other, before anything starts.
 
 Each promise of `trainable.problems.Problem` is checked by running the problem: one lane, several
 lanes under ``torch.vmap``, and under full tracing; versions of tensors before and after; the
@@ -27,7 +27,7 @@ from shoal.trainable.programs import LaneValues, Program, Work
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What the trial told about a problem.
+    """What the checks found out about a problem.
 
     Attributes:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
@@ -48,7 +48,7 @@ def check(
     points: Sequence[Mapping[str, float]],
     folds: Folds | None = None,
 ) -> Checked:
-    """Check that `problem` keeps the contract.
+    """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
 
     Args:
         shapes: constructor arguments to try.
@@ -76,7 +76,7 @@ def check(
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
-    """Check the gradient by hand, in float64 where the problem takes it."""
+    """Check the problem's gradient, in float64 if its code allows that."""
     start = trial.initial(point)
     double: Params = cast(start, torch.float64)
     function, dtype = trial.doubled_step(point), torch.float64

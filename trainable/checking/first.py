@@ -1,4 +1,4 @@
-"""The first step of one lane: what it returns, in which dtype, and whether it is finite."""
+"""The first step of one fit: what it returns, in which dtype, and whether it is finite."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shoal.trainable.problems import (
 
 
 def first_step(trial: Trial, point: Mapping[str, float]) -> First:
-    """Run one lane; return what it gives.
+    """Run the first step of one fit and check what it returns.
 
     Raises:
         ContractError: it fails, writes in place, or returns something else than it should.
@@ -39,7 +39,7 @@ def first_step(trial: Trial, point: Mapping[str, float]) -> First:
 
 
 def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
-    """Call it; nothing may be written in place."""
+    """Call the problem's loss and gradient, and check that no tensor is changed in place."""
     parts = {f"parameter {name}": t for name, t in zip(names(params), leaves(params), strict=True)}
     data = tensors(trial.data)
     watched = [*parts.values(), *data, *own.values()]
@@ -66,7 +66,7 @@ def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
 def _of_form(
     result: Any, trial: Trial, params: Params, own: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, Params]:
-    """The loss, a tensor of shape (), and the gradient, like the parameters."""
+    """Check that the loss has shape () and the gradient the form of the parameters; return both."""
     if not isinstance(result, tuple) or len(result) != 2:
         way = "end it with return loss, gradient"
         trial.fail(LOSS, f"returns {kind(result)}, not (loss, gradient): {way}")
@@ -100,7 +100,7 @@ def _of_form(
 
 
 def begins_finite(trial: Trial) -> None:
-    """The first loss and gradient must be finite at some of the points at least.
+    """Check that the first loss and gradient are finite for at least one of the points.
 
     Raises:
         ContractError: they are nowhere.
@@ -128,13 +128,13 @@ def begins_finite(trial: Trial) -> None:
 
 
 def _at(trial: Trial, first: First) -> str:
-    """`` at NAME=VALUE, …``, or nothing where the problem has no hyperparameters of its own."""
+    """Return `` at NAME=VALUE, …``; nothing if the problem has no hyperparameters of its own."""
     own = [f"{name}={first.point[name]:g}" for name in trial.declared.own]
     return f" at {', '.join(own)}" if own else ""
 
 
 def _explain(trial: Trial, first: First) -> None:
-    """Tell why the first loss is not finite, as far as it can be known."""
+    """Explain why the first loss is not finite, as far as that can be found out."""
     value = "NaN" if bool(first.loss.isnan()) else "infinite"
     begun = f"the first loss is already {value}"
     told = inputs.not_finite(labelled(trial.data))
@@ -163,7 +163,7 @@ def _explain(trial: Trial, first: First) -> None:
 def _other_dtype(
     trial: Trial, what: str, params: Params, own: dict[str, torch.Tensor]
 ) -> str | None:
-    """What to say if data of another dtype than the parameters' are why it goes wrong."""
+    """Return the message if data of another dtype than the parameters' are the cause, or None."""
     dtype = leaves(params)[0].dtype
 
     def works(data: Any) -> bool:

@@ -81,7 +81,7 @@ def _way_out(value: Any, method: str) -> str:
 
 
 def not_finite(tensors: Mapping[str, Any]) -> list[str]:
-    """Each tensor that has NaN or infinite values, and how many: ``x has 1 NaN in 50 values``."""
+    """Name each tensor with NaN or infinite values: ``x has 1 NaN in 50 values``."""
     found = []
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):
@@ -96,7 +96,7 @@ def not_finite(tensors: Mapping[str, Any]) -> list[str]:
 def culprits(
     data: Any, dtype: torch.dtype, works: Callable[[Any], bool]
 ) -> tuple[tuple[str, ...], bool]:
-    """The floating-point tensors of the data whose dtype is not `dtype` and that do harm by it.
+    """Return the floating-point tensors whose dtype is not `dtype` and causes the failure.
 
     Args:
         works: whether the problem keeps to `dtype` with the data given.

@@ -1,4 +1,4 @@
-"""Whether what a problem returns is the same each time, and what makes it differ."""
+"""Finds out whether a problem's methods return the same each time, and if not, why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLOCKS = frozenset(("time", "time_ns", "now", "utcnow", "today"))
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """The generators of torch, `random` and numpy begin with `seed`, and are put back after."""
+    """Seed the generators of torch, `random` and numpy; restore their states afterwards."""
     state, plain = torch.get_rng_state(), random.getstate()
     numpy: Any = sys.modules.get("numpy.random")
     arrays = numpy.get_state() if numpy else None
@@ -39,7 +39,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def source(call: Callable[[], Any], file: str | None) -> str | None:
-    """What random numbers `call` draws, for a message; None: none that we know of.
+    """Return which random numbers `call` draws, for a message; None: none are found.
 
     Args:
         file: the user's file, a line of which is named.
@@ -62,7 +62,7 @@ def source(call: Callable[[], Any], file: str | None) -> str | None:
 
 
 class _Watch(DispatchMode):
-    """Notes the first operation that draws random numbers from no generator of the caller's."""
+    """Records the first operation that draws from a global generator of random numbers."""
 
     def __init__(self, file: str | None) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class _Watch(DispatchMode):
 
 
 def tells_time(cls: type) -> bool:
-    """Whether code of the class or of its module asks what time it is."""
+    """Whether the code of the class or of its module reads the clock."""
     module = sys.modules.get(cls.__module__)
     values = [*vars(cls).values(), *(vars(module).values() if module else ())]
     return any(
@@ -97,12 +97,12 @@ def _asks(code: types.CodeType) -> bool:
 
 
 def await_next_second() -> None:
-    """Wait until the clock shows another second: a seed made of the time is another then."""
+    """Wait until the clock shows another second: a seed made of the time then differs."""
     time.sleep(1.01 - time.time() % 1)
 
 
 def fingerprint(instance: Any) -> dict[str, Any]:
-    """Each attribute of an instance as something that differs once the attribute has changed."""
+    """Return a value for each attribute of an instance, which changes when the attribute does."""
     return {name: _print(value) for name, value in getattr(instance, "__dict__", {}).items()}
 
 

@@ -1,4 +1,4 @@
-"""A problem under test: what it gives is the same each time, whatever was called before."""
+"""A problem under test: its methods must return the same each time, in any order of calls."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Step = Callable[[Params], tuple[torch.Tensor, Params]]
 
 
 class NotTheSame(ContractError):
-    """A method gives something else each time."""
+    """A method returned something else than before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Trial(Calls):
         self.other = self.another(3)
 
     def another(self, seed: int) -> Any:
-        """Another instance; its data must be those of the first."""
+        """Make another instance; its data must be those of the first."""
         with randomness.seeded(seed):
             other = self.guard("__init__", lambda: instance_of(self.cls, self.shape))
             data = self.guard("data", lambda: data_of(other))
@@ -109,7 +109,7 @@ class Trial(Calls):
         return other
 
     def same(self, method: str, first: Any, call: Callable[[], Any]) -> None:
-        """Call again; it must return what it returned first."""
+        """Call again; the result must be that of the first call."""
         again = self.guard(method, call)
         if same(first, again):
             return
@@ -156,16 +156,16 @@ class Trial(Calls):
         return params
 
     def own(self, point: Mapping[str, float], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """The hyperparameters of the loss, each of shape ()."""
+        """Return the problem's own hyperparameters of the loss, each as a tensor of shape ()."""
         return {name: torch.tensor(point[name], dtype=dtype) for name in self.declared.loss}
 
     def own_points(self, points: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
-        """Those of the points that differ in a hyperparameter of the problem's own."""
+        """Return the points that differ in a hyperparameter of the problem's own."""
         apart = {tuple(point[name] for name in self.declared.own): point for point in points}
         return list(apart.values())
 
     def keeps_nothing(self, point: Mapping[str, float]) -> None:
-        """What was called before makes no difference, nor does a new instance."""
+        """Check that earlier calls, or a new instance, change no result."""
         first = self.firsts[0]
         own = {name: point[name] for name in self.declared.initial}
 
@@ -204,7 +204,8 @@ class Trial(Calls):
             )
 
     def is_the_same_later(self) -> None:
-        """After many calls, and in another second if it asks for the time, all is as it was."""
+        """Check results again after many calls, and in another second if the code reads the
+        clock."""
         first = self.firsts[0]
         if randomness.tells_time(self.cls):
             randomness.await_next_second()
@@ -215,11 +216,11 @@ class Trial(Calls):
                 self.same(
                     LOSS,
                     (first.loss, first.gradient),
-                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023
+                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023  # called at once
                 )
 
     def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
-        """The initial parameters of seed 0 that an instance gives."""
+        """Return an instance's initial parameters for seed 0."""
         own = {name: point[name] for name in self.declared.initial}
         with randomness.seeded(8):
             return begun(problem, 0, own)
@@ -239,7 +240,7 @@ class Trial(Calls):
         return lambda params: loss_of(problem, params, self.double_data, own)
 
     def double_loss(self, point: Mapping[str, float]) -> float:
-        """The first loss in float64; NaN where it is not to be had."""
+        """Return the first loss in float64; NaN if that fails."""
         function = self.doubled_step(point)
         try:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Files and folders that others may have prepared: opened by name, never through a link."""
+"""Files and folders that other users may have tampered with: no symbolic link is followed."""
 
 import lazy_loader
 

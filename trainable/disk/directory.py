@@ -1,4 +1,4 @@
-"""A folder held open: what lies in it is reached by name, and never through a link.
+"""A folder held open by its descriptor: files in it are opened by name, and no link is followed.
 
 Whoever can write to a run folder can put a link, a pipe or a device where a file of shoal's was:
 then a file of somebody else's would be read, changed or removed, or an opening would wait for ever.
@@ -33,11 +33,11 @@ _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OddFile(OSError):
-    """Something else stands where a file or a folder must be; ``strerror`` says what."""
+    """Something other than the expected file or folder is there; ``strerror`` says what."""
 
 
 class Directory:
-    """A folder, open until `close`.
+    """A folder that is open until `close`.
 
     Names are of what lies in it; those of files may have folders before them (``parts/x``).
 
@@ -50,7 +50,7 @@ class Directory:
 
     @classmethod
     def at(cls, path: Path) -> Directory:
-        """Open the folder at a path, which may be a link.
+        """Open the folder at a path; the path itself may be a link.
 
         Raises:
             OSError: there is none.
@@ -79,7 +79,7 @@ class Directory:
             self.close()
 
     def folder(self, name: str, make: bool = False) -> Directory:
-        """Open a folder in it.
+        """Open a folder inside this one.
 
         Args:
             make: whether to make it where nothing is.
@@ -96,7 +96,7 @@ class Directory:
         return Directory(os.open(name, flags, dir_fd=self._descriptor), self.path / name)
 
     def open(self, name: str) -> BufferedReader:
-        """Open a file to be read.
+        """Open a file for reading.
 
         Raises:
             OddFile: something else is there.
@@ -106,7 +106,7 @@ class Directory:
             return os.fdopen(folder._open(last, os.O_RDONLY), "rb")
 
     def read(self, name: str, most: int = MAX_BYTES) -> bytes:
-        """Return what stands in a file.
+        """Return the content of a file.
 
         Raises:
             OddFile: something else is there, or it has more than `most` bytes.
@@ -118,17 +118,17 @@ class Directory:
             return handle.read()
 
     def create(self, name: str) -> BufferedWriter:
-        """Make a file, where nothing is, and open it to be written."""
+        """Create a file that does not exist yet, and open it for writing."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
         return os.fdopen(os.open(name, flags, 0o666, dir_fd=self._descriptor), "wb")
 
     def write(self, name: str, content: bytes) -> None:
-        """Make a file, where nothing is."""
+        """Create a file that does not exist yet, with this content."""
         with self.create(name) as handle:
             handle.write(content)
 
     def overwrite(self, name: str, content: bytes) -> None:
-        """Write over the beginning of a file that is there; its length stays, if it is as long.
+        """Overwrite the beginning of an existing file; a longer file keeps its length.
 
         Raises:
             OddFile: something else is there, or a file that has another name besides.
@@ -138,7 +138,7 @@ class Directory:
             handle.write(content)
 
     def append(self, name: str) -> BufferedWriter:
-        """Open a file to be written at its end; make it where nothing is.
+        """Open a file for appending; create it if there is none.
 
         Raises:
             OddFile: something else is there, or a file that has another name besides.
@@ -150,7 +150,7 @@ class Directory:
             return self._alone(name, os.O_WRONLY | os.O_APPEND, "ab")
 
     def names(self, most: int | None = None) -> list[str]:
-        """Return the names of what lies in it, in any order.
+        """Return the names of the entries, in any order.
 
         Raises:
             OddFile: there are more than `most`.
@@ -164,22 +164,22 @@ class Directory:
         return found
 
     def kind(self, name: str) -> int:
-        """Return the mode of what has a name, links as such; 0: nothing has."""
+        """Return the mode of an entry (of a link, its own); 0: there is none."""
         try:
             return os.lstat(name, dir_fd=self._descriptor).st_mode
         except FileNotFoundError:
             return 0
 
     def mkdir(self, name: str) -> None:
-        """Make a folder in it."""
+        """Create a folder inside this one."""
         os.mkdir(name, dir_fd=self._descriptor)
 
     def rename(self, name: str, to: Directory, new: str) -> None:
-        """Move what has a name to another folder, at once; a file that is there is replaced."""
+        """Move an entry to another folder in one step; an existing file is replaced."""
         os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=to._descriptor)
 
     def unlink(self, name: str) -> bool:
-        """Remove a file; return whether there was one. What else has that name stays."""
+        """Remove a file; return whether there was one. Other hard links to it stay."""
         if not stat.S_ISREG(self.kind(name)):
             return False
         try:
@@ -193,7 +193,7 @@ class Directory:
         os.rmdir(name, dir_fd=self._descriptor)
 
     def stands_at(self, path: Path) -> bool:
-        """Whether a path still leads here."""
+        """Whether a path leads to this folder now."""
         try:
             there, here = os.stat(path), os.fstat(self._descriptor)
         except OSError:
@@ -202,7 +202,7 @@ class Directory:
 
     @contextmanager
     def _last(self, name: str) -> Iterator[tuple[Directory, str]]:
-        """The folder that a name's last part is in, and that part."""
+        """Yield the folder that contains a path's last part, and the name of that part."""
         *above, last = PurePosixPath(name).parts
         folder, opened = self, []
         try:
@@ -215,7 +215,7 @@ class Directory:
                 each.close()
 
     def _alone(self, name: str, flags: int, mode: str) -> BufferedWriter:
-        """A file to be changed where it is, which no other name may lead to."""
+        """Open a file that is to be changed in place; refuse one with other hard links."""
         descriptor = self._open(name, flags)
         if os.fstat(descriptor).st_nlink > 1:
             os.close(descriptor)
@@ -223,7 +223,7 @@ class Directory:
         return cast(BufferedWriter, os.fdopen(descriptor, mode))
 
     def _open(self, name: str, flags: int) -> int:
-        """The descriptor of a file; opening what is none could wait, or do something."""
+        """Open a regular file and return its descriptor; opening a pipe or a device could block."""
         self._expect(name, stat.S_ISREG, errno.EISDIR)
         descriptor = os.open(name, flags | os.O_NONBLOCK | _SAFE, dir_fd=self._descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # put there in this very moment
@@ -242,13 +242,13 @@ class Directory:
 
 
 def read_in(folder: Path, name: str, most: int = MAX_BYTES) -> bytes:
-    """Return what stands in a file of a folder (`Directory.read`)."""
+    """Return the content of a file in a folder (`Directory.read`)."""
     with Directory.at(folder) as there:
         return there.read(name, most)
 
 
 @contextmanager
 def opened_in(folder: Path, name: str) -> Iterator[BufferedReader]:
-    """A file of a folder, open to be read (`Directory.open`)."""
+    """Open a file in a folder for reading (`Directory.open`)."""
     with Directory.at(folder) as there, there.open(name) as handle:
         yield handle

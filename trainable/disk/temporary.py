@@ -1,4 +1,4 @@
-"""A cache of this process alone, for where the usual one cannot be used."""
+"""A cache folder for this process alone, used where the usual cache cannot be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _folders: dict[int, Path] = {}
 
 
 def private_folder() -> Path:
-    """Return the folder, closed to others; it goes with this process.
+    """Return the folder; others cannot read it, and it is removed when this process ends.
 
     (That of a process that was killed is removed by a later search, by the number in its name.)
 

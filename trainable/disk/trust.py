@@ -1,4 +1,4 @@
-"""Whose a folder is: code is loaded only from where nobody else can put any.
+"""Which folders can be trusted: code is loaded only from where no other user can write.
 
 A folder is as safe as all that its path leads through: whoever can write to one of its parents can
 put another folder into its place. In a folder with the sticky bit, as ``/tmp`` is, nobody can move
@@ -78,14 +78,15 @@ def _refuse(path: Path, place: Path) -> None:
 
 
 def _others_write(found: os.stat_result) -> bool:
-    """Whether others can write to it; the group of this user alone is not others."""
+    """Whether others can write to it; a group with this user as its only member does not count."""
     if found.st_mode & 0o002:
         return True
     return bool(found.st_mode & 0o020) and not _own_group(found)
 
 
 def _own_group(found: os.stat_result) -> bool:
-    """Whether a folder's group is its owner's private one, as many systems make for each user."""
+    """Whether a folder's group is its owner's private group, as many systems create for each
+    user."""
     import grp
     import pwd
 
@@ -100,7 +101,7 @@ def _own_group(found: os.stat_result) -> bool:
 
 
 def _unknown_root() -> int | None:
-    """Who owns root's files in a user namespace that has not all users; None elsewhere."""
+    """Return the id that root's files have in a user namespace without root; None elsewhere."""
     with suppress(OSError, ValueError, IndexError):
         first, _, count = Path("/proc/self/uid_map").read_text().split("\n")[0].split()
         if (first, count) != ("0", "4294967295"):

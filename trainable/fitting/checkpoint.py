@@ -169,7 +169,7 @@ def load(file: Path, *, of: str, device: str) -> dict[str, Any]:
         wanted = {"key": of, "device": device, "torch": str(torch.__version__)}
         other = [name for name, value in wanted.items() if held[name] != value]
     except Exception as error:  # whole, and yet none of ours: torch has many words for it
-        raise CheckpointError(f"{file} is no checkpoint of a pack") from error
+        raise CheckpointError(f"{file} is no checkpoint of fits") from error
     if other:
         raise CheckpointError(
             f"{file} is of another {other[0]} ({held[other[0]]}, not {wanted[other[0]]})"
@@ -209,7 +209,7 @@ class CheckpointKeeper:
         try:
             held = load(Path(saving.folder, saving.resume), of=saving.key, device=self._device)
         except CheckpointError as error:
-            self.notes.append(f"{error}; its pack begins anew")
+            self.notes.append(f"{error}; its fits begin anew")
             return None
         self.began, self.before = float(held["began"]), float(held["seconds"])
         snapshot: Snapshot = held["snapshot"]
@@ -229,7 +229,7 @@ class CheckpointKeeper:
             save(self._saving, snapshot, device=self._device, seconds=seconds, began=self.began)
             self.saved = True
         except CheckpointError as error:
-            self.notes.append(f"{error}; the pack goes on without")
+            self.notes.append(f"{error}; the fits go on without")
         self._next = time.monotonic() + self._saving.period_seconds
 
     def stopped(self) -> bool:

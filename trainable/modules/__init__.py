@@ -1,4 +1,4 @@
-"""The user's own modules under a search: found, copied, hashed, imported apart."""
+"""The user's own modules in a search: found, copied, hashed, and imported apart from others."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The user's own modules under one search, apart from all others of this process.
+"""The user's own modules in one search, apart from those of all other searches of this process.
 
 They are in ``sys.modules`` as ``shoal_problem_N.NAME``, so that the user's own imports of the same
 files stay as they are, and two searches never share one. What is hashed is what is executed: a file
@@ -38,7 +38,7 @@ _loading = threading.local()
 
 
 class Bundle:
-    """The user's own modules under one search: finds them, remembers them, loads them.
+    """The user's own modules in one search: finds, keeps and imports them.
 
     Attributes:
         prefix: the package below which they are in ``sys.modules``.
@@ -46,7 +46,7 @@ class Bundle:
     """
 
     def __init__(self, places: Places, main: str, path: Iterable[str] = ()) -> None:
-        """Begin; what is on `path` or ``sys.path`` now was not put there by the code."""
+        """Begin; what is on `path` or ``sys.path`` now was not added by the problem's code."""
         self.prefix, self.main = f"shoal_problem_{next(_numbers)}", main
         self.builtins = builtins_of(self)
         self._places = places
@@ -65,7 +65,7 @@ class Bundle:
         sys.meta_path.insert(0, self)
 
     def add(self, file: File, content: bytes, where: Path) -> None:
-        """Take a file whose place and text are known.
+        """Add a file whose location and content are known.
 
         Args:
             where: what an extension module is loaded from.
@@ -76,20 +76,20 @@ class Bundle:
             self._folders[file.module] = [str(Path(file.original).parent)]
 
     def add_folder(self, file: File) -> None:
-        """Take a package without ``__init__.py``."""
+        """Add a package without ``__init__.py``."""
         self._files[file.module] = file
         self._folders[file.module] = [file.original]
 
     def stand_alone(self) -> None:
-        """Let an installed module of the problem's own name win: the problem is a file."""
+        """Prefer an installed module to the problem's file where both have the same name."""
         self._alone = True
 
     def settle(self) -> None:
-        """Take no more modules from now on: what a search runs is hashed when it begins."""
+        """Add no modules from now on: what a search runs is hashed when it begins."""
         self._settled = True
 
     def files(self) -> tuple[File, ...]:
-        """Return the files so far, the problem's first; with what their text may yet import."""
+        """Return the files found so far, the problem first, and those that may yet be imported."""
         with self._lock:
             while not self._settled and (
                 waiting := [name for name in self._contents if name not in self._scanned]
@@ -102,11 +102,11 @@ class Bundle:
             return (first, *(self._files[name] for name in rest))
 
     def content(self, module: str) -> bytes:
-        """Return the bytes of a module's file, as they run."""
+        """Return the bytes of a module's file, as they are executed."""
         return self._contents[module]
 
     def owns(self, top: str) -> bool:
-        """Whether a top-level module is one of these."""
+        """Whether a top-level module is one of the user's own."""
         if top in self._others:
             return False
         with self._lock:
@@ -131,7 +131,7 @@ class Bundle:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: object = None
     ) -> ModuleSpec | None:
-        """Find one of these modules; the import system asks."""
+        """Find one of the user's own modules; called by the import system."""
         if not fullname.startswith(f"{self.prefix}."):
             return None
         module = fullname[len(self.prefix) + 1 :]
@@ -156,7 +156,7 @@ class Bundle:
         )
 
     def spec_at(self, name: str, location: str) -> ModuleSpec | None:
-        """How a file is loaded under a name that the user's code gives it, if it is theirs."""
+        """Return how to load a file under a name that the user's code chose; None: not theirs."""
         path = os.path.abspath(location)
         with self._lock:
             known = [file for file in self._files.values() if file.original == path and file.copy]
@@ -202,7 +202,7 @@ class Bundle:
             _loading.inside = inside
 
     def release(self) -> None:
-        """Let go of the modules."""
+        """Remove the modules from ``sys.modules``."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for name in [n for n in list(sys.modules) if n.partition(".")[0] == self.prefix]:
@@ -211,7 +211,7 @@ class Bundle:
             forget(file.original)
 
     def _known(self, module: str, path: Iterable[str] | None) -> File | None:
-        """The file of a module; of one that is met for the first time, if it is the user's own."""
+        """Return the file of a module, found now if the module is new and the user's own."""
         with self._lock:
             if module in self._files or self._settled:
                 return self._files.get(module)
@@ -234,7 +234,7 @@ class Bundle:
             return self._files[module]
 
     def _scan(self, module: str) -> None:
-        """Take what the statements of a module may import later, in functions not called yet."""
+        """Add the modules that a module may import later, in functions that were not called yet."""
         file = self._files[module]
         if not file.copy.endswith(".py"):
             return
@@ -262,7 +262,7 @@ class Bundle:
         )
 
     def _line(self, error: BaseException) -> str:
-        """``FILE:LINE`` of the innermost frame of `error` that is in one of these files."""
+        """Return ``FILE:LINE`` of the innermost frame of `error` that is in one of these files."""
         originals = {file.original for file in self._files.values()}
         if isinstance(error, SyntaxError) and error.filename in originals and error.lineno:
             return f"{error.filename}:{error.lineno}"

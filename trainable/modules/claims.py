@@ -1,4 +1,4 @@
-"""Which versions of the user's files searches run in this process, now."""
+"""Which version of each of the user's files this process runs now, over all of its searches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _running: list[dict[str, str]] = []
 
 @contextmanager
 def claimed(files: Sequence[File]) -> Iterator[None]:
-    """Run these files meanwhile, and no other version of any of them.
+    """Within the context, run these files and refuse other versions of them.
 
     Raises:
         SourceError: another search of this process runs another version.

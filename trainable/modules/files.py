@@ -1,4 +1,4 @@
-"""The user's own files under a search, each the file of one module."""
+"""The user's own source files in a search, one for each module."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class File:
 
 
 def digest(files: Sequence[File]) -> str:
-    """Return the sha256 of what files there are and what stands in them, wherever they lie.
+    """Return the sha256 of the names and contents of files, wherever they are.
 
     Of one file it is that of its bytes.
     """

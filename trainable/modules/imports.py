@@ -1,4 +1,4 @@
-"""``import`` as it works in the user's own modules: names of theirs give this search's copies.
+"""The ``import`` statement in the user's own modules: it finds this search's copies of them.
 
 Each of them has builtins of its own, whose ``__import__`` this is; so it holds for statements
 inside functions and in any thread too, and nobody else's imports are touched.
@@ -26,7 +26,7 @@ class Owner(Protocol):
         """Whether a top-level module is one of them."""
 
     def spec_at(self, name: str, location: str) -> ModuleSpec | None:
-        """How a file is loaded under this name, if it is one of them."""
+        """Return how to load a file under this name; None: it is not one of them."""
 
 
 def builtins_of(owner: Owner) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def builtins_of(owner: Owner) -> dict[str, Any]:
 
 
 class _Import:
-    """``__import__``."""
+    """Replaces ``__import__``."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -70,7 +70,7 @@ class _Import:
         return self._stands.get(found, found) if isinstance(found, types.ModuleType) else found
 
     def module(self, name: str, package: str | None = None) -> types.ModuleType:
-        """``importlib.import_module``."""
+        """Replaces ``importlib.import_module``."""
         full = importlib.util.resolve_name(name, package) if name.startswith(".") else name
         if self._owner.owns(full.partition(".")[0]):
             full = f"{self._owner.prefix}.{full}"
@@ -79,14 +79,14 @@ class _Import:
     def spec(
         self, name: str, location: Any = None, *arguments: Any, **named: Any
     ) -> ModuleSpec | None:
-        """``importlib.util.spec_from_file_location``."""
+        """Replaces ``importlib.util.spec_from_file_location``."""
         if location is not None and (found := self._owner.spec_at(name, os.fspath(location))):
             return found
         return importlib.util.spec_from_file_location(name, location, *arguments, **named)
 
 
 class _Stand(types.ModuleType):
-    """A module with other functions in the place of some."""
+    """A module in which some functions are replaced."""
 
     def __init__(self, module: types.ModuleType, **others: Any) -> None:
         super().__init__(module.__name__, module.__doc__)

@@ -1,4 +1,5 @@
-"""The lines of the user's files as they ran, for tracebacks, whatever has become of the files."""
+"""Source lines of the user's files as they were executed, for tracebacks, even if a file
+changed."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 
 
 def show(path: str, content: bytes) -> None:
-    """Let tracebacks and ``inspect`` show `content` as the text of the file `path`."""
+    """Make tracebacks and ``inspect`` show `content` as the text of the file `path`."""
     linecache.checkcache(path)
     try:
         if Path(path).read_bytes() == content:
@@ -20,12 +21,12 @@ def show(path: str, content: bytes) -> None:
 
 
 def forget(path: str) -> None:
-    """Let the text of a file be read from the disk again."""
+    """Read the text of a file from the disk again."""
     linecache.cache.pop(path, None)
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of `error`, with the lines that ran also where files have changed."""
+    """Return the traceback of `error` with the lines that were executed, even if files changed."""
     pinned: dict[str, object] = {}
     for path, content in _ran(error).items():
         pinned[path] = linecache.cache.get(path)
@@ -40,7 +41,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _ran(error: BaseException | None) -> dict[str, bytes]:
-    """Path and content of each of the user's files in the traceback of `error` and its causes."""
+    """Return path and content of each of the user's files in the traceback of `error`."""
     found: dict[str, bytes] = {}
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -1,4 +1,4 @@
-"""Where modules lie, and which of them are the user's own."""
+"""Finds modules, and tells which of them are the user's own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _added: list[str] = []
 
 
 class Places:
-    """The folders of the user's own modules: beside the problem, and where the search began."""
+    """The folders with the user's own modules: the problem's, and the one where the search
+    began."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         """Begin.
@@ -60,7 +61,7 @@ class Places:
         return found
 
     def elsewhere(self, module: str) -> bool:
-        """Whether a top-level module that is not the user's own has this name."""
+        """Whether a top-level module of this name exists that is not the user's own."""
         if module in sys.builtin_module_names or FrozenImporter.find_spec(module) is not None:
             return True
         for entry in _path():
@@ -84,7 +85,7 @@ class Places:
         return found
 
     def owns(self, found: ModuleSpec | None) -> bool:
-        """Whether what was found is the user's own: below these folders, and not installed."""
+        """Whether what was found is the user's own: in these folders, and not installed."""
         if found is None:
             return False
         if is_folder(found):
@@ -121,14 +122,14 @@ def is_folder(found: ModuleSpec) -> bool:
 
 
 def note_added(before: Iterable[str]) -> None:
-    """Remember what a problem's code has put on ``sys.path``, which was `before`."""
+    """Record what a problem's code has added to ``sys.path``, which was `before`."""
     for folder in set(sys.path) - set(before):
         if folder and (path := os.path.abspath(folder)) not in _added:
             _added.append(path)
 
 
 def forget_finders() -> None:
-    """Let files be found that have come since Python last looked."""
+    """Clear Python's import caches, so that files made since are found."""
     importlib.invalidate_caches()
 
 
@@ -138,7 +139,7 @@ def _path() -> list[str]:
 
 
 def is_installed(path: str) -> bool:
-    """Whether a file or folder is of the standard library, of what is installed, or shoal's own."""
+    """Whether a file or folder belongs to Python, to an installed package, or to shoal."""
     parts = Path(path).parts
     return (
         not INSTALLED.isdisjoint(parts)

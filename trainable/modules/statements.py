@@ -1,4 +1,4 @@
-"""The modules that a text's import statements name, wherever they stand in it."""
+"""The modules that the import statements of a source text name, also those inside functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def imported(content: bytes, module: str, package: bool) -> set[str]:
-    """Return the dotted names that may be modules, absolute, as they are named.
+    """Return the absolute dotted names in import statements, each of which may be a module.
 
     What stands under ``if TYPE_CHECKING`` or ``if __name__ == "__main__"`` never runs in a search
     and is left out. ``from a import b`` names ``a`` and ``a.b``.
@@ -34,7 +34,7 @@ def imported(content: bytes, module: str, package: bool) -> set[str]:
 
 
 def _base(node: ast.ImportFrom, module: str, package: bool) -> str | None:
-    """The absolute name of what is imported from; None beyond the top."""
+    """Return the absolute name of what is imported from; None: above the top-level package."""
     if node.level == 0:
         return node.module
     above = module.split(".")
@@ -46,7 +46,7 @@ def _base(node: ast.ImportFrom, module: str, package: bool) -> str | None:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under a guard that a search does not pass."""
+    """Yield all nodes but those under ``if TYPE_CHECKING`` or ``if __name__ == "__main__"``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _is_guard(child.test):
             for other in child.orelse:

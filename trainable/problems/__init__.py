@@ -1,4 +1,4 @@
-"""What is fitted: the contract of a problem, the built-in ones, and how others are found."""
+"""What is fitted: the contract of a problem, and how problems are found."""
 
 import lazy_loader
 

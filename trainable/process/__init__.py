@@ -1,4 +1,4 @@
-"""Global settings, working folder and import path, while the code of a problem runs."""
+"""Global settings, working folder and import path while a problem's code runs."""
 
 import lazy_loader
 

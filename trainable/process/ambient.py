@@ -1,4 +1,4 @@
-"""Global settings of torch, numpy and Python: while a search runs, those of a fresh process.
+"""Global settings of torch, numpy and Python: a search runs with those of a fresh process.
 
 A table is to be the same whatever a session has set before (``torch.set_default_dtype``, say), and
 the session is to find its settings as it left them. What the problem's own code sets where it is
@@ -46,7 +46,7 @@ _BESIDE = (
 
 
 def _check_alone(values: Settings) -> None:
-    """Refuse settings of the process that other searches would share.
+    """Refuse settings of the whole process while other searches run in it.
 
     Raises:
         SourceError: there are other searches.
@@ -56,12 +56,12 @@ def _check_alone(values: Settings) -> None:
 
 
 def _shared(values: Settings) -> Settings:
-    """Those of the process."""
+    """Return those settings that belong to the whole process, not to one thread."""
     return {name: value for name, value in values.items() if not SETTINGS[name].own}
 
 
 def _now(own: bool | None = None) -> Settings:
-    """The settings: of the thread (`own`), of the process (not `own`), or both."""
+    """Return the current settings: of the thread (`own`), of the process (not `own`), or both."""
     return {n: s.get() for n, s in SETTINGS.items() if own is None or s.own is own}
 
 
@@ -73,7 +73,7 @@ def _impose(values: Settings) -> None:
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Fresh settings for all that a search does in this process; at the end, those that were.
+    """Run a search with fresh settings; restore the previous ones at the end.
 
     Several may run at once, in threads: the last to end puts back what the first has found.
 
@@ -104,7 +104,7 @@ def _end_session() -> None:
 
 @contextmanager
 def as_left(key: str) -> Iterator[None]:
-    """The settings that `kept` has left for `key`, or fresh ones, for a worker.
+    """Run a worker with the settings that `kept` has recorded for `key`, or fresh ones.
 
     Those of the process stay for the session, which all workers of a search share; a worker that
     has a process to itself makes one.
@@ -123,7 +123,7 @@ def as_left(key: str) -> Iterator[None]:
 
 
 def kept(key: str, load: Callable[[], T]) -> T:
-    """Import a problem by `load`, which may find it there already; return what that returns.
+    """Import a problem by `load`, record the settings that this changed, and return the result.
 
     The settings are then as the import has left them. Random numbers begin with `SEED`, and
     go on afterwards where they were.
@@ -160,7 +160,7 @@ def kept(key: str, load: Callable[[], T]) -> T:
 
 @contextmanager
 def _thread_as(values: Settings) -> Iterator[None]:
-    """Settings of this thread; at the end, those that were."""
+    """Set this thread's settings; restore the previous ones at the end."""
     before = _now(own=True)
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
@@ -174,7 +174,7 @@ def _thread_as(values: Settings) -> Iterator[None]:
 
 @contextmanager
 def _random_kept() -> Iterator[None]:
-    """Leave the global generators of random numbers as they are."""
+    """Restore the states of the global generators of random numbers at the end."""
     plain, tensors = random.getstate(), torch.get_rng_state()
     arrays = numpy.random.get_state() if numpy else None
     try:
@@ -188,7 +188,7 @@ def _random_kept() -> Iterator[None]:
 
 @contextmanager
 def _warnings_told() -> Iterator[None]:
-    """Warnings are told where they would be errors."""
+    """Print warnings where the filters would make them errors."""
     with warnings.catch_warnings():
         warnings.filters[:] = [  # type: ignore[index]  # a list, though typed as a sequence
             ("default", *rest) if action == "error" else (action, *rest)

@@ -1,4 +1,4 @@
-"""Where a problem's code stands: in the place where its search began.
+"""The working folder and import path of a problem's code: those where its search began.
 
 A problem's code runs in that working folder, and with that import path, in every engine, on every
 host, and whatever folder a search is gone on with from. The process stands there only while that
@@ -43,7 +43,7 @@ OUTER, NOWHERE = -1, -2
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """Where the code of a class belongs.
+    """The working folder and import path for the code of a class.
 
     Attributes:
         imported_to: where its import has moved the process; None: it has not.
@@ -59,20 +59,20 @@ _known: WeakKeyDictionary[type, _Known] = WeakKeyDictionary()
 
 
 class Stand:
-    """What is seen of the process while it stands in a folder."""
+    """Tells whether the code within a context has changed the working folder."""
 
     def __init__(self) -> None:
         self._began = standing()
 
     def left(self) -> str | None:
-        """Return the folder to which code has moved the process since; None: it has not."""
+        """Return the folder that the code has changed to; None: it has not."""
         now = standing()
         return now if now and now != self._began else None
 
 
 @contextmanager
 def entered(world: World, moves: bool) -> Iterator[Stand]:
-    """Stand in a world.
+    """Run in the working folder and with the import path of `world`.
 
     Args:
         moves: whether the code within may call ``chdir``, so that nothing may run beside it.
@@ -88,7 +88,7 @@ def entered(world: World, moves: bool) -> Iterator[Stand]:
 
 
 def settle(cls: type, world: World, left: str | None, moves: bool) -> None:
-    """Remember where the code of an imported class belongs.
+    """Record the working folder and import path for the code of an imported class.
 
     Args:
         left: where its import has moved the process; None: it has not, or it came before.
@@ -103,7 +103,7 @@ def settle(cls: type, world: World, left: str | None, moves: bool) -> None:
 
 @contextmanager
 def within(problem: object) -> Iterator[Stand]:
-    """Stand where the code of a class, or of an instance of it, belongs.
+    """Run in the working folder and with the import path recorded for the class of `problem`.
 
     Nothing is done for a class that no search has imported.
     """
@@ -119,7 +119,7 @@ def within(problem: object) -> Iterator[Stand]:
 
 
 def made(cls: type, shape: Mapping[str, Any]) -> Any:
-    """Return an instance, made by its shape hyperparameters.
+    """Make an instance from its shape hyperparameters.
 
     Where the constructor moves the process, the instance's methods run there.
     """
@@ -136,17 +136,17 @@ def made(cls: type, shape: Mapping[str, Any]) -> Any:
 
 
 def home() -> str:
-    """Return where the process stands when no problem's code moves it; empty where that is gone."""
+    """Return the working folder outside of any problem's code; empty if it no longer exists."""
     return _turns.standing()
 
 
 def absolute(path: str) -> str:
-    """Return a path from where the process stands when no problem's code moves it."""
+    """Return an absolute path, relative to the working folder outside of any problem's code."""
     return os.path.abspath(os.path.join(home() or "/", path))
 
 
 class _Turns:
-    """Gives the process's working folder and import path to calls in turn."""
+    """Lets calls that need different working folders and import paths take turns."""
 
     def __init__(self) -> None:
         self._home = ""
@@ -158,7 +158,7 @@ class _Turns:
         self._thread = threading.local()
 
     def enter(self, world: World, alone: bool) -> None:
-        """Stand in `world`, once those who want something else have left it."""
+        """Switch to `world`, once no call needs another one."""
         stack: list[int] = self._thread.__dict__.setdefault("stack", [])
         if stack:  # a call within a call, such as of a search that a problem starts
             stack.append(_here())
@@ -178,12 +178,12 @@ class _Turns:
         stack.append(OUTER)
 
     def standing(self) -> str:
-        """Where the process stands when none of these calls runs; empty where that is gone."""
+        """Return the working folder outside of these calls; empty if it no longer exists."""
         with self._changed:
             return self._home if self._guests else standing()
 
     def leave(self) -> None:
-        """Stand again where the others are, or, after the last one, where the process was."""
+        """Switch back: after the last call, to the working folder and import path from before."""
         inner = self._thread.stack.pop()
         if inner != OUTER:
             _return(inner)
@@ -206,7 +206,7 @@ _turns = _Turns()
 
 
 def _here() -> int:
-    """A descriptor of the working folder, which need not be readable, nor be there any more.
+    """Open the working folder and return its descriptor, even if it cannot be read or is removed.
 
     It is `NOWHERE` in a folder that this user may not enter (after ``su``, say): one could not come
     back to it, and stays.
@@ -228,7 +228,7 @@ def _return(descriptor: int) -> None:
 
 
 def _go(folder: str) -> None:
-    """Stand in a folder; where it is gone, in an empty one, so that nothing else is found."""
+    """Change to a folder; if it does not exist, to an empty one, so that nothing wrong is found."""
     if not folder:
         return
     with suppress(OSError):
@@ -244,7 +244,7 @@ def _go(folder: str) -> None:
 
 
 def _explain(error: OSError, world: World) -> None:
-    """Let an error about a file tell its absolute path, and whether its folder is gone."""
+    """Put the absolute path into an error about a file, and say if the folder no longer exists."""
     name = error.filename
     if not isinstance(name, (str, bytes)):
         return
@@ -258,7 +258,7 @@ def _explain(error: OSError, world: World) -> None:
 
 
 def _add(world: World) -> list[str]:
-    """Put what ``sys.path`` lacks of a world's entries into it; return them."""
+    """Add a world's missing entries to ``sys.path``; return them."""
     have = {os.path.abspath(entry) if os.path.isabs(entry) else entry for entry in entries()}
     first = [entry for entry in world.first if entry not in have]
     last = [entry for entry in world.last if entry not in have]

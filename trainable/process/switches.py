@@ -1,4 +1,4 @@
-"""Switches: the global settings of torch and numpy that change a number or make an error of it."""
+"""The global settings of torch and numpy that change numbers or turn them into errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ backends: Any = torch.backends
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One setting.
+    """One setting: how it is read and written, and its value in a fresh process.
 
     Attributes:
         fresh: its value in a fresh process.
@@ -37,7 +37,7 @@ class Setting:
 
 
 def _attribute(path: str, fresh: Any) -> Setting:
-    """An attribute of ``torch.backends``; where a version of torch lacks it, it stays `fresh`."""
+    """An attribute of ``torch.backends``; always `fresh` where this version of torch lacks it."""
     place, _, name = path.rpartition(".")
 
     def holder() -> Any:

@@ -1,4 +1,4 @@
-"""The working folder and the import path of the place where a search began."""
+"""The working folder and import path of the process where a search began."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCRIPTS = sysconfig.get_path("scripts")
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A working folder, and what is the user's of an import path.
+    """A working folder, and the user's entries of an import path.
 
     Attributes:
         folder: absolute; empty where it is not known, and none is stood in.
@@ -30,7 +30,7 @@ class World:
 
     @classmethod
     def here(cls) -> World:
-        """Return that of this process, now."""
+        """Return those of this process, now."""
         folder = standing()
         first: dict[str, None] = {}
         last: dict[str, None] = {}
@@ -45,7 +45,7 @@ class World:
 
     @property
     def gone(self) -> bool:
-        """Whether its folder is known and is not there, or cannot be entered."""
+        """Whether its folder no longer exists or cannot be entered."""
         return bool(self.folder) and not os.access(self.folder, os.X_OK)
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class World:
 
 
 def standing() -> str:
-    """Where the process stands; empty where that folder is gone."""
+    """Return the working folder of the process; empty if it no longer exists."""
     try:
         return os.getcwd()
     except OSError:
@@ -78,12 +78,12 @@ def standing() -> str:
 
 
 def entries() -> list[str]:
-    """The entries of ``sys.path`` that are text; others are of hooks."""
+    """Return the entries of ``sys.path`` that are text; others belong to import hooks."""
     return [entry for entry in sys.path if isinstance(entry, str)]
 
 
 def _is_interpreters(entry: str) -> bool:
-    """Whether an entry of ``sys.path`` is the interpreter's, an environment's or shoal's own."""
+    """Whether an entry of ``sys.path`` belongs to Python, a virtual environment or shoal."""
     return (
         is_installed(entry)
         or entry == _SCRIPTS

@@ -117,7 +117,7 @@ class Mishaps:
             raise lost(self._settled, pack.lanes.shape, why)
         if f"{outcome.node} {why}" not in self._said:
             self._said.add(f"{outcome.node} {why}")
-            self._say(f"{outcome.node} gives its packs to others: {why}")
+            self._say(f"{outcome.node} gives its fits to others: {why}")
 
     def failed(self, pack: Pack, outcome: Outcome) -> bool:
         """A pack ended with an error; return whether that is final.
@@ -143,7 +143,7 @@ class Mishaps:
         Raises:
             SearchFailed: nothing works.
         """
-        what = "its node was lost" if node else "its worker died"
+        what = "their node was lost" if node else "their worker died"
         return self._blame(pack, what, dead(DEATHS), blameless=node)
 
     def fell(self, pack: Pack, death: Death) -> Outcome | None:
@@ -152,15 +152,15 @@ class Mishaps:
         Raises:
             SearchFailed: nothing works, or the process is always killed from outside.
         """
-        what = f"its process died ({death.how})"
+        what = f"their process died ({death.how})"
         if not death.counts:
             self._losses[pack.name] = 0 if self._tasks.gained(pack) else self._losses[pack.name] + 1
             if self._losses[pack.name] >= DEATHS:
                 self._rounds.give_back(pack)
                 raise SearchFailed(
-                    f"pack {pack.name}: {DEATHS} processes ended over it, the last by {death.how}, "
-                    "which is not counted as its own doing; mend that (more memory, say) and the "
-                    "same command goes on"
+                    f"fits of pack {pack.name}: {DEATHS} processes ended over them, the last by "
+                    f"{death.how}, which is not counted as their own doing; mend that (more "
+                    "memory, say) and the same command goes on"
                 )
         self.suspects.add(pack.name)
         self._crashed |= death.counts
@@ -180,7 +180,7 @@ class Mishaps:
         blameless = blameless or self._tasks.gained(pack)
         again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
         if again.deaths < DEATHS:
-            self._say(f"pack {pack.name}: {what}; it runs again")
+            self._say(f"fits of pack {pack.name}: {what}; they run again")
             self._rounds.give_back(again)
             return None
         error = str(final.error)
@@ -199,7 +199,7 @@ class Mishaps:
 
     def _nothing_works(self, error: str) -> None:
         raise SearchFailed(
-            f"every pack so far failed; the last with {error} (in full: {self._last})"
+            f"every fit so far failed; the last with {error} (in full: {self._last})"
         )
 
     def _fail(self, pack: Pack, error: str, details: str) -> None:
@@ -207,7 +207,7 @@ class Mishaps:
         file = self._log(pack, error, details)
         self._failures.append(error)
         if len(self._failures) == 1:
-            self._say(f"pack {pack.name} failed: {error} (each failure in full: {file})")
+            self._say(f"fits of pack {pack.name} failed: {error} (each failure in full: {file})")
 
     def _log(self, pack: Pack, error: str, details: str) -> str:
         self._last = str(self._writer.log_error(pack.name, details or error))

@@ -1,1 +1,1 @@
-"""Ray Tune as an engine. Nobody else imports from here: `shoal.search.engines` loads it by name."""
+"""The engine on Ray Tune. Only `shoal.search.engines` imports from here, by name."""

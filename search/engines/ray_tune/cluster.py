@@ -1,4 +1,4 @@
-"""The Ray that a search runs on: one of its own on this machine, or a running one.
+"""The Ray that a search uses: one that it starts on this machine, or a running one.
 
 A Ray of our own keeps its files in a closed temp folder of the search, and goes with it. Its
 processes talk to each other by this machine's own address, and yet listen on all of its addresses,
@@ -37,7 +37,7 @@ PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A Ray that this process is connected to.
+    """A Ray to which this process is connected.
 
     Attributes:
         own: whether it is ours, and ends with the search.
@@ -48,14 +48,14 @@ class Cluster:
     temp: Path
 
     def slots(self, gpu: bool) -> int:
-        """Return how many packs can run at once, now."""
+        """Return how many packs can run at the same time, now."""
         import ray
 
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
         return int(resources.get("GPU" if gpu else "CPU", 0))
 
     def hosts(self, gpu: bool) -> set[str]:
-        """Return the names of the hosts that have slots, now."""
+        """Return the names of the hosts where packs can run, now."""
         import ray
 
         kind = "GPU" if gpu else "CPU"
@@ -67,7 +67,7 @@ class Cluster:
         }
 
     def free(self, gpu: bool) -> str:
-        """Return how many of its slots are free, in words."""
+        """Say how many of its slots are free."""
         import ray
 
         kind = "GPU" if gpu else "CPU"
@@ -118,7 +118,7 @@ def check_address(address: str) -> None:
 def connected(
     address: str | None, workers: int, gpus: int, meanwhile: Callable[[], None] = lambda: None
 ) -> Iterator[Cluster]:
-    """Connect to the Ray at `address`, or start one of `workers` slots; end what was started.
+    """Connect to the Ray at `address`, or start one with `workers` slots and stop it at the end.
 
     Args:
         meanwhile: called in another thread while Ray starts, which waits for its processes.
@@ -171,7 +171,7 @@ def connected(
 
 
 def _job_config() -> Any:
-    """The configuration of our job: where workers find shoal.
+    """Return the configuration of our Ray job: where workers find shoal.
 
     Ray would put the working folder on their path, where a user's own ``trainable.py`` may lie, and
     fails where that folder is gone or its name is not UTF-8. Each problem brings the folder and the
@@ -186,7 +186,7 @@ def _job_config() -> Any:
 
 @contextmanager
 def _deaf_to_hangups() -> Iterator[None]:
-    """Start processes that do not die with the terminal: they are to save first.
+    """Start processes that ignore SIGHUP: when the terminal closes they save first.
 
     What this thread blocks is blocked in them; here other threads hear it.
     """
@@ -198,9 +198,9 @@ def _deaf_to_hangups() -> Iterator[None]:
 
 
 def _leave_signals(handler: object) -> None:
-    """Set no handler: ours notes the signal already."""
+    """Stands for a function of Ray that sets a signal handler, and sets none."""
 
 
 def _short(error: Exception) -> str:
-    """The message of `error` in one line, without the tracebacks that Ray puts into it."""
+    """Return an error's message in one line, without the tracebacks that Ray puts into it."""
     return " ".join(str(error).partition("Traceback")[0].split())

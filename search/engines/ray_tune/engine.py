@@ -1,4 +1,4 @@
-"""The engine ``ray``: packs as trials of Ray Tune, on a Ray of our own or on a running one."""
+"""The engine ``ray``: packs run as trials of Ray Tune, on a Ray of our own or a running one."""
 
 from __future__ import annotations
 

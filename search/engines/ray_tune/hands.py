@@ -1,4 +1,4 @@
-"""What is in the hands of Ray Tune's workers, and which of them are better left without work."""
+"""Which packs Ray Tune's workers run, and which workers are kept idle because their host fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BENCH_SECONDS = 60.0
 
 
 class Hands:
-    """What is in workers' hands: packs and idle packs, by Tune's trial id.
+    """Packs that workers run, and idle packs, by Tune's trial id.
 
     A worker whose host cannot run a pack is the first that is free again, and would get the same
     pack. So it gets an idle pack, and keeps it while there are hosts that have not failed: their
@@ -36,7 +36,7 @@ class Hands:
 
     @property
     def slots(self) -> int:
-        """How many packs can run at once, now."""
+        """How many packs can run at the same time, now."""
         now = time.monotonic()
         fixed = self._cluster.own and self._slots > 0
         if not fixed and now - self._asked > SLOTS_SECONDS:
@@ -47,26 +47,26 @@ class Hands:
         return self._slots
 
     def free(self) -> str:
-        """What of the cluster is free, in words."""
+        """Say what of the cluster is free."""
         return self._cluster.free(self._gpu)
 
     @property
     def full(self) -> bool:
-        """Whether no slot is left."""
+        """Whether all slots are taken."""
         slots, held = max(1, self.slots), len(self.packs) + len(self.idle)
         return held - len(self.idle & self._left_out) >= slots or held >= max(1, self._alive)
 
     def fails(self, host: str) -> None:
-        """A host cannot run the pack that it has given back."""
+        """Record that a host could not run a pack and returned it."""
         self._faults[host] = time.monotonic()
         self._owed += self.benched(host)
 
     def works(self, host: str) -> None:
-        """A pack has run on a host."""
+        """Record that a pack has run on a host."""
         self._faults.pop(host, None)
 
     def benched(self, host: str) -> bool:
-        """Whether a host has failed lately, and another has not."""
+        """Whether a host failed lately, and another one did not."""
         now = time.monotonic()
         if now - self._faults.get(host, float("-inf")) > BENCH_SECONDS:
             return False
@@ -77,15 +77,15 @@ class Hands:
         )
 
     def owes_idle(self) -> bool:
-        """Whether the next worker that is free is one of a host that has just failed."""
+        """Whether the next free worker is expected to be on a host that has just failed."""
         return self._owed > 0
 
     def bench(self) -> None:
-        """A worker gets an idle pack."""
+        """Record that a worker gets an idle pack."""
         self._owed = max(0, self._owed - 1)
 
     def idle_may_end(self, trial: str, host: str, *, waiting: bool) -> bool:
-        """Whether an idle worker is wanted for something else, or for nothing any more.
+        """Whether an idle pack may end: its worker is needed, or is needed no more.
 
         Args:
             trial: Tune's id of its idle pack.

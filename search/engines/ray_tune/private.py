@@ -1,4 +1,4 @@
-"""Private interfaces of Ray that a search uses, each with what it is for; tried with ray 2.60.0.
+"""Private interfaces of Ray that a search uses, and what each is for; tested with ray 2.60.0.
 
 Workers use ``ray.experimental.internal_kv`` (`shoal.trainable.hosts.ray_tune`), the nodes of a
 batch job ``ray._raylet.GcsClient`` (`shoal.slurm.node.ray_nodes`); nothing else is private.
@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def connecting(handler: Callable[[object], None], name: str) -> Iterator[None]:
-    """Connect to Ray without its handler of SIGTERM, and without our command line in its records.
+    """Connect to Ray without its SIGTERM handler, and without our command line in its records.
 
     Ray's handler raises wherever the main thread happens to be, inside a lock of ``logging``, say,
     which is never released then.
@@ -33,7 +33,7 @@ def connecting(handler: Callable[[object], None], name: str) -> Iterator[None]:
 
 
 def read_environment() -> None:
-    """Read again what Ray reads of the environment once, when it is imported."""
+    """Read the environment variables again that Ray reads only once, at import."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
     Config.initialize("")

@@ -1,4 +1,4 @@
-"""The environment of this process while Ray is connected: what Ray is told by it, and put back."""
+"""This process's environment variables while Ray is connected: set for Ray, then restored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SET_BY_RAY = ("RAY_", "TUNE_", "PYTHONBREAKPOINT")
 
 @contextmanager
 def set_for_ray(own: Path | None) -> Iterator[None]:
-    """Set what Ray reads from the environment, and put the old values back.
+    """Set the environment variables that Ray reads; restore the previous ones at the end.
 
     Args:
         own: closed folder for the token of a Ray of our own, or None.
@@ -54,12 +54,12 @@ def set_for_ray(own: Path | None) -> Iterator[None]:
 
 
 def _changing(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """The part of the environment that we change, or Ray does."""
+    """Return the environment variables that we change, or Ray does."""
     return {k: v for k, v in os.environ.items() if k in changes or k.startswith(SET_BY_RAY)}
 
 
 def _set(values: Mapping[str, str | None]) -> None:
-    """Set variables of the environment, or remove them (None)."""
+    """Set environment variables; None removes one."""
     for name, value in values.items():
         if value is None:
             os.environ.pop(name, None)

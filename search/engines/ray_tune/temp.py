@@ -1,4 +1,4 @@
-"""The temp folder of a search on Ray: closed to others, gone at the end, also of killed searches.
+"""The temp folder of a search on Ray: private, and removed even after searches that were killed.
 
 Who uses it holds a lock (`shoal.slurm.node.temp`): a process id would not tell, since numbers come
 again, and are others in a container.
@@ -24,7 +24,7 @@ BELOW_TEMP_BYTES = len("/shoal-4194304-XXXXXXXX/ray")
 
 @contextmanager
 def temp_folder(short: bool) -> Iterator[Path]:
-    """A closed temp folder, removed afterwards; those of searches that were killed go too.
+    """Yield a private temp folder, and remove it at the end, with those of killed searches.
 
     Args:
         short: whether a Ray of our own has its sockets in it.

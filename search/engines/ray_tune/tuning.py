@@ -1,4 +1,4 @@
-"""Ray Tune as the driver of packs: a searcher that suggests packs, and what keeps workers busy.
+"""Packs as trials of Ray Tune: a searcher that suggests packs, and a scheduler that starts them.
 
 Three things together, since each alone loses workers or stands still:
 
@@ -54,8 +54,8 @@ NODE_DIED = "node has died"
 
 
 def idle_seconds(slots: int) -> float:
-    """How long an idle worker sleeps before it looks for a pack: a look of each costs the driver
-    some milliseconds.
+    """Return how long an idle worker sleeps before it asks for a pack; asking costs the driver some
+    milliseconds.
 
     Args:
         slots: how many workers there may be.
@@ -64,11 +64,12 @@ def idle_seconds(slots: int) -> float:
 
 
 class Enough(Exception):
-    """The search was told to stop, and all that could be saved is back."""
+    """The search was told to stop, and all that could be saved has come back."""
 
 
 class NotSaved:
-    """Tune pickles its parts for a restore of its own; of these nothing is worth keeping."""
+    """Makes an object that Tune pickles for its own restore, which is never used, pickle as
+    nothing."""
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())
@@ -146,8 +147,8 @@ class NewestFirst(NotSaved, FIFOScheduler):
 
 
 class Returns(NotSaved, tune.Callback):
-    """Takes outcomes out of Tune's results, so that arrays never reach Tune's own state; and tells
-    what of Tune's own messages matters: workers that die, and workers that do not come."""
+    """Takes outcomes out of Tune's results, so that Tune never stores arrays; and tells the user
+    when workers die or do not start."""
 
     def __init__(self, driver: EngineCallbacks, hands: Hands, search: str) -> None:
         self._driver, self._hands, self._search = driver, hands, search
@@ -202,7 +203,7 @@ class Returns(NotSaved, tune.Callback):
             )
 
     def _collect(self, trials: list[Trial]) -> None:
-        """Tell the workers to save; wait for those that run a pack, not for those that start."""
+        """Tell the workers to save, and wait for those that run a pack."""
         if self._rang is None:
             self._rang = time.monotonic()
             ring(self._search)
@@ -221,7 +222,7 @@ class Returns(NotSaved, tune.Callback):
 
 
 def _error_of(trial: Trial) -> str:
-    """What Ray says of why a trial ended."""
+    """Return Ray's message about why a trial ended."""
     try:
         return Path(str(trial.error_file)).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -229,7 +230,7 @@ def _error_of(trial: Trial) -> str:
 
 
 def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None) -> None:
-    """Run the packs of `driver` on `cluster` until every lane is told, or told to stop.
+    """Run the packs of `driver` on `cluster` until every fit has ended, or it is told to stop.
 
     Args:
         workers: packs at once; None: as many as the cluster has slots.

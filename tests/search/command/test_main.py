@@ -56,7 +56,7 @@ def test_json_is_one_object_and_nothing_else(shell: Shell, tmp_path: Path) -> No
     told = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
     idle = (
-        "1 of 3 workers will stand idle: 2 packs are in flight at a time; "
+        "1 of 3 workers will stand idle: there is work for 2 at a time; "
         "a smaller --pack than 8 or a larger --round than 8 helps"
     )
     assert done.stderr.splitlines() == told["notes"]
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     assert processes_with(f"shoal-{process.pid}-") == []
     assert re.fullmatch(
         r"interrupted: saving what is in flight; Ctrl-C again: at once\n"
-        r"shoal: interrupted(, \d packs? saved)?; shoal run --out out goes on\n",
+        r"shoal: interrupted(, fits of \d workers? saved)?; shoal run --out out goes on\n",
         errors,
     )
     kept = len(shoal.load(tmp_path / "out").trials)

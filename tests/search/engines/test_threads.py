@@ -113,7 +113,7 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(threads, "Worker", Waiting)
-    run_inline(driver, workers)  # type: ignore[arg-type]
+    run_inline(driver, workers)  # type: ignore[arg-type]  # a stand-in
     assert driver.seen.is_set()
     assert driver.ticks < 8
 
@@ -139,5 +139,5 @@ def test_a_search_that_is_to_stop_raises_the_flag_of_its_kernels(
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
     monkeypatch.setattr(threads, "Worker", Deaf)
-    run_inline(driver, 1)  # type: ignore[arg-type]
+    run_inline(driver, 1)  # type: ignore[arg-type]  # a stand-in
     assert up == [1]

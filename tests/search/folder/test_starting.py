@@ -154,5 +154,5 @@ def test_a_summary_does_not_say_that_nothing_was_left(tmp_path: Path, shell: Any
         "out",
     )
     assert "left    4 of 4 fits" in done.stdout
-    assert "in which no pack came to its end" in done.stdout
+    assert "in which no fit came to its end" in done.stdout
     assert "nothing was left" not in done.stdout

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,15 +17,8 @@ from shoal.slurm.node import temp
 from shoal.slurm.queue.allocation import Share
 
 Stand = Callable[..., Path]
+Eventually = Callable[..., None]
 SHARES = [Share(node=f"n{number}", cpus=1, gpus=0, memory_bytes=0) for number in (1, 2)]
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait, minutes at the most."""
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -54,7 +46,7 @@ for step; do case "$step" in 7.*) kill "${step#7.}" || exit 1;; esac; done
 
 
 def test_the_end_of_a_cluster_ends_its_own_steps_alone(
-    tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     """Not the shell that somebody holds in the allocation, nor another search's steps there; each
     is asked by its id, with one question and one order for all."""
@@ -116,7 +108,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("how", ["kept", "alone"])
 def test_a_killed_agent_leaves_neither_processes_nor_a_folder(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     """Without cgroups: what it started ends with it, its keeper ends what that had started in a
     session of its own, and removes the folder; where the keeper was killed too, the next agent on

@@ -79,7 +79,7 @@ def test_all_agents_of_a_large_job_put_it_back_once_and_cancel_nothing(
         folder = life(tmp_path, number)
         codes = ask_at_once(
             agents,
-            lambda at=folder: put_back(  # type: ignore[misc]
+            lambda at=folder: put_back(  # type: ignore[misc]  # a lambda
                 "7", at, "the batch host is lost", nodes=1, otherwise=lambda: end_job("7")
             ),
         )

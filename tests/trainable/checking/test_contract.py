@@ -267,8 +267,8 @@ class Network:
         generator = torch.Generator().manual_seed(seed)
         return tuple(scale * torch.randn(self.hidden, generator=generator) for _ in range(2))
 
-    def loss_and_gradient(self, params, data):  # type: ignore[no-untyped-def]
-        def loss(params):  # type: ignore[no-untyped-def]
+    def loss_and_gradient(self, params, data):  # type: ignore[no-untyped-def]  # as a user writes
+        def loss(params):  # type: ignore[no-untyped-def]  # the same
             u, v = params
             r = torch.tanh(data[:, None] * u) @ v - torch.sin(data)
             return (r * r).sum()

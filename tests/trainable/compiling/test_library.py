@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from shoal.trainable.compiling.toolchain import compiler, identity
+from shoal.trainable.compiling.toolchain import identity
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.fitting.checkpoint import CheckpointKeeper, Saving, key
@@ -24,6 +24,9 @@ from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
 
 PLAN = Plan(steps=120, report=15, diverge_factor=1000.0)
+Eventually = Callable[..., None]
+StrangeCompiler = Callable[[Path, str], str]
+
 UNROLL = 5
 N = 11
 COMPILER = identity()
@@ -105,11 +108,15 @@ class Made:
 
 
 @pytest.fixture(scope="module", params=["fused", "unfused"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    strange_compiler: StrangeCompiler,
+) -> Made:
     """Two processes, which want the same libraries, with an empty cache."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "own.py").write_text(OWN if request.param == "fused" else UNFUSED)
-    script = _counting(folder, f'exec {compiler()} "$@"')
+    script = strange_compiler(folder, 'real "$@"')
     both = [_start(folder / "own.py", folder / "cache", script) for _ in range(2)]
     printed = tuple(process.communicate(timeout=300)[0] for process in both)
     words = (folder / "calls").read_text().split()
@@ -210,7 +217,7 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
             widths.add(len(params[0]))
             return once(params, *given)
 
-        ready.chunk = chunk  # type: ignore[method-assign]
+        ready.chunk = chunk  # type: ignore[method-assign]  # counts, and calls it
         saving = Saving(
             folder=str(tmp_path),
             key=name,
@@ -232,18 +239,9 @@ def test_a_block_that_lets_go_of_empty_slots_gives_the_same_bits(
         assert torch.equal(getattr(fitted, column), getattr(uninterrupted, column))
 
 
-def _counting(folder: Path, then: str) -> Path:
-    """A compiler on PATH that notes each call, with its process, and goes on as `then`."""
-    script = folder / "counting-c++"
-    told = f'[ "$1" = --version ] && exec {compiler()} "$@"'
-    script.write_text(f'#!/bin/sh\n{told}\necho "$$ $*" >> "{folder}/calls"\n{then}\n')
-    script.chmod(0o755)
-    return script
-
-
-def _start(problem: Path, cache: Path, compiler: str | Path) -> subprocess.Popen[str]:
+def _start(problem: Path, cache: Path, compiler: str) -> subprocess.Popen[str]:
     here = str(Path(__file__).parent)
-    environment = {**os.environ, "SHOAL_CACHE": str(cache), "CXX": str(compiler)}
+    environment = {**os.environ, "SHOAL_CACHE": str(cache), "CXX": compiler}
     environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", PROCESS, str(problem)],
@@ -255,32 +253,27 @@ def _start(problem: Path, cache: Path, compiler: str | Path) -> subprocess.Popen
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
-def test_a_compiler_ends_with_the_process_that_waits_for_it(end: str, tmp_path: Path) -> None:
+def test_a_compiler_ends_with_the_process_that_waits_for_it(
+    end: str, tmp_path: Path, strange_compiler: StrangeCompiler, eventually: Eventually
+) -> None:
     """Killed outright or not, nothing goes on compiling, and the next one is not kept waiting."""
     (tmp_path / "own.py").write_text(OWN)
-    sleeping = _counting(tmp_path, "exec sleep 1000")
+    sleeping = strange_compiler(tmp_path, "exec sleep 1000")
     process = _start(tmp_path / "own.py", tmp_path / "cache", sleeping)
     calls = tmp_path / "calls"
     try:
-        _until(calls.exists)
+        eventually(calls.exists)
         compiling = int(calls.read_text().split()[0])
         getattr(process, end)()
         process.communicate(timeout=240)
-        _until(lambda: not Path(f"/proc/{compiling}/cmdline").exists())
+        eventually(lambda: not Path(f"/proc/{compiling}/cmdline").exists())
     finally:
         process.kill()
         process.communicate()
 
 
-def _until(holds: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
-
-
 def test_where_it_cannot_be_compiled_it_does_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """No compiler, one that fails, a cache that others can write to, and none that can be made."""
     (tmp_path / "own.py").write_text(OWN)
@@ -290,29 +283,33 @@ def test_where_it_cannot_be_compiled_it_does_not_run(
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
     (tmp_path / "file").touch()
+    failing = strange_compiler(tmp_path, "echo not today >&2; exit 1")
     cases = [
         (closed, "no-such-c++", "there is no C++ compiler"),
-        (closed, _counting(tmp_path, "echo not today >&2; exit 1"), "compiling failed (not today)"),
+        (closed, failing, "compiling failed (not today)"),
         (open_to_all, "g++", "others can write to it"),
         (tmp_path / "file" / "cache", "g++", "cannot make"),
     ]
     for cache, cxx, why in cases:
         monkeypatch.setenv("SHOAL_CACHE", str(cache))
-        monkeypatch.setenv("CXX", str(cxx))
+        monkeypatch.setenv("CXX", cxx)
         with pytest.raises(CompileError, match=re.escape(why)):
             fit(program(tmp_path / "own.py", compiled=True), lanes([0, 1]), PLAN)
     assert [f.suffix for f in closed.iterdir()] == [".lock"] * len(list(closed.iterdir()))
 
 
 def test_being_told_to_stop_while_compiling_ends_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strange_compiler: StrangeCompiler,
+    eventually: Eventually,
 ) -> None:
     """Nothing is fitted, nothing goes on running."""
     (tmp_path / "own.py").write_text(OWN)
     monkeypatch.setenv("SHOAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", str(_counting(tmp_path, "exec sleep 1000")))
+    monkeypatch.setenv("CXX", strange_compiler(tmp_path, "exec sleep 1000"))
     calls = tmp_path / "calls"
     keeper = CheckpointKeeper(None, calls.exists, device="cpu", began=0.0)
     assert fit(program(tmp_path / "own.py", compiled=True), lanes([0, 1]), PLAN, keeper) is None
     compiling = int(calls.read_text().split()[0])
-    _until(lambda: not Path(f"/proc/{compiling}/cmdline").exists())
+    eventually(lambda: not Path(f"/proc/{compiling}/cmdline").exists())

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,9 @@ from shoal.trainable.disk.temporary import private_folder
 from shoal.trainable.disk.trust import check_folder
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused.cpp.kernel import FLAGS
+
+Eventually = Callable[..., None]
+StrangeCompiler = Callable[[Path, str], str]
 
 SOURCE = 'extern "C" int run() {{ return {number}; }}\n'
 
@@ -72,24 +75,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHOAL_CACHE", str(folder))
     monkeypatch.delenv("CXX", raising=False)
     return folder
-
-
-def compiler_that(folder: Path, does: str) -> str:
-    """A compiler that tells its version, notes each call, and does something else: ``$OUT`` is the
-    library that it is to make, and ``real`` makes it."""
-    script = folder / "strange-c++"
-    real = command()[0]
-    script.write_text(
-        f"""#!/bin/sh
-[ "$1" = --version ] && exec {real} --version
-echo "$$" >> {folder}/calls
-for word; do [ "$before" = -o ] && OUT=$word; before=$word; done
-real() {{ {real} "$@"; }}
-{does}
-"""
-    )
-    script.chmod(0o755)
-    return str(script)
 
 
 def test_the_compiler_is_in_the_key(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,12 +198,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_compiler_is_told_in_one_line(
-    how: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, cache: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """Neither this process nor the cache suffers; a good compiler makes it afterwards."""
     does, why = BROKEN[how]
     good = os.environ.get("CXX", "")
-    monkeypatch.setenv("CXX", compiler_that(cache.parent, does))
+    monkeypatch.setenv("CXX", strange_compiler(cache.parent, does))
     with pytest.raises(CompileError, match=re.escape(why)) as caught:
         number_of(Number(7))
     assert len(str(caught.value).splitlines()) == 1
@@ -228,20 +213,20 @@ def test_a_broken_compiler_is_told_in_one_line(
 
 
 def test_a_compiler_that_hangs_ends_with_all_that_it_has_started(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strange_compiler: StrangeCompiler,
+    eventually: Eventually,
 ) -> None:
     """In the time that it is given, and it is not tried in another folder."""
     monkeypatch.setattr(Number, "seconds", 1.0)
     does = f"sleep 1000 & echo $! >> {cache.parent}/calls; exec sleep 1000"
-    monkeypatch.setenv("CXX", compiler_that(cache.parent, does))
+    monkeypatch.setenv("CXX", strange_compiler(cache.parent, does))
     with pytest.raises(CompileError, match="did not end in 1 s"):
         number_of(Number(1), private=True)
-    calls = (cache.parent / "calls").read_text().split()
+    calls = [line.split()[0] for line in (cache.parent / "calls").read_text().splitlines()]
     assert len(calls) == 2  # the compiler, once, and what it has started
-    deadline = time.monotonic() + 240
-    while any(b"sleep" in _command_line(Path("/proc", call)) for call in calls):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: all(b"sleep" not in _command_line(Path("/proc", call)) for call in calls))
 
 
 def _command_line(process: Path) -> bytes:
@@ -265,7 +250,7 @@ def test_a_process_that_holds_the_lock_and_does_nothing_is_not_waited_for_for_ev
 
 
 def test_where_there_are_no_locks_it_is_made_all_the_same(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """By two at once if need be; neither takes the other's folder away."""
 
@@ -273,7 +258,7 @@ def test_where_there_are_no_locks_it_is_made_all_the_same(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    slow = compiler_that(cache.parent, 'sleep 0.5; real "$@"')
+    slow = strange_compiler(cache.parent, 'sleep 0.5; real "$@"')
     monkeypatch.setenv("CXX", slow)
     found: list[int] = []
     threads = [
@@ -285,20 +270,6 @@ def test_where_there_are_no_locks_it_is_made_all_the_same(
     for thread in threads:
         thread.join()
     assert found == [3, 3, 3]
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    mount("-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", place)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def mount(*words: object) -> None:
@@ -349,10 +320,10 @@ def test_a_cache_without_room_is_told_or_done_without(
 
 
 def test_a_cache_that_vanishes_is_done_without(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, monkeypatch: pytest.MonkeyPatch, strange_compiler: StrangeCompiler
 ) -> None:
     """Before, and while it is compiled."""
-    away = compiler_that(cache.parent, f'rm -rf {cache}; real "$@"')
+    away = strange_compiler(cache.parent, f'rm -rf {cache}; real "$@"')
     monkeypatch.setenv("CXX", away)
     with pytest.raises(CompileError, match=r"compiling failed|made nothing|cannot write"):
         number_of(Number(1))

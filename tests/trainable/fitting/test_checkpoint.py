@@ -180,7 +180,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named_and_not_used(tmp_path: Path) -
     assert fitted is not None
     assert whole is not None
     assert same(whole, fitted)
-    assert again.notes == [f"{at.file} is damaged; its pack begins anew"]
+    assert again.notes == [f"{at.file} is damaged; its fits begin anew"]
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     body = buffer.getvalue()
     file = tmp_path / "evil.pt"
     file.write_bytes(hashlib.sha256(body).digest() + body)
-    with pytest.raises(CheckpointError, match="is no checkpoint of a pack"):
+    with pytest.raises(CheckpointError, match="is no checkpoint of fits"):
         load(file, of="k", device="cpu")
     assert not (tmp_path / "ran").exists()
 
@@ -210,7 +210,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_no_numbers(tmp_path: Path) -> Non
     )
     kept = keeper(gone, lambda: False)
     assert fit(program("sgd"), lanes("sgd", 2), PLAN, kept) is not None
-    assert "No such file or directory; the pack goes on without" in kept.notes[0]
+    assert "No such file or directory; the fits go on without" in kept.notes[0]
     with pytest.raises(CheckpointError, match="cannot write"):
         save(gone, {}, device="cpu", seconds=0.0, began=0.0)
 

@@ -25,8 +25,8 @@ from shoal.trainable.problems.registry import PROBLEMS
 def test_names_modules_and_files_give_the_same_class(tmp_path: Path) -> None:
     """A name, its module:Class, and a copy of its file."""
     named = find("cubic-sine").load()
-    assert find("shoal.trainable.problems.cubic_sine:CubicSine").load() is named
-    import shoal.trainable.problems.cubic_sine as module
+    assert find("shoal.trainable.problems.shipped.cubic_sine:CubicSine").load() is named
+    import shoal.trainable.problems.shipped.cubic_sine as module
 
     copy = tmp_path / "copy.py"
     copy.write_bytes(Path(module.__file__).read_bytes())

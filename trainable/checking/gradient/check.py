@@ -1,4 +1,4 @@
-"""The gradient by hand against automatic differentiation, and against differences of the loss.
+"""Compares a problem's gradient with autograd and with finite differences of the loss.
 
     x       a place: values of all parameters; the start is one, generic places are beside it
     g, t    the gradient there, by hand and by autograd
@@ -32,7 +32,7 @@ start may well be at a kink; a generic place is not, and what looks like one may
 
 @dataclass(frozen=True, kw_only=True)
 class Off:
-    """A parameter whose gradients by hand and by autograd differ.
+    """A parameter whose gradient is not autograd's.
 
     Attributes:
         ratio: how much more than they may; elements: a mask of those that do.
@@ -44,7 +44,7 @@ class Off:
 
 
 class GradientCheck:
-    """Compares the gradient at one set of hyperparameters, at the start and at generic places."""
+    """Compares the gradients for one set of hyperparameters, at the start and at random points."""
 
     def __init__(self, calls: Calls, function: Function, start: Params, dtype: torch.dtype) -> None:
         """Prepare.
@@ -58,7 +58,7 @@ class GradientCheck:
         self._names = names(start)
 
     def run(self) -> list[str]:
-        """Return notes on kinks.
+        """Compare, and return notes on points where the loss has no derivative (kinks).
 
         Raises:
             ContractError: the gradient is wrong.
@@ -89,7 +89,7 @@ class GradientCheck:
         return []
 
     def _off(self, place: Place) -> list[Off]:
-        """Parameters that autograd has another gradient of, the worst first."""
+        """Return the parameters whose gradient is not that of autograd, the worst first."""
         found = []
         for i, (g, t) in enumerate(zip(place.given, place.autograd, strict=True)):
             if t.numel():
@@ -103,7 +103,7 @@ class GradientCheck:
         return sorted(found, key=lambda off: -off.ratio)
 
     def _grossly(self, place: Place) -> bool:
-        """Whether autograd alone is enough to call the gradient wrong."""
+        """Whether the gradient is so far from autograd's that this alone shows it to be wrong."""
         if place.truth is None or not all(bool(t.isfinite().all()) for t in place.truth):
             return False
         return any(
@@ -140,7 +140,7 @@ class GradientCheck:
         )
 
     def _refuse(self, place: Place, off: list[Off], along: Along | None) -> None:
-        """Tell which element is wrong, by how much, and what the gradient is like.
+        """Raise the error: which element is wrong, by how much, and what the mistake looks like.
 
         Raises:
             ContractError: always.
@@ -173,7 +173,7 @@ class GradientCheck:
         self._calls.fail(LOSS, f"the gradient of parameter {self._names[i]} is off: {told}")
 
     def _samples(self, place: Place) -> list[Sample]:
-        """The gradient by hand and the derivative, at places near and far."""
+        """Return the problem's gradient and the derivative at points near and far."""
         return [
             Sample(x=there.x, given=there.given, truth=there.truth)
             for there in (place, *self._surface.far())
@@ -183,14 +183,14 @@ class GradientCheck:
 
 
 def _worst(place: Place, off: Off) -> int:
-    """The element (flat) of a parameter whose gradient is off by most."""
+    """Return the (flat) index of the element whose gradient is the furthest off."""
     i = off.parameter
     gap = (place.given[i] - place.autograd[i]).abs().nan_to_num(nan=math.inf)
     return int(torch.where(off.elements, gap, -1.0).argmax())
 
 
 def _index(element: int, shape: torch.Size) -> list[int]:
-    """The index of a flat element in a tensor of this shape."""
+    """Return the index of a flat element in a tensor of this shape."""
     found = []
     for size in reversed(shape):
         element, place = divmod(element, size)

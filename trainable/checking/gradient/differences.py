@@ -1,4 +1,4 @@
-"""The slope of a function along a line, from its values alone.
+"""The derivative of a function along a line, by finite differences of its values.
 
 Central differences D(h) = (f(h) - f(-h)) / 2h at steps h that shrink fourfold, extrapolated to
 h = 0 (Richardson; C. Ridders, Advances in Engineering Software 4 (1982) 75). The error is the
@@ -27,7 +27,7 @@ ENOUGH = 1e-8
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """What differences tell of f at 0.
+    """The derivative of f at 0, as finite differences estimate it.
 
     Attributes:
         value: the central slope; error: how far it may be off.
@@ -42,14 +42,14 @@ class Slope:
     kinked: bool
 
     def between(self, slope: float) -> bool:
-        """Whether `slope` is between those of the two sides."""
+        """Whether `slope` lies between the one-sided derivatives."""
         low, high = sorted((self.left, self.right))
         slack = 1e-6 * max(abs(low), abs(high)) + self.error
         return low - slack <= slope <= high + slack
 
 
 def slope(f: Callable[[float], float], *, epsilon: float) -> Slope | None:
-    """Return the slope of `f` at 0, or None where `f` has too few finite values.
+    """Estimate the derivative of `f` at 0; None if `f` has too few finite values.
 
     Args:
         f: a function of the position on the line, in units of the parameters' scale.
@@ -87,7 +87,7 @@ def slope(f: Callable[[float], float], *, epsilon: float) -> Slope | None:
 
 
 def _extrapolated(row: list[float], first: float) -> tuple[list[float], tuple[float, float]]:
-    """The next row of the tableau; and the least error in it, with the value that has it."""
+    """Return the next row of the extrapolation, its least error and the value with that error."""
     new, found = [first], (math.inf, first)
     factor = SHRINK**2
     for j, earlier in enumerate(row):

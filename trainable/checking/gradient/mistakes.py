@@ -1,4 +1,4 @@
-"""What a wrong gradient is, where it is like the derivative: a multiple of it, clipped, and so on.
+"""Recognizes usual mistakes in a gradient: a multiple of the true one, clipped, and so on.
 
     G, T, X   gradient by hand, derivative, parameters: a vector for each parameter at each place
 
@@ -23,7 +23,7 @@ MIN_PLACES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Parameters x at one place, the gradient by hand and the derivative."""
+    """Parameters x at one point, with the problem's gradient and the true derivative."""
 
     x: Leaves
     given: Leaves
@@ -35,7 +35,7 @@ Vectors = list[torch.Tensor]
 
 
 def named(samples: Sequence[Sample], names: Sequence[str], wrong: int) -> str | None:
-    """What the gradient is and what to do, in words; None where it is like nothing known.
+    """Name the mistake that was recognized, and what to do; None if none was.
 
     Args:
         wrong: the number of a parameter whose gradient is wrong.
@@ -79,7 +79,7 @@ def _likeness(G: Vectors, T: Vectors, X: Vectors) -> str | None:
 
 
 def _same(A: Vectors, B: Vectors, within: float = EXACTLY) -> bool:
-    """Whether two are the same at each place, up to a small part of the place's largest."""
+    """Whether two are equal at each point, relative to the largest element there."""
     return all(
         bool((a - b).abs().max() <= within * torch.maximum(a.abs().max(), b.abs().max()))
         for a, b in zip(A, B, strict=True)

@@ -1,4 +1,4 @@
-"""Places in the space of the parameters: loss and gradients there, and slopes along lines."""
+"""Points in parameter space: loss and gradients there, and derivatives along lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Function = Callable[[Params], tuple[torch.Tensor, Params]]
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A place, and what was found there.
+    """A point in parameter space, with the loss and the gradients there.
 
     Attributes:
         truth: the gradient by autograd; None where there is none.
@@ -50,7 +50,7 @@ class Place:
 
     @property
     def autograd(self) -> Leaves:
-        """The gradient by autograd; NaN where there is none."""
+        """The gradient by autograd; NaN where it gives none."""
         if self.truth is not None:
             return self.truth
         return tuple(torch.full_like(leaf, math.nan) for leaf in self.x)
@@ -58,7 +58,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Along:
-    """A direction: the slope by differences, by hand and by autograd.
+    """The derivative along one direction: by differences, by the problem's gradient, by autograd.
 
     Attributes:
         at: the parameter and its element (flat), where the direction is that of one element.
@@ -72,16 +72,17 @@ class Along:
 
     @property
     def right(self) -> bool:
-        """Whether the gradient by hand is what differences say."""
+        """Whether the problem's gradient agrees with differences."""
         return abs(self.given - self.slope.value) <= self.slack
 
     @property
     def autograd_right(self) -> bool:
-        """Whether autograd's is."""
+        """Whether autograd agrees with differences."""
         return abs(self.truth - self.slope.value) <= self.slack
 
     def kinked(self, least: float) -> bool:
-        """Whether a kink of the loss may be why the gradient by hand is not what differences say.
+        """Whether a kink of the loss may explain why the problem's gradient and differences
+        disagree.
 
         Args:
             least: how far apart the slopes to the two sides are at the least, in units of that
@@ -93,7 +94,7 @@ class Along:
 
 
 class Surface:
-    """The loss over the parameters, in one dtype.
+    """The loss as a function of the parameters, in one dtype.
 
     Attributes:
         start: the initial parameters; scales: the size of each, which steps are in units of.
@@ -110,7 +111,7 @@ class Surface:
         self._generator = torch.Generator().manual_seed(0)
 
     def moved(self) -> Iterator[Place]:
-        """Generic places where the loss is finite."""
+        """Yield random points where the loss is finite."""
         for distance, relative in MOVES:
             if distance > 0:
                 noise = [self.noise(leaf) for leaf in self.start]
@@ -121,7 +122,7 @@ class Surface:
                     break
 
     def far(self) -> Iterator[Place]:
-        """More places, near and far, both ways."""
+        """Yield more random points, near and far, on both sides of the start."""
         for distance in FAR:
             if distance >= 0:
                 noise = [self.noise(leaf) for leaf in self.start]
@@ -136,7 +137,7 @@ class Surface:
         )
 
     def place(self, x: Leaves, careful: bool = True) -> Place | None:
-        """Evaluate at `x`; None where the loss is not finite, or is not to be had."""
+        """Evaluate loss and gradients at `x`; None if the loss is not finite or raises an error."""
         truth: Leaves | None = None
         with suppress(Exception):  # what it cannot do is no fault of the problem's
             truth = self._autograd(x)
@@ -169,7 +170,8 @@ class Surface:
     def along(
         self, place: Place, direction: list[torch.Tensor], at: tuple[int, int] | None
     ) -> Along | None:
-        """The slope along a direction, in units of the parameters' sizes; None: not to be had.
+        """Return the derivative along a direction scaled by the parameters' sizes; None: it has
+        none.
 
         Args:
             at: the parameter and its element, if the direction is that of one.

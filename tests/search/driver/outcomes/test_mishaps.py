@@ -172,7 +172,7 @@ def test_whatever_a_fit_raises_is_an_error_of_it(world: Path, kind: str) -> None
 def test_a_process_that_is_told_to_end_is_no_error_of_its_fit() -> None:
     """What Ray's worker raises of SIGTERM, and what Ctrl-C raises, end the process."""
     by_ray = SystemExit(1)
-    by_ray.ray_terminate_msg = b"The process receives a SIGTERM."  # type: ignore[attr-defined]
+    by_ray.ray_terminate_msg = b"The process receives a SIGTERM."  # type: ignore[attr-defined]  # Ray sets it
     assert is_told_to_end(by_ray)
     assert is_told_to_end(KeyboardInterrupt())
     assert not is_told_to_end(SystemExit(1))
@@ -195,7 +195,7 @@ def test_a_search_in_which_nothing_works_ends_without_rows(world: Path) -> None:
     """Also where no two packs fail with the same error: once all that could be asked has failed."""
     at_fit(world, -(10**6), "raise RuntimeError(f'error {n}')")
     for trials in (1, 24):
-        with pytest.raises(shoal.SearchFailed, match=r"every pack so far failed.*error"):
+        with pytest.raises(shoal.SearchFailed, match=r"every fit so far failed.*error"):
             run(world, "out", trials=trials, round=6)
         assert shoal.load(world.parent / "out").ended == 0
         (world.parent / "out").rename(world.parent / f"out-{trials}")

@@ -37,7 +37,7 @@ def rounds() -> Some:
 
 def hands_of(rounds: Some, workers: int | None, tmp_path: Path) -> Hands:
     """The hands of a search on two hosts."""
-    return Hands(rounds, TwoHosts(own=False, temp=tmp_path), workers, False)  # type: ignore[arg-type]
+    return Hands(rounds, TwoHosts(own=False, temp=tmp_path), workers, False)  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_host_that_cannot_run_a_pack_leaves_it_to_another(rounds: Some, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import math
 
 import torch
 
-from shoal.trainable.problems.problem import Params
+from shoal.trainable.problems import Params
 
 
 class LegendreSine:

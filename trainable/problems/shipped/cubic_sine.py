@@ -15,7 +15,7 @@ import math
 
 import torch
 
-from shoal.trainable.problems.problem import Params
+from shoal.trainable.problems import Params
 
 
 class CubicSine:

@@ -1,0 +1,128 @@
+"""What is promised of every problem that ships."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from shoal.trainable.checking.contract import check
+from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.problems.finding import find
+from shoal.trainable.problems.problem import hyperparameters, leaves, names
+from shoal.trainable.problems.registry import PROBLEMS
+from shoal.trainable.problems.values import cast, rebuilt, tensors
+
+WIDEST = {
+    "cubic-sine": 4 * 2000,
+    "legendre-sine": 4 * 2000,
+    "logistic": 4 * 380 * 30,
+    "nist": 8 * 14,
+    "poisson": 4 * 674 * 9,
+}
+"""Bytes of the largest tensor of one fit."""
+
+
+def instance(name: str) -> Any:
+    """An instance, prepared as shoal prepares it."""
+    if name == "logistic":
+        pytest.importorskip("sklearn")
+    made = find(name).load()()
+    if hasattr(made, "prepare"):
+        made.prepared = made.prepare()
+    return made
+
+
+def prepared(name: str) -> type:
+    """The class of a problem, whose instances are prepared when they are made."""
+    cls: Any = type(instance(name))
+    if not hasattr(cls, "prepare"):
+        found: type = cls
+        return found
+
+    class Prepared(cls):  # type: ignore[misc]  # a class that is known by name alone
+        def __init__(self) -> None:
+            super().__init__()
+            self.prepared = self.prepare()
+
+    return Prepared
+
+
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_each_problem_keeps_the_contract_with_each_optimizer(name: str) -> None:
+    """A problem is in the table only if it passes what a user's own has to pass."""
+    cls = prepared(name)
+    point = {"lr": 1e-6, **dict.fromkeys(hyperparameters(cls).own, 0.01)}
+    for optimizer in OPTIMIZERS.values():
+        point |= {k: v for k, v in optimizer.hyperparameters.items() if v is not None}
+    checked = check(cls, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
+    assert checked.work.widest_bytes == WIDEST[name]
+    assert checked.work.unfused == ""
+    assert checked.notes == () or name == "nist"  # its metrics are of the data that it is fitted to
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.3, 3.0])
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_gradients_are_those_of_autograd(name: str, distance: float) -> None:
+    """In float64, at the start and away from it: 1e-10 relative, and gradcheck of the loss."""
+    problem = instance(name)
+    data = cast(problem.data(), torch.float64)
+    own = dict.fromkeys(hyperparameters(type(problem)).own, 0.1)
+    generator = torch.Generator().manual_seed(1)
+    start = problem.initial(0)
+    variables = [
+        (p.double() + distance * torch.randn((), generator=generator, dtype=torch.float64))
+        .detach()
+        .requires_grad_()
+        for p in leaves(start)
+    ]
+
+    def loss(*values: torch.Tensor) -> torch.Tensor:
+        named = dict(zip(names(start), values, strict=True))
+        value: torch.Tensor = problem.loss_and_gradient(named, data, **own)[0]
+        return value
+
+    named = dict(zip(names(start), variables, strict=True))
+    _, gradient = problem.loss_and_gradient(named, data, **own)
+    truth = torch.autograd.grad(loss(*variables), variables)
+    for by_hand, by_autograd in zip(leaves(gradient), truth, strict=True):
+        torch.testing.assert_close(by_hand, by_autograd, rtol=1e-10, atol=1e-8)
+    assert torch.autograd.gradcheck(loss, variables, rtol=1e-5, atol=1e-3, eps=1e-6)
+
+
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_rows_come_first_and_metrics_are_numbers_of_stacked_fits_too(name: str) -> None:
+    """All tensors of `data` and of `validation` have as many rows; `vmap` takes the metrics."""
+    problem = instance(name)
+    data = problem.data()
+    judged = problem.validation() if hasattr(problem, "validation") else data
+    for rows in (data, judged):
+        assert len({tensor.shape[0] for tensor in tensors(rows)}) == 1
+    if hasattr(problem, "stratify"):
+        assert problem.stratify in data
+    if not hasattr(problem, "metrics"):
+        return
+    fits = [problem.initial(seed) for seed in range(3)]
+    stacked = rebuilt(
+        fits[0], [torch.stack(parts) for parts in zip(*map(leaves, fits), strict=True)]
+    )
+    many = torch.vmap(problem.metrics, in_dims=(0, None))(stacked, judged)
+    for i, fit in enumerate(fits):
+        one = problem.metrics(fit, judged)
+        assert one.keys() == many.keys()
+        for key, value in one.items():
+            assert value.shape == ()
+            torch.testing.assert_close(many[key][i], value)
+
+
+@pytest.mark.parametrize("name", [name for name in PROBLEMS if "sine" not in name])
+def test_predictions_are_one_for_each_row_of_the_inputs(name: str) -> None:
+    """Of raw inputs, as many columns as there are names."""
+    problem = instance(name)
+    x = 1.0 + torch.rand(5, len(problem.inputs), generator=torch.Generator().manual_seed(0))
+    params = problem.initial(0)
+    together = problem.predict(params, x)
+    assert together.shape == (5,)
+    for i in range(5):
+        torch.testing.assert_close(problem.predict(params, x[i : i + 1])[0], together[i])

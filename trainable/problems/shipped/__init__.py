@@ -1,0 +1,1 @@
+"""The problems that ship. Nobody imports from here: `trainable.problems.registry` names them."""
