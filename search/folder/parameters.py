@@ -5,9 +5,9 @@
     r000001-p000002.HASH.safetensors    fits of one pack, stacked along a first axis, while it is
                                         not known yet which are kept, and where all are
 
-The file's description (``__metadata__``) has the numbers of trial, replicate and fold, in one
-entry, since safetensors writes several in any order. What the problem has learnt from its data
-(``prepare``) stands beside, under ``prepared/NAME``.
+The file's description (``__metadata__``) has the numbers of trial, replicate and fold, and the names
+in the problem's order, in one entry: safetensors writes several in any order, and sorts tensors.
+What the problem has learnt from its data (``prepare``) stands beside, under ``prepared/NAME``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = "parameters"
 
 OF_PACK = re.compile(r"(r\d{6}-p\d{6})\.([0-9a-f]{16})\.safetensors")
 
-_PREPARED, _FITS = "prepared/", "fits"
+_PREPARED, _FITS, _NAMES = "prepared/", "fits", "names"
 _KEY = ("trial", "replicate", FOLD)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -125,9 +125,10 @@ class One:
         """
         try:
             held = load(raw)
+            order = _in_order(held, raw)
         except Exception as error:  # safetensors has an error of its own, an Exception
             raise ValueError(str(error)) from error
-        names = {name: name.removeprefix(_PREPARED) for name in held}
+        names = {name: name.removeprefix(_PREPARED) for name in order}
         return cls(
             named={name: held[name] for name, short in names.items() if short == name},
             prepared={short: held[name] for name, short in names.items() if short != name},
@@ -141,8 +142,7 @@ def described(raw: bytes) -> dict[str, Any]:
         ValueError: it is no such file.
     """
     try:
-        size = int.from_bytes(raw[:8], "little")
-        held = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"][_FITS])
+        held = _description(raw)
         return {name: held[name] for name in _KEY}
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it has no description of ours: {error}") from error
@@ -158,6 +158,17 @@ def file_name(request: Request, trial: int, replicate: int, fold: int) -> str:
 
 def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:
     arrays = {**named, **{f"{_PREPARED}{name}": values for name, values in prepared.items()}}
-    metadata = {_FITS: json.dumps(key)}
+    metadata = {_FITS: json.dumps({**key, _NAMES: list(arrays)})}
     content: bytes = save({n: numpy.asarray(a, order="C") for n, a in arrays.items()}, metadata)
     return content
+
+
+def _description(raw: bytes) -> Any:
+    size = int.from_bytes(raw[:8], "little")
+    return json.loads(json.loads(raw[8 : 8 + size])["__metadata__"][_FITS])
+
+
+def _in_order(held: Mapping[str, Any], raw: bytes) -> list[str]:
+    """The names of a file's tensors as they were given."""
+    place = {name: at for at, name in enumerate(_description(raw)[_NAMES])}
+    return sorted(held, key=lambda name: place[name])

@@ -58,6 +58,20 @@ def test_what_is_written_is_read() -> None:
     assert raw == one.to_bytes(7, 0, 0), "the same bytes each time"
 
 
+def test_names_keep_the_problems_order() -> None:
+    """Which a problem may count on, and which makes a tuple of ``0``, ``1``, … ``10`` a tuple."""
+    shapes = {"w": numpy.float32, "b": numpy.float64, "a": numpy.float32}
+    many = {str(i): numpy.float32 for i in range(11)}
+    for names in (shapes, many):
+        trial = numpy.array([3])
+        named = {name: numpy.zeros((1, 2), dtype) for name, dtype in names.items()}
+        stack = Stack(trial=trial, replicate=trial, fold=trial, named=named, prepared=named)
+        again = Stack.from_bytes(stack.to_bytes())
+        one = One.from_bytes(again.one(0).to_bytes(3, 3, 3))
+        for held in (again.named, again.prepared, one.named, one.prepared):
+            assert list(held) == list(names)
+
+
 def test_nothing_pickled_is_read() -> None:
     """It is no safetensors, whatever its name is."""
     for raw in (pickle.dumps({"w": 1}), b"", b"\xff" * 64, stack_of([1]).to_bytes()[:-3]):
