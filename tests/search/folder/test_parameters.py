@@ -126,6 +126,31 @@ def test_files_of_packs_go_when_none_of_their_trials_can_be_among_the_best(out: 
     assert one.named["w"].tolist() == [2.0, 2.0]
 
 
+def test_where_all_are_kept_the_files_do_not_tell_when_they_were_written(out: Path) -> None:
+    """Of a pack with two files, as a killed writer leaves them, and with a trial that counts no
+    more; a pack of which none counts has no file."""
+    folder = RunFolder.open(out)
+    writer = Writer(folder, print)
+    try:
+        keeping = writer.keeping
+        keeping.add("r000000-p000000", stack_of([0, 1, 2]))
+        (before,) = folder.parameter_files()
+        raw = (out / "parameters" / before).read_bytes()
+        keeping.add("r000000-p000000", stack_of([0, 1]))
+        keeping.add("r000000-p000001", stack_of([5, 6]))
+        keeping.add("r000000-p000002", stack_of([7]))
+    finally:
+        writer.close()
+    (out / "parameters" / before).write_bytes(raw)
+    writer = Writer(folder, print)
+    try:
+        writer.keeping.settle(lambda trials: numpy.isin(trials, [0, 5, 6]))
+    finally:
+        writer.close()
+    stacks = [folder.stack(name) for name in folder.parameter_files()]
+    assert [stack.trial.tolist() for stack in stacks if stack is not None] == [[0], [5, 6]]
+
+
 def test_a_link_in_the_place_of_the_folder_is_not_followed(out: Path, tmp_path: Path) -> None:
     """Nobody else's files are touched."""
     theirs = tmp_path / "theirs"
