@@ -277,10 +277,12 @@ class Driver:
 
     def _keep(self) -> None:
         """Leave the parameters of the best trials alone."""
-        if self._request.keep == ALL:
-            return
+        keeping = self._writer.keeping
         with self._budget.writing():
-            missing = self._writer.keeping.end(self.rounds.best)
+            if self._request.keep == ALL:
+                keeping.settle(self.rounds.contends)
+                return
+            missing = keeping.end(self.rounds.best)
         if missing:
             self.say(
                 f"parameters of trial {missing[0]} are not all there; shoal fit makes them again"

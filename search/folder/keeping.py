@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import BufferedReader
 
 import numpy
 from numpy.typing import NDArray
 
+from shoal.search.errors import RunFolderError
 from shoal.search.folder import ledger
 from shoal.search.folder.parameters import FOLDER, Stack, file_name
 from shoal.search.folder.reader import RunFolder
@@ -55,8 +58,27 @@ class Keeping:
             if not contends(trials).any():
                 self._remove(name)
 
+    def settle(self, contends: Contends) -> None:
+        """Leave each pack one file, of those trials alone that are kept, where all of them are.
+
+        What a file had of others depends on when it was written.
+        """
+        packs: dict[str, list[str]] = {}
+        for name in self._trials:
+            packs.setdefault(name.partition(".")[0], []).append(name)
+        for pack, names in packs.items():
+            chosen = contends(self._trials[names[0]])
+            if chosen.all() and len(names) == 1:
+                continue
+            stack = self._folder.stack(names[0])
+            if stack is not None and chosen.any():
+                self.add(pack, stack.only(chosen))
+        self.prune(contends)
+
     def end(self, best: Sequence[int]) -> list[int]:
         """Write a file for each fit of the best trials, and remove those of packs.
+
+        A writer that died here may have removed some already: their fits have files.
 
         Args:
             best: the trials, the best first.
@@ -68,7 +90,6 @@ class Keeping:
             return []
         request = self._folder.request
         found: dict[str, bytes] = {}
-        whole: dict[int, int] = dict.fromkeys(best, 0)
         for name, trials in self._trials.items():
             chosen = numpy.flatnonzero(numpy.isin(trials, numpy.asarray(best)))
             stack = self._folder.stack(name) if len(chosen) else None
@@ -76,29 +97,45 @@ class Keeping:
                 continue
             for i in chosen:
                 key = stack.key(int(i))
-                file = file_name(request, *key)
-                whole[key[0]] += file not in found
-                found[file] = stack.one(int(i)).to_bytes(*key)
+                found[file_name(request, *key)] = stack.one(int(i)).to_bytes(*key)
+        missing = []
+        for trial in best:
+            names = [
+                file_name(request, trial, replicate, fold)
+                for replicate in range(request.replicates)
+                for fold in range(request.folds)
+            ]
+            found.update(self._placed([name for name in names if name not in found]))
+            if not found.keys() >= set(names):
+                missing.append(trial)
         self._place(found)
         for name in list(self._trials):
             self._remove(name)
-        return [trial for trial, count in whole.items() if count != request.fits]
+        return missing
+
+    def _placed(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Those of these files that are in their place, and whole."""
+        path, found = self._staging.path, {}
+        for name in names:
+            if (file := f"{FOLDER}/{name}") in ledger.read(path):
+                with suppress(RunFolderError):
+                    found[name] = ledger.checked(path, file, BufferedReader.read)
+        return found
 
     def _place(self, contents: dict[str, bytes]) -> None:
-        """Write files that the ledger knows, all others of fits go."""
+        """Write files of fits, which then are in the ledger; all others of fits go."""
         staging = self._staging
         with staging.writing(staging.path / FOLDER):
             digests = ledger.read(staging.path)
             digests = {n: held for n, held in digests.items() if not n.startswith(f"{FOLDER}/")}
-            for name, content in sorted(contents.items()):
-                staging.stage(name, lambda out, content=content: out.write(content))  # type: ignore[misc]  # a lambda
-                digests[f"{FOLDER}/{name}"] = [hashlib.sha256(content).hexdigest()]
-            text = json.dumps(digests) + "\n"
-            staging.stage(ledger.NAME, lambda out: out.write(text.encode()))
-            staging.place(ledger.NAME)
             with staging.top.folder(FOLDER, make=True) as place:
-                for name in sorted(contents):
+                for name, content in sorted(contents.items()):
+                    staging.stage(name, lambda out, content=content: out.write(content))  # type: ignore[misc]  # a lambda
                     staging.place(name, place)
+                    digests[f"{FOLDER}/{name}"] = [hashlib.sha256(content).hexdigest()]
+                text = json.dumps(digests) + "\n"
+                staging.stage(ledger.NAME, lambda out: out.write(text.encode()))
+                staging.place(ledger.NAME)
                 for name in place.names():
                     if name.startswith("trial-") and name not in contents:
                         place.unlink(name)

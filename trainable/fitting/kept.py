@@ -91,8 +91,13 @@ class Kept:
             order = torch.argsort(self.lane)
             order = order[torch.argsort(where[order], stable=True)]  # by trial, and then by lane
             own = order[whole[where[order]]]
-            means[whole] = self.score[own].view(-1, self._plan.fits).mean(dim=1)
+            means[whole] = _means(self.score[own].view(-1, self._plan.fits))
         ranked = torch.argsort(means, stable=True)
         chosen = torch.zeros_like(whole)
         chosen[ranked[: self._plan.keep + int((~whole).sum())]] = True
         return torch.nonzero((chosen & ~lost)[where]).flatten()
+
+
+def _means(scores: torch.Tensor) -> torch.Tensor:
+    """The mean of each row by numpy's sum, by which trials are ranked: torch's differs."""
+    return torch.from_numpy(scores.numpy().mean(axis=1))

@@ -60,6 +60,20 @@ def test_what_is_written_is_read() -> None:
     assert raw == one.to_bytes(7, 0, 0), "the same bytes each time"
 
 
+def test_names_keep_the_problems_order() -> None:
+    """Which a problem may count on, and which makes a tuple of ``0``, ``1``, … ``10`` a tuple."""
+    shapes = {"w": numpy.float32, "b": numpy.float64, "a": numpy.float32}
+    many = {str(i): numpy.float32 for i in range(11)}
+    for names in (shapes, many):
+        trial = numpy.array([3])
+        named = {name: numpy.zeros((1, 2), dtype) for name, dtype in names.items()}
+        stack = Stack(trial=trial, replicate=trial, fold=trial, named=named, prepared=named)
+        again = Stack.from_bytes(stack.to_bytes())
+        one = One.from_bytes(again.one(0).to_bytes(3, 3, 3))
+        for held in (again.named, again.prepared, one.named, one.prepared):
+            assert list(held) == list(names)
+
+
 def test_nothing_pickled_is_read() -> None:
     """It is no safetensors, whatever its name is."""
     for raw in (pickle.dumps({"w": 1}), b"", b"\xff" * 64, stack_of([1]).to_bytes()[:-3]):
@@ -112,6 +126,31 @@ def test_files_of_packs_go_when_none_of_their_trials_can_be_among_the_best(out: 
     one = RunFolder.open(out).parameters(1, 0, 0)
     assert one is not None
     assert one.named["w"].tolist() == [2.0, 2.0]
+
+
+def test_where_all_are_kept_the_files_do_not_tell_when_they_were_written(out: Path) -> None:
+    """Of a pack with two files, as a killed writer leaves them, and with a trial that counts no
+    more; a pack of which none counts has no file."""
+    folder = RunFolder.open(out)
+    writer = Writer(folder, print)
+    try:
+        keeping = writer.keeping
+        keeping.add("r000000-p000000", stack_of([0, 1, 2]))
+        (before,) = folder.parameter_files()
+        raw = (out / "parameters" / before).read_bytes()
+        keeping.add("r000000-p000000", stack_of([0, 1]))
+        keeping.add("r000000-p000001", stack_of([5, 6]))
+        keeping.add("r000000-p000002", stack_of([7]))
+    finally:
+        writer.close()
+    (out / "parameters" / before).write_bytes(raw)
+    writer = Writer(folder, print)
+    try:
+        writer.keeping.settle(lambda trials: numpy.isin(trials, [0, 5, 6]))
+    finally:
+        writer.close()
+    stacks = [folder.stack(name) for name in folder.parameter_files()]
+    assert [stack.trial.tolist() for stack in stacks if stack is not None] == [[0], [5, 6]]
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(out: Path, tmp_path: Path) -> None:

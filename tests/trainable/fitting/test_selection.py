@@ -9,11 +9,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
+from shoal.search.rounds.leaders import Leaders
 from shoal.trainable.compiling import compiler
 from shoal.trainable.fitting import Block, Plan, fit
+from shoal.trainable.fitting.kept import Kept
 from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from shoal.trainable.problems import Folds
 from shoal.trainable.programs import EAGER, KERNEL, Program
@@ -290,3 +293,15 @@ def test_trials_that_are_not_all_in_a_pack_are_kept() -> None:
     none = fit(program_of(EAGER, 8, None), lanes_of(12, 1, False), replace(plan, keep=0))
     assert none is not None
     assert none.parameters is None
+
+
+def test_means_are_summed_as_those_that_rank_the_trials() -> None:
+    """Of five scores torch's mean and numpy's differ in the last digit, and with it the best."""
+    scores = torch.tensor([0.8, 0.2, 0.9, 0.1, 0.3, 0.2, 0.9, 0.5, 0.3, 0.4], dtype=torch.float64)
+    plan = Plan(steps=1, report=1, diverge_factor=2.0, keep=1, fits=5)
+    kept = Kept(lanes_of(10, 5, False), plan)
+    kept.add(torch.arange(10), scores, (torch.zeros(10, 2),))
+    kept.end()
+    leaders = Leaders(1)
+    leaders.note(numpy.arange(2), scores.view(2, 5).numpy().mean(axis=1))
+    assert kept.lane.tolist() == [5 * int(leaders.trials[0]) + i for i in range(5)]
