@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,23 +168,28 @@ def test_loggers_are_left_as_they_were(tmp_path: Path) -> None:
 
 def test_blas_has_one_thread_while_a_search_runs_and_its_own_again() -> None:
     """As in the command, so that both cost the same; also where searches overlap in threads."""
-    ((get, put),) = blas._libraries()
-    before = get()
-    put(2)
+    libraries = list(blas._libraries())  # numpy's, and scipy's where that was imported
+    before = [get() for get, _ in libraries]
+    for _, put in libraries:
+        put(2)
+
+    def now() -> set[int]:
+        return {get() for get, _ in libraries}
+
+    def within() -> None:
+        with own_settings():
+            seen.append(now())
+
     try:
         with own_settings():
-            assert get() == 1
-            threads: list[int] = []
-            thread = threading.Thread(target=_within, args=(get, threads))
+            assert now() == {1}
+            seen: list[set[int]] = []
+            thread = threading.Thread(target=within)
             thread.start()
             thread.join()
-            assert threads == [1]
-            assert get() == 1
-        assert get() == 2
+            assert seen == [{1}]
+            assert now() == {1}
+        assert now() == {2}
     finally:
-        put(before)
-
-
-def _within(get: Callable[[], int], threads: list[int]) -> None:
-    with own_settings():
-        threads.append(get())
+        for (_, put), count in zip(libraries, before, strict=True):
+            put(count)
