@@ -5,7 +5,7 @@
     r000001-p000002.HASH.safetensors    fits of one pack, stacked along a first axis, while it is
                                         not known yet which are kept, and where all are
 
-The file's description (``__metadata__``) has the numbers of trial, replicate and fold, and the names
+The description (``__metadata__``) has the numbers of trial, replicate and fold, and the names
 in the problem's order, in one entry: safetensors writes several in any order, and sorts tensors.
 What the problem has learnt from its data (``prepare``) stands beside, under ``prepared/NAME``.
 """
