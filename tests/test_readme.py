@@ -47,7 +47,8 @@ def blocks(page: Path, language: str) -> list[str]:
 NAMED = re.compile(r"# (\S+\.py)\n")
 """Begins a block that is a whole file."""
 
-EXAMPLES = "".join(file.read_text("utf-8") for file in sorted(ROOT.glob("examples/*.py")))
+MORE = re.compile(r"class \w+:\n")
+"""Begins a block with more members of a class."""
 
 
 def steps(page: Path) -> list[tuple[str, str]]:
@@ -59,25 +60,25 @@ def steps(page: Path) -> list[tuple[str, str]]:
 def written(block: str, folder: Path, last: Path | None) -> Path | None:
     """Write a block of Python that belongs to a file; return the file that is written last.
 
-    One whose first line names a file is that file. One that is indented has members of the class
-    that ends the file before it: added at its end, they replace those of the same name.
+    One whose first line names a file is that file. One that begins with a class has members of the
+    class that ends the file before it: added at its end, they replace those of the same name.
     """
     if named := NAMED.match(block):
         file = folder / named[1]
         file.write_text(block.partition("\n")[2], encoding="utf-8")
         return file
-    if block.startswith(" ") and block not in EXAMPLES:
+    if more := MORE.match(block):
         assert last is not None, f"members of no class: {block}"
-        last.write_text(f"{last.read_text('utf-8')}\n{block}", encoding="utf-8")
+        text = last.read_text("utf-8")
+        assert re.findall(r"^class .*", text, flags=re.MULTILINE)[-1:] == [more[0].rstrip()]
+        last.write_text(f"{text}\n{block.partition(more[0])[2]}", encoding="utf-8")
     return last
 
 
 def scripts(page: Path) -> list[str]:
-    """The other blocks of Python."""
+    """The blocks of Python that belong to no file."""
     return [
-        block
-        for block in blocks(page, "python")
-        if not NAMED.match(block) and not block.startswith(" ") and block not in EXAMPLES
+        block for block in blocks(page, "python") if not (NAMED.match(block) or MORE.match(block))
     ]
 
 
@@ -157,9 +158,9 @@ def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[s
     """The smallest penalty has the lowest loss, validation chooses another one, and what is
     fitted predicts sines."""
     folder, said = printed
-    three, validated, worst, scaled, early, patient, folds = (
+    three, validated, worst, early, patient, folds = (
         shoal.load(folder / "runs" / name)
-        for name in ("three", "validated", "worst", "scaled", "early", "patient", "folds")
+        for name in ("three", "validated", "worst", "early", "patient", "folds")
     )
     assert three.best["l2"] == 0
     assert 0.7 < validated.best["l2"] < 2.8

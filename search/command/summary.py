@@ -80,13 +80,15 @@ def results_table(result: Result, best: int) -> str:
     """The best trials as a table."""
     goal = result.objective.name
     numbers = [goal, *(name for name in ("loss", *result.metrics) if name != goal)]
-    columns = ["trial", *numbers, *result.space, "state", "steps", "node", "device"]
+    of_a_fit = ["state", "steps", "node", "device"] if result.fits == 1 else []
+    columns = ["trial", *numbers, *result.space, *of_a_fit]
     ranking = result.ranking
     if ranking.empty:
         return f"{result.path} has no trial that has ended without failure"
     head = ranking.head(best)[columns]
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
-    return printable(f"{text}\n{len(head)} of {len(ranking)} trials, {result.path}")
+    means = "" if result.fits == 1 else f", means of {result.fits} fits each"
+    return printable(f"{text}\n{len(head)} of {len(ranking)} trials{means}, {result.path}")
 
 
 def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> str:

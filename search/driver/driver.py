@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 
 from shoal.search.driver.budget import Budget
@@ -65,7 +66,8 @@ class Driver:
         self._begun = self.rounds.done
         self._saved = 0
         self._best = Best(request.goal)
-        self._best.note(finished)
+        self._leader: tuple[int, float] | None = None
+        self._note_best(finished)
         self._unwritten = Unwritten(writer, self.rounds, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
@@ -255,7 +257,7 @@ class Driver:
         """Keep the rows of a pack."""
         part = part_of(self._request, pack, outcome)
         self.rounds.finish(part)
-        self._best.note(part)
+        self._note_best(part)
         self._observer.rows(part)
         self._unwritten.add(pack, part, parameters_of(pack, outcome))
         if self._unwritten.due:
@@ -265,6 +267,13 @@ class Driver:
         """Write the rows that wait."""
         with self._budget.writing():
             self._unwritten.write()
+
+    def _note_best(self, rows: pa.Table) -> None:
+        """There are more rows."""
+        leader = self.rounds.leader
+        if leader is not None and leader != self._leader:
+            self._best.note(rows, *leader)
+        self._leader = leader
 
     def _keep(self) -> None:
         """Leave the parameters of the best trials alone."""

@@ -1,11 +1,10 @@
-from .chosen import ALL_ROWS, Chosen, chosen, tensors_of
+from .chosen import Chosen, chosen, tensors_of
 from .once import fit_once
 from .prediction import predict
 from .refit import Refit, refit
 from .tables import check_new, read_table, saved, write_table
 
 __all__ = [
-    "ALL_ROWS",
     "Chosen",
     "Refit",
     "check_new",

@@ -41,6 +41,13 @@ class Chosen:
         fold = f", fold {self.fold}" if "fold" in self.row and self.fold is not None else ""
         return f"trial {self.trial}{more}{fold}"
 
+    @property
+    def options(self) -> str:
+        """What is typed: ``--trial 17 --replicate 1``."""
+        more = f" --replicate {self.replicate}" if self.replicate else ""
+        fold = f" --fold {self.fold}" if "fold" in self.row else ""
+        return f"--trial {self.trial}{more}{fold}"
+
 
 def chosen(
     folder: RunFolder, best: int | None, trial: Any, replicate: Any = 0, fold: Any = None
@@ -65,7 +72,8 @@ def chosen(
     if request.folds > 1 and fold is None:
         raise BadInput(
             f"each trial of {folder.path} has {request.folds} fits, a fold left out of each: say "
-            f"which, fold 0 to {request.folds - 1}, or fold {ALL_ROWS} to fit to all rows"
+            f"which, --fold 0 to {request.folds - 1}, or --fold {ALL_ROWS} to fit to all rows (in "
+            f'Python fold=0, or fold="{ALL_ROWS}")'
         )
     if fold != ALL_ROWS or request.folds == 1:
         part = _number("fold", fold or 0, request.folds, "")

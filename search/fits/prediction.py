@@ -57,7 +57,7 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
 
 
 def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
-    """The rows as an array; numbers in the parameters' dtype.
+    """The rows as an array in the parameters' dtype.
 
     Raises:
         BadInput: a column is missing or holds no numbers.
@@ -69,7 +69,7 @@ def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
         raise BadInput(f"x must be numbers, not {array.dtype}")
     if not array.ndim:
         raise BadInput("x must have rows: its first dimension")
-    return array.astype(dtype) if array.dtype.kind == "f" else array.copy()
+    return array.astype(dtype)
 
 
 def _columns(table: Any, cls: type) -> NDArray[Any]:

@@ -84,8 +84,13 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
             if _same(again, where, fit, request.metrics):
                 fitted, place = again, where
         same = _same(fitted, place, fit, request.metrics)
-        notes = () if same else _why(folder, fit, fitted, place)
-        return _told(recipe, fit, fitted, place, same, notes)
+        changes = _changes(folder, fit)
+        notes = [f"the search ran with {change}: last digits may differ" for change in changes]
+        if not same:
+            notes.append(_difference(fit, fitted, place, request.metrics))
+            if not changes:
+                notes.append(f"it ran on {fit.row['node']}: another kind of processor, perhaps")
+        return _told(recipe, fit, fitted, place, same, tuple(notes))
     finally:
         source.release()
 
@@ -129,20 +134,23 @@ def _same(fitted: Fitted, place: int, fit: Chosen, names: tuple[str, ...]) -> bo
     return alike and int(fitted.steps[place]) == fit.row["steps"]
 
 
-def _why(folder: RunFolder, fit: Chosen, fitted: Fitted, place: int) -> tuple[str, ...]:
-    """Tell that the numbers are not those of the table, and why, as far as it is known."""
-    found = _numbers(fitted, place, folder.request.metrics)
-    name = next((n for n in found if found[n] != fit.row[n]), "steps")
-    now = found.get(name, float(fitted.steps[place]))
-    told = f"{fit.name} has {name} {fit.row[name]!r} in the table, and {now!r} here"
+def _changes(folder: RunFolder, fit: Chosen) -> list[str]:
+    """What is other here than where the table was made, and may change last digits."""
     try:
         entries = json.loads((folder.path / "environment.json").read_text(encoding="utf-8"))
-        other = machine.differences(entries[-1], machine.entry())
+        changes = machine.differences(entries[-1], machine.entry())
     except (OSError, ValueError, LookupError, AttributeError, TypeError):
-        other = []
-    device = fit.row["device"]
-    why = other or [f"it ran on {device} of {fit.row['node']}, another processor perhaps"]
-    return (f"{told}: {', '.join(why)}",)
+        changes = []
+    if fit.row["device"].startswith("cuda") and not torch.cuda.is_available():
+        changes.append(f"{fit.row['device']} -> cpu")
+    return changes
+
+
+def _difference(fit: Chosen, fitted: Fitted, place: int, names: tuple[str, ...]) -> str:
+    """In what a fit is not as its row says."""
+    found = {**_numbers(fitted, place, names), "steps": int(fitted.steps[place])}
+    name = next((n for n, value in found.items() if value != fit.row[n]), "loss")
+    return f"{fit.name} has {name} {fit.row[name]!r} in the table, and {found[name]!r} here"
 
 
 def _told(

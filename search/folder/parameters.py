@@ -5,9 +5,9 @@
     r000001-p000002.HASH.safetensors    fits of one pack, stacked along a first axis, while it is
                                         not known yet which are kept, and where all are
 
-The description (``__metadata__``) has the numbers of trial, replicate and fold, and the names
-in the problem's order, in one entry: safetensors writes several in any order, and sorts tensors.
-What the problem has learnt from its data (``prepare``) stands beside, under ``prepared/NAME``.
+What the problem has learnt from its data (``prepare``) stands beside, under ``prepared/NAME``. The
+file's description (``__metadata__``) has the numbers of trial, replicate and fold, and the names in
+the problem's order, all in one entry: safetensors gives tensors, and several entries, in any order.
 """
 
 from __future__ import annotations
@@ -125,9 +125,11 @@ class One:
         """
         try:
             held = load(raw)
-            order = _in_order(held, raw)
         except Exception as error:  # safetensors has an error of its own, an Exception
             raise ValueError(str(error)) from error
+        order = described(raw)[_NAMES]
+        if sorted(order) != sorted(held):
+            raise ValueError("its tensors are not those of its description")
         names = {name: name.removeprefix(_PREPARED) for name in order}
         return cls(
             named={name: held[name] for name, short in names.items() if short == name},
@@ -136,14 +138,15 @@ class One:
 
 
 def described(raw: bytes) -> dict[str, Any]:
-    """Return what the description of a file says of trial, replicate and fold.
+    """Return what the description of a file says: trial, replicate, fold, and names in order.
 
     Raises:
         ValueError: it is no such file.
     """
     try:
-        held = _description(raw)
-        return {name: held[name] for name in _KEY}
+        size = int.from_bytes(raw[:8], "little")
+        held = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"][_FITS])
+        return {name: held[name] for name in (*_KEY, _NAMES)}
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it has no description of ours: {error}") from error
 
@@ -161,14 +164,3 @@ def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:
     metadata = {_FITS: json.dumps({**key, _NAMES: list(arrays)})}
     content: bytes = save({n: numpy.asarray(a, order="C") for n, a in arrays.items()}, metadata)
     return content
-
-
-def _description(raw: bytes) -> Any:
-    size = int.from_bytes(raw[:8], "little")
-    return json.loads(json.loads(raw[8 : 8 + size])["__metadata__"][_FITS])
-
-
-def _in_order(held: Mapping[str, Any], raw: bytes) -> list[str]:
-    """The names of a file's tensors as they were given."""
-    place = {name: at for at, name in enumerate(_description(raw)[_NAMES])}
-    return sorted(held, key=lambda name: place[name])

@@ -86,7 +86,8 @@ def objective_of(problem: type, asked: str | None, metrics: Sequence[str]) -> Ob
     Raises:
         BadInput: there is no such metric.
     """
-    objective = Objective.parse(asked or getattr(problem, "objective", LOSS))
+    own = Objective.parse(getattr(problem, "objective", LOSS))
+    objective = own if asked is None else Objective.parse(asked, usual=own)
     known = (LOSS, *metrics)
     if objective.name not in known:
         more = "" if metrics else f"; {problem.__name__} has no metrics()"

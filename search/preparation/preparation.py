@@ -22,7 +22,7 @@ from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
-from shoal.search.request import Asked, Request, Resolved, lanes_of_a_round
+from shoal.search.request import Asked, Objective, Request, Resolved, lanes_of_a_round
 from shoal.search.space import Dimension, Space, of_names, range_meant
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
@@ -109,9 +109,12 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
         )
     request = folder.request
     held = request.as_dict()
+    given = asked.given
+    if asked.objective is not None:
+        given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
     different = [
         f"{key} is {held[key]!r} there, {value!r} asked"
-        for key, value in asked.given.items()
+        for key, value in given.items()
         if value != held[key]
     ]
     for name, dimension in space.items():

@@ -74,7 +74,7 @@ class Asked:
         if self.space is not None and not isinstance(self.space, Mapping):
             raise BadInput(f"space must be a table of names and values, not {self.space!r}")
         if self.objective is not None:
-            object.__setattr__(self, "objective", str(Objective.parse(self.objective)))
+            Objective.parse(self.objective)
         check_settings(self.given)
 
     @classmethod

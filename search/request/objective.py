@@ -22,8 +22,11 @@ class Objective:
     maximize: bool = False
 
     @classmethod
-    def parse(cls, text: Any) -> Objective:
+    def parse(cls, text: Any, usual: Objective | None = None) -> Objective:
         """Return what ``NAME``, ``NAME:min`` or ``NAME:max`` says.
+
+        Args:
+            usual: has the direction where none is said, if it is of that name; else it is min.
 
         Raises:
             BadInput: it says none of them.
@@ -35,6 +38,8 @@ class Objective:
             raise BadInput(
                 f"objective {text!r} is not NAME, NAME:min or NAME:max, as in accuracy:max"
             )
+        if not colon and usual is not None and usual.name == name:
+            return usual
         return cls(name=name, maximize=direction == MAX)
 
     def __str__(self) -> str:

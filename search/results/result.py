@@ -50,6 +50,11 @@ class Result:
         return self._folder.request.goal
 
     @property
+    def fits(self) -> int:
+        """How many fits each trial has: over replicates and folds."""
+        return self._folder.request.fits
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The names of the problem's metrics."""
         return self._folder.request.metrics
@@ -205,8 +210,8 @@ class Result:
         if one is None:
             keep = self._folder.request.keep
             raise BadInput(
-                f"the parameters of {fit.name} are not kept (keep={keep}): refit({fit.trial}) or "
-                f"shoal fit {self.path} --trial {fit.trial} makes them again"
+                f"the parameters of {fit.name} are not kept (keep={keep}): shoal fit {self.path} "
+                f"{fit.options} makes them again, or result.refit in Python"
             )
         return one
 

@@ -19,6 +19,11 @@ class Leaders:
         self.trials = numpy.zeros(0, dtype=numpy.int64)
         self._scores = numpy.zeros(0)
 
+    @property
+    def first(self) -> tuple[int, float] | None:
+        """The best and its score; None: there is none."""
+        return (int(self.trials[0]), float(self._scores[0])) if len(self.trials) else None
+
     def note(self, trials: NDArray[numpy.int64], scores: NDArray[numpy.float64]) -> None:
         """These trials have ended."""
         good = scores < numpy.inf

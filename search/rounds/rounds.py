@@ -51,7 +51,7 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self.warning: str | None = None  # what the user should know
-        self._leaders = Leaders(request.kept)
+        self._leaders = Leaders(max(1, request.kept))
         self._finished = finished
         # lanes not known yet of each round, and counters: all are asked for all the time
         ends = numpy.arange(1, request.rounds + 1) * request.round
@@ -114,7 +114,13 @@ class Rounds:
     @property
     def best(self) -> list[int]:
         """The best trials so far, the best first: as many as parameters are kept of."""
-        return self._leaders.trials.tolist()
+        found: list[int] = self._leaders.trials[: self._request.kept].tolist()
+        return found
+
+    @property
+    def leader(self) -> tuple[int, float] | None:
+        """The best trial so far and its score, if there is one."""
+        return self._leaders.first
 
     def contends(self, trials: NDArray[Any]) -> NDArray[numpy.bool_]:
         """Return which of some trials may be among the best in the end: those that are now, and

@@ -8,7 +8,6 @@ given to `shoal.run(observers=[...])`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,27 +19,27 @@ from shoal.search.request import Objective, Request
 
 
 class Best:
-    """The best objective of a fit so far, and its learning rate, if there is one.
+    """The best trial's objective so far, a mean over its fits, and its learning rate, if any.
 
     Attributes:
-        value: of the objective; None: there is no finite one.
+        value: of the objective; None: no trial has ended with a finite one.
     """
 
     def __init__(self, goal: Objective) -> None:
         self.goal = goal
         self.value: float | None = None
         self.lr: float | None = None
-        self._score = math.inf
 
-    def note(self, table: pa.Table) -> None:
-        """There are more rows."""
-        scores = self.goal.scores(table[self.goal.name].to_numpy())
-        at = int(numpy.argmin(scores)) if len(scores) else 0
-        if len(scores) and scores[at] < self._score:
-            self._score = float(scores[at])
-            self.value = self.goal.value(self._score)
-            if "lr" in table.schema.names:
-                self.lr = float(table["lr"][at].as_py())
+    def note(self, table: pa.Table, trial: int, score: float) -> None:
+        """A trial is the best so far, and the last of its fits is among some rows.
+
+        Args:
+            score: lower is better (`Objective.scores`).
+        """
+        self.value = self.goal.value(score)
+        if "lr" in table.schema.names:
+            (at, *_) = numpy.flatnonzero(table["trial"].to_numpy() == trial)
+            self.lr = float(table["lr"][int(at)].as_py())
 
 
 @dataclass(frozen=True, kw_only=True)

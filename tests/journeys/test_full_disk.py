@@ -142,17 +142,41 @@ def test_a_disk_without_room_for_checkpoints_takes_a_search_without(
     disk: Path, same_table: Callable[[Path, Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A checkpoint that cannot be written is told of and missed by nobody."""
-    assert code_of(*SMALL, "--out", "undisturbed", problem="Large") == 0
+    alone = ["--keep", "0", "--checkpoint", "0.001"]
+    assert code_of(*SMALL, *alone, "--out", "undisturbed", problem="Large") == 0
     capsys.readouterr()
     assert mount("-o", "remount,size=180k", disk)
     loud = [word for word in SMALL if word != "--quiet"]
-    assert code_of(*loud, "--checkpoint", "0.001", "--out", disk / "out", problem="Large") == 0
+    assert code_of(*loud, *alone, "--out", disk / "out", problem="Large") == 0
     assert re.search(
         r"cannot write \S+/packs/\S+\.pt: No space left on device; the fits go on without",
         capsys.readouterr().err,
     )
     same_table(disk / "out", Path("undisturbed"))
     assert not list((disk / "out" / "packs").iterdir())
+
+
+def test_a_disk_without_room_for_parameters_ends_a_search_that_goes_on_with_room(
+    disk: Path, same_table: Callable[[Path, Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are asked for, unlike checkpoints; in the end the same ones are kept."""
+    command = [*SMALL, "--keep", "3", "--checkpoint", "off"]
+    assert code_of(*command, "--out", "undisturbed", problem="Large") == 0
+    capsys.readouterr()
+    assert mount("-o", "remount,size=180k", disk)
+    assert code_of(*command, "--out", disk / "out", problem="Large") == 1
+    assert re.search(
+        r"cannot write \S+/parameters/\S+: No space left on device", capsys.readouterr().err
+    )
+    assert mount("-o", "remount,size=8m", disk)
+    assert code_of(*command, "--out", disk / "out", problem="Large") == 0
+    same_table(disk / "out", Path("undisturbed"))
+    kept = [
+        {file.name: file.read_bytes() for file in (out / "parameters").iterdir()}
+        for out in (disk / "out", Path("undisturbed"))
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 3
 
 
 def test_a_disk_that_becomes_read_only_is_one_line_and_it_goes_on(

@@ -183,6 +183,11 @@ WRONG: dict[str, list[Any]] = {
     "problem": NO_WORD,
     "sampler": NO_WORD,
     "program": NO_WORD,
+    "objective": [*NO_WORD, "", "a b", "loss:best", "nonsense"],
+    "select": [*NO_WORD, "first"],
+    "patience": NO_NUMBER,
+    "folds": [*NO_NUMBER, 0, 2],
+    "keep": NO_NUMBER,
     "diverge_factor": ["x", [], {}, True, math.nan, 0.5, 10**400],
     "space": [0, "x", [], ["lr"], {"lr": {}}, {"lr": [[]]}, {"lr": math.nan}, {"": 1}, {"a b": 1}],
 }

@@ -60,7 +60,7 @@ class Kept:
         self.lane, self.score = torch.cat([self.lane, lane]), torch.cat([self.score, score])
         held = zip(self.params, given, strict=True) if self.params else ((leaf,) for leaf in given)
         self.params = tuple(torch.cat(pair) for pair in held)
-        if self._plan.fits == 1:
+        if self._plan.fits == 1 and len(self.lane) > self._plan.keep:
             self._only(self._best(ended=False))
 
     def end(self) -> None:

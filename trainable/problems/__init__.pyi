@@ -11,7 +11,7 @@ from .calls import (
 )
 from .finding import changed, find, installed, lying_now
 from .folds import Fold, Folds
-from .instance import PREPARED, described, instance_of, prepared_of, rows_of
+from .instance import described, instance_of, prepared_of, rows_of
 from .problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like, names, of_names
 from .registry import PROBLEMS
 from .source import Source, of_copies
@@ -31,7 +31,6 @@ from .values import (
 __all__ = [
     "LOSS",
     "METRICS",
-    "PREPARED",
     "PROBLEMS",
     "Calls",
     "Fold",

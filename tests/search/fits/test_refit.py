@@ -160,13 +160,48 @@ def test_predictions_are_the_problems_own(result: shoal.Result) -> None:
     assert numpy.array_equal(found, result.predict("best", frame, fold=fold))
 
 
+class Pair:
+    """Parameters as a tuple, which predict() takes apart in order."""
+
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self) -> torch.Tensor:
+        return torch.linspace(-1, 1, 9)
+
+    def initial(self, seed: int) -> Any:
+        return torch.tensor(3.0 + seed), torch.tensor([1.0, 2.0]), torch.tensor(5.0)
+
+    def loss_and_gradient(self, params: Any, data: Any) -> Any:
+        a, b, c = params
+        r = a * data + b[0] + c
+        zero = torch.zeros(())
+        gradient = (2 * (r * data).sum(), torch.stack([2 * r.sum(), zero]), 2 * r.sum())
+        return (r * r).sum(), gradient
+
+    def predict(self, params: Any, x: torch.Tensor) -> torch.Tensor:
+        a, b, c = params
+        return a * x + b[0] + c
+
+
+def test_parameters_come_in_the_problems_own_order(tmp_path: Path) -> None:
+    """A tuple is one again; safetensors itself gives its tensors in any order."""
+    result = shoal.run(f"{__file__}:Pair", trials=4, steps=3, engine="inline", out=tmp_path / "out")
+    for _ in range(3):
+        named = shoal.load(tmp_path / "out").parameters("best")
+        assert list(named) == ["0", "1", "2"]
+        x = torch.arange(3.0)
+        expected = named["0"] * x + named["1"][0] + named["2"]
+        assert result.predict("best", x) == pytest.approx(expected.numpy())
+        assert result.predict("best", numpy.arange(3)) == pytest.approx(expected.numpy())
+
+
 def test_a_search_with_folds_wants_to_know_which(result: shoal.Result) -> None:
     """Or that none is: then the model has seen all rows, and the table has no such fit."""
     if "fold" not in result.trials:
         with pytest.raises(shoal.BadInput, match="fold must be a number from 0 to 0, not 1"):
             result.parameters("best", fold=1)
         return
-    with pytest.raises(shoal.BadInput, match="a fold left out of each: say which, fold 0 to 2"):
+    with pytest.raises(shoal.BadInput, match="a fold left out of each: say which, --fold 0 to 2"):
         result.parameters("best")
     again = result.refit("best", fold="all")
     assert again.same is None

@@ -50,8 +50,10 @@ def test_what_is_written_is_read() -> None:
     assert again.at(7, 1, 0) is None
     one = again.one(1)
     raw = one.to_bytes(7, 0, 0)
-    assert described(raw) == {"trial": 7, "replicate": 0, "fold": 0}
+    names = ["w", "b", "prepared/mean"]
+    assert described(raw) == {"trial": 7, "replicate": 0, "fold": 0, "names": names}
     back = One.from_bytes(raw)
+    assert list(back.named) == ["w", "b"]
     assert back.named["b"].shape == ()
     assert back.named["b"] == 7.0
     assert back.prepared["mean"].shape == ()

@@ -22,6 +22,14 @@ def test_it_is_written_as_a_name_and_a_direction(text: str, name: str, maximize:
     assert Objective.parse(str(found)) == found
 
 
+def test_a_name_alone_has_the_problems_own_direction() -> None:
+    """Where the problem names that metric; the other direction can be said."""
+    own = Objective.parse("accuracy:max")
+    assert Objective.parse("accuracy", usual=own) == own
+    assert not Objective.parse("accuracy:min", usual=own).maximize
+    assert not Objective.parse("error", usual=own).maximize
+
+
 @pytest.mark.parametrize("text", ["accuracy:best", "", ":max", "a b", "accuracy:", "a:max:min", 3])
 def test_anything_else_is_refused(text: object) -> None:
     """With what is allowed."""
