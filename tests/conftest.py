@@ -177,6 +177,22 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.fixture(scope="session")
+def same_folder(same_table: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
+    """Compare two run folders: their tables, and names and bytes of the kept parameters."""
+
+    def compare(one: Path, other: Path) -> None:
+        same_table(one, other)
+        kept = [
+            {file.name: file.read_bytes() for file in (folder / "parameters").iterdir()}
+            for folder in (one, other)
+        ]
+        assert kept[0].keys() == kept[1].keys()
+        assert [name for name in kept[0] if kept[0][name] != kept[1][name]] == []
+
+    return compare
+
+
 class SharedRay:
     """A Ray of four CPUs that the searches of this process share; starting one takes seconds."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from shoal.search.command.group import printed
-from shoal.search.command.numbered import Numbered
+from shoal.search.command.numbered import Numbered, OrWord
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import PathGiven, check_standing
@@ -17,18 +17,6 @@ from shoal.slurm import wire
 
 _FILE = re.compile(r"\.py:\w+$")
 """Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
-
-
-class OrWord(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
-    """A whole number, or a word."""
-
-    name = "number"
-
-    def __init__(self, word: str) -> None:
-        self._word = word
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == self._word else click.INT.convert(value, param, ctx)
 
 
 def _of_a_folder(command: Any) -> Any:
@@ -82,7 +70,7 @@ def fit(
             raise BadInput("--trial is of one run folder: shoal fit runs/mine --trial best")
         _fit_again(words[0], trial, replicate or 0, fold, trust, save)
         return
-    of_folder = {"--replicate": replicate, "--fold": fold, "--save": save}
+    of_folder = {"--replicate": replicate, "--fold": fold, "--save": save, "--trust": trust or None}
     for option, value in of_folder.items():
         if value is not None:
             raise BadInput(f"{option} is of a trial of a run folder; add --trial, as --trial best")
@@ -93,6 +81,8 @@ def fit(
         raise BadInput(f"one problem at a time, not {' and '.join(problems)}")
     values = [word for word in words if word not in problems]
     problem = problems[0] if problems else "cubic-sine"
+    if Path(problem, "search.toml").exists():
+        raise BadInput(f"{problem} is a run folder: say which trial of it, as --trial best")
     told = fit_once(
         problem,
         values,

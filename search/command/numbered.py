@@ -1,4 +1,4 @@
-"""Options of the command line that may hold ``{task}``, the number of an array job's task."""
+"""Numbers of the command line: one or a word, and those that may hold an array job's ``{task}``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from typing import Any
 import click
 
 from shoal.slurm.queue import filled
+
+
+class OrWord(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
+    """A whole number, or a word."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.name = f"integer or {word}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == self._word or isinstance(value, int):
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor {self._word}.", param, ctx)
 
 
 class Numbered(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone

@@ -7,19 +7,9 @@ from typing import Any
 
 import click
 
-from shoal.search.command.numbered import Numbered
+from shoal.search.command.numbered import Numbered, OrWord
 from shoal.search.request import ALL, PathGiven, Setting
 from shoal.slurm import wire
-
-
-class Many(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
-    """A whole number, or ``all``."""
-
-    name = "integer or all"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == ALL else click.INT.convert(value, param, ctx)
-
 
 TYPES: dict[str, Any] = {
     "integer": int,
@@ -27,7 +17,7 @@ TYPES: dict[str, Any] = {
     "text": str,
     "duration": str,
     "path": PathGiven(),
-    "many": Many(),
+    "many": OrWord(ALL),
 }
 
 NUMBERED = ("seed", "out")

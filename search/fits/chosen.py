@@ -75,8 +75,10 @@ def chosen(
             f"which, --fold 0 to {request.folds - 1}, or --fold {ALL_ROWS} to fit to all rows (in "
             f'Python fold=0, or fold="{ALL_ROWS}")'
         )
-    if fold != ALL_ROWS or request.folds == 1:
-        part = _number("fold", fold or 0, request.folds, "")
+    if request.folds == 1 and fold not in (None, 0):
+        raise BadInput(f"{folder.path} has no folds, so none is {fold!r}; leave out the fold")
+    if fold != ALL_ROWS:
+        part = _number("fold", fold or 0, request.folds, f", or {ALL_ROWS}")
     rows = folder.trials()
     here = (rows["trial"].to_numpy() == number) & (
         request.fit_numbers(rows) == copy * request.folds + (part or 0)
@@ -94,7 +96,8 @@ def chosen(
 def _number(name: str, value: Any, count: int, other: str) -> int:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
-        raise BadInput(f"{name} must be a number from 0 to {count - 1}{other}, not {value!r}")
+        numbers = f"a number from 0 to {count - 1}" if count > 1 else "0"
+        raise BadInput(f"{name} must be {numbers}{other}, not {value!r}")
     return value
 
 

@@ -75,11 +75,14 @@ def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
 def _columns(table: Any, cls: type) -> NDArray[Any]:
     """The columns of a DataFrame that the problem lists, side by side, as float64."""
     wanted = getattr(cls, "inputs", None)
-    if isinstance(wanted, str) or not wanted:
+    if not isinstance(wanted, (tuple, list)) or not wanted:
         raise BadInput(
             f'{cls.__name__} does not say which columns it takes; write inputs = ("age", "height") '
-            "in the class, in the order of x's columns"
+            "in the class of a new search, in the order of x's columns, or give result.predict an "
+            "array"
         )
+    if not len(table):
+        raise BadInput("the input has no rows")
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise BadInput(
@@ -87,7 +90,7 @@ def _columns(table: Any, cls: type) -> NDArray[Any]:
         )
     for name in wanted:
         if table[name].dtype.kind not in "fiub":
-            raise BadInput(f"the column {name!r} of the input is {table[name].dtype}, not numbers")
+            raise BadInput(f"the column {name!r} of the input is not all numbers")
     array: NDArray[Any] = table[list(wanted)].to_numpy(dtype="float64", na_value=numpy.nan)
     return array
 

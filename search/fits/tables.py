@@ -33,8 +33,10 @@ def read_table(file: Path) -> pandas.DataFrame:
         if file.suffix in CSV:
             return pandas.read_csv(file)
         return pandas.read_parquet(file)
-    except FileNotFoundError as error:
-        raise BadInput(f"{file} does not exist") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise BadInput(f"{file} does not exist") from error
+        raise BadInput(f"cannot read {file}: {error.strerror or error}") from error
     except Exception as error:  # pandas and arrow have many words for it
         raise BadInput(f"cannot read {file}: {error}") from error
 

@@ -86,12 +86,19 @@ def objective_of(problem: type, asked: str | None, metrics: Sequence[str]) -> Ob
     Raises:
         BadInput: there is no such metric.
     """
-    own = Objective.parse(getattr(problem, "objective", LOSS))
+    whose = f"{problem.__name__}.objective: "
+    try:
+        own = Objective.parse(getattr(problem, "objective", LOSS))
+    except BadInput as error:
+        raise BadInput(f"{whose}{error}") from error
     objective = own if asked is None else Objective.parse(asked, usual=own)
     known = (LOSS, *metrics)
     if objective.name not in known:
         more = "" if metrics else f"; {problem.__name__} has no metrics()"
-        raise BadInput(f"unknown objective {objective.name!r}; known: {', '.join(known)}{more}")
+        told = "" if asked is not None else whose
+        raise BadInput(
+            f"{told}unknown objective {objective.name!r}; known: {', '.join(known)}{more}"
+        )
     return objective
 
 
@@ -105,7 +112,10 @@ def check_metric_names(metrics: Sequence[str], declared: Hyperparameters, space:
         taken = name in COLUMNS or name.startswith(CURVE)
         if taken or name in (*declared.shape, *declared.own, *space):
             what = "a column of the results" if taken else "a hyperparameter"
-            raise BadInput(f"the metric {name!r} is called like {what}; call it otherwise")
+            raise BadInput(
+                f"the metric {name!r} is called like {what}; call it otherwise, as "
+                f"validation_{name}"
+            )
 
 
 def optimizers_of(choice: Any) -> tuple[str, ...]:

@@ -26,13 +26,14 @@ def source_of(folder: RunFolder, named: bool, trust: bool, runs: bool | None = N
         BadInput: it is not what was named, or another user could have written it.
         RunFolderError: a copy is missing, or not what was written.
     """
+    ways = "; choose another --out" if runs is None else ", which alone fits its trials again"
     runs = not folder.whole if runs is None else runs
     source = folder.source()
     if source is None:
         named_class = folder.request.problem not in PROBLEMS  # and what it is called with
         if named_class and runs:
             check(folder.path, _decisive(folder), trust)
-        return _installed(folder)
+        return _installed(folder, ways)
     if named:
         now = _compared(folder)
         moved = now != source.files or source.world.gone
@@ -62,7 +63,7 @@ def unreadable(error: TrainableError, source: Source) -> SearchError:
     return BadInput(str(error))
 
 
-def _installed(folder: RunFolder) -> Source:
+def _installed(folder: RunFolder, ways: str) -> Source:
     """The source of a problem that is installed, so that the folder has no copy."""
     request = folder.request
     try:
@@ -70,7 +71,7 @@ def _installed(folder: RunFolder) -> Source:
     except TrainableError as error:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:
-        raise _other(folder, request.source, f"{now.sha256[:8]} now")
+        raise _other(folder, request.source, f"{now.sha256[:8]} now", ways)
     return now if request.problem in PROBLEMS else replace(now, world=request.began)
 
 
@@ -88,13 +89,13 @@ def _compared(folder: RunFolder) -> tuple[File, ...]:
         raise BadInput(str(error)) from error
     if other is not None:
         file, now = other
-        ways = f", or go on with the copies: shoal run --out {folder.path}"
+        ways = f"; choose another --out, or go on with the copies: shoal run --out {folder.path}"
         raise _other(folder, file.sha256, f"{now[:8] or 'gone'} now: {file.original}", ways)
     return files
 
 
-def _other(folder: RunFolder, had: str, now: str, ways: str = "") -> BadInput:
+def _other(folder: RunFolder, had: str, now: str, ways: str) -> BadInput:
     return BadInput(
         f"{folder.path} was made with another version of {folder.request.problem} "
-        f"(sha256 {had[:8]} there, {now}); choose another --out{ways}"
+        f"(sha256 {had[:8]} there, {now}){ways}"
     )

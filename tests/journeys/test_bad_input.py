@@ -122,8 +122,141 @@ class Seeded(Good):
         return super().loss_and_gradient(params, data)
 """
 
+JUDGED = """
+import torch
+
+class Judged:
+    space = {"lr": "1e-2:1e-1:log"}
+    inputs = ("x",)
+
+    def data(self):
+        x = torch.linspace(0, 1, 10)
+        return x, 2 * x
+
+    def validation(self):
+        x = torch.linspace(0.05, 0.95, 6)
+        return x, 2 * x
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data, l2=0.0):
+        (w,), (x, y) = params, data
+        r = w * x - y
+        return (r * r).sum() + l2 * w * w, ((2 * r * x).sum() + 2 * l2 * w,)
+
+    def metrics(self, params, validation):
+        (w,), (x, y) = params, validation
+        return {"off": (w * x - y).abs().mean(), "worst": (w * x - y).abs().max()}
+
+    def predict(self, params, x):
+        return params[0] * x[:, 0]
+
+class BadGoal(Judged):
+    objective = "accuracy"
+
+class OddGoal(Judged):
+    objective = "off:best"
+
+class NoGoal(Judged):
+    objective = None
+
+class Floats(Judged):
+    def metrics(self, params, validation):
+        return {"off": 0.5}
+
+class Empty(Judged):
+    def metrics(self, params, validation):
+        return {}
+
+class Wide(Judged):
+    def metrics(self, params, validation):
+        return {"off": params[0] * validation[0]}
+
+class Complex(Judged):
+    def metrics(self, params, validation):
+        return {"off": torch.complex(params[0], params[0])}
+
+class Changes(Judged):
+    calls = 0
+    def metrics(self, params, validation):
+        Changes.calls += 1
+        return {"off": params[0] + Changes.calls}
+
+class Renames(Judged):
+    def metrics(self, params, validation):
+        Changes.calls += 1
+        return {f"off{Changes.calls}": params[0]}
+
+class Draws(Judged):
+    def metrics(self, params, validation):
+        return {"off": params[0] + torch.rand(())}
+
+class Steps(Judged):
+    def metrics(self, params, validation):
+        return {"steps": params[0]}
+
+class L2(Judged):
+    def metrics(self, params, validation):
+        return {"l2": params[0]}
+
+class Lr(Judged):
+    def metrics(self, params, validation):
+        return {"lr": params[0]}
+
+class Spaced(Judged):
+    def metrics(self, params, validation):
+        return {"the error": params[0]}
+
+class NoMetrics(Judged):
+    metrics = None
+
+class OddRows(Judged):
+    def data(self):
+        x = torch.linspace(0, 1, 10)
+        return x, 2 * x[:1]
+
+class NoRows(Judged):
+    def data(self):
+        x = torch.linspace(0, 1, 10)
+        return x, torch.tensor(2.0)
+
+class OddValidation(Judged):
+    def validation(self):
+        return 5
+
+class OddStratify(Judged):
+    stratify = "side"
+
+class OddPrepare(Judged):
+    def prepare(self):
+        return [1]
+
+class Plain:
+    space = {"lr": "1e-2:1e-1:log"}
+    data, initial, loss_and_gradient = Judged.data, Judged.initial, Judged.loss_and_gradient
+
+class OnlyValidation(Plain):
+    validation = Judged.validation
+
+class NoPredict(Plain):
+    metrics, validation = Judged.metrics, Judged.validation
+
+class NoInputs(NoPredict):
+    predict = Judged.predict
+
+class ScalarPredict(Judged):
+    def predict(self, params, x):
+        return params[0]
+
+class FailsPredict(Judged):
+    def predict(self, params, x):
+        raise ValueError("no\\nluck")
+"""
+
 FILES = {
     "good.py": GOOD,
+    "judged.py": JUDGED,
     "raises.py": "import torch\n\nraise ValueError('no\\nluck')\n",
     "syntax.py": "class A:\n    def f(:\n",
     "exits.py": "import sys\nsys.exit(0)\n",
@@ -155,7 +288,8 @@ FILES = {
 def fill(folder: Path) -> None:
     """Put problems, configs, run folders and things that are none of these into `folder`."""
     for name, text in FILES.items():
-        comment = f"# {folder}\n" if text is GOOD else ""  # a file of the same hash is loaded once
+        problems = text in (GOOD, JUDGED)  # a file of the same hash is loaded once
+        comment = f"# {folder}\n" if problems else ""
         (folder / name).write_text(text + comment)
     (folder / "latin.toml").write_bytes(b'problem = "\xff"\n')
     (folder / "plain").mkdir()
@@ -651,11 +785,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), CASES, ids=[line for line, _ in CASES])
-def test_a_mistake_is_one_line_and_changes_nothing(
-    place: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
-) -> None:
-    """Exit code 2, exactly the expected line, and not a file made or changed."""
+def told(place: Path, capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
+    """Check that a command line ends with exit code 2 and one line, and makes or changes no file."""
     for word, meant in SHORT.items():
         line, message = line.replace(word, meant), message.replace(word, meant)
     before = tree(place)
@@ -665,6 +796,334 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert err == f"shoal: {message.replace('PLACE', str(place))}\n"
     assert out == ""
     assert tree(place) == before
+
+
+@pytest.mark.parametrize(("line", "message"), CASES, ids=[line for line, _ in CASES])
+def test_a_mistake_is_one_line_and_changes_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    """Exit code 2, exactly the expected line, and not a file made or changed."""
+    told(place, capsys, line, message)
+
+
+JUDGED_SEARCHES: dict[str, dict[str, Any]] = {
+    "kept": {"keep": 1},
+    "folded": {"folds": 2, "replicates": 2},
+    "NoPredict": {},
+    "NoInputs": {},
+    "ScalarPredict": {},
+    "FailsPredict": {},
+}
+"""Run folders, of the problem's class of that name, or of Judged."""
+
+ROWS = {
+    "rows.csv": "x,name\n1,a\n2,b\n",
+    "other.csv": "y\n1\n",
+    "text.csv": "x\n1\nb\n",
+    "none.csv": "x\n",
+    "empty.csv": "",
+    "ragged.csv": "x\n1\n2,3\n",
+    "junk.parquet": "junk",
+    "there.safetensors": "",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folders of `JUDGED_SEARCHES`."""
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "judged.py").write_text(JUDGED)
+    for name, asked in JUDGED_SEARCHES.items():
+        cls = name if name[0].isupper() else "Judged"
+        shoal.run(
+            f"{folder / 'judged.py'}:{cls}",
+            **{"keep": 0, **asked},
+            trials=4,
+            steps=3,
+            engine="inline",
+            program="eager",
+            out=folder / name,
+        )
+    return folder
+
+
+@pytest.fixture
+def fitted(place: Path, judged: Path) -> Path:
+    """The folder to stand in, with searches that have metrics, and tables of rows."""
+    for name in JUDGED_SEARCHES:
+        shutil.copytree(judged / name, place / name)
+    for name, text in ROWS.items():
+        (place / name).write_text(text)
+    (place / "folder.csv").mkdir()
+    return place
+
+
+PREDICT = "--input rows.csv --output new.csv"
+
+MODELS = [
+    # objectives
+    (
+        "run judged.py:Judged --objective accuracy:max --out new",
+        "unknown objective 'accuracy'; known: loss, off, worst",
+    ),
+    (
+        "run judged.py:Judged --objective accuracy:best --out new",
+        "objective 'accuracy:best' is not NAME, NAME:min or NAME:max, as in accuracy:max",
+    ),
+    (
+        "run judged.py:Judged --objective '' --out new",
+        "objective '' is not NAME, NAME:min or NAME:max, as in accuracy:max",
+    ),
+    (
+        "run judged.py:Plain --objective off --out new",
+        "unknown objective 'off'; known: loss; Plain has no metrics()",
+    ),
+    (
+        "run judged.py:BadGoal --out new",
+        "BadGoal.objective: unknown objective 'accuracy'; known: loss, off, worst",
+    ),
+    (
+        "run judged.py:OddGoal --out new",
+        "OddGoal.objective: objective 'off:best' is not NAME, NAME:min or NAME:max, as in accuracy:max",
+    ),
+    (
+        "run judged.py:NoGoal --out new",
+        "NoGoal.objective: objective must be NAME, NAME:min or NAME:max, not None",
+    ),
+    (
+        "run --out done --objective error:max",
+        "done holds another search (objective is 'loss:min' there, 'error:max' asked); choose another --out",
+    ),
+    # metrics
+    (
+        "run judged.py:Floats --out new",
+        "PLACE/judged.py:41: Floats.metrics: the metric 'off' is a float, not a tensor of shape (); compute it by torch",
+    ),
+    (
+        "run judged.py:Empty --out new",
+        'PLACE/judged.py:45: Empty.metrics: returns an empty dict, not a dict of names and numbers: {"accuracy": share}',
+    ),
+    (
+        "run judged.py:Wide --out new",
+        "PLACE/judged.py:49: Wide.metrics: the metric 'off' is float32 of shape (6,), not of shape (); reduce it, by .sum() or .mean()",
+    ),
+    (
+        "run judged.py:Complex --out new",
+        "PLACE/judged.py:53: Complex.metrics: the metric 'off' is complex64 of shape (), not a real number; take its .real or .abs()",
+    ),
+    (
+        "run judged.py:Changes --out new",
+        "PLACE/judged.py:58: Changes.metrics: gives something else each time; compute them from params, the validation rows and hyperparameters alone",
+    ),
+    (
+        "run judged.py:Renames --out new",
+        "PLACE/judged.py:63: Renames.metrics: gives something else each time; compute them from params, the validation rows and hyperparameters alone",
+    ),
+    (
+        "run judged.py:Draws --out new",
+        "PLACE/judged.py:68: Draws.metrics: gives something else each time (it draws random numbers: rand in line 69); compute them from params, the validation rows and hyperparameters alone",
+    ),
+    (
+        "run judged.py:Steps --out new",
+        "the metric 'steps' is called like a column of the results; call it otherwise, as validation_steps",
+    ),
+    (
+        "run judged.py:L2 --out new",
+        "the metric 'l2' is called like a hyperparameter; call it otherwise, as validation_l2",
+    ),
+    (
+        "run judged.py:Lr --out new",
+        "the metric 'lr' is called like a hyperparameter; call it otherwise, as validation_lr",
+    ),
+    (
+        "run judged.py:Spaced --out new",
+        "PLACE/judged.py:84: Spaced.metrics: a metric is called 'the error'; give it a name of letters and _",
+    ),
+    (
+        "run judged.py:NoMetrics --out new",
+        "NoMetrics.metrics is no method; write def metrics(self, params, validation)",
+    ),
+    (
+        "run judged.py:OnlyValidation --out new",
+        "PLACE/judged.py:12: OnlyValidation.validation: validation() without metrics(): add def metrics(self, params, validation)",
+    ),
+    (
+        "run judged.py:OddValidation --out new",
+        "PLACE/judged.py:101: OddValidation.validation: returns an int, not a tensor or a tuple or dict of tensors: write torch.tensor(5)",
+    ),
+    (
+        "run judged.py:OddPrepare --out new",
+        'PLACE/judged.py:108: OddPrepare.prepare: returns a list, not a dict of names and tensors: write {"mean": mean}',
+    ),
+    # folds
+    (
+        "run judged.py:Plain --folds 2 --out new",
+        "PLACE/judged.py:8: Plain.data: folds without metrics(): add def metrics(self, params, validation), or leave out the folds",
+    ),
+    (
+        "run judged.py:Judged --folds 11 --out new",
+        "data() has 10 rows, too few for folds=11: each part needs one",
+    ),
+    (
+        "run judged.py:OddRows --folds 2 --out new",
+        "with folds, rows are the first dimension of each tensor of data(), and as many in each: data()[0] has 10, data()[1] has 1",
+    ),
+    (
+        "run judged.py:NoRows --folds 2 --out new",
+        "with folds, rows are the first dimension of each tensor of data(), and as many in each: data()[0] has 10, data()[1] has none",
+    ),
+    (
+        "run judged.py:OddStratify --folds 2 --out new",
+        "stratify is 'side', so it shares the values of data()['side'], which is not there: there is data()[0], data()[1]",
+    ),
+    (
+        "run judged.py:Judged --folds 2 --trials 60000000 --out new",
+        "trials times replicates times folds must be at most 100000000, not 120000000",
+    ),
+    ("run --folds 0", "folds must be at least 1, not 0"),
+    ("run --folds 1001", "folds must be at most 1000"),
+    ("run --folds two", "Invalid value for '--folds': 'two' is not a valid integer."),
+    # what counts and what is kept
+    ("run --keep -1", "keep must be at least 0, not -1"),
+    ("run --keep some", "Invalid value for '--keep': 'some' is neither a whole number nor all."),
+    ("run --keep 1.5", "Invalid value for '--keep': '1.5' is neither a whole number nor all."),
+    ("run --patience -1", "patience must be at least 0, not -1"),
+    ("run --select first", "unknown select 'first'; known: last, best"),
+    # a trial fitted again
+    ("fit kept --trial 99999", "trial must be a number from 0 to 3, or best, not 99999"),
+    ("fit kept --trial x", "Invalid value for '--trial': 'x' is neither a whole number nor best."),
+    ("fit kept --trial best --replicate 1", "replicate must be 0, not 1"),
+    ("fit kept --trial best --fold 1", "kept has no folds, so none is 1; leave out the fold"),
+    ("fit kept --trial best --fold all", "kept has no folds, so none is 'all'; leave out the fold"),
+    (
+        "fit folded --trial best",
+        'each trial of folded has 2 fits, a fold left out of each: say which, --fold 0 to 1, or --fold all to fit to all rows (in Python fold=0, or fold="all")',
+    ),
+    ("fit folded --trial best --fold 2", "fold must be a number from 0 to 1, or all, not 2"),
+    (
+        "fit folded --trial best --fold some",
+        "Invalid value for '--fold': 'some' is neither a whole number nor all.",
+    ),
+    (
+        "fit kept --trial best --save there.safetensors",
+        "there.safetensors is there already; choose another name, or remove it",
+    ),
+    (
+        "fit kept --trial best --save missing/new.safetensors",
+        "cannot write missing/new.safetensors: there is no folder missing",
+    ),
+    ("fit --trial best", "--trial is of one run folder: shoal fit runs/mine --trial best"),
+    (
+        "fit cubic-sine --trial best",
+        "cubic-sine does not exist; give a run folder, as shoal run makes them",
+    ),
+    ("fit plain --trial best", "plain is not a run folder: it has no search.toml"),
+    (
+        "fit kept lr=1 --trial best",
+        "--trial is of one run folder: shoal fit runs/mine --trial best",
+    ),
+    (
+        "fit kept --trial best --seed 1",
+        "--seed is that of the search; leave it out, or leave out --trial",
+    ),
+    (
+        "fit kept --trial best --steps 1",
+        "--steps is that of the search; leave it out, or leave out --trial",
+    ),
+    ("fit kept --fold 1", "--fold is of a trial of a run folder; add --trial, as --trial best"),
+    ("fit kept --trust", "--trust is of a trial of a run folder; add --trial, as --trial best"),
+    ("fit kept", "kept is a run folder: say which trial of it, as --trial best"),
+    (
+        "fit cubic-sine lr=1e-6 --save new.safetensors",
+        "--save is of a trial of a run folder; add --trial, as --trial best",
+    ),
+    # predictions
+    (
+        f"predict NoPredict {PREDICT}",
+        "NoPredict has no predict(); add def predict(self, params, x) to the problem of a new search",
+    ),
+    (
+        f"predict NoInputs {PREDICT}",
+        'NoInputs does not say which columns it takes; write inputs = ("age", "height") in the class of a new search, in the order of x\'s columns, or give result.predict an array',
+    ),
+    (
+        f"predict ScalarPredict {PREDICT}",
+        "JUDGED/judged.py:125: ScalarPredict.predict: returns shape () for 2 rows; rows are the first dimension",
+    ),
+    (f"predict FailsPredict {PREDICT}", "JUDGED/judged.py:130: ValueError: no"),
+    (
+        f"predict folded {PREDICT}",
+        'each trial of folded has 2 fits, a fold left out of each: say which, --fold 0 to 1, or --fold all to fit to all rows (in Python fold=0, or fold="all")',
+    ),
+    (f"predict kept --trial 4 {PREDICT}", "trial must be a number from 0 to 3, or best, not 4"),
+    (
+        f"predict missing {PREDICT}",
+        "missing does not exist; give a run folder, as shoal run makes them",
+    ),
+    (
+        "predict kept --input other.csv --output new.csv",
+        "the input has no column 'x'; Judged takes x",
+    ),
+    (
+        "predict kept --input text.csv --output new.csv",
+        "the column 'x' of the input is not all numbers",
+    ),
+    ("predict kept --input none.csv --output new.csv", "the input has no rows"),
+    (
+        "predict kept --input empty.csv --output new.csv",
+        "cannot read empty.csv: No columns to parse from file",
+    ),
+    ("predict kept --input folder.csv --output new.csv", "cannot read folder.csv: Is a directory"),
+    ("predict kept --input missing.csv --output new.csv", "missing.csv does not exist"),
+    ("predict kept --input file --output new.csv", "file must end in .parquet or .csv"),
+    (
+        "predict kept --input rows.csv --output rows.csv",
+        "rows.csv is there already; choose another name, or remove it",
+    ),
+    ("predict kept --input rows.csv --output new.txt", "new.txt must end in .parquet or .csv"),
+    (
+        "predict kept --input rows.csv --output missing/new.csv",
+        "cannot write missing/new.csv: there is no folder missing",
+    ),
+    ("predict kept --input rows.csv", "Missing option '--output'."),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), MODELS, ids=[line for line, _ in MODELS])
+def test_a_mistake_with_metrics_folds_or_models_is_one_line_and_changes_nothing(
+    fitted: Path, judged: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    """As above: of metrics, objectives, folds, trials fitted again and predictions."""
+    told(fitted, capsys, line, message.replace("JUDGED", str(judged)))
+
+
+@pytest.mark.parametrize("file", ["ragged.csv", "junk.parquet"])
+def test_a_table_that_is_none_is_told(
+    fitted: Path, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    """In one line, whatever pandas and arrow say of it."""
+    before = tree(fitted)
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main.main(args=["predict", "kept", "--input", file, "--output", "new.csv"])
+    err = capsys.readouterr().err
+    assert err.startswith(f"shoal: cannot read {file}: ")
+    assert err.count("\n") == 1
+    assert tree(fitted) == before
+
+
+def test_parameters_that_are_not_kept_are_told(fitted: Path) -> None:
+    """With what makes them again; and so is a trial that there is not."""
+    result = shoal.load("kept")
+    other = int(result.ranking["trial"].iloc[1])
+    with pytest.raises(shoal.BadInput) as caught:
+        result.parameters(other)
+    assert str(caught.value) == (
+        f"the parameters of trial {other} are not kept (keep=1): shoal fit kept --trial {other} "
+        "makes them again, or result.refit in Python"
+    )
+    for trial in (4, -1, 1.0, True, "first", None):
+        with pytest.raises(shoal.BadInput, match=r"^trial must be a number from 0 to 3, or best,"):
+            result.parameters(trial)
 
 
 D = "give a duration, as in 90s, 10m or 1h30m, or None"

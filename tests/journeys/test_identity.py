@@ -71,25 +71,25 @@ def test_each_trial_and_replicate_has_one_row(
 )
 @pytest.mark.usefixtures("one_ray")
 def test_workers_and_engine_do_not_change_the_table(
-    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str, workers: int
+    tmp_path: Path, same_folder: Same, reference: Callable[[str], Path], sampler: str, workers: int
 ) -> None:
-    """Over some workers of Ray Tune, and inline, the table is the same."""
+    """Over some workers of Ray Tune, and inline, the table is the same, and the kept parameters."""
     out = tmp_path / "ray"
     shoal.run(**arguments(sampler), out=out, engine="ray", workers=workers)
-    same_table(reference(sampler), out)
+    same_folder(reference(sampler), out)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
 def test_threads_do_not_change_the_table(
-    tmp_path: Path, same_table: Same, reference: Callable[[str], Path], sampler: str
+    tmp_path: Path, same_folder: Same, reference: Callable[[str], Path], sampler: str
 ) -> None:
     """Inline, three packs at once, on two cores or more."""
     shoal.run(**arguments(sampler), out=tmp_path / "out", engine="inline", workers=3)
-    same_table(reference(sampler), tmp_path / "out")
+    same_folder(reference(sampler), tmp_path / "out")
 
 
 @pytest.mark.usefixtures("one_ray")
-def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_table: Same) -> None:
+def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_folder: Same) -> None:
     """By one thread, by three, and over two workers of Ray Tune; in blocks of any size."""
     asked = {**arguments("tpe"), "program": "compiled"}
     ways: list[dict[str, Any]] = [
@@ -100,7 +100,7 @@ def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_table: Same) -
     ]
     for i, way in enumerate(ways):
         shoal.run(**{**asked, **way}, out=tmp_path / str(i))
-        same_table(tmp_path / "0", tmp_path / str(i))
+        same_folder(tmp_path / "0", tmp_path / str(i))
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])

@@ -38,9 +38,10 @@ def check_metrics(trial: Trial, folds: Folds | None) -> tuple[str, ...]:
     if own:
         _check_validation(trial)
     if trial.declared.metrics is None:
-        if own or folds is not None:
-            what = "validation()" if own else "folds"
-            trial.fail("validation" if own else "data", f"{what} without metrics(): add {_METHOD}")
+        if own:
+            trial.fail("validation", f"validation() without metrics(): add {_METHOD}")
+        if folds is not None:
+            trial.fail("data", f"folds without metrics(): add {_METHOD}, or leave out the folds")
         return ()
     fold = None if folds is None else folds.of(0)
     rows = trial.guard("data", lambda: rows_of(trial.problem, fold))[1]
@@ -113,8 +114,9 @@ def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
         with randomness.seeded(seed):
             trial.same(METRICS, made, lambda problem=problem: call(problem))  # type: ignore[misc]  # a lambda
     if not isinstance(made, dict) or not made:
+        what = "an empty dict" if made == {} else kind(made)
         trial.fail(
-            METRICS, f'returns {kind(made)}, not a dict of names and numbers: {{"accuracy": share}}'
+            METRICS, f'returns {what}, not a dict of names and numbers: {{"accuracy": share}}'
         )
     for name, value in made.items():
         what = f"the metric {name!r} is {kind(value)}"

@@ -51,7 +51,9 @@ class Fold:
         items = tensors(data)
         n = _rows(data)
         if n < self.count:
-            raise ContractError(f"there are {n} rows, too few for folds={self.count}")
+            raise ContractError(
+                f"data() has {n} rows, too few for folds={self.count}: each part needs one"
+            )
         part = _parts(n, self, None if stratify is None else _labels(data, stratify))
         inside = part == self.index
         return (
@@ -88,7 +90,10 @@ def _labels(data: Any, stratify: str | int) -> torch.Tensor:
     items = labelled(data)
     name = f"data()[{stratify!r}]"
     if name not in items:
-        raise ContractError(f"stratify is {stratify!r}; it is one of {', '.join(items)}")
+        raise ContractError(
+            f"stratify is {stratify!r}, so it shares the values of {name}, which is not there: "
+            f"there is {', '.join(items)}"
+        )
     item = items[name]
     rows = item.reshape(len(item), -1)
     labels: torch.Tensor = torch.unique(rows, dim=0, return_inverse=True)[1]

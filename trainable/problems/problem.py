@@ -147,9 +147,9 @@ def hyperparameters(problem: type) -> Hyperparameters:
     wanted = {"data": 1, "initial": 2, "loss_and_gradient": 3}
     optional = {"prepare": 1, "validation": 1, "metrics": 3, "predict": 3}
     for method, least in {**wanted, **optional}.items():
-        function = getattr(problem, method, None)
-        if function is None and method in optional:
+        if method in optional and not hasattr(problem, method):
             continue
+        function = getattr(problem, method, None)
         if not callable(function):
             if method in optional:
                 raise ContractError(

@@ -198,7 +198,7 @@ def test_parameters_come_in_the_problems_own_order(tmp_path: Path) -> None:
 def test_a_search_with_folds_wants_to_know_which(result: shoal.Result) -> None:
     """Or that none is: then the model has seen all rows, and the table has no such fit."""
     if "fold" not in result.trials:
-        with pytest.raises(shoal.BadInput, match="fold must be a number from 0 to 0, not 1"):
+        with pytest.raises(shoal.BadInput, match="has no folds, so none is 1; leave out the fold"):
             result.parameters("best", fold=1)
         return
     with pytest.raises(shoal.BadInput, match="a fold left out of each: say which, --fold 0 to 2"):

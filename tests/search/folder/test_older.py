@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy
 import pytest
 
 import shoal
 
 FORMATS = Path(__file__).parent / "formats"
-"""Made by commits of those formats: `out` to its end, `cut` killed by SIGKILL after a round."""
+"""Made by commits of those formats: `out` to its end, `cut` killed by SIGKILL after a round, `own`
+of a problem in a file."""
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])
@@ -46,3 +48,30 @@ def test_it_is_not_gone_on_with(version: int, tmp_path: Path) -> None:
     with pytest.raises(shoal.BadInput, match=rf"earlier version of shoal \(format {version}\)"):
         shoal.run(out=out)
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_trial_of_a_users_own_problem_is_fitted_again_and_predicts(version: int) -> None:
+    """By the folder's copy of it, with the numbers of its row."""
+    result = shoal.load(FORMATS / f"own{version}")
+    for trial in range(6):
+        row = result.trials.query("trial == @trial and replicate == 1").iloc[0]
+        again = result.refit(trial, 1)
+        assert again.numbers == {"loss": pytest.approx(row["loss"], rel=1e-5)}
+        w = again.one.named["w"]
+        assert len(w) == row["degree"] + 1
+        found = result.predict(trial, numpy.array([[0.5], [2.0]], dtype="float32"), 1)
+        assert found == pytest.approx(numpy.polyval(w[::-1], [0.5, 2.0]), rel=1e-4)
+    with pytest.raises(shoal.BadInput, match=r"trial 0 are not kept \(keep=0\): shoal fit "):
+        result.parameters(0)
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_a_trial_of_another_version_of_a_problem_is_not_fitted_again(version: int) -> None:
+    """One line says so: it would be another fit."""
+    result = shoal.load(FORMATS / f"out{version}")
+    told = r"^\S+ was made with another version of legendre-sine \(.*\), which alone fits its"
+    with pytest.raises(shoal.BadInput, match=told):
+        result.refit("best")
+    with pytest.raises(shoal.BadInput, match=told):
+        result.predict("best", numpy.ones((1, 1)))

@@ -40,7 +40,7 @@ RETURN = 19
 CASES = {
     # what is broken: (line of GOOD, what stands there instead, what is told)
     "no dict": (RETURN, "return (r * r).mean()", "P.metrics: returns float32 of shape (), not a"),
-    "empty": (RETURN, "return {}", "P.metrics: returns a dict, not a dict of names and numbers"),
+    "empty": (RETURN, "return {}", "P.metrics: returns an empty dict, not a dict of names"),
     "a float": (RETURN, 'return {"error": 1.0}', "'error' is a float, not a tensor of shape ()"),
     "one a row": (RETURN, 'return {"e": r}', "float32 of shape (5,), not of shape (); reduce it"),
     "complex": (RETURN, 'return {"e": r.sum() * 1j}', "not a real number; take its .real"),
@@ -159,5 +159,5 @@ def test_folds_of_what_has_no_rows_are_refused(checked: Callable[..., Checked]) 
     short = with_line(7, 'return x - self.prepared["mean"], torch.sin(3 * x[1:])')
     with pytest.raises(ContractError):
         checked(short, folds)
-    with pytest.raises(ContractError, match=r"there are 12 rows, too few for folds=13"):
+    with pytest.raises(ContractError, match=r"data\(\) has 12 rows, too few for folds=13"):
         checked(GOOD, Folds(count=13, seed=0))
