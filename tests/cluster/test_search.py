@@ -21,13 +21,19 @@ ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/slurm.md").read_text(encoding="utf-8")
 SEARCH = [
     "--trials",
-    "192",
+    "96",
+    "--folds",
+    "2",
+    "--select",
+    "best",
+    "--keep",
+    "3",
     "--steps",
     "2000",
     "--pack",
     "8",
     "--round",
-    "96",
+    "48",
     "--quiet",
     "--program",
     "eager",
@@ -39,12 +45,12 @@ import os
 import time
 from pathlib import Path
 
-from shoal.trainable.problems.shipped.legendre_sine import LegendreSine
+from sides import Sides
 
 GATE = Path(__file__).parent / "gate"
 
 
-class Gated(LegendreSine):
+class Gated(Sides):
     def data(self):
         gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if gpu in ("0", "1"):  # a worker's own; who prepares the search does not wait
@@ -54,7 +60,7 @@ class Gated(LegendreSine):
                 time.sleep(0.1)
         return super().data()
 """
-"""The default problem, of which no pack begins before each of six GPUs has one."""
+"""A problem with metrics, of which no pack begins before each of six GPUs has one."""
 
 
 def test_a_new_user_goes_by_the_page_on_slurm(
@@ -62,18 +68,19 @@ def test_a_new_user_goes_by_the_page_on_slurm(
     home: Path,
     shell: Callable[..., Any],
     tmp_path: Path,
-    same_table: Callable[[Path, Path], None],
+    same_folder: Callable[[Path, Path], None],
     record_property: Callable[[str, str], None],
 ) -> None:
     """From an empty account to pandas, the page's lines word by word, but for the clone and what
-    is installed from the network. Rows from three nodes and six GPUs, the table of one machine;
-    the cluster is up within 20 s."""
+    is installed from the network. Rows from three nodes and six GPUs, the table and the
+    kept parameters of one machine; the cluster is up within 20 s."""
     section = PAGE.partition("# Launching a Ray cluster with sbatch")[2]
     clone, make, *lines = re.findall(r"^\$ (.*)", section.partition("\n```\n")[2], re.MULTILINE)
     assert clone == "git clone URL-OF-THIS-REPOSITORY shoal && cd shoal"
     assert make.startswith("make search ")
     install(home / "shoal")
     (home / "shoal/gated.py").write_text(GATED)
+    shutil.copy(ROOT / "tests/sides.py", home / "shoal")
     (home / "shoal/gate").mkdir()
     for path in (home, *home.rglob("*")):
         os.chown(path, 4001, 4001, follow_symlinks=False)
@@ -107,11 +114,13 @@ def test_a_new_user_goes_by_the_page_on_slurm(
     record_property("measured", f"three nodes counted {seconds} s after the job's start")
     assert seconds in done.stdout
     assert "torch finds no CUDA" in done.stdout
-    assert "best    loss" in done.stdout
+    assert "best    accuracy" in done.stdout
     (tmp_path / "gated.py").write_text(GATED)
+    shutil.copy(ROOT / "tests/sides.py", tmp_path)
     alone = shell("run", "gated.py:Gated", *SEARCH, "--out", "alone", "--engine", "inline")
     assert alone.returncode == 0, alone.stderr
-    same_table(tmp_path / "alone", home / "shoal/runs/big")
+    same_folder(tmp_path / "alone", home / "shoal/runs/big")
+    assert len(list((tmp_path / "alone/parameters").iterdir())) == 6  # of three trials, two folds
 
 
 def install(clone: Path) -> None:

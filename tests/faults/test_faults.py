@@ -1,4 +1,4 @@
-"""Short campaigns: searches struck at seeded moments end with the table of an undisturbed one."""
+"""Short campaigns: searches struck at seeded moments end with what an undisturbed one has."""
 
 from __future__ import annotations
 
