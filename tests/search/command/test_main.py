@@ -199,7 +199,7 @@ def test_results_are_a_table_csv_and_json(shell: Shell, tmp_path: Path) -> None:
     """``shoal results``: a table of the best, or all rows as CSV and JSON."""
     shell("run", "--trials", 20, "--steps", 20, "--out", "out")
     table = shell("results", "out", "--best", 3).stdout.splitlines()
-    assert table[0].split()[:3] == ["trial", "lr", "loss"]
+    assert table[0].split()[:3] == ["trial", "loss", "lr"]
     assert len(table) == 5
     assert table[-1] == "3 of 20 trials, out"
     trials = shoal.load(tmp_path / "out").trials
