@@ -67,12 +67,23 @@ def cluster(keeper: Any) -> Iterator[Any]:
         assert time.monotonic() < deadline, left
         time.sleep(0.3)
     for host in ("n1", "n2", "n3"):
-        listed = keeper.run("sh", "-c", "ls -d /tmp/shoaljob-* /tmp/ray", host=host).stdout.split()
+        listed = _temp_folders(keeper, host)
+        while listed and host not in keeper.cut and time.monotonic() < deadline:
+            time.sleep(0.3)  # what ends a cancelled job removes them last
+            listed = _temp_folders(keeper, host)
         if host in keeper.cut:  # the next job tidies up after what was killed
             keeper.run("rm", "-rf", *listed, host=host)
         else:
             assert not listed, f"{host} has {listed}"
     keeper.cut.clear()
+
+
+def _temp_folders(keeper: Any, host: str) -> list[str]:
+    """What Ray and jobs have left in a host's /tmp."""
+    listed: list[str] = keeper.run(
+        "sh", "-c", "ls -d /tmp/shoaljob-* /tmp/ray", host=host
+    ).stdout.split()
+    return listed
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import shoal
-from shoal.search.driver import mishaps
+from shoal.search.driver.outcomes import mishaps
 from shoal.search.engines.alone import Death, _death
 from shoal.search.engines.inhand import InHand, left_behind
 

@@ -27,7 +27,7 @@ from shoal.search.folder.writer import Writer, create
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
 from shoal.search.programs import running, settling
-from shoal.search.programs.settling import shapes_of
+from shoal.search.programs.case import shapes_of
 from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
 from shoal.search.rounds.packs import Pack
@@ -456,7 +456,7 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
 def test_what_is_settled_is_read_as_it_was_written(texts: dict[str, str], count: int) -> None:
     """For each kind of value; a shape is found by what packs call it."""
     space = {name: parse(name, text) for name, text in texts.items()}
-    shapes = shapes_of(space, list(texts))
+    shapes = shapes_of(space, list(texts), 1)
     assert len(shapes) == count
     settled = Settled(programs={key(s): "kernel" for s in shapes}, compiler="g++ 1", flags="-O3")
     read = Settled.from_dict(settled.as_dict())
