@@ -46,13 +46,13 @@ class Objective:
         return f"{self.name}:{MAX if self.maximize else MIN}"
 
     def scores(self, values: NDArray[Any]) -> NDArray[numpy.float64]:
-        """Return numbers of which lower ones are better; +inf where there is no finite one.
+        """Return numbers of which lower ones are better; +inf where the objective is not finite,
+        since what has overflowed is the best in no direction.
 
         Args:
             values: the objective of each fit; NaN: it has none.
         """
-        signed = -values if self.maximize else values
-        return numpy.where(numpy.isnan(signed), numpy.inf, signed)
+        return numpy.where(numpy.isfinite(values), -values if self.maximize else values, numpy.inf)
 
     def value(self, score: float) -> float:
         """Return the objective that has a score."""

@@ -26,9 +26,7 @@ _COLUMNS = ("score", "step", "since", "values")
 def scores(values: torch.Tensor, plan: Plan) -> torch.Tensor:
     """Return the score of each row of `values` (B, C)."""
     column = values[:, plan.columns.index(plan.objective)]
-    return (-column if plan.maximize else column).nan_to_num(
-        nan=math.inf, posinf=math.inf, neginf=-math.inf
-    )
+    return torch.where(column.isfinite(), -column if plan.maximize else column, math.inf)
 
 
 class Selection:

@@ -38,9 +38,10 @@ def test_anything_else_is_refused(text: object) -> None:
 
 
 def test_scores_are_lower_where_fits_are_better() -> None:
-    """Whatever is no number is worst of all, in both directions; values come back from scores."""
+    """What is not finite is worst of all, in both directions; values come back from scores."""
     values = numpy.array([1.0, math.nan, 3.0, -2.0, math.inf])
     low, high = Objective.parse("m:min"), Objective.parse("m:max")
     assert low.scores(values).tolist() == [1.0, math.inf, 3.0, -2.0, math.inf]
-    assert high.scores(values).tolist() == [-1.0, math.inf, -3.0, 2.0, -math.inf]
+    assert high.scores(values).tolist() == [-1.0, math.inf, -3.0, 2.0, math.inf]
+    assert low.scores(numpy.array([-math.inf])).tolist() == [math.inf]
     assert [goal.value(float(goal.scores(values)[2])) for goal in (low, high)] == [3.0, 3.0]

@@ -13,10 +13,12 @@ import numpy
 import pytest
 import torch
 
+from shoal.search.request import Objective
 from shoal.search.rounds.leaders import Leaders
 from shoal.trainable.compiling import compiler
 from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.fitting.kept import Kept
+from shoal.trainable.fitting.selection import scores
 from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from shoal.trainable.problems import Folds
 from shoal.trainable.programs import EAGER, KERNEL, Program
@@ -305,3 +307,13 @@ def test_means_are_summed_as_those_that_rank_the_trials() -> None:
     leaders = Leaders(1)
     leaders.note(numpy.arange(2), scores.view(2, 5).numpy().mean(axis=1))
     assert kept.lane.tolist() == [5 * int(leaders.trials[0]) + i for i in range(5)]
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_worker_scores_as_the_driver_does(maximize: bool) -> None:
+    """What is not finite is worst in both directions: an overflow is no good model."""
+    odd = [1.0, -2.5, 0.0, math.inf, -math.inf, math.nan, 1e300]
+    plan = Plan(steps=1, report=1, diverge_factor=2.0, maximize=maximize)
+    ours = scores(torch.tensor(odd, dtype=torch.float64)[:, None], plan)
+    assert ours.tolist() == Objective(maximize=maximize).scores(numpy.array(odd)).tolist()
+    assert ours.isinf().tolist() == [not math.isfinite(value) for value in odd]
