@@ -51,6 +51,8 @@ class Refit:
 def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
     """Fit again.
 
+    With no rows left out, and none from ``validation()`` to judge by, the last step counts.
+
     A fit alone has the numbers that it had among others. Where an operation of torch makes others
     (some depend on how many rows they are given), all fits that ran with it are fitted again.
 
@@ -73,7 +75,14 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         if fit.fold is None and request.folds > 1:
             whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
             recipe = replace(recipe, folds=None, settled=Settled(), program="eager", unroll=1)
-            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, ())
+            notes: tuple[str, ...] = ()
+            if not hasattr(source.load(), "validation"):  # nothing is left to judge a step by
+                recipe = replace(recipe, plan=replace(recipe.plan, best=False, patience=0))
+                notes = (
+                    "no rows are left out: the metrics are of the rows that were fitted to, and "
+                    "the fit goes to its last step",
+                )
+            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, notes)
         fitted = _fitted(recipe, lanes, block)
         place = 0
         if not _same(fitted, place, fit, request.metrics):

@@ -22,7 +22,7 @@ from typing import Any
 
 import shoal
 from shoal.search import api  # noqa: F401  # imported once, for all lives
-from shoal.search.driver import execution  # noqa: F401
+from shoal.search.driver import execution  # noqa: F401  # likewise
 from shoal.search.folder.keeping import Keeping
 from shoal.search.folder.staging import Staging
 from shoal.trainable.disk import Directory

@@ -211,6 +211,29 @@ def test_a_search_with_folds_wants_to_know_which(result: shoal.Result) -> None:
     assert math.isclose(again.numbers["loss"], sum(losses) / 3, rel_tol=0.3)
 
 
+def test_a_fit_to_all_rows_that_nothing_judges_goes_to_its_last_step(tmp_path: Path) -> None:
+    """Its metrics are of the rows that it was fitted to, and that is told."""
+    lines = PROBLEM.splitlines()
+    at = next(i for i, line in enumerate(lines) if "def validation" in line)
+    (tmp_path / "classes.py").write_text("\n".join(lines[:at] + lines[at + 2 :]) + "\n")
+    result = shoal.run(
+        f"{tmp_path / 'classes.py'}:Classes",
+        space={"lr": 1.0, "l2": 1e-3, "scale": 1},
+        trials=1,
+        steps=60,
+        report=6,
+        folds=3,
+        patience=1,
+        select="best",
+        engine="inline",
+        out=tmp_path / "out",
+    )
+    assert (result.trials["steps"] < 60).any()
+    again = result.refit(0, fold="all")
+    assert again.steps == 60
+    assert "the metrics are of the rows that were fitted to" in again.notes[0]
+
+
 def test_the_ranking_is_by_the_objective(result: shoal.Result) -> None:
     """Its mean over a trial's fits; a trial of which one has diverged comes last."""
     goal = result.objective

@@ -156,8 +156,8 @@ def test_with_folds_the_rows_left_out_are_judged(checked: Callable[..., Checked]
 def test_folds_of_what_has_no_rows_are_refused(checked: Callable[..., Checked]) -> None:
     """Rows are the first dimension, as many in each tensor."""
     folds = Folds(count=3, seed=0)
-    short = with_line(7, 'return x - self.prepared["mean"], torch.sin(3 * x[1:])')
-    with pytest.raises(ContractError):
-        checked(short, folds)
+    more = with_line(7, 'return x - self.prepared["mean"], torch.sin(3 * x), x[1:]')
+    with pytest.raises(ContractError, match=r"\(\)\[0\] has 12, .*, data\(\)\[2\] has 11"):
+        checked(more, folds)
     with pytest.raises(ContractError, match=r"data\(\) has 12 rows, too few for folds=13"):
         checked(GOOD, Folds(count=13, seed=0))
