@@ -130,13 +130,11 @@ ARROWS = {
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
-        "trainable.compiling trainable.errors trainable.fused trainable.fused.cpp "
-        "trainable.fused.loops trainable.halt trainable.lanes trainable.optimizers "
-        "trainable.private trainable.problems trainable.process"
+        "trainable.columns trainable.compiling trainable.errors trainable.fused "
+        "trainable.fused.cpp trainable.fused.loops trainable.halt trainable.lanes "
+        "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
-    "trainable.task": (
-        "trainable.columns trainable.fitting trainable.lanes trainable.problems trainable.programs"
-    ),
+    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (
         "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"

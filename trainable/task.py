@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shoal.trainable.columns import FOLD
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.problems import Folds, Source
-from shoal.trainable.programs import Program, Settled, updates
+from shoal.trainable.programs import Program, Settled, program_of, updates
 from shoal.trainable.programs import key as key_of
 
 
@@ -55,12 +54,10 @@ class Recipe:
             shape: the shape hyperparameters, the optimizer, and the fold where there are folds.
             kind: how it is run (`shoal.trainable.programs.settled`).
         """
-        own = dict(shape)
-        optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
-        return Program(
+        return program_of(
             self.source.load(),
-            optimizer=optimizer,
-            shape=own,
+            shape,
+            self.folds,
             defaults=self.defaults,
             block=block,
             device=device,
@@ -69,7 +66,6 @@ class Recipe:
             compiler=self.settled.compiler or None,
             private=True,
             unroll=updates(kind, self.unroll),
-            fold=None if self.folds is None else self.folds.of(index),
         )
 
     def __repr__(self) -> str:

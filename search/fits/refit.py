@@ -75,14 +75,14 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         if fit.fold is None and request.folds > 1:
             whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
             recipe = replace(recipe, folds=None, settled=Settled(), program="eager", unroll=1)
-            notes: tuple[str, ...] = ()
+            told = []
             if not hasattr(source.load(), "validation"):  # nothing is left to judge a step by
                 recipe = replace(recipe, plan=replace(recipe.plan, best=False, patience=0))
-                notes = (
+                told.append(
                     "no rows are left out: the metrics are of the rows that were fitted to, and "
-                    "the fit goes to its last step",
+                    "the fit goes to its last step"
                 )
-            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, notes)
+            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, tuple(told))
         fitted = _fitted(recipe, lanes, block)
         place = 0
         if not _same(fitted, place, fit, request.metrics):

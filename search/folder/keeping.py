@@ -45,7 +45,7 @@ class Keeping:
         name = f"{pack}.{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
         staging = self._staging
         with staging.writing(staging.path / FOLDER / name):
-            staging.stage(name, lambda out: out.write(content))
+            staging.put(name, content)
             with staging.top.folder(FOLDER, make=True) as place:
                 staging.place(name, place)
         for other in [held for held in self._trials if held.startswith(pack) and held != name]:
@@ -130,11 +130,10 @@ class Keeping:
             digests = {n: held for n, held in digests.items() if not n.startswith(f"{FOLDER}/")}
             with staging.top.folder(FOLDER, make=True) as place:
                 for name, content in sorted(contents.items()):
-                    staging.stage(name, lambda out, content=content: out.write(content))  # type: ignore[misc]  # a lambda
+                    staging.put(name, content)
                     staging.place(name, place)
                     digests[f"{FOLDER}/{name}"] = [hashlib.sha256(content).hexdigest()]
-                text = json.dumps(digests) + "\n"
-                staging.stage(ledger.NAME, lambda out: out.write(text.encode()))
+                staging.put(ledger.NAME, (json.dumps(digests) + "\n").encode())
                 staging.place(ledger.NAME)
                 for name in place.names():
                     if name.startswith("trial-") and name not in contents:

@@ -41,6 +41,10 @@ class Staging:
         with self._lock.staging(name) as handle:
             write(handle)
 
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file whole beside its place, of what is in memory."""
+        self.stage(name, lambda out: out.write(content))
+
     def staged(self, name: str) -> BufferedReader:
         """Open a staged file to be read."""
         return self._lock.staged(name)

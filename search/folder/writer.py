@@ -152,7 +152,7 @@ class Writer:
         file = self._path / "parts" / ledger.part_name(name, others, digest)
         staging = self._staging
         with staging.writing(self._path / "parts" / name), staging.top.folder("parts") as parts:
-            staging.stage(name, lambda out: out.write(content))
+            staging.put(name, content)
             staging.place(name, parts, file.name)
         self._parts.append(file)
         self._part_rows += len(part)
@@ -200,7 +200,7 @@ class Writer:
                 f"{file} is damaged; remove it (it holds no rows) and run the same command again"
             )
         with self._staging.writing(file):
-            self._stage_text(file.name, json.dumps([*earlier, entry], indent=2) + "\n")
+            self._staging.put(file.name, (json.dumps([*earlier, entry], indent=2) + "\n").encode())
             self._staging.place(file.name)
         return list(earlier)
 
@@ -264,12 +264,12 @@ class Writer:
             for name, content in contents.items():
                 before = ledger.checked(self._path, name, ledger.hashed)
                 if isinstance(content, str):
-                    self._stage_text(name, content)
+                    self._staging.put(name, content.encode())
                 else:
                     ledger.checked(self._path, name, partial(self._stage_merged, name, content))
                 with self._staging.staged(name) as staged:
                     digests[name] = [ledger.hashed(staged), before]
-            self._stage_text(ledger.NAME, json.dumps(digests) + "\n")
+            self._staging.put(ledger.NAME, (json.dumps(digests) + "\n").encode())
             for name in (ledger.NAME, *contents):
                 self._staging.place(name)
 
@@ -278,6 +278,3 @@ class Writer:
         more = more.cast(rows.described(more.schema, request))
         with self._staging.writing(self._path / name):
             self._staging.stage(name, lambda out: merge(before, more, self._merged, request, out))
-
-    def _stage_text(self, name: str, text: str) -> None:
-        self._staging.stage(name, lambda out: out.write(text.encode()))

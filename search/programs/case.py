@@ -14,7 +14,7 @@ from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Folds
-from shoal.trainable.programs import Program, updates
+from shoal.trainable.programs import Program, program_of, updates
 
 LANES = 8
 """Lanes that a program is tried with."""
@@ -44,18 +44,15 @@ class Case:
 
     def program(self, shape: Mapping[str, Any], kind: str) -> Program:
         """The program of a shape, run as `kind`."""
-        own = dict(shape)
-        optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
-        return Program(
+        return program_of(
             self.problem,
-            optimizer=optimizer,
-            shape=own,
+            shape,
+            self.folds,
             defaults=dict(self.defaults),
             block=self.block,
             device="cpu",
             kind=kind,
             unroll=updates(kind, self.unroll),
-            fold=None if self.folds is None else self.folds.of(index),
         )
 
     def lanes(self, shape: Mapping[str, Any]) -> Lanes:

@@ -1,5 +1,5 @@
 from .agreement import difference, metrics_difference
-from .program import Program, never
+from .program import Program, never, program_of
 from .settled import CAPTURED, EAGER, INDUCTOR, KERNEL, MAX_UNROLL, Settled, key, updates, words
 from .stacked import LaneValues
 from .starts import begun
@@ -20,6 +20,7 @@ __all__ = [
     "key",
     "metrics_difference",
     "never",
+    "program_of",
     "updates",
     "words",
 ]

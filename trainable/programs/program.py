@@ -8,17 +8,18 @@ A program runs as it is told to or not at all, since their numbers differ in the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.fx import GraphModule
 
+from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
 from shoal.trainable.fused.cpp import KernelRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
-from shoal.trainable.problems import Fold, Leaves
+from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.choosing import chosen
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
 from shoal.trainable.programs.stacked import LaneValues, Stacked, Stepped
@@ -124,8 +125,7 @@ class Program(Stacked):
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values])
             loss = self.traced(self.flat_loss, [*params, *values])
-            captured = self.kind == CAPTURED
-            run = Captured if captured else _interpreted
+            run = Captured if self.kind == CAPTURED else _interpreted
             self._chunk, self._loss = run(*chunk), run(*loss)
             if self.measured:
                 self._metrics = run(*self._traced_metrics(params, values))
@@ -225,6 +225,19 @@ class Program(Stacked):
         return dict(zip(self.metric_names, made, strict=True))
 
 
+def program_of(problem: type, shape: Mapping[str, Any], folds: Folds | None, **how: Any) -> Program:
+    """Return the program of a shape as lanes have it.
+
+    Args:
+        shape: the shape hyperparameters, the optimizer, and the fold where there are folds.
+        how: what else `Program` takes.
+    """
+    own = dict(shape)
+    optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
+    fold = None if folds is None else folds.of(index)
+    return Program(problem, optimizer=optimizer, shape=own, fold=fold, **how)
+
+
 def _prepared(run: Run | None) -> Run:
     """What `prepare` has made.
 
@@ -237,7 +250,7 @@ def _prepared(run: Run | None) -> Run:
 
 
 def _interpreted(graph: GraphModule, _: object = None) -> Run:
-    """A trace, run operation by operation."""
+    """A trace, run operation by operation; like `Captured` it is given the arguments too."""
     return lambda arguments: graph(*arguments)
 
 
