@@ -79,7 +79,7 @@ _HINTS = (
     ),
     (
         r"random operation|randomness error mode",
-        "it draws random numbers; take all rows in each step, and draw in initial(seed)",
+        "it draws random numbers; write batch = 128 for batches, noise(self, seed, step) for noise",
     ),
     (
         r"dynamic shape|boolean mask|nonzero",

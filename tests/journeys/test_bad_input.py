@@ -392,7 +392,7 @@ CASES = [
     ("run plain:A", "plain is not a module with a file"),
     (
         "run json:JSONDecoder",
-        "JSONDecoder has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)",
+        "JSONDecoder has no data(); a problem has data(), initial(seed) or module(), and loss_and_gradient(params, data) or loss(params, data)",
     ),
     ("run raises.py:A", "PLACE/raises.py:3: ValueError: no"),
     ("run syntax.py:A", "PLACE/syntax.py:2: SyntaxError: invalid syntax (syntax.py, line 2)"),
@@ -423,7 +423,7 @@ CASES = [
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
     (
         "run good.py:NoMethods",
-        "NoMethods has no data(); a problem has data(), initial(seed) and loss_and_gradient(params, data)",
+        "NoMethods has no data(); a problem has data(), initial(seed) or module(), and loss_and_gradient(params, data) or loss(params, data)",
     ),
     (
         "run good.py:NoSelf",

@@ -21,7 +21,7 @@ from shoal.trainable.checking.metrics import check_metrics
 from shoal.trainable.checking.trial import Trial
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.problems import LOSS, METRICS, Folds, Leaves, Params, cast, leaves, names
+from shoal.trainable.problems import METRICS, Folds, Leaves, Params, cast, leaves, names
 from shoal.trainable.programs import LaneValues, Program, Work
 
 
@@ -68,8 +68,9 @@ def check(
         metrics = check_metrics(trial, folds)
         for optimizer in optimizers:
             work = work.most(_stacked(trial, optimizer, points, folds))
-        for point in trial.own_points(points):
-            _gradient(trial, point)
+        if trial.update.by_hand:
+            for point in trial.own_points(points):
+                _gradient(trial, point)
         trial.is_the_same_later()
         notes += trial.notes
     return Checked(work=work, metrics=metrics, notes=tuple(dict.fromkeys(notes)))
@@ -98,7 +99,7 @@ def _stacked(
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
-    method = LOSS
+    method = trial.method
     lanes = _lanes(points, trial.shape)
     program = Program(
         trial.cls,
@@ -159,15 +160,19 @@ def _measured(
 
 
 def _alike(
-    trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor, method: str = LOSS
+    trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor, method: str = ""
 ) -> None:
-    """Compare what a lane gives alone and among others, up to rounding."""
+    """Compare what a lane gives alone and among others, up to rounding.
+
+    Args:
+        method: that has made it; empty: the loss's.
+    """
     if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
         return
     scale = float(one.abs().max()) if one.numel() else 0.0
     if not torch.allclose(one, many, rtol=0, atol=1e-3 * scale + 1e-5):
         trial.fail(
-            method,
+            method or trial.method,
             f"{what} is not the same for a fit alone and for a fit among others; "
             "it keeps something between calls or writes in place",
         )

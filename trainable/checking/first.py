@@ -13,13 +13,11 @@ from shoal.trainable.checking.trial import First, NotTheSame, Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.private import version
 from shoal.trainable.problems import (
-    LOSS,
     Params,
     describe,
     kind,
     labelled,
     leaves,
-    loss_of,
     names,
     structure,
     tensors,
@@ -41,24 +39,25 @@ def first_step(trial: Trial, point: Mapping[str, float]) -> First:
 def _run(trial: Trial, params: Params, own: dict[str, torch.Tensor]) -> Any:
     """Call the problem's loss and gradient, and check that no tensor is changed in place."""
     parts = {f"parameter {name}": t for name, t in zip(names(params), leaves(params), strict=True)}
-    data = tensors(trial.data)
+    data = tensors(trial.update.data)
     watched = [*parts.values(), *data, *own.values()]
     called = [*parts, *(["the data"] * len(data)), *(["a hyperparameter"] * len(own))]
     before = [version(tensor) for tensor in watched]
     try:
         with torch.no_grad():
-            result = trial.twice(LOSS, lambda: loss_of(trial.problem, params, trial.data, own))
+            result = trial.twice(trial.method, lambda: trial.update.returned(params, own))
     except NotTheSame:
         raise
     except ContractError as error:
         told = _other_dtype(trial, "it fails", params, own)
         if told is None:
             raise
-        raise ContractError(f"{trial.where(LOSS)}: {told}") from error
+        raise ContractError(f"{trial.where(trial.method)}: {told}") from error
     for which, tensor, first in zip(called, watched, before, strict=True):
         if version(tensor) != first:
             trial.fail(
-                LOSS, f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1"
+                trial.method,
+                f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1",
             )
     return result
 
@@ -67,35 +66,38 @@ def _of_form(
     result: Any, trial: Trial, params: Params, own: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, Params]:
     """Check that the loss has shape () and the gradient the form of the parameters; return both."""
-    if not isinstance(result, tuple) or len(result) != 2:
+    by_hand = trial.update.by_hand
+    if by_hand and (not isinstance(result, tuple) or len(result) != 2):
         way = "end it with return loss, gradient"
-        trial.fail(LOSS, f"returns {kind(result)}, not (loss, gradient): {way}")
+        trial.fail(trial.method, f"returns {kind(result)}, not (loss, gradient): {way}")
     loss, gradient = result
     dtype = leaves(params)[0].dtype
     what = f"the loss is {kind(loss)}"
     if not isinstance(loss, torch.Tensor):
         way = "compute it from the parameters by torch"
-        trial.fail(LOSS, f"{what}, not a tensor of shape (); {way}")
+        trial.fail(trial.method, f"{what}, not a tensor of shape (); {way}")
     if loss.shape != ():
         way = "reduce it, by .sum() or .mean()"
-        trial.fail(LOSS, f"{what}, not {describe((), dtype)}; {way}")
+        trial.fail(trial.method, f"{what}, not {describe((), dtype)}; {way}")
     if loss.dtype != dtype:
         told = _other_dtype(trial, what, params, own)
-        way = "something made in loss_and_gradient or on self has that dtype; give it dtype="
-        trial.fail(LOSS, told or f"{what}, not {describe((), dtype)}; {way}{dtype}")
+        way = f"something made in {trial.method} or on self has that dtype; give it dtype="
+        trial.fail(trial.method, told or f"{what}, not {describe((), dtype)}; {way}{dtype}")
+    if not by_hand:
+        return loss, gradient
     if type(gradient) is not type(params) or names(gradient) != names(params):
         trial.fail(
-            LOSS,
+            trial.method,
             f"the gradient is {structure(gradient)}, not {structure(params)} like the parameters",
         )
     for name, g, p in zip(names(params), leaves(gradient), leaves(params), strict=True):
         what = f"the gradient of parameter {name} is {kind(g)}"
         if not isinstance(g, torch.Tensor) or g.shape != p.shape:
-            trial.fail(LOSS, f"{what}, not {describe(p.shape, p.dtype)} like the parameter")
+            trial.fail(trial.method, f"{what}, not {describe(p.shape, p.dtype)} like the parameter")
         if g.dtype != p.dtype:
             told = _other_dtype(trial, what, params, own)
             usual = f"{what}, not {describe(p.shape, p.dtype)} like the parameter"
-            trial.fail(LOSS, told or usual)
+            trial.fail(trial.method, told or usual)
     return loss, gradient
 
 
@@ -108,8 +110,8 @@ def begins_finite(trial: Trial) -> None:
     bad = [first for first in trial.firsts if not _finite(first.loss)]
     if bad and len(bad) < len(trial.firsts):
         trial.notes.append(
-            f"{trial.where(LOSS)}: the first loss is {float(bad[0].loss):g}{_at(trial, bad[0])}: "
-            "such fits diverge at once; narrow the space to leave them out"
+            f"{trial.where(trial.method)}: the first loss is {float(bad[0].loss):g}"
+            f"{_at(trial, bad[0])}: such fits diverge at once; narrow the space to leave them out"
         )
     if len(bad) == len(trial.firsts):
         _explain(trial, bad[0])
@@ -120,10 +122,12 @@ def begins_finite(trial: Trial) -> None:
         told = inputs.not_finite({f"that of parameter {name}": g for name, g in parts})[0]
         way = "guard it, as by clamp(min=…) where it divides or takes a root or logarithm"
         if len(sick) == len(finite):
-            trial.fail(LOSS, f"the first loss is finite and its gradient is not: {told}; {way}")
+            trial.fail(
+                trial.method, f"the first loss is finite and its gradient is not: {told}; {way}"
+            )
         trial.notes.append(
-            f"{trial.where(LOSS)}: the first gradient is not finite{_at(trial, sick[0])} where the "
-            f"loss is: {told}; {way}"
+            f"{trial.where(trial.method)}: the first gradient is not finite{_at(trial, sick[0])} "
+            f"where the loss is: {told}; {way}"
         )
 
 
@@ -149,12 +153,12 @@ def _explain(trial: Trial, first: First) -> None:
     double = trial.double_loss(first.point)
     if math.isfinite(double) and leaves(first.params)[0].dtype != torch.float64:
         trial.fail(
-            LOSS,
+            trial.method,
             f"{begun}{where}: it is {double:.3g} in float64, so it is too large for the "
             "parameters' dtype on the way; scale the data, or use dtype=torch.float64 throughout",
         )
     trial.fail(
-        LOSS,
+        trial.method,
         f"{begun}{where}, and data() and initial() are finite: look for a division by 0, a root "
         "or logarithm of what is not above 0, or an exp of something large",
     )
@@ -169,16 +173,16 @@ def _other_dtype(
     def works(data: Any) -> bool:
         try:
             with torch.no_grad(), randomness.seeded(1):
-                loss, gradient = loss_of(trial.problem, params, data, own)
+                loss, gradient = trial.update.returned(params, own, data)
             return all(tensor.dtype == dtype for tensor in (loss, *leaves(gradient)))
         except Exception:
             return False
 
-    found, whole = inputs.culprits(trial.data, dtype, works)
+    found, whole = inputs.culprits(trial.update.data, dtype, works)
     if not whole:
         return None
     mine = str(dtype).removeprefix("torch.")
-    items = labelled(trial.data)
+    items = labelled(trial.update.data)
     theirs = sorted({str(items[name].dtype).removeprefix("torch.") for name in found})
     way = ".float()" if dtype == torch.float32 else f".to(torch.{mine})"
     return (

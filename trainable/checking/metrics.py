@@ -8,13 +8,13 @@ import torch
 
 from shoal.trainable.checking import inputs, randomness
 from shoal.trainable.checking.trial import First, Trial
+from shoal.trainable.checking.update import Update
 from shoal.trainable.private import version
 from shoal.trainable.problems import (
     METRICS,
     Folds,
     kind,
     leaves,
-    metrics_of,
     names,
     rows_of,
     same,
@@ -75,7 +75,7 @@ def _check_validation(trial: Trial) -> None:
         trial.fail("validation", told)
     with randomness.seeded(2):
         trial.same("validation", rows, lambda: validation_of(trial.problem))
-        trial.same("validation", rows, lambda: validation_of(trial.other))
+        trial.same("validation", rows, lambda: validation_of(trial.other.problem))
     if same(rows, trial.data):
         trial.notes.append(
             f"{trial.where('validation')}: returns the training data, so its metrics say nothing "
@@ -98,21 +98,21 @@ def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
     ]
     before = [version(tensor) for tensor in watched]
 
-    def call(problem: Any) -> Any:
+    def call(update: Update) -> Any:
         with torch.no_grad():
-            return metrics_of(problem, first.params, rows, own)
+            return update.loss.metrics(first.params, rows, own)
 
     with randomness.seeded(1):
-        made = trial.guard(METRICS, lambda: call(trial.problem))
+        made = trial.guard(METRICS, lambda: call(trial.update))
     for which, tensor, number in zip(called, watched, before, strict=True):
         if version(tensor) != number:
             trial.fail(
                 METRICS,
                 f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1",
             )
-    for seed, problem in ((2, trial.problem), (3, trial.other)):
+    for seed, update in ((2, trial.update), (3, trial.other)):
         with randomness.seeded(seed):
-            trial.same(METRICS, made, lambda problem=problem: call(problem))  # type: ignore[misc]  # a lambda
+            trial.same(METRICS, made, lambda update=update: call(update))  # type: ignore[misc]  # a lambda
     if not isinstance(made, dict) or not made:
         what = "an empty dict" if made == {} else kind(made)
         trial.fail(

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from shoal.trainable.checking import inputs, randomness
+from shoal.trainable.checking.update import Update
 from shoal.trainable.errors import ContractError
 from shoal.trainable.problems import (
-    LOSS,
     METRICS,
     Calls,
     Params,
@@ -23,7 +23,6 @@ from shoal.trainable.problems import (
     instance_of,
     kind,
     leaves,
-    loss_of,
     names,
     prepared_of,
     same,
@@ -33,8 +32,8 @@ from shoal.trainable.programs import begun
 _FIXED = "draw with torch.Generator().manual_seed(0), made where it is drawn from"
 _FROM_SEED = "draw with torch.Generator().manual_seed(seed), made in initial(seed)"
 _IN_A_STEP = (
-    "take all rows in each step (random batches are not available), and draw what is random in "
-    "initial(seed), or once in data() with a torch.Generator of a fixed seed"
+    "for random batches write batch = 128, for noise in each step write noise(self, seed, step); "
+    "draw all else in initial(seed), or once in data() with a torch.Generator of a fixed seed"
 )
 _OF_ROWS = "compute them from params, the validation rows and hyperparameters alone"
 _PURE = "compute it from params, data and hyperparameters alone"
@@ -91,12 +90,17 @@ class Trial(Calls):
         told = inputs.complaint(self.data)
         if told is not None:
             self.fail("data", told)
-        self.double_data = cast(self.data, torch.float64)
+        self.update = self.guard("data", lambda: Update(self.problem, self.declared, self.data))
         with randomness.seeded(2):
             self.same("data", self.data, lambda: data_of(self.problem))
         self.other = self.another(3)
 
-    def another(self, seed: int) -> Any:
+    @property
+    def method(self) -> str:
+        """The method that gives the loss."""
+        return self.declared.method
+
+    def another(self, seed: int) -> Update:
         """Make another instance; its data must be those of the first."""
         with randomness.seeded(seed):
             other = self.guard("__init__", lambda: instance_of(self.cls, self.shape))
@@ -106,7 +110,7 @@ class Trial(Calls):
         if not same(self.data, data):
             method = "__init__" if "__init__" in vars(self.cls) else "data"
             self.fail(method, f"the data are others for each new {self.cls.__name__}; {_FIXED}")
-        return other
+        return Update(other, self.declared, data)
 
     def same(self, method: str, first: Any, call: Callable[[], Any]) -> None:
         """Call again; the result must be that of the first call."""
@@ -115,7 +119,7 @@ class Trial(Calls):
             return
         drawn = randomness.source(call, self.file)
         by = f" (it draws random numbers: {drawn})" if drawn is not None else ""
-        ways = {LOSS: _IN_A_STEP, "initial": _FROM_SEED, METRICS: _OF_ROWS}
+        ways = {self.method: _IN_A_STEP, "initial": _FROM_SEED, METRICS: _OF_ROWS}
         way = ways.get(method, _FIXED)
         raise NotTheSame(f"{self.where(method)}: gives something else each time{by}; {way}")
 
@@ -130,29 +134,35 @@ class Trial(Calls):
     def initial(self, point: Mapping[str, float]) -> Any:
         """The initial parameters of seed 0, checked."""
         own = {name: point[name] for name in self.declared.initial}
-        params = self.twice("initial", lambda: begun(self.problem, 0, own))
+        params = self.twice(self.declared.start, lambda: begun(self.update.loss, 0, own))
         if not isinstance(params, (tuple, dict)) or not params:
             what = f"an empty {type(params).__name__}" if isinstance(params, (tuple, dict)) else ""
             self.fail(
-                "initial",
+                self.declared.start,
                 f"returns {what or kind(params)}, not a tuple or dict of tensors: "
                 'write {"w": w}, or (w,) for one tensor w',
             )
         for name, leaf in zip(names(params), leaves(params), strict=True):
             if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
                 self.fail(
-                    "initial",
+                    self.declared.start,
                     f"parameter {name} is {kind(leaf)}, not a floating-point tensor; "
                     "write torch.tensor(1.0) or x.float()",
                 )
             if leaf.requires_grad:
-                self.fail("initial", f"parameter {name} requires a gradient; write it .detach()ed")
+                self.fail(
+                    self.declared.start,
+                    f"parameter {name} requires a gradient; write it .detach()ed",
+                )
         if len({leaf.dtype for leaf in leaves(params)}) > 1:
             several = ", ".join(
                 f"{name} {str(leaf.dtype).removeprefix('torch.')}"
                 for name, leaf in zip(names(params), leaves(params), strict=True)
             )
-            self.fail("initial", f"the parameters have several dtypes; give them one ({several})")
+            self.fail(
+                self.declared.start,
+                f"the parameters have several dtypes; give them one ({several})",
+            )
         return params
 
     def own(self, point: Mapping[str, float], dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -169,38 +179,43 @@ class Trial(Calls):
         first = self.firsts[0]
         own = {name: point[name] for name in self.declared.initial}
 
-        def start(problem: Any, seed: int) -> Any:
+        def start(update: Update, seed: int) -> Any:
             with randomness.seeded(4):
-                return self.guard("initial", lambda: begun(problem, seed, own))
+                return self.guard(self.declared.start, lambda: begun(update.loss, seed, own))
 
-        def step(problem: Any, params: Any) -> Any:
+        def step(update: Update, params: Any) -> Any:
             with torch.no_grad(), randomness.seeded(5):
-                return self.guard(LOSS, lambda: loss_of(problem, params, self.data, first.own))
+                return self.guard(self.method, lambda: update.returned(params, first.own))
 
         result = (first.loss, first.gradient)
         before = randomness.fingerprint(self.problem)
-        for problem, why in (
-            (self.problem, "it keeps something between calls on self"),
+        for update, why in (
+            (self.update, "it keeps something between calls on self"),
             (self.other, "__init__ makes something else each time, or it keeps something on self"),
         ):
-            others = start(problem, 1)
-            if not same(first.params, start(problem, 0)):
+            others = start(update, 1)
+            if not same(first.params, start(update, 0)):
                 self.fail(
-                    "initial", f"does not give the same for the same seed: {why}; {_FROM_SEED}"
+                    self.declared.start,
+                    f"does not give the same for the same seed: {why}; {_FROM_SEED}",
                 )
-            start(problem, 1)
-            step(problem, others)
-            if not same(result, step(problem, first.params)):
-                self.fail(LOSS, f"does not give the same for the same parameters: {why}; {_PURE}")
+            start(update, 1)
+            step(update, others)
+            if not same(result, step(update, first.params)):
+                self.fail(
+                    self.method, f"does not give the same for the same parameters: {why}; {_PURE}"
+                )
         after = randomness.fingerprint(self.problem)
         moved = [name for name in after if before.get(name) != after[name]]
         if moved:
             for _ in range(MORE_CALLS):
-                if not same(result, step(self.problem, first.params)):
-                    self.fail(LOSS, f"does not give the same each time: it counts on self; {_PURE}")
+                if not same(result, step(self.update, first.params)):
+                    self.fail(
+                        self.method, f"does not give the same each time: it counts on self; {_PURE}"
+                    )
             self.notes.append(
-                f"{self.where(LOSS)}: self.{moved[0]} changes with each call; a search traces the "
-                "function and calls it a few times only, so nothing may depend on that"
+                f"{self.where(self.method)}: self.{moved[0]} changes with each call; a search "
+                "traces the function and calls it a few times only, so nothing may depend on that"
             )
 
     def is_the_same_later(self) -> None:
@@ -210,25 +225,27 @@ class Trial(Calls):
         if randomness.tells_time(self.cls):
             randomness.await_next_second()
             self.other = self.another(6)
-            self.same("initial", first.params, lambda: self.initial_of(self.other, first.point))
+            self.same(
+                self.declared.start, first.params, lambda: self.initial_of(self.other, first.point)
+            )
         with torch.no_grad(), randomness.seeded(7):
-            for problem in (self.problem, self.other):
+            for update in (self.update, self.other):
                 self.same(
-                    LOSS,
+                    self.method,
                     (first.loss, first.gradient),
-                    lambda: loss_of(problem, first.params, self.data, first.own),  # noqa: B023  # called at once
+                    lambda: update.returned(first.params, first.own),  # noqa: B023  # called at once
                 )
 
-    def initial_of(self, problem: Any, point: Mapping[str, float]) -> Any:
+    def initial_of(self, update: Update, point: Mapping[str, float]) -> Any:
         """Return an instance's initial parameters for seed 0."""
         own = {name: point[name] for name in self.declared.initial}
         with randomness.seeded(8):
-            return begun(problem, 0, own)
+            return begun(update.loss, 0, own)
 
     def step(self, point: Mapping[str, float]) -> Step:
         """Loss and gradient of parameters in their own dtype."""
         own = self.own(point, leaves(self.initial(point))[0].dtype)
-        return lambda params: loss_of(self.problem, params, self.data, own)
+        return lambda params: self.update.returned(params, own)
 
     def doubled_step(self, point: Mapping[str, float]) -> Step:
         """The same with data, hyperparameters and the instance's own tensors in float64."""
@@ -237,7 +254,8 @@ class Trial(Calls):
         except Exception:  # a class with a mind of its own about copies
             problem = self.problem
         own = self.own(point, torch.float64)
-        return lambda params: loss_of(problem, params, self.double_data, own)
+        update = Update(problem, self.declared, cast(self.data, torch.float64))
+        return lambda params: update.returned(params, own)
 
     def double_loss(self, point: Mapping[str, float]) -> float:
         """Return the first loss in float64; NaN if that fails."""

@@ -2,7 +2,8 @@
 
 At each reporting step the lanes that ended (all updates done, diverged, or not improving any more)
 leave their slots, and the pack's next lanes take them (`slots`). A program that takes any number of
-lanes drops the slots that stay empty.
+lanes drops the slots that stay empty. Where updates take batches of rows, all lanes in the slots
+have one seed and are at one step, so that a batch is fetched once for all of them.
 
 Between any two updates the block can be paused, and its snapshot, tensors and numbers alone, makes
 a block that goes on as if nothing had been.
@@ -76,14 +77,18 @@ class Block:
 
     def __init__(self, program: Program, lanes: Lanes, plan: Plan) -> None:
         self._program, self._lanes, self._plan = program, lanes, plan
-        self._slots = Slots(program.block, len(lanes), plan)
+        self._slots = Slots(program.block, lanes, plan, together=program.feed.together)
         self._record = Record(len(lanes), len(plan.metrics))
-        self._selection = Selection(len(self._slots), plan)
         self._kept = Kept(lanes, plan)
         self._done = 0  # updates since the last reporting step
+        self._seat()
+
+    def _seat(self) -> None:
+        """Put the initial tensors of lanes into all slots."""
+        self._selection = Selection(len(self._slots), self._plan)
         seated = self._slots.lane.clamp(min=0)  # padding copies lane 0
-        self.params, self.state = program.initial(lanes, seated)
-        self.values = program.values(lanes, seated)
+        self.params, self.state = self._program.initial(self._lanes, seated)
+        self.values = self._program.values(self._lanes, seated)
 
     def snapshot(self) -> Snapshot:
         """Return what `restore` needs, on the CPU."""
@@ -142,7 +147,7 @@ class Block:
     def _begin(self) -> None:
         """Begin the updates to the next reporting step."""
         if self._slots.fresh:
-            loss = self._program.loss(self.params, self.values)
+            loss = self._program.loss(self.params, self.state, self.values)
             self._slots.start(loss.to("cpu", torch.float64))
         self._slots.aim()
 
@@ -157,7 +162,7 @@ class Block:
                 until = int(slots.left[moving].min())
                 seats = None if bool(moving.all()) else moving.to(program.device)
             while self._done < until:
-                loss, params, state = program.chunk(self.params, self.state, values)
+                loss, params, state = program.chunk(self.params, self.state, values, self._fed())
                 if seats is not None:  # some lanes have done their last update: they stand still
                     loss = torch.where(seats, loss, slots.reported.to(program.device))
                     params = _where(seats, params, self.params)
@@ -167,6 +172,15 @@ class Block:
                 if pause() and self._done < longest:
                     return False
         return True
+
+    def _fed(self) -> list[torch.Tensor] | None:
+        """What the next update takes, of the seed and at the step that all lanes are; None: what
+        every update takes."""
+        feed, slots = self._program.feed, self._slots
+        if not feed.together:
+            return None
+        first = int(torch.nonzero(slots.lane != NO_LANE)[0])
+        return feed.at(int(self._lanes.seed[slots.lane[first]]), int(slots.age[first]) + self._done)
 
     def _report(self) -> Reported:
         """Report losses and metrics, and end lanes.
@@ -205,7 +219,7 @@ class Block:
             for i, name in enumerate(plan.metrics, 1):
                 values[:, i] = found[name].to("cpu", torch.float64)
         if plan.watches:
-            values[:, 0] = _finite(program.loss(self.params, self.values))
+            values[:, 0] = _finite(program.loss(self.params, self.state, self.values))
         ended = diverged | ((slots.age + slots.left == plan.steps) & here)
         score = better = ended  # of no use but to what watches
         if plan.watches:
@@ -214,7 +228,7 @@ class Block:
             ended |= self._selection.spent(better) & here
         if bool((ended & ~diverged).any()):
             if not plan.watches:
-                values[:, 0] = _finite(program.loss(self.params, self.values))
+                values[:, 0] = _finite(program.loss(self.params, self.state, self.values))
             diverged |= ended & slots.diverged(values[:, 0])
         return _Now(values, score, better, ended, diverged)
 
@@ -236,7 +250,10 @@ class Block:
         record.steps[slots.lane[now.ended]] = slots.age[now.ended]
         filled, coming = slots.refill(now.ended)
         selection.forget(torch.nonzero(now.ended).flatten())
-        if len(coming):
+        if slots.waiting:
+            slots.seat()
+            self._seat()
+        elif len(coming):
             self._fill(filled, coming)
         elif self._program.elastic:
             self._shrink()

@@ -36,7 +36,8 @@ def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None
             call goes on from the last snapshot with the same numbers as in one go.
     """
     with torch.no_grad():
-        block = Block(program, lanes, plan)
+        batches = program.feed.batches
+        block = Block(program, lanes, plan.in_updates(batches.of_an_epoch if batches else 1))
         if not block.prepare(never if keeper is None else keeper.stopped):
             return None
         if keeper is None:

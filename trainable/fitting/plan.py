@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shoal.trainable.columns import LOSS
 
@@ -12,8 +12,8 @@ class Plan:
     """Number of updates, reporting interval, threshold of divergence, and objective.
 
     Attributes:
-        steps: updates of each lane.
-        report: updates between two reporting steps.
+        steps: updates of each lane; report: updates between two reporting steps.
+        epochs: whether these two count epochs, and not updates.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
         metrics: names of the problem's metrics.
         objective: the metric, or the loss, that is searched for.
@@ -34,6 +34,15 @@ class Plan:
     patience: int = 0
     keep: int = 0
     fits: int = 1
+    epochs: bool = False
+
+    def in_updates(self, of_an_epoch: int) -> Plan:
+        """Return the same, counted in updates, of which an epoch has so many."""
+        if not self.epochs:
+            return self
+        return replace(
+            self, steps=self.steps * of_an_epoch, report=self.report * of_an_epoch, epochs=False
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -5,6 +5,9 @@ n       lanes of the pack; they take the slots in order
 
 Slots without a lane are padding: they go on computing, so that shapes never change, and decide
 nothing.
+
+Lanes that go together (`Feed.together`) have one seed and are at one step: they take the slots in
+the order of their seeds, and all slots anew once none is occupied any more.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.fitting.plan import Plan
+from shoal.trainable.lanes import Lanes
 
 NO_LANE = -1
 
@@ -43,23 +47,46 @@ class Slots:
         stretch: the smallest and the largest of `left`.
     """
 
-    def __init__(self, size: int, lanes: int, plan: Plan) -> None:
-        """Fill `size` slots with the first of n = `lanes` lanes."""
-        self._plan, self._lanes = plan, lanes
+    def __init__(self, size: int, lanes: Lanes, plan: Plan, *, together: bool = False) -> None:
+        """Fill `size` slots with the first of n lanes.
+
+        Args:
+            together: whether they have to have one seed and to be at one step.
+        """
+        self._plan, self._size, self._together = plan, size, together
+        self._order, self._groups = _queue(lanes, together)
+        self._next = 0  # the next lane to take a slot, by its place in the order
+        self.seat()
+
+    def seat(self) -> None:
+        """Fill all slots, as many as there were at first, with the next lanes."""
+        size = self._size
         self.lane = torch.full((size,), NO_LANE)
         self.age = torch.zeros(size, dtype=torch.int64)
         self.first = torch.zeros(size, dtype=torch.float64)
         self.left = torch.zeros(size, dtype=torch.int64)
         self.reported = torch.zeros(size, dtype=torch.float64)
         self.fresh = True
-        self._next = min(size, lanes)  # the next lane to take a slot
-        self.lane[: self._next] = torch.arange(self._next)
-        self._limit = _limits(self.first, plan)
+        coming = self._coming(size)
+        self.lane[: len(coming)] = coming
+        self._limit = _limits(self.first, self._plan)
         self.stretch = 0, 0
         self._recount()
 
     def __len__(self) -> int:
         return len(self.lane)
+
+    def _coming(self, most: int) -> torch.Tensor:
+        """The next lanes to take slots, `most` at the most."""
+        end = next((end for end in self._groups if end > self._next), self._next)
+        coming = self._order[self._next : min(self._next + most, end)]
+        self._next += len(coming)
+        return coming
+
+    @property
+    def waiting(self) -> bool:
+        """Whether lanes are to come that take all slots anew, since none is occupied."""
+        return self._together and not self.any() and self._next < len(self._order)
 
     def snapshot(self) -> dict[str, Any]:
         """Return what `restore` needs, on the CPU."""
@@ -124,8 +151,7 @@ class Slots:
             the slots that were filled, and the positions of the lanes that are in them now.
         """
         free = torch.nonzero(ended).flatten()
-        coming = torch.arange(self._next, min(self._next + len(free), self._lanes))
-        self._next += len(coming)
+        coming = self._order[:0] if self._together else self._coming(len(free))
         free = free[: len(coming)]
         self.lane = self.lane.masked_fill(ended, NO_LANE)  # the curves have the old one
         self.age = self.age.masked_fill(ended, 0)
@@ -144,6 +170,16 @@ class Slots:
         self._limit = self._limit[kept]
         self._recount()
         return kept
+
+
+def _queue(lanes: Lanes, together: bool) -> tuple[torch.Tensor, list[int]]:
+    """In which order lanes take slots (int64), and where in it each group of lanes ends that may be
+    in slots at once."""
+    if not together:
+        return torch.arange(len(lanes)), [len(lanes)]
+    order = torch.argsort(lanes.seed, stable=True)
+    _, counts = torch.unique_consecutive(lanes.seed[order], return_counts=True)
+    return order, counts.cumsum(0).tolist()
 
 
 def _limits(first: torch.Tensor, plan: Plan) -> torch.Tensor:

@@ -2,18 +2,20 @@ from .calls import (
     LOSS,
     METRICS,
     Calls,
+    called,
     data_of,
     initial_of,
-    loss_of,
     metrics_of,
     predicted,
     validation_of,
+    where,
 )
 from .finding import changed, find, installed, lying_now
 from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
-from .problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like, names, of_names
+from .problem import Leaves, Params, leaves, like, names, of_names
 from .registry import PROBLEMS
+from .signatures import BATCH, NOISE, STEP, Hyperparameters, hyperparameters
 from .source import Source, of_copies
 from .values import (
     cast,
@@ -29,9 +31,12 @@ from .values import (
 )
 
 __all__ = [
+    "BATCH",
     "LOSS",
     "METRICS",
+    "NOISE",
     "PROBLEMS",
+    "STEP",
     "Calls",
     "Fold",
     "Folds",
@@ -39,6 +44,7 @@ __all__ = [
     "Leaves",
     "Params",
     "Source",
+    "called",
     "cast",
     "changed",
     "data_of",
@@ -54,7 +60,6 @@ __all__ = [
     "labelled",
     "leaves",
     "like",
-    "loss_of",
     "lying_now",
     "metrics_of",
     "names",
@@ -69,4 +74,5 @@ __all__ = [
     "tensors",
     "to_device",
     "validation_of",
+    "where",
 ]

@@ -14,6 +14,9 @@ from shoal.trainable.process import within
 
 LOSS, METRICS = "loss_and_gradient", "metrics"
 
+_STACKED = (LOSS, "loss", "residuals", METRICS)
+"""Methods that are called for many fits at once."""
+
 
 def where(cls: type, method: str) -> str:
     """``file.py:LINE: Class.method`` of a method; without the line where it has none."""
@@ -35,10 +38,10 @@ def initial_of(problem: Any, seed: int, own: Mapping[str, torch.Tensor]) -> Any:
         return problem.initial(seed, **own)
 
 
-def loss_of(problem: Any, params: Any, data: Any, own: Mapping[str, torch.Tensor]) -> Any:
-    """Return ``problem.loss_and_gradient(params, data, **own)``, likewise."""
+def called(problem: Any, method: str, *given: Any, **own: Any) -> Any:
+    """Return what a method of the problem returns, likewise."""
     with within(problem):
-        return problem.loss_and_gradient(params, data, **own)
+        return getattr(problem, method)(*given, **own)
 
 
 def validation_of(problem: Any) -> Any:
@@ -102,5 +105,5 @@ class Calls:
             own = [frame for frame in frames if frame.filename == self.file]
             place = f"{self.file}:{own[-1].lineno}" if own else self.where(method)
             raised = own and own[-1] is frames[-1] and (own[-1].line or "").startswith("raise")
-            told = one_line(error) if raised or method not in (LOSS, METRICS) else explained(error)
+            told = one_line(error) if raised or method not in _STACKED else explained(error)
             raise ContractError(f"{place}: {told}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from shoal.trainable.errors import ContractError
 from shoal.trainable.problems.calls import data_of, validation_of, where
 from shoal.trainable.problems.folds import Fold
 from shoal.trainable.problems.problem import Params, leaves, names
+from shoal.trainable.problems.signatures import BATCH
 from shoal.trainable.problems.values import kind
 from shoal.trainable.process import made, within
 
@@ -29,7 +31,11 @@ def instance_of(
     Raises:
         ContractError: what it returns is no dict of tensors.
     """
-    instance = made(cls, shape)
+    own = dict(shape)
+    batch = own.pop(BATCH, None) if not _takes_batch(cls) else None
+    instance = made(cls, own)
+    if batch is not None:
+        setattr(instance, BATCH, batch)
     if hasattr(cls, "prepare"):
         setattr(instance, PREPARED, _prepared(instance) if prepared is None else dict(prepared))
     return instance
@@ -78,6 +84,10 @@ def _prepared(instance: Any) -> dict[str, torch.Tensor]:
         f"{where(type(instance), 'prepare')}: returns {told}, not a dict of names and tensors: "
         'write {"mean": mean}'
     )
+
+
+def _takes_batch(cls: type) -> bool:
+    return BATCH in inspect.signature(cls).parameters
 
 
 def _is_tensor(name: Any, value: Any) -> bool:

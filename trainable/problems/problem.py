@@ -21,14 +21,29 @@ A problem is a class; nothing need be imported to write one:
             r = w @ X - y
             return (r * r).sum() + l2 * (w * w).sum(), (2 * (X @ r) + 2 * l2 * w,)
 
+In place of ``loss_and_gradient`` there may be
+
+    loss(self, params, data, **hyper)             the loss alone: torch.func makes its gradient
+    residuals(self, params, data, **hyper)        shape (n,): the loss is the sum of their squares
+
+and in place of ``initial``
+
+    module(self)                                  a torch.nn.Module; then it is loss(predict, data)
+                                                  and metrics(predict, validation), where
+                                                  predict(x) calls the module
+
 Hyperparameters are read from the signatures: keyword parameters of ``__init__`` are shape
-hyperparameters (Python values), those of ``loss_and_gradient``, ``initial`` and ``metrics`` are the
-lane's own (0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). All
-functions are pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no ``if`` on a
-tensor, nothing in place. `shoal.trainable.checking` checks all of this.
+hyperparameters (Python values), those of the loss, ``initial`` and ``metrics`` are the lane's own
+(0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). A loss that takes
+``step`` is given the number of updates before this one, one that takes ``noise`` what ``noise``
+returns. All functions are pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no
+``if`` on a tensor, nothing in place. `shoal.trainable.checking` checks all of this.
 
 What else a problem may have:
 
+    batch = 128                                   rows of each update; a shape hyperparameter too
+    drop_last = True                              leave out the last, smaller batch of an epoch
+    noise(self, seed, step)                       tensors drawn for an update, of a replicate
     objective = "accuracy:max"                    what is searched for: NAME or NAME:min or NAME:max
     inputs = ("age", "height")                    columns of a table to predict for, in this order
     stratify = "y"                                the item of data() whose values folds share evenly
@@ -41,15 +56,10 @@ What else a problem may have:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-
-from shoal.trainable.errors import ContractError
-from shoal.trainable.problems.calls import where
 
 Params = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 """Parameters or gradient of one lane: any tuple or dict of floating-point tensors."""
@@ -100,109 +110,3 @@ def of_names(named: Mapping[str, torch.Tensor]) -> Params:
     if list(values) == [str(index) for index in range(len(values))]:
         return tuple(values.values())
     return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hyperparameters:
-    """The hyperparameters that a problem declares, each with its default (None: it has none)."""
-
-    shape: dict[str, Any]
-    loss: dict[str, float | None]
-    initial: dict[str, float | None]
-    metrics: dict[str, float | None] | None = None
-    """Those of ``metrics``; None: the problem has no such method."""
-
-    @property
-    def own(self) -> dict[str, float | None]:
-        """Those of one lane: of the loss, of the initial parameters and of the metrics together."""
-        return {**self.initial, **(self.metrics or {}), **self.loss}
-
-    def method_of(self, name: str) -> str:
-        """The method that takes a hyperparameter."""
-        if name in self.shape:
-            return "__init__"
-        if name in self.loss:
-            return "loss_and_gradient"
-        return "initial" if name in self.initial else "metrics"
-
-
-_WRITTEN = {
-    "data": "data(self)",
-    "initial": "initial(self, seed)",
-    "loss_and_gradient": "loss_and_gradient(self, params, data)",
-    "prepare": "prepare(self)",
-    "validation": "validation(self)",
-    "metrics": "metrics(self, params, validation)",
-    "predict": "predict(self, params, x)",
-}
-"""Each method as it is written."""
-
-
-def hyperparameters(problem: type) -> Hyperparameters:
-    """Read the hyperparameters of the class `problem` from its signatures.
-
-    Raises:
-        ContractError: a method is missing, takes too few arguments, or one name means two things.
-    """
-    wanted = {"data": 1, "initial": 2, "loss_and_gradient": 3}
-    optional = {"prepare": 1, "validation": 1, "metrics": 3, "predict": 3}
-    for method, least in {**wanted, **optional}.items():
-        if method in optional and not hasattr(problem, method):
-            continue
-        function = getattr(problem, method, None)
-        if not callable(function):
-            if method in optional:
-                raise ContractError(
-                    f"{problem.__name__}.{method} is no method; write def {_WRITTEN[method]}"
-                )
-            raise ContractError(
-                f"{problem.__name__} has no {method}(); "
-                "a problem has data(), initial(seed) and loss_and_gradient(params, data)"
-            )
-        given = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
-        if not given:
-            raise ContractError(
-                f"{where(problem, method)} takes no self; make it a method, def {_WRITTEN[method]}"
-            )
-        if len(given) < least:
-            count = f"{len(given) - 1} argument{'s' if len(given) != 2 else ''}"
-            raise ContractError(
-                f"{where(problem, method)} takes {count} besides self, "
-                f"not {least - 1}: write def {_WRITTEN[method]}"
-            )
-    found = Hyperparameters(
-        shape=_defaults(problem, "__init__", skip=1),
-        loss=_defaults(problem, "loss_and_gradient", skip=3),
-        initial=_defaults(problem, "initial", skip=2),
-        metrics=_defaults(problem, "metrics", skip=3) if hasattr(problem, "metrics") else None,
-    )
-    twice = found.shape.keys() & found.own.keys()
-    if twice:
-        raise ContractError(
-            f"{problem.__name__}: {', '.join(sorted(twice))} cannot be a parameter both of "
-            "__init__ (a shape hyperparameter) and of loss_and_gradient, initial or metrics"
-        )
-    return found
-
-
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except ValueError:
-        raise ContractError(f"{function!r} has no signature; write the method in Python") from None
-
-
-def _defaults(problem: type, method: str, skip: int) -> dict[str, Any]:
-    function = problem.__dict__.get(method) or getattr(problem, method)
-    if method == "__init__" and function is object.__init__:
-        return {}
-    found: dict[str, Any] = {}
-    for parameter in _parameters(function)[skip:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ContractError(
-                f"{where(problem, method)} takes {parameter}; "
-                "name each hyperparameter instead, as l2=0.0"
-            )
-        empty = parameter.default is parameter.empty
-        found[parameter.name] = None if empty else parameter.default
-    return found

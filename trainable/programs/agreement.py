@@ -96,7 +96,8 @@ class _Trial:
         self._program, self._values = program, values
         self._run, self._loss_run, self._updates = program.compiled(UPDATES)
         self._step, _ = program.traced(program.flat_step, [*start[0], *start[1], *values])
-        self._loss, _ = program.traced(program.flat_loss, [*start[0], *values])
+        judged = program.judged_with(start[1], values)
+        self._loss, _ = program.traced(program.flat_loss, [*start[0], *judged])
 
     def away(self, start: Start) -> Start:
         """Return parameters away from the initial ones, and the state after an update."""
@@ -124,7 +125,7 @@ class _Trial:
         )
         return self._told(compared, [*params, *state, *self._values])
 
-    def loss(self, params: Leaves, _: State) -> str | None:
+    def loss(self, params: Leaves, state: State) -> str | None:
         """Tell what differs in the loss alone."""
         compared = _Compared(
             names=["the loss"],
@@ -134,7 +135,7 @@ class _Trial:
             carried=0,
             updates=1,
         )
-        return self._told(compared, [*params, *self._values])
+        return self._told(compared, [*params, *self._program.judged_with(state, self._values)])
 
     def metrics(self, params: Leaves, _: State) -> str | None:
         """Tell what differs in the metrics, where they are a kernel."""

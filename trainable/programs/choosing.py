@@ -56,7 +56,8 @@ def chosen(
     Raises:
         CompileError: it cannot be the kernel that it is to be.
     """
-    chunk, loss = [*params, *state, *values], [*params, *values]
+    chunk = [*params, *state, *values]
+    loss = [*params, *stacked.judged_with(state, values)]
     codes: list[Code]
     unfused = ""
     if kind != INDUCTOR:
@@ -71,7 +72,7 @@ def chosen(
             if kind == KERNEL:
                 raise CompileError(f"it cannot be fused: {unfused}") from error
         else:
-            measured = _metrics(stacked, metrics, loss)
+            measured = _metrics(stacked, metrics, [*params, *values])
             codes = [*kernels, *measured]
             return Choice(kind=KERNEL, codes=codes, metrics=KERNEL if measured else EAGER)
     flat_chunk = partial(stacked.flat_step, updates=updates)

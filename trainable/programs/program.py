@@ -86,12 +86,13 @@ class Program(Stacked):
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
-        self.kind = kind or (usual if compiled else EAGER)
+        self.kind = kind or (usual if compiled and not self.feed.together else EAGER)
         self._compiler, self._private = compiler, private
         self.metrics_kind = metrics
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._metrics: Run | None = None
+        self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
@@ -123,8 +124,8 @@ class Program(Stacked):
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == EAGER or self.kind == CAPTURED:
-            chunk = self.traced(self._flat_chunk, [*params, *state, *values])
-            loss = self.traced(self.flat_loss, [*params, *values])
+            chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
+            loss = self.traced(self.flat_loss, [*params, *self.judged_with(state, values)])
             run = Captured if self.kind == CAPTURED else _interpreted
             self._chunk, self._loss = run(*chunk), run(*loss)
             if self.measured:
@@ -209,15 +210,40 @@ class Program(Stacked):
         """The kernel of the metrics, if they are one."""
         return self._metrics if isinstance(self._metrics, KernelRun) else None
 
-    def chunk(self, params: Leaves, state: State, values: LaneValues) -> Stepped:
+    def chunk(
+        self,
+        params: Leaves,
+        state: State,
+        values: LaneValues,
+        fed: Sequence[torch.Tensor] | None = None,
+    ) -> Stepped:
         """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
-        and state."""
-        loss, *moved = _prepared(self._chunk)([*params, *state, *values, *self.data])
+        and state.
+
+        Args:
+            fed: what the update takes (`Feed.at`); None: the first one's.
+        """
+        given = [*params, *state, *values]
+        fed = self.sample if fed is None else fed
+        loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
-    def loss(self, params: Leaves, values: LaneValues) -> torch.Tensor:
-        """Return the losses (B,) of `params`."""
-        return _prepared(self._loss)([*params, *values, *self.data])[0]
+    def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
+        """The function that does updates of this shape: the last batch of an epoch has its own."""
+        usual = _prepared(self._chunk)
+        if not self.feed.together:
+            return usual
+        shapes = tuple(tensor.shape for tensor in fed)
+        if shapes == tuple(tensor.shape for tensor in self.sample):
+            return usual
+        if shapes not in self._chunks:
+            self._chunks[shapes] = _interpreted(*self.traced(self._flat_chunk, given, fed))
+        return self._chunks[shapes]
+
+    def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:
+        """Return the losses (B,) of `params`, of all rows."""
+        given = self.judged_with(state, values)
+        return _prepared(self._loss)([*params, *given, *self.data])[0]
 
     def metrics(self, params: Leaves, values: LaneValues) -> dict[str, torch.Tensor]:
         """Return the metrics of `params` by name, each (B,), in the parameters' dtype."""

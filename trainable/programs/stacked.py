@@ -15,11 +15,14 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
+from shoal.trainable.feeding import Feed
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.loops import Loops, NotLowered
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.losses import KEY, Given, Loss, joined, key_of, loss_of, only
 from shoal.trainable.optimizers import OPTIMIZERS, Optimizer, State
 from shoal.trainable.problems import (
+    STEP,
     Fold,
     Hyperparameters,
     Leaves,
@@ -29,8 +32,6 @@ from shoal.trainable.problems import (
     instance_of,
     leaves,
     like,
-    loss_of,
-    metrics_of,
     names,
     prepared_of,
     rebuilt,
@@ -53,6 +54,7 @@ class Stacked:
     Attributes:
         block: how many lanes `count` divides the work by.
         data: the tensors that all lanes share; validation: likewise, for metrics alone.
+        feed: what each update takes of the data; sample: the tensors of one update.
         metric_names: of the metrics, once they have been computed or traced.
     """
 
@@ -80,20 +82,26 @@ class Stacked:
         self.optimizer: Optimizer = OPTIMIZERS[optimizer]
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = instance_of(problem, shape)
+        self._function: Loss = loss_of(self._problem, self.declared)
         data, validation = rows_of(self._problem, fold)
         self._data = to_device(data, self.device)
         self.data: list[torch.Tensor] = tensors(self._data)
+        index = 0 if fold is None else fold.index
+        self.feed = Feed(self._problem, self._data, fold=index, device=self.device)
+        self.sample: list[torch.Tensor] = self.data
+        if self.feed.together:
+            self.sample = self.feed.at(0, 0)
         self._validation: Any = ()
         if self.measured:
             self._validation = to_device(validation, self.device)
         self.validation: list[torch.Tensor] = tensors(self._validation)
         self._defaults = defaults
         self._starts = Starts(
-            self._problem,
+            self._function,
             self.optimizer,
             self.device,
-            own=tuple(self.declared.initial),
             defaults=defaults,
+            timed=STEP in self.declared.given,
         )
         self._names = tuple({**self.declared.own, **self.optimizer.hyperparameters})
 
@@ -119,7 +127,8 @@ class Stacked:
         return self._starts.pattern
 
     def values(self, lanes: Lanes, which: torch.Tensor) -> LaneValues:
-        """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
+        """Return the hyperparameters of the lanes at `which` (int64), each of its shape; and parts
+        of their seeds, where the loss draws from them."""
         found = []
         for name in self._names:
             column = lanes.values.get(name)
@@ -127,8 +136,10 @@ class Stacked:
                 value = torch.full(which.shape, self._defaults[name], dtype=torch.float64)
             else:
                 value = column[which]
-            found.append(value.to(self.dtype).to(self.device))
-        return tuple(found)
+            found.append(value)
+        if self._function.draws:
+            found += key_of(lanes.seed[which])
+        return tuple(value.to(self.dtype).to(self.device) for value in found)
 
     def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return the initial parameters and optimizer states of the lanes at `which` (int64)."""
@@ -139,71 +150,115 @@ class Stacked:
         """A name for each of the parameters."""
         return names(self._like)
 
+    @property
+    def _widths(self) -> tuple[int, int]:
+        """How many tensors the parameters are, and the hyperparameters."""
+        key = len(KEY) if self._function.draws else 0
+        return len(leaves(self._like)), len(self._names) + key
+
+    def judged_with(self, state: State, values: LaneValues) -> LaneValues:
+        """Return what losses are computed with besides parameters: the hyperparameters, and the
+        updates done where the loss takes them."""
+        return (*values, state[0]) if STEP in self.declared.given else values
+
     def flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
-        """`stacked_step` on a flat list, `updates` times: params, state, values and data, in any
-        dtype. Return the losses before the last update, params and state."""
-        p, v = len(leaves(self._like)), len(self._names)
-        rest = len(flat) - v - len(self.data)
+        """`stacked_step` on a flat list, `updates` times: params, state, values and what an update
+        is fed, in any dtype. Return the losses before the last update, params and state."""
+        p, v = self._widths
+        rest = len(flat) - v - len(self.sample)
         params, state, values = flat[:p], flat[p:rest], flat[rest : rest + v]
-        data = rebuilt(self._data, flat[rest + v :])
         for _ in range(updates):
-            loss, params, state = self.stacked_step(params, state, values, data)
+            loss, params, state = self.stacked_step(params, state, values, flat[rest + v :])
         return (loss, *params, *state)
 
     def flat_loss(self, *flat: torch.Tensor) -> Tensors:
-        """Return the losses, from a flat list of params, values and data."""
-        p, v = len(leaves(self._like)), len(self._names)
-        data = rebuilt(self._data, flat[p + v :])
+        """Return the losses, from a flat list of params, `judged_with`, and data."""
+        p = len(leaves(self._like))
+        rest = len(flat) - len(self.data)
         stacked = torch.vmap(self._lane_loss, in_dims=(0, 0, None))
-        return (stacked(flat[:p], flat[p : p + v], data),)
+        return (stacked(flat[:p], flat[p:rest], flat[rest:]),)
 
     def flat_metrics(self, *flat: torch.Tensor) -> Tensors:
         """Return the metrics, each (B,), from a flat list of params, values and validation rows."""
-        p, v = len(leaves(self._like)), len(self._names)
+        p, v = self._widths
         rows = rebuilt(self._validation, flat[p + v :])
         stacked = torch.vmap(self._lane_metrics, in_dims=(0, 0, None))
         made: Tensors = stacked(flat[:p], flat[p : p + v], rows)
         return made
 
     def stacked_step(
-        self, params: Leaves, state: State, values: LaneValues, data: Any = None
+        self,
+        params: Leaves,
+        state: State,
+        values: LaneValues,
+        fed: Sequence[torch.Tensor] | None = None,
     ) -> Stepped:
-        """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this."""
+        """One update by ``torch.vmap`` at each call; `chunk` runs a trace of this.
+
+        Args:
+            fed: what the update takes (`Feed.at`); None: the first one's.
+        """
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, self._data if data is None else data)
+        return step(params, state, values, tuple(self.sample if fed is None else fed))
 
     def lane_step(
-        self, params: Leaves, state: State, values: LaneValues, data: Any = None
+        self,
+        params: Leaves,
+        state: State,
+        values: LaneValues,
+        fed: Sequence[torch.Tensor] | None = None,
     ) -> Stepped:
         """One update of one lane: tensors without the axis of lanes."""
-        named = dict(zip(self._names, values, strict=True))
-        loss, gradient = self._loss_and_gradient(params, named, data)
-        moved, state = self.optimizer.update(params, leaves(gradient), state, named)
-        return loss, moved, state
+        function, named = self._function, self._named(values)
+        data, noise = self.feed.taken(self.sample if fed is None else fed)
+        clock = state[:1] if self._starts.timed else ()
+        whole = like(self._like, params)
+        made = function.made(
+            whole, data, self._given(named, clock[0] if clock else None, noise, values)
+        )
+        trained = function.trained(whole)
+        moved, kept = self.optimizer.update(
+            only(params, trained), made.gradient, state[len(clock) :], named
+        )
+        after = joined(trained, moved, made.buffers)
+        return made.loss, after, (*(t + 1 for t in clock), *kept)
 
-    def _lane_loss(self, params: Leaves, values: LaneValues, data: Any) -> torch.Tensor:
-        named = dict(zip(self._names, values, strict=True))
-        loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
-        return loss
+    def _named(self, values: LaneValues) -> dict[str, torch.Tensor]:
+        return dict(zip(self._names, values[: len(self._names)], strict=True))
+
+    def _given(
+        self,
+        named: dict[str, torch.Tensor],
+        step: torch.Tensor | None,
+        noise: Any,
+        values: LaneValues,
+    ) -> Given:
+        """What the loss of one lane is computed with."""
+        own = {name: named[name] for name in self.declared.loss}
+        key = values[len(self._names) :] if self._function.draws else ()
+        return Given(own=own, step=step, noise=noise, key=key)
+
+    def _lane_loss(
+        self, params: Leaves, values: LaneValues, rows: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        named = self._named(values)
+        step = values[-1] if STEP in self.declared.given else None
+        given = Given(own={name: named[name] for name in self.declared.loss}, step=step)
+        return self._function.value(like(self._like, params), rebuilt(self._data, rows), given)
 
     def lane_metrics(
         self, params: Leaves, values: LaneValues, rows: Any = None
     ) -> dict[str, torch.Tensor]:
         """The metrics of one lane, in the parameters' dtype."""
-        named = dict(zip(self._names, values, strict=True))
+        named = self._named(values)
         own = {name: named[name] for name in self.declared.metrics or ()}
         rows = self._validation if rows is None else rows
-        found = metrics_of(self._problem, like(self._like, params), rows, own)
+        found = self._function.metrics(like(self._like, params), rows, own)
         self.metric_names = tuple(found)
         return {name: value.to(params[0].dtype) for name, value in found.items()}
 
     def _lane_metrics(self, params: Leaves, values: LaneValues, rows: Any) -> Tensors:
         return tuple(self.lane_metrics(params, values, rows).values())
-
-    def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
-        own = {name: named[name] for name in self.declared.loss}
-        data = self._data if data is None else data
-        return loss_of(self._problem, like(self._like, params), data, own)
 
     def traced(
         self,
@@ -240,8 +295,10 @@ class Stacked:
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
         given = [*params, *state, *values]
-        graph, _ = self.traced(self.flat_step, given)
+        graph, _ = self.traced(self.flat_step, given, self.sample)
         work = work_of(graph, self.block)
+        if self.feed.together:
+            return replace(work, unfused="minibatches, or noise")
         try:
             return replace(work, fused=lower(graph, len(given), self.data).work)
         except NotLowered as error:

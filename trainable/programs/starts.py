@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.losses import Loss, only
 from shoal.trainable.optimizers import Optimizer, State
-from shoal.trainable.problems import Leaves, Params, initial_of, leaves
+from shoal.trainable.problems import Leaves, Params, leaves
 from shoal.trainable.process import within
 
 
@@ -24,24 +25,31 @@ class Starts:
 
     def __init__(
         self,
-        problem: Any,
+        function: Loss,
         optimizer: Optimizer,
         device: torch.device,
         *,
-        own: Sequence[str],
         defaults: Mapping[str, float],
+        timed: bool,
     ) -> None:
         """Start with an empty cache.
 
         Args:
-            own: names of the hyperparameters that ``problem.initial`` takes besides the seed.
+            function: the loss, whose initial parameters may take hyperparameters besides the seed.
             defaults: values of those that lanes do not bring.
+            timed: whether the loss takes the number of the update.
         """
-        self._problem, self._optimizer, self._device = problem, optimizer, device
-        self._own, self._defaults = own, defaults
+        self._function, self._optimizer, self._device = function, optimizer, device
+        self._problem, self._own = function.problem, tuple(function.declared.initial)
+        self._defaults, self._timed = defaults, timed
         self._rows: dict[int, int] = {}  # where a seed stands in what follows
         self._params: Leaves = ()
         self._state: State = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether the first leaf of the state is a clock: the number of updates done."""
+        return self._timed or self._function.draws
 
     def of(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return parameters and states of the lanes at `which` (int64), each stacked."""
@@ -65,7 +73,12 @@ class Starts:
 
     def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
         params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
-        state = torch.vmap(self._optimizer.init)(params)
+        if self.pattern is None:
+            raise RuntimeError("the structure of the parameters is known once some were given")
+        trained = only(params, self._function.trained(self.pattern))
+        state = torch.vmap(self._optimizer.init)(trained)
+        if self.timed:
+            state = (torch.zeros(len(rows), dtype=params[0].dtype, device=self._device), *state)
         return params, tuple(leaf.contiguous() for leaf in state)
 
     def _one(self, lanes: Lanes, lane: int) -> Leaves:
@@ -77,25 +90,23 @@ class Starts:
         return self._leaves(int(lanes.seed[lane]), **own)
 
     def _leaves(self, seed: int, **own: float) -> Leaves:
-        params: Params = begun(self._problem, seed, own)
+        params: Params = begun(self._function, seed, own)
         self.pattern = params
         return leaves(params)
 
 
-def begun(problem: Any, seed: int, own: Mapping[str, float]) -> Any:
+def begun(function: Loss, seed: int, own: Mapping[str, float]) -> Any:
     """Return ``initial(seed, **own)``, called with hyperparameters of the parameters' dtype.
 
     They are float32 (torch's default dtype), or float64 where that gives parameters of float64.
     """
-    given: Any = initial_of(
-        problem, seed, {name: torch.tensor(value) for name, value in own.items()}
-    )
+    given: Any = function.initial(seed, {name: torch.tensor(value) for name, value in own.items()})
     found = leaves(given) if own and isinstance(given, (tuple, dict)) else ()
     dtypes = {getattr(leaf, "dtype", None) for leaf in found}
     if dtypes != {torch.float64}:
         return given
     wide = {name: torch.tensor(value, dtype=torch.float64) for name, value in own.items()}
-    return initial_of(problem, seed, wide)
+    return function.initial(seed, wide)
 
 
 def _joined(some: Leaves, more: Leaves) -> Leaves:

@@ -41,7 +41,7 @@ RANDOM = {
     "random batches": (
         "loss",
         "        r = w - data[torch.randint(0, 50, (10,))]",
-        "draws random numbers: randint in line 14); take all rows in each step",
+        "draws random numbers: randint in line 14); for random batches write batch",
     ),
     "shuffled rows": (
         "loss",
@@ -53,7 +53,7 @@ RANDOM = {
         "        r = torch.nn.functional.dropout(w - data)",
         "bernoulli in line 14",
     ),
-    "numpy": ("loss", "        r = w - data * numpy.random.rand()", "numpy.random); take all rows"),
+    "numpy": ("loss", "        r = w - data * numpy.random.rand()", "numpy.random); for random batches"),
     "the module random": (
         "loss",
         "        r = w - data * random.random()",

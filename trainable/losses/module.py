@@ -1,0 +1,208 @@
+"""The loss of an nn.Module: ``module(self)``, and ``loss(self, predict, data)``.
+
+A module is built once for each seed, for its initial parameters; the first that is built is called
+for every fit, by ``torch.func.functional_call`` with the fit's own parameters and buffers. Buffers
+that its ``state_dict`` has (running means) are carried from update to update beside the parameters;
+what a module counts in whole numbers is left as it was built.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.func import functional_call, grad_and_value
+
+from shoal.trainable.errors import ContractError
+from shoal.trainable.losses.dropout import Dropout
+from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
+from shoal.trainable.losses.predict import Predict
+from shoal.trainable.losses.refusing import refusal
+from shoal.trainable.problems import Hyperparameters, Leaves, Params, called, leaves, where
+
+_MODULE = "module"
+
+_one_at_a_time = threading.RLock()
+"""Torch's generators are the process's, and fits may run in several threads."""
+
+
+class OfModule(Loss):
+    """The loss is what the problem's ``loss`` returns, given a function that calls the module."""
+
+    def __init__(self, problem: Any, declared: Hyperparameters) -> None:
+        super().__init__(problem, declared)
+        self._module: torch.nn.Module | None = None
+        self._trained: dict[str, bool] = {}
+        self._fixed: dict[str, torch.Tensor] = {}
+
+    def initial(self, seed: int, own: Mapping[str, torch.Tensor]) -> Any:
+        """Return the parameters and buffers of a module that is built with this seed, by name.
+
+        Raises:
+            ContractError: it is no module, or one that cannot be stacked.
+        """
+        module = self._built(seed)
+        found = {name: p.detach().clone() for name, p in module.named_parameters()}
+        trained = dict.fromkeys(found, True)
+        saved = module.state_dict()
+        fixed = {}
+        for name, buffer in module.named_buffers():
+            if name in saved and buffer.is_floating_point():
+                found[name], trained[name] = buffer.detach().clone(), False
+            else:
+                fixed[name] = buffer.detach().clone()
+        if not any(trained.values()):
+            raise ContractError(f"{self._where}: the module has no parameters")
+        if self._module is None:
+            self._module, self._trained, self._fixed = module, trained, fixed
+            self.draws = any(_drops(part) for part in module.modules())
+        self._check_same(seed, trained, fixed)
+        return found
+
+    def _built(self, seed: int) -> torch.nn.Module:
+        """A module, built with this seed.
+
+        Raises:
+            ContractError: it is none, or one that cannot be stacked.
+        """
+        with seeded(seed):
+            module = called(self.problem, _MODULE)
+        if not isinstance(module, torch.nn.Module):
+            raise ContractError(
+                f"{self._where}: returns a {type(module).__name__}, not a torch.nn.Module"
+            )
+        told = refusal(module)
+        if told is not None:
+            raise ContractError(f"{self._where}: {told}")
+        return module
+
+    def _check_same(
+        self, seed: int, trained: dict[str, bool], fixed: dict[str, torch.Tensor]
+    ) -> None:
+        """Check that this seed's module is like the first one, but for what is trained.
+
+        Raises:
+            ContractError: it is not.
+        """
+        if trained != self._trained or fixed.keys() != self._fixed.keys():
+            raise ContractError(
+                f"{self._where}: has other parameters for seed {seed}; build the same module each "
+                "time"
+            )
+        for name, buffer in fixed.items():
+            if not torch.equal(buffer, self._fixed[name]):
+                raise ContractError(
+                    f"{self._where}: the buffer {name} is another one for each seed and not in the "
+                    "state_dict as a floating-point tensor; register it with persistent=True"
+                )
+
+    @property
+    def _where(self) -> str:
+        return where(type(self.problem), _MODULE)
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The module that is called.
+
+        Raises:
+            RuntimeError: none was built yet.
+        """
+        if self._module is None:
+            raise RuntimeError("initial() builds the module: call it first")
+        return self._module
+
+    def trained(self, params: Params) -> tuple[bool, ...]:
+        """Return which leaves are parameters; all others are buffers."""
+        return tuple(self._trained.values())
+
+    def made(self, params: Params, data: Any, given: Given) -> Made:
+        """Return loss and gradient, in training mode, and the buffers after it."""
+        trained = self.trained(params)
+        names = [name for name, is_trained in self._trained.items() if is_trained]
+        buffers = only(leaves(params), tuple(not one for one in trained))
+
+        def loss_of(moved: Leaves) -> tuple[torch.Tensor, Leaves]:
+            held = tuple(buffer.clone() for buffer in buffers)  # the module writes into them
+            whole = self._by_name(joined(trained, moved, held))
+            with self._mode(training=True, given=given):
+                loss = self._loss(whole, data, given)
+            return loss, held
+
+        gradient, (loss, held) = grad_and_value(loss_of, has_aux=True)(
+            only(leaves(params), trained)
+        )
+        if len(gradient) != len(names):
+            raise RuntimeError("a gradient for each parameter is expected")
+        return Made(loss, tuple(gradient), held)
+
+    def value(self, params: Params, data: Any, given: Given) -> torch.Tensor:
+        """Return the loss alone, in evaluation mode."""
+        with self._mode(training=False):
+            return self._loss(self._by_name(leaves(params)), data, given)
+
+    def metrics(self, params: Params, rows: Any, own: Mapping[str, torch.Tensor]) -> Any:
+        """Return what the problem's ``metrics`` does, in evaluation mode."""
+        with self._mode(training=False):
+            return called(
+                self.problem, "metrics", self._predict(self._by_name(leaves(params))), rows, **own
+            )
+
+    def loaded(self, params: Params) -> torch.nn.Module:
+        """Return a new module with these parameters and buffers, in evaluation mode."""
+        module = self._built(0)
+        held = {**module.state_dict(), **self._by_name(leaves(params))}
+        module.load_state_dict(held)
+        return module.eval()
+
+    def _loss(self, whole: dict[str, torch.Tensor], data: Any, given: Given) -> torch.Tensor:
+        taken = given.taken(self.declared.given)
+        found: torch.Tensor = called(
+            self.problem, "loss", self._predict(whole), data, **given.own, **taken
+        )
+        return found
+
+    def _by_name(self, values: Leaves) -> dict[str, torch.Tensor]:
+        return dict(zip(self._trained, values, strict=True))
+
+    def _predict(self, whole: dict[str, torch.Tensor]) -> Predict:
+        fixed = {name: buffer.clone() for name, buffer in self._fixed.items()}
+
+        def call(*inputs: Any, **named: Any) -> Any:
+            return functional_call(self.module, {**fixed, **whole}, inputs, named)
+
+        return Predict(call, {n: t for n, t in whole.items() if self._trained[n]})
+
+    @contextmanager
+    def _mode(self, *, training: bool, given: Given | None = None) -> Iterator[None]:
+        """The module in training or evaluation, with masks that are drawn from what is given.
+
+        In evaluation nothing is drawn; but where a mode such as `Dropout` is active, torch calls an
+        attention by its parts, which can be stacked.
+        """
+        before = [(part, part.training) for part in self.module.modules()]
+        self.module.train(training)
+        try:
+            with Dropout(given.key if given else (), given.step if given else None):
+                yield
+        finally:
+            for part, was in before:
+                part.training = was
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run with torch's generators seeded, and put them back."""
+    devices = range(torch.cuda.device_count())
+    with _one_at_a_time, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _drops(part: torch.nn.Module) -> bool:
+    """Whether a module may draw: by its kind, or since its own code is not known."""
+    return isinstance(part, torch.nn.modules.dropout._DropoutNd) or not type(
+        part
+    ).__module__.startswith("torch.nn.")
