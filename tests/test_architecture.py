@@ -80,7 +80,7 @@ ARROWS = {
     "search.programs": (
         "search.errors search.machine search.request search.space trainable.columns "
         "trainable.compiling trainable.errors trainable.fused.cpp trainable.lanes "
-        "trainable.optimizers trainable.problems trainable.programs"
+        "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
         "search.errors search.space trainable.columns trainable.modules trainable.process "
@@ -107,12 +107,13 @@ ARROWS = {
     "slurm.queue": "slurm.errors slurm.jobfolder slurm.wire",
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
-        "trainable.checking.gradient trainable.errors trainable.fused trainable.lanes "
-        "trainable.private trainable.problems trainable.programs"
+        "trainable.checking.gradient trainable.errors trainable.feeding trainable.fused "
+        "trainable.lanes trainable.losses trainable.private trainable.problems trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
     "trainable.disk": "trainable.errors",
+    "trainable.feeding": "trainable.errors trainable.problems",
     "trainable.fitting": (
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
@@ -124,15 +125,21 @@ ARROWS = {
         "trainable.worker"
     ),
     "trainable.lanes": "trainable.columns",
+    "trainable.losses": "trainable.errors trainable.problems",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
-        "trainable.columns trainable.compiling trainable.errors trainable.fused "
+        "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
         "trainable.fused.cpp trainable.fused.loops trainable.halt trainable.lanes "
-        "trainable.optimizers trainable.private trainable.problems trainable.process"
+        "trainable.losses trainable.optimizers trainable.private trainable.problems "
+        "trainable.process"
+    ),
+    "trainable.programs.comparing": (
+        "trainable.compiling trainable.lanes trainable.optimizers trainable.problems "
+        "trainable.programs"
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (

@@ -35,11 +35,10 @@ from shoal.trainable.programs import (
     KERNEL,
     Program,
     Settled,
-    difference,
     key,
-    metrics_difference,
     words,
 )
+from shoal.trainable.programs.comparing import difference, metrics_difference
 
 MAX_KERNELS, MAX_TORCH = 256, 32
 """Shapes that are compiled at the most: as kernels, a second of a core each; by torch's compiler,

@@ -14,7 +14,7 @@ from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
 from shoal.trainable.optimizers.registry import OPTIMIZERS
-from shoal.trainable.programs.accuracy import iterated, verdicts
+from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 

@@ -14,7 +14,8 @@ from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
 from shoal.trainable.programs.settled import EAGER, INDUCTOR, KERNEL
-from shoal.trainable.programs.stacked import LaneValues, Stacked
+from shoal.trainable.programs.stacked import Stacked
+from shoal.trainable.programs.step import LaneValues
 
 
 @dataclass(frozen=True, kw_only=True)

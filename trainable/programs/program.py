@@ -21,8 +21,10 @@ from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.choosing import chosen
+from shoal.trainable.programs.runs import in_blocks, interpreted, prepared
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
-from shoal.trainable.programs.stacked import LaneValues, Stacked, Stepped
+from shoal.trainable.programs.stacked import Stacked
+from shoal.trainable.programs.step import LaneValues, Stepped
 from shoal.trainable.programs.tracing import Tensors
 
 
@@ -126,7 +128,7 @@ class Program(Stacked):
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
             loss = self.traced(self.flat_loss, [*params, *self.judged_with(state, values)])
-            run = Captured if self.kind == CAPTURED else _interpreted
+            run = Captured if self.kind == CAPTURED else interpreted
             self._chunk, self._loss = run(*chunk), run(*loss)
             if self.measured:
                 self._metrics = run(*self._traced_metrics(params, values))
@@ -178,7 +180,7 @@ class Program(Stacked):
                 for part in self._first
             )
             graph, _ = self._traced_metrics(params, values)
-            self._metrics = _in_blocks(_interpreted(graph), self.block, len(params) + len(values))
+            self._metrics = in_blocks(interpreted(graph), self.block, len(params) + len(values))
         self._heed()
 
     def heed(self, halt: Halt) -> None:
@@ -200,7 +202,7 @@ class Program(Stacked):
         Args:
             updates: how many are wanted, which kernels do.
         """
-        chunk, loss = _prepared(self._chunk), _prepared(self._loss)
+        chunk, loss = prepared(self._chunk), prepared(self._loss)
         if isinstance(chunk, KernelRun):
             return chunk.doing(updates), loss, updates
         return chunk, loss, self.unroll
@@ -230,24 +232,24 @@ class Program(Stacked):
 
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""
-        usual = _prepared(self._chunk)
+        usual = prepared(self._chunk)
         if not self.feed.together:
             return usual
         shapes = tuple(tensor.shape for tensor in fed)
         if shapes == tuple(tensor.shape for tensor in self.sample):
             return usual
         if shapes not in self._chunks:
-            self._chunks[shapes] = _interpreted(*self.traced(self._flat_chunk, given, fed))
+            self._chunks[shapes] = interpreted(*self.traced(self._flat_chunk, given, fed))
         return self._chunks[shapes]
 
     def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:
         """Return the losses (B,) of `params`, of all rows."""
         given = self.judged_with(state, values)
-        return _prepared(self._loss)([*params, *given, *self.data])[0]
+        return prepared(self._loss)([*params, *given, *self.data])[0]
 
     def metrics(self, params: Leaves, values: LaneValues) -> dict[str, torch.Tensor]:
         """Return the metrics of `params` by name, each (B,), in the parameters' dtype."""
-        made = _prepared(self._metrics)([*params, *values, *self.validation])
+        made = prepared(self._metrics)([*params, *values, *self.validation])
         return dict(zip(self.metric_names, made, strict=True))
 
 
@@ -262,40 +264,3 @@ def program_of(problem: type, shape: Mapping[str, Any], folds: Folds | None, **h
     optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
     fold = None if folds is None else folds.of(index)
     return Program(problem, optimizer=optimizer, shape=own, fold=fold, **how)
-
-
-def _prepared(run: Run | None) -> Run:
-    """What `prepare` has made.
-
-    Raises:
-        RuntimeError: it was not called.
-    """
-    if run is None:
-        raise RuntimeError("prepare() the program before it is run")
-    return run
-
-
-def _interpreted(graph: GraphModule, _: object = None) -> Run:
-    """A trace, run operation by operation; like `Captured` it is given the arguments too."""
-    return lambda arguments: graph(*arguments)
-
-
-def _in_blocks(run: Run, block: int, own: int) -> Run:
-    """A function of `block` lanes as one of any number of them, a few at a time.
-
-    The last are filled up: what torch makes of a lane may depend on how many there are.
-
-    Args:
-        own: how many of its arguments, the first, have lanes.
-    """
-
-    def all_of(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-        lanes = len(arguments[0])
-        made = []
-        for first in range(0, lanes, block):
-            which = torch.arange(first, first + block).clamp(max=lanes - 1)
-            few = [tensor[which] for tensor in arguments[:own]]
-            made.append(run([*few, *arguments[own:]]))
-        return [torch.cat(parts)[:lanes] for parts in zip(*made, strict=True)]
-
-    return all_of

@@ -53,7 +53,11 @@ RANDOM = {
         "        r = torch.nn.functional.dropout(w - data)",
         "bernoulli in line 14",
     ),
-    "numpy": ("loss", "        r = w - data * numpy.random.rand()", "numpy.random); for random batches"),
+    "numpy": (
+        "loss",
+        "        r = w - data * numpy.random.rand()",
+        "numpy.random); for random batches",
+    ),
     "the module random": (
         "loss",
         "        r = w - data * random.random()",

@@ -15,10 +15,9 @@ from shoal.trainable.programs import (
     EAGER,
     KERNEL,
     Program,
-    difference,
-    metrics_difference,
     never,
 )
+from shoal.trainable.programs.comparing import difference, metrics_difference
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 

@@ -9,8 +9,8 @@ import torch
 
 from shoal.trainable.checking.contract import check
 from shoal.trainable.optimizers.registry import OPTIMIZERS
-from shoal.trainable.problems.finding import find
 from shoal.trainable.problems import hyperparameters, leaves, names
+from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.registry import PROBLEMS
 from shoal.trainable.problems.values import cast, rebuilt, tensors
 

@@ -14,8 +14,8 @@ from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
-from shoal.trainable.programs.accuracy import Verdict, judged, verdicts
-from shoal.trainable.programs.agreement import difference
+from shoal.trainable.programs.comparing.accuracy import Verdict, judged, verdicts
+from shoal.trainable.programs.comparing.agreement import difference
 from shoal.trainable.programs.program import Program, never
 from shoal.trainable.programs.tracing import traced
 

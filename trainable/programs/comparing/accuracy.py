@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
-from shoal.trainable.programs.noise import Noisy
+from shoal.trainable.programs.comparing.noise import Noisy
 
 Tensors = Sequence[torch.Tensor]
 

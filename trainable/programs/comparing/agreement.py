@@ -1,7 +1,8 @@
 """Whether a compiled program gives what the plain step gives, tried before a search starts.
 
 Several updates of several fits, from their initial parameters and from others away from these, with
-hyperparameters of all of the space; each number is judged by `shoal.trainable.programs.accuracy`.
+hyperparameters of all of the space; each number is judged by
+`shoal.trainable.programs.comparing.accuracy`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from shoal.trainable.compiling import Run
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs.accuracy import Step, Verdict, verdicts
-from shoal.trainable.programs.program import Program
-from shoal.trainable.programs.settled import KERNEL
-from shoal.trainable.programs.stacked import LaneValues
+from shoal.trainable.programs import KERNEL, LaneValues, Program
+from shoal.trainable.programs.comparing.accuracy import Step, Verdict, verdicts
 
 FITS, MIN_FITS = 36, 8
 """Fits that are compared: in single precision more than two registers full, so that a kernel's wide

@@ -1,0 +1,5 @@
+"""Whether a compiled program gives what the plain step gives, up to rounding."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

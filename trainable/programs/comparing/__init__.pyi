@@ -1,0 +1,6 @@
+from .agreement import difference, metrics_difference
+
+__all__ = [
+    "difference",
+    "metrics_difference",
+]
