@@ -25,6 +25,7 @@ def run(
     space: Mapping[str, Any] | None = None,
     trials: int | None = None,
     steps: int | None = None,
+    epochs: int | None = None,
     seed: int | None = None,
     sampler: str | None = None,
     replicates: int | None = None,
@@ -57,6 +58,7 @@ def run(
             list of choices, or an Optuna distribution. The problem's default space has the rest.
         trials: hyperparameter sets; 1024 if absent.
         steps: updates of each fit; 2000 if absent.
+        epochs: instead of `steps`, where the problem takes batches: times through the rows.
         seed: decides, with the other arguments, every number of the table.
         sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``.
         replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
@@ -70,7 +72,8 @@ def run(
         workers: packs at once; one per GPU, else one per core, if absent.
         engine: ``auto``, ``ray`` or ``inline``.
         address: HOST:PORT of a running Ray, or ``auto``.
-        report: updates between two points of the curves; a twentieth of `steps` if absent.
+        report: updates (with `epochs`: epochs) between two points of the curves; a twentieth of
+            `steps` or `epochs` if absent.
         round, pack, block: trials asked at once, lanes a device runs together, lanes in one tensor
             operation; from `trials` and the kind of device if absent.
         program: ``eager``, ``compiled``, or ``auto``, which is what it is if absent.
@@ -96,6 +99,7 @@ def run(
         space=space,
         trials=trials,
         steps=steps,
+        epochs=epochs,
         seed=seed,
         sampler=sampler,
         replicates=replicates,

@@ -25,7 +25,7 @@ from shoal.trainable.fused.cpp import FLAGS
 from shoal.trainable.halt import Halt
 from shoal.trainable.modules import traceback_of
 from shoal.trainable.process import ambient
-from shoal.trainable.programs import CAPTURED, EAGER, INDUCTOR, KERNEL, Program, never
+from shoal.trainable.programs import CAPTURED, INDUCTOR, KERNEL, Program, never
 from shoal.trainable.programs import key as key_of
 from shoal.trainable.task import Outcome, Recipe, Task
 
@@ -134,8 +134,10 @@ class Worker:
         if task.control is None:
             raise ValueError("a control needs a fit that has worked before")
         try:
-            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=EAGER)
-            fit(program, task.control, replace(self._recipe.plan, steps=1, report=1, keep=0))
+            usual = self._recipe.settled.usual
+            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=usual)
+            plan = replace(self._recipe.plan, steps=1, report=1, keep=0, epochs=False)
+            fit(program, task.control, plan)
         except BaseException as caught:
             if is_told_to_end(caught):
                 raise
@@ -151,7 +153,7 @@ class Worker:
     def _program(self, task: Task, device: str) -> Program:
         name, recipe = _name(task), self._recipe
         if name not in self._programs:
-            kind = recipe.settled.of(task.lanes.shape) if recipe.program == "compiled" else EAGER
+            kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
             if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):

@@ -14,7 +14,7 @@ from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Hyperparameters
 
 RESERVED = {
-    "step": "the number of the update is not available, and each step is the same function",
+    "step": "it is the number of the update, which the loss alone may take",
     "seed": "what is random comes from initial(seed), whose first argument it is",
 }
 """What the loss and the initial parameters cannot take as a hyperparameter, and why."""

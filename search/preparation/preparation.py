@@ -113,9 +113,9 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
     if asked.objective is not None:
         given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
     different = [
-        f"{key} is {held[key]!r} there, {value!r} asked"
+        f"{key} is {held.get(key, 0)!r} there, {value!r} asked"
         for key, value in given.items()
-        if value != held[key]
+        if value != held.get(key, 0)
     ]
     for name, dimension in space.items():
         there = request.space.get(name)
@@ -198,11 +198,19 @@ def _checked(
     checked = check(problem, optimizers=optimizers, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, Space(space.values()))
     objective = objective_of(problem, asked.objective, checked.metrics)
-    report = min(asked.report or max(1, asked.steps // 20), asked.steps)
+    epoch = checked.of_an_epoch
+    if asked.epochs and not epoch:
+        raise BadInput(
+            f"epochs counts minibatches, and {problem.__name__} takes all rows in each update; "
+            "give steps, or write batch = 128 in the class"
+        )
+    length = asked.epochs or asked.steps
+    report = min(asked.report or max(1, length // 20), length)
+    steps = asked.epochs * epoch or asked.steps
     cuda = torch.cuda.is_available()
     round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
     running, settled = programs_of(
-        asked,
+        replace(asked, steps=steps),
         checked.work,
         Programs(
             problem=problem,
@@ -214,6 +222,8 @@ def _checked(
             pack=pack,
             device="cuda" if cuda else "cpu",
             folds=folds,
+            single=checked.single,
+            fed=epoch > 0 or checked.noisy,
         ),
         meanwhile,
     )
@@ -233,7 +243,8 @@ def _checked(
         folds=asked.folds,
         keep=asked.keep,
         metrics=checked.metrics,
-        steps=asked.steps,
+        steps=steps,
+        epochs=asked.epochs,
         report=report,
         seed=asked.seed,
         diverge_factor=float(asked.diverge_factor),

@@ -15,7 +15,7 @@ from shoal.search.programs.settling import MAX_KERNELS, MAX_TORCH, captured, set
 from shoal.search.request import Resolved
 from shoal.search.space import Dimension
 from shoal.trainable.problems import Folds
-from shoal.trainable.programs import Settled, Work
+from shoal.trainable.programs import SINGLE, Settled, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class Programs:
         report: updates between two reporting steps; pack: lanes that one device runs together.
         device: ``cpu`` or ``cuda``.
         folds: how rows are split; None: they are not.
+        single: whether fits have to run one at a time.
+        fed: whether each update takes other rows, or noise.
     """
 
     problem: type
@@ -39,6 +41,8 @@ class Programs:
     pack: int
     device: str
     folds: Folds | None = None
+    single: bool = False
+    fed: bool = False
 
     @property
     def count(self) -> float:
@@ -68,7 +72,16 @@ def programs_of(
         report=programs.report,
         pack=programs.pack,
     )
-    running, required = chosen(asked.program), asked.program == "compiled"
+    required = asked.program == "compiled"
+    if programs.single or programs.fed:
+        why = "fits run one at a time" if programs.single else "it takes minibatches or noise"
+        if required:
+            raise BadInput(f"--program compiled: {why}, which is not compiled; leave it out")
+        running = chosen("eager")
+        if programs.single:
+            return replace(running, block=1), Settled(usual=SINGLE)
+        return running, Settled()
+    running = chosen(asked.program)
     if running.program == "eager":
         return running, Settled()
     most = MAX_TORCH if work.unfused or programs.device == "cuda" else MAX_KERNELS

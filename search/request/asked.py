@@ -42,6 +42,7 @@ class Asked:
     space: Mapping[str, Any] | None = None
     trials: int | None = None
     steps: int | None = None
+    epochs: int | None = None
     seed: int | None = None
     sampler: str | None = None
     replicates: int | None = None
@@ -76,6 +77,8 @@ class Asked:
         if self.objective is not None:
             Objective.parse(self.objective)
         check_settings(self.given)
+        if self.steps is not None and self.epochs:
+            raise BadInput("steps and epochs say the same in two ways; give one of them")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Asked:
@@ -102,6 +105,9 @@ class Asked:
         """What both ask for; where both say something, this one wins, and in the space each
         hyperparameter by itself."""
         both = {**other.given, **self.given}
+        for one, instead in (("steps", "epochs"), ("epochs", "steps")):
+            if one in self.given and instead not in self.given:
+                both.pop(instead, None)
         spaces = [dict(of.space) for of in (other, self) if of.space is not None]
         if spaces:
             both["space"] = {named(n): v for space in spaces for n, v in space.items()}
@@ -134,6 +140,7 @@ class Resolved:
     problem: str
     trials: int
     steps: int
+    epochs: int
     seed: int
     sampler: str
     replicates: int

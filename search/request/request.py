@@ -43,6 +43,8 @@ class Request:
         folds: lanes of each replicate, each with another part of the rows left out; 1: with none.
         keep: of how many trials fitted parameters are kept, or ``all``.
         steps: updates of each lane; report: updates between two reporting steps.
+        epochs: where above 0, how often each lane goes through the rows; then `steps` is about how
+            many updates that is, and `report` counts epochs.
         round: trials asked of the sampler at once; pack: lanes that one device runs together;
         block: lanes in one tensor operation.
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
@@ -73,6 +75,7 @@ class Request:
     patience: int = 0
     folds: int = 1
     keep: int | str = 0
+    epochs: int = 0
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
@@ -164,10 +167,10 @@ class Request:
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
         plain["metrics"] = list(self.metrics)
-        for name in ("halved", "files", "metrics"):
+        for name in ("halved", "files", "metrics", "epochs"):
             if not plain[name]:
                 del plain[name]
-        if self.settled.programs:
+        if self.settled != Settled():
             plain["settled"] = self.settled.as_dict()
         began = {"began": self.began.as_dict()} if self.began.folder else {}
         return {"format": FORMAT, **plain, "amendments": [], "space": self.space.texts(), **began}

@@ -102,6 +102,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(name="trials", kind="integer", help="Sets of hyperparameters to try.", default=1024),
     Setting(name="steps", kind="integer", help="Updates of each fit.", default=2000),
     Setting(
+        name="epochs",
+        kind="integer",
+        help="Instead of steps, for minibatches: times that each fit goes through the rows.",
+        default=0,
+        shown="0: steps counts",
+        least=0,
+    ),
+    Setting(
         name="seed",
         kind="integer",
         help="Decides, with the other arguments, the whole table.",
@@ -159,8 +167,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="report",
         kind="integer",
-        help="Updates between two points of a curve.",
-        shown="steps / 20",
+        help="Updates, or epochs where these are given, between two points of a curve.",
+        shown="a twentieth of them",
     ),
     Setting(
         name="round",

@@ -34,7 +34,8 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
     """
     goal = request.goal
     plan = Plan(
-        steps=request.steps,
+        steps=request.epochs or request.steps,
+        epochs=request.epochs > 0,
         report=request.report,
         diverge_factor=request.diverge_factor,
         metrics=request.metrics,

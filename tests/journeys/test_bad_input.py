@@ -407,11 +407,11 @@ CASES = [
     ),
     (
         "run good.py:Counts",
-        "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_",
+        "the problem's loss_and_gradient takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
     ),
     (
         "fit good.py:Counts lr=1e-3",
-        "the problem's loss_and_gradient takes step: the number of the update is not available, and each step is the same function; leave it out, or call a hyperparameter otherwise, as step_",
+        "the problem's loss_and_gradient takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
     ),
     (
         "run good.py:Seeded",

@@ -9,7 +9,7 @@ file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,11 @@ from shoal.trainable.checking.first import begins_finite, first_step
 from shoal.trainable.checking.gradient import GradientCheck
 from shoal.trainable.checking.metrics import check_metrics
 from shoal.trainable.checking.trial import Trial
+from shoal.trainable.errors import ContractError
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems import METRICS, Folds, Leaves, Params, cast, leaves, names
-from shoal.trainable.programs import LaneValues, Program, Work
+from shoal.trainable.programs import LaneValues, Program, Work, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,17 @@ class Checked:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
         metrics: names of the problem's metrics.
         notes: what breaks no promise, and the user should know; a line each.
+        single: whether fits have to run one at a time, since the loss cannot be stacked.
+        of_an_epoch: batches of an epoch, at the most; 0: each update takes all rows.
+        noisy: whether an update takes noise.
     """
 
     work: Work
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    single: bool = False
+    of_an_epoch: int = 0
+    noisy: bool = False
 
 
 def check(
@@ -59,6 +66,7 @@ def check(
         ContractError: it does not; the message is one line.
     """
     work, notes, metrics = Work(), [], tuple[str, ...]()
+    single, epoch, noisy = False, 0, False
     for shape in shapes:
         trial = Trial(problem, dict(shape))
         for point in points:
@@ -67,13 +75,24 @@ def check(
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)
         for optimizer in optimizers:
-            work = work.most(_stacked(trial, optimizer, points, folds))
+            found, alone = _stacked(trial, optimizer, points, folds)
+            work, single = work.most(found), single or alone
         if trial.update.by_hand:
             for point in trial.own_points(points):
                 _gradient(trial, point)
         trial.is_the_same_later()
+        epoch = max(epoch, trial.update.of_an_epoch)
+        noisy = noisy or trial.update.noise is not None
         notes += trial.notes
-    return Checked(work=work, metrics=metrics, notes=tuple(dict.fromkeys(notes)))
+    told = tuple(dict.fromkeys(notes))
+    return Checked(
+        work=work,
+        metrics=metrics,
+        notes=told,
+        single=single,
+        of_an_epoch=epoch,
+        noisy=noisy,
+    )
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
@@ -94,8 +113,9 @@ def _stacked(
     optimizer: str,
     points: Sequence[Mapping[str, float]],
     folds: Folds | None,
-) -> Work:
-    """Run several lanes under vmap and traced; return what a lane's update does.
+) -> tuple[Work, bool]:
+    """Run several lanes under vmap and traced; return what a lane's update does, and whether it
+    has to be done for one lane at a time.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
@@ -119,7 +139,15 @@ def _stacked(
             tuple(tuple(t[lane] for t in part) for part in (params, state, values))
             for lane in range(LANES)
         ]
-        trial.guard(method, partial(program.prepare, params, state, values))
+        try:
+            trial.guard(method, partial(program.prepare, params, state, values))
+        except ContractError as error:
+            if trial.update.by_hand:
+                raise
+            told = f"{error}; until then fits run one at a time, which is slow"
+            trial.notes.append(told)
+            p, s, v = apart[0]
+            return replace(counted(lambda: program.lane_step(p, s, v)), unfused=str(error)), True
         routes = (program.stacked_step, program.chunk)
         reached = [(params, state)] * 2
         for _ in range(2):
@@ -137,7 +165,7 @@ def _stacked(
                         _alike(trial, name, one, many[lane])
             if program.measured:
                 _measured(trial, program, values, apart, [after for after, _ in reached])
-        return program.count(params, state, values)
+        return program.count(params, state, values), False
 
 
 def _measured(

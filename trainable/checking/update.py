@@ -16,6 +16,7 @@ class Update:
 
     Attributes:
         problem: the instance; loss: its own.
+        of_an_epoch: batches of an epoch; 0: it takes all rows.
         data: the rows that it takes; noise: likewise, None where there is none.
     """
 
@@ -29,6 +30,7 @@ class Update:
         self.loss = loss_of(problem, declared)
         feed = Feed(problem, data, fold=0, device=torch.device("cpu"))
         self.data, self.noise = feed.taken(feed.at(0, 0))
+        self.of_an_epoch = feed.batches.of_an_epoch if feed.batches else 0
 
     @property
     def by_hand(self) -> bool:

@@ -1,8 +1,19 @@
 from .program import Program, never, program_of
-from .settled import CAPTURED, EAGER, INDUCTOR, KERNEL, MAX_UNROLL, Settled, key, updates, words
+from .settled import (
+    CAPTURED,
+    EAGER,
+    INDUCTOR,
+    KERNEL,
+    MAX_UNROLL,
+    SINGLE,
+    Settled,
+    key,
+    updates,
+    words,
+)
 from .starts import begun
 from .step import LaneValues
-from .tracing import Work
+from .tracing import Work, counted
 
 __all__ = [
     "CAPTURED",
@@ -10,11 +21,13 @@ __all__ = [
     "INDUCTOR",
     "KERNEL",
     "MAX_UNROLL",
+    "SINGLE",
     "LaneValues",
     "Program",
     "Settled",
     "Work",
     "begun",
+    "counted",
     "key",
     "never",
     "program_of",

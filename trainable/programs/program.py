@@ -21,8 +21,8 @@ from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.choosing import chosen
-from shoal.trainable.programs.runs import in_blocks, interpreted, prepared
-from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL
+from shoal.trainable.programs.runs import in_blocks, interpreted, one_by_one, prepared
+from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, SINGLE
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
 from shoal.trainable.programs.tracing import Tensors
@@ -125,6 +125,9 @@ class Program(Stacked):
     def _prepare(
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
+        if self.kind == SINGLE:
+            self._singly(params, state, values)
+            return True
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
             loss = self.traced(self.flat_loss, [*params, *self.judged_with(state, values)])
@@ -141,6 +144,15 @@ class Program(Stacked):
         self._notes += notes
         self.take(runs)
         return True
+
+    def _singly(self, params: Leaves, state: State, values: LaneValues) -> None:
+        """Call the step of one lane for one after the other."""
+        own = len(params) + len(state) + len(values)
+        self._chunk = one_by_one(self.lane_flat_step, own)
+        judged = self.judged_with(state, values)
+        self._loss = one_by_one(self.lane_flat_loss, len(params) + len(judged))
+        if self.measured:
+            self._metrics = one_by_one(self.lane_flat_metrics, len(params) + len(values))
 
     def _traced_metrics(
         self, params: Leaves, values: LaneValues
@@ -233,7 +245,7 @@ class Program(Stacked):
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""
         usual = prepared(self._chunk)
-        if not self.feed.together:
+        if not self.feed.together or self.kind == SINGLE:
             return usual
         shapes = tuple(tensor.shape for tensor in fed)
         if shapes == tuple(tensor.shape for tensor in self.sample):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.fx import GraphModule
@@ -24,6 +24,24 @@ def prepared(run: Run | None) -> Run:
 def interpreted(graph: GraphModule, _: object = None) -> Run:
     """A trace, run operation by operation; like `Captured` it is given the arguments too."""
     return lambda arguments: graph(*arguments)
+
+
+def one_by_one(function: Callable[..., Sequence[torch.Tensor]], own: int) -> Run:
+    """A function of one lane's tensors as one of several lanes, called for one after the other.
+
+    Args:
+        own: how many of its arguments, the first, have lanes.
+    """
+
+    def all_of(arguments: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        lanes, shared = len(arguments[0]), arguments[own:]
+        made = [
+            function(*(tensor[lane].clone() for tensor in arguments[:own]), *shared)
+            for lane in range(lanes)
+        ]
+        return [torch.stack(parts) for parts in zip(*made, strict=True)]
+
+    return all_of
 
 
 def in_blocks(run: Run, block: int, own: int) -> Run:

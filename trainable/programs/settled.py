@@ -4,6 +4,7 @@ kernel      a fused kernel of ours (`trainable.fused`)
 inductor    machine code by torch's ahead-of-time compiler
 captured    compiled by torch and recorded, on a GPU
 eager       operation by operation
+single      likewise, one fit at a time: its code cannot be stacked
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 from shoal.trainable.errors import CompileError
 
 KERNEL, INDUCTOR, CAPTURED, EAGER = "kernel", "inductor", "captured", "eager"
+SINGLE = "single"
 
 KINDS = (KERNEL, INDUCTOR, CAPTURED, EAGER)
+"""What the program of one shape may be; all of a search may be `SINGLE`."""
 
 MAX_UNROLL = 10
 """Updates that torch's compiler is given at once: more make compiling longer, and the loop no
@@ -29,9 +32,10 @@ class Settled:
     """Programs of a search, as ``search.toml`` has them.
 
     Attributes:
-        programs: one of `KINDS` by `key` of the shape; none: all run eager.
+        programs: one of `KINDS` by `key` of the shape; none: all run as `usual` says.
         metrics: ``kernel`` or ``eager`` likewise, for shapes whose step is a kernel and that have
             metrics.
+        usual: ``eager`` or ``single``, where there are no `programs`.
         compiler: identity of the C++ compiler that made the libraries; flags: of the kernels.
     """
 
@@ -39,6 +43,7 @@ class Settled:
     metrics: Mapping[str, str] = field(default_factory=dict)
     compiler: str = ""
     flags: str = ""
+    usual: str = EAGER
 
     def of(self, shape: Mapping[str, Any]) -> str:
         """Return how a shape is run.
@@ -47,7 +52,7 @@ class Settled:
             CompileError: it is not said.
         """
         if not self.programs:
-            return EAGER
+            return self.usual
         try:
             return self.programs[key(shape)]
         except KeyError:
@@ -55,9 +60,9 @@ class Settled:
 
     def name(self, shape: Mapping[str, Any]) -> str:
         """Name a shape's program among all that a search may have had."""
-        kind = self.programs.get(key(shape), EAGER) if self.programs else EAGER
-        if kind == EAGER:
-            return EAGER
+        kind = self.programs.get(key(shape), EAGER) if self.programs else self.usual
+        if kind in (EAGER, SINGLE):
+            return kind
         metrics = self.metrics.get(key(shape), "")
         return f"{kind} {self.compiler} {self.flags} {metrics}".rstrip()
 
@@ -69,7 +74,8 @@ class Settled:
             | {"shape": json.loads(shape)}
             for shape, kind in self.programs.items()
         ]
-        return {"compiler": self.compiler, "flags": self.flags, "programs": programs}
+        plain = {"compiler": self.compiler, "flags": self.flags, "programs": programs}
+        return plain if self.usual == EAGER else {**plain, "usual": self.usual}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Settled:
@@ -98,7 +104,10 @@ class Settled:
                 metrics[key(shape)] = each["metrics"]
         if not all(isinstance(plain[name], str) for name in ("compiler", "flags")):
             raise TypeError("compiler and flags must be text")
+        if plain.get("usual", EAGER) not in (EAGER, SINGLE):
+            raise ValueError(f"usual is {EAGER} or {SINGLE}")
         return cls(
+            usual=plain.get("usual", EAGER),
             programs=programs,
             metrics=metrics,
             compiler=plain["compiler"],
@@ -121,7 +130,7 @@ def updates(kind: str, unroll: int) -> int:
 
     It is a divisor of `unroll`, so that calls end at each reporting step.
     """
-    if kind == EAGER:
+    if kind in (EAGER, SINGLE):
         return 1
     most = unroll if kind == KERNEL else min(unroll, MAX_UNROLL)
     return next(n for n in range(most, 0, -1) if unroll % n == 0)

@@ -179,6 +179,26 @@ class Step:
         after = joined(trained, moved, made.buffers)
         return made.loss, after, (*(t + 1 for t in clock), *kept)
 
+    def lane_flat_step(self, *flat: torch.Tensor) -> Tensors:
+        """`lane_step` on a flat list: params, state, values and what the update is fed."""
+        p, v = self._widths
+        rest = len(flat) - v - len(self.sample)
+        loss, params, state = self.lane_step(
+            flat[:p], flat[p:rest], flat[rest : rest + v], flat[rest + v :]
+        )
+        return (loss, *params, *state)
+
+    def lane_flat_loss(self, *flat: torch.Tensor) -> Tensors:
+        """The loss of one lane, from a flat list of params, `judged_with`, and data."""
+        p, rest = self._widths[0], len(flat) - len(self.data)
+        return (self._lane_loss(flat[:p], flat[p:rest], flat[rest:]),)
+
+    def lane_flat_metrics(self, *flat: torch.Tensor) -> Tensors:
+        """The metrics of one lane, from a flat list of params, values and validation rows."""
+        p, v = self._widths
+        rows = rebuilt(self._validation, flat[p + v :])
+        return self._lane_metrics(flat[:p], flat[p : p + v], rows)
+
     def _named(self, values: LaneValues) -> dict[str, torch.Tensor]:
         return dict(zip(self._names, values[: len(self._names)], strict=True))
 

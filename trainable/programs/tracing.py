@@ -125,6 +125,35 @@ class _Recorder(DispatchMode):
         return self._nodes[value]
 
 
+def counted(function: Callable[[], object]) -> Work:
+    """Return the cost of a function of one lane, from what it does as it runs."""
+    count = _Count()
+    with count:
+        function()
+    return Work(
+        operations=count.operations, moved_bytes=count.moved, widest_bytes=max(1, count.widest)
+    )
+
+
+class _Count(DispatchMode):
+    """Counts operations, and the bytes that they make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = self.moved = self.widest = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        parts = made if isinstance(made, (tuple, list)) else (made,)
+        sizes = [t.numel() * t.element_size() for t in parts if isinstance(t, torch.Tensor)]
+        self.operations += 1
+        self.moved += sum(sizes)
+        self.widest = max([self.widest, *sizes])
+        return made
+
+
 def work_of(graph: GraphModule, lanes: int) -> Work:
     """Return the cost of a traced function of `lanes` lanes."""
     operations = moved = widest = dense = 0
