@@ -1,6 +1,6 @@
 from .chosen import Chosen, chosen, tensors_of
 from .once import fit_once
-from .prediction import predict
+from .prediction import model, predict
 from .refit import Refit, refit
 from .tables import check_new, read_table, saved, write_table
 
@@ -10,6 +10,7 @@ __all__ = [
     "check_new",
     "chosen",
     "fit_once",
+    "model",
     "predict",
     "read_table",
     "refit",

@@ -14,7 +14,15 @@ from shoal.search.folder import One, RunFolder
 from shoal.search.preparation import source_of
 from shoal.search.process import own_settings
 from shoal.trainable.errors import TrainableError
-from shoal.trainable.problems import Calls, hyperparameters, instance_of, of_names, predicted
+from shoal.trainable.losses import Loss, OfModule, loss_of
+from shoal.trainable.problems import (
+    MODULE,
+    Calls,
+    Hyperparameters,
+    Params,
+    hyperparameters,
+    instance_of,
+)
 
 Predicted = NDArray[Any] | dict[str, NDArray[Any]]
 
@@ -35,18 +43,17 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
     try:
         cls = source.load()
         declared = hyperparameters(cls)
-        if not hasattr(cls, "predict"):
+        if not hasattr(cls, "predict") and not hasattr(cls, MODULE):
             raise BadInput(
                 f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
                 "of a new search"
             )
-        shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
-        problem = instance_of(cls, shape, tensors_of(one.prepared))
-        params = of_names(tensors_of(one.named))
+        loss, params = loaded(cls, declared, fit, one)
         dtype = next(iter(one.named.values())).dtype
         rows = torch.from_numpy(_rows(x, cls, dtype))
+        method = "predict" if hasattr(cls, "predict") else MODULE
         with torch.no_grad():
-            made = Calls(cls).guard("predict", lambda: predicted(problem, params, rows))
+            made = Calls(cls).guard(method, lambda: loss.predicted(params, rows))
         if isinstance(made, dict):
             return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
         return _array(cls, made, len(rows))
@@ -54,6 +61,41 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
         raise BadInput(str(error)) from error
     finally:
         source.release()
+
+
+@own_settings()
+def model(folder: RunFolder, fit: Chosen, one: One, trust: bool = False) -> torch.nn.Module:
+    """Return the folder's module with the parameters of a fit, in evaluation mode.
+
+    Args:
+        one: the fitted parameters, and what the problem has prepared.
+        trust: whether the code of the folder may be another user's.
+
+    Raises:
+        BadInput: the problem has no module.
+    """
+    source = source_of(folder, named=False, trust=trust, runs=True)
+    try:
+        cls = source.load()
+        loss, params = loaded(cls, hyperparameters(cls), fit, one)
+        if not isinstance(loss, OfModule):
+            raise BadInput(
+                f"{cls.__name__} has no module(); result.parameters() has the fitted parameters, "
+                "and result.predict() calls predict() with them"
+            )
+        return loss.loaded(params)
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    finally:
+        source.release()
+
+
+def loaded(cls: type, declared: Hyperparameters, fit: Chosen, one: One) -> tuple[Loss, Params]:
+    """Return the loss of a fit's problem, and its parameters as that takes them."""
+    shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
+    problem = instance_of(cls, shape, tensors_of(one.prepared))
+    loss = loss_of(problem, declared)
+    return loss, loss.params(tensors_of(one.named))
 
 
 def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:

@@ -13,14 +13,15 @@ import torch
 
 from shoal.search import machine
 from shoal.search.errors import SearchError
-from shoal.search.fits.chosen import Chosen, tensors_of
+from shoal.search.fits.chosen import Chosen
+from shoal.search.fits.prediction import loaded
 from shoal.search.folder import One, RunFolder
 from shoal.search.preparation import Prepared, load, source_of
 from shoal.search.process import own_settings
 from shoal.search.rounds import lanes_of, recipe_of
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
-from shoal.trainable.problems import Calls, described, hyperparameters, instance_of, of_names
+from shoal.trainable.problems import Calls, described, hyperparameters
 from shoal.trainable.programs import Settled
 from shoal.trainable.task import Recipe, Task
 from shoal.trainable.worker import Worker
@@ -74,7 +75,8 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         block = request.block_of(fit.row["round"])
         if fit.fold is None and request.folds > 1:
             whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
-            recipe = replace(recipe, folds=None, settled=Settled(), program="eager", unroll=1)
+            usual = Settled(usual=recipe.settled.usual)
+            recipe = replace(recipe, folds=None, settled=usual, program="eager", unroll=1)
             told = []
             if not hasattr(source.load(), "validation"):  # nothing is left to judge a step by
                 recipe = replace(recipe, plan=replace(recipe.plan, best=False, patience=0))
@@ -199,7 +201,5 @@ def _told(
 def _words(recipe: Recipe, fit: Chosen, one: One) -> str:
     """The problem's own words for its parameters."""
     cls = recipe.source.load()
-    shape = {name: fit.row[name] for name in hyperparameters(cls).shape if name in fit.row}
-    problem = instance_of(cls, shape, tensors_of(one.prepared))
-    params = of_names(tensors_of(one.named))
-    return str(Calls(cls).guard("describe", lambda: described(problem, params)))
+    loss, params = loaded(cls, hyperparameters(cls), fit, one)
+    return str(Calls(cls).guard("describe", lambda: described(loss.problem, params)))

@@ -192,13 +192,41 @@ class Result:
         Raises:
             BadInput: the problem has no ``predict``, or it does not take `x`.
         """
-        from shoal.search.fits import predict, refit
+        from shoal.search.fits import predict
 
         fit = self.fit(trial, replicate, fold)
+        return predict(self._folder, fit, self._one(fit, trust), x, trust)
+
+    def model(
+        self,
+        trial: int | str = "best",
+        replicate: int = 0,
+        fold: int | str | None = None,
+        *,
+        trust: bool = False,
+    ) -> torch.nn.Module:
+        """Return the problem's module with the parameters of a fit, in evaluation mode.
+
+        Where they are not kept, the trial is fitted again.
+
+        Args:
+            fold: needed where there are folds; ``all``: fitted with no rows left out.
+            trust: whether the code of the run folder may be another user's.
+
+        Raises:
+            BadInput: there is no such fit, or the problem has no ``module``.
+        """
+        from shoal.search.fits import model
+
+        fit = self.fit(trial, replicate, fold)
+        return model(self._folder, fit, self._one(fit, trust), trust)
+
+    def _one(self, fit: Chosen, trust: bool) -> One:
+        """The parameters of a fit, kept or made again."""
+        from shoal.search.fits import refit
+
         one = self._held(fit)
-        if one is None:
-            one = refit(self._folder, fit, trust).one
-        return predict(self._folder, fit, one, x, trust)
+        return refit(self._folder, fit, trust).one if one is None else one
 
     def _held(self, fit: Chosen) -> One | None:
         if fit.fold is None:

@@ -21,6 +21,8 @@ from shoal.trainable.problems import (
     initial_of,
     leaves,
     metrics_of,
+    of_names,
+    predicted,
 )
 
 
@@ -100,12 +102,13 @@ class Loss(ABC):
         """Return what the problem's ``metrics`` does."""
         return metrics_of(self.problem, params, rows, own)
 
+    def predicted(self, params: Params, x: torch.Tensor) -> Any:
+        """Return what the problem's ``predict`` does."""
+        return predicted(self.problem, params, x)
+
     def params(self, named: Mapping[str, torch.Tensor]) -> Params:
         """Return saved parameters as the problem's methods take them."""
-        values = dict(named)
-        if list(values) == [str(index) for index in range(len(values))]:
-            return tuple(values.values())
-        return values
+        return of_names(named)
 
 
 def joined(trained: tuple[bool, ...], moved: Leaves, buffers: Leaves) -> Leaves:

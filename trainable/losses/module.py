@@ -21,9 +21,7 @@ from shoal.trainable.losses.dropout import Dropout
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.predict import Predict
 from shoal.trainable.losses.refusing import refusal
-from shoal.trainable.problems import Hyperparameters, Leaves, Params, called, leaves, where
-
-_MODULE = "module"
+from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
 
 _one_at_a_time = threading.RLock()
 """Torch's generators are the process's, and fits may run in several threads."""
@@ -44,6 +42,10 @@ class OfModule(Loss):
         Raises:
             ContractError: it is no module, or one that cannot be stacked.
         """
+        return self._build(seed)
+
+    def _build(self, seed: int) -> dict[str, torch.Tensor]:
+        """Build a module with this seed; the first one is that which is called."""
         module = self._built(seed)
         found = {name: p.detach().clone() for name, p in module.named_parameters()}
         trained = dict.fromkeys(found, True)
@@ -69,7 +71,7 @@ class OfModule(Loss):
             ContractError: it is none, or one that cannot be stacked.
         """
         with seeded(seed):
-            module = called(self.problem, _MODULE)
+            module = called(self.problem, MODULE)
         if not isinstance(module, torch.nn.Module):
             raise ContractError(
                 f"{self._where}: returns a {type(module).__name__}, not a torch.nn.Module"
@@ -101,7 +103,7 @@ class OfModule(Loss):
 
     @property
     def _where(self) -> str:
-        return where(type(self.problem), _MODULE)
+        return where(type(self.problem), MODULE)
 
     @property
     def module(self) -> torch.nn.Module:
@@ -149,6 +151,19 @@ class OfModule(Loss):
             return called(
                 self.problem, "metrics", self._predict(self._by_name(leaves(params))), rows, **own
             )
+
+    def params(self, named: Mapping[str, torch.Tensor]) -> Params:
+        """Return saved parameters and buffers, by name as the module has them."""
+        self._build(0)
+        return {name: named[name] for name in self._trained}
+
+    def predicted(self, params: Params, x: torch.Tensor) -> Any:
+        """Return what the problem's ``predict(predict, x)`` does, or else the module."""
+        with self._mode(training=False):
+            predict = self._predict(self._by_name(leaves(params)))
+            if hasattr(self.problem, "predict"):
+                return called(self.problem, "predict", predict, x)
+            return predict(x)
 
     def loaded(self, params: Params) -> torch.nn.Module:
         """Return a new module with these parameters and buffers, in evaluation mode."""

@@ -13,8 +13,11 @@ from shoal.trainable.problems.calls import data_of, validation_of, where
 from shoal.trainable.problems.folds import Fold
 from shoal.trainable.problems.problem import Params, leaves, names
 from shoal.trainable.problems.signatures import BATCH
-from shoal.trainable.problems.values import kind
+from shoal.trainable.problems.values import describe, kind
 from shoal.trainable.process import made, within
+
+MAX_SHOWN = 1000
+"""Numbers of a parameter that are told; of more, their shape."""
 
 PREPARED = "prepared"
 """The attribute that has what ``prepare()`` returns."""
@@ -67,7 +70,11 @@ def described(problem: Any, params: Params) -> str:
         with within(problem):
             return str(problem.describe(params))
     parts = zip(names(params), leaves(params), strict=True)
-    return "\n".join(f"{name} = {leaf.tolist()}" for name, leaf in parts)
+    return "\n".join(f"{name} = {_value(leaf)}" for name, leaf in parts)
+
+
+def _value(leaf: torch.Tensor) -> str:
+    return str(leaf.tolist()) if leaf.numel() <= MAX_SHOWN else describe(leaf.shape, leaf.dtype)
 
 
 def _prepared(instance: Any) -> dict[str, torch.Tensor]:

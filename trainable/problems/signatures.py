@@ -66,6 +66,9 @@ _OF_MODULE = {
 LOSSES = ("loss_and_gradient", "loss", "residuals")
 """The methods that give a loss; the first of them that a problem has is its own."""
 
+MODULE = "module"
+"""The method that brings parameters, and buffers, instead of ``initial``."""
+
 BATCH = "batch"
 """The attribute, and the shape hyperparameter, that says how many rows an update takes."""
 
@@ -79,22 +82,22 @@ def hyperparameters(problem: type) -> Hyperparameters:
     Raises:
         ContractError: a method is missing, takes too few arguments, or one name means two things.
     """
-    start = "module" if hasattr(problem, "module") else "initial"
+    start = MODULE if hasattr(problem, MODULE) else "initial"
     method = next((name for name in LOSSES if hasattr(problem, name)), LOSSES[0])
-    if start == "module" and hasattr(problem, "initial"):
+    if start == MODULE and hasattr(problem, "initial"):
         raise ContractError(
             f"{problem.__name__} has initial() and module(); leave out one of them: a module "
             "brings its own initial parameters"
         )
-    if start == "module" and method != "loss":
+    if start == MODULE and method != "loss":
         if method != LOSSES[0] or hasattr(problem, method):
             raise ContractError(
                 f"{where(problem, method)} with module(): write def {_OF_MODULE['loss']} instead, "
                 "whose gradient torch makes"
             )
         method = "loss"
-    written = {**_WRITTEN, **(_OF_MODULE if start == "module" else {})}
-    wanted = {"data": 1, start: 1 if start == "module" else 2, method: 3}
+    written = {**_WRITTEN, **(_OF_MODULE if start == MODULE else {})}
+    wanted = {"data": 1, start: 1 if start == MODULE else 2, method: 3}
     optional = {"prepare": 1, "validation": 1, "metrics": 3, "predict": 3, "loss": 3, "noise": 3}
     for name, least in {**optional, **wanted}.items():
         if name not in wanted and not hasattr(problem, name):
@@ -118,7 +121,7 @@ def hyperparameters(problem: type) -> Hyperparameters:
         start=start,
         given=given,
     )
-    if start == "module" and found.initial:
+    if start == MODULE and found.initial:
         raise ContractError(
             f"{where(problem, start)} takes {', '.join(found.initial)}; take it in __init__, since "
             "it may change the module"
