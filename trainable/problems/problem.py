@@ -85,6 +85,16 @@ class Problem(Protocol):
         """Return the loss (shape ``()``) and the gradient (structure and shapes of `params`)."""
 
 
+class Predict(Protocol):
+    """What ``loss`` and ``metrics`` of a problem with a module are given in place of parameters."""
+
+    parameters: Mapping[str, torch.Tensor]
+    """Of the module, by name, for a penalty."""
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Return what the module's ``forward`` does."""
+
+
 def leaves(params: Params) -> Leaves:
     """Return the tensors of `params`, in order."""
     return tuple(params.values()) if isinstance(params, dict) else tuple(params)
