@@ -36,8 +36,9 @@ Hyperparameters are read from the signatures: keyword parameters of ``__init__``
 hyperparameters (Python values), those of the loss, ``initial`` and ``metrics`` are the lane's own
 (0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). A loss that takes
 ``step`` is given the number of updates before this one, one that takes ``noise`` what ``noise``
-returns. All functions are pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no
-``if`` on a tensor, nothing in place. `shoal.trainable.checking` checks all of this.
+returns (None for the loss over all rows). All functions are pure: no randomness but from ``seed``,
+no ``.item()`` or ``float()``, no ``if`` on a tensor, nothing in place. `shoal.trainable.checking`
+checks all of this.
 
 What else a problem may have:
 

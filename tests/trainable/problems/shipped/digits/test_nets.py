@@ -135,3 +135,26 @@ def test_the_convolutional_net_learns(tmp_path: Path) -> None:
     test = ConvNet().test()
     told = torch.from_numpy(result.predict("best", 16 * test["x"]))
     assert (told == test["y"]).double().mean() > 0.85
+
+
+def test_the_loss_is_that_of_scikit_learns_classifier() -> None:
+    """With alpha = 128 l2, on a batch of 128 rows, at the parameters where it begins: it moves by
+    1e-12."""
+    from sklearn.neural_network import MLPClassifier
+
+    problem, l2 = Mlp(8), 1e-2
+    rows = {name: item[:128] for name, item in problem.data().items()}
+    model = MLPClassifier((8,), activation="tanh", solver="sgd", alpha=128 * l2, batch_size=128)
+    model.set_params(learning_rate_init=1e-12, momentum=0.0, max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model.fit(rows["x"].double().numpy(), rows["y"].numpy())
+    (w1, w2), (b1, b2) = (
+        map(torch.from_numpy, parts) for parts in (model.coefs_, model.intercepts_)
+    )
+    params = {"hidden.weight": w1.T, "hidden.bias": b1, "output.weight": w2.T, "output.bias": b2}
+    rows = cast(rows, torch.float64)
+    loss, _ = problem.loss_and_gradient(params, rows, l2=l2)
+    assert loss.item() == pytest.approx(model.loss_, rel=1e-7)
+    assert problem.loss_and_gradient(params, rows)[0].item() < 0.999 * model.loss_
+    told = torch.from_numpy(model.predict(rows["x"].numpy()))
+    assert torch.equal(problem.predict(params, 16 * rows["x"]), told)
