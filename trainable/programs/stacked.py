@@ -17,6 +17,7 @@ from torch.fx import GraphModule
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.loops import Loops, NotLowered
 from shoal.trainable.optimizers import State
+from shoal.trainable.private import unwarned
 from shoal.trainable.problems import (
     Leaves,
     leaves,
@@ -67,7 +68,9 @@ class Stacked(Step):
             fed: what the update takes (`Feed.at`); None: the first one's.
         """
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, tuple(self.sample if fed is None else fed))
+        with unwarned():
+            made: Stepped = step(params, state, values, tuple(self.sample if fed is None else fed))
+        return made
 
     def traced(
         self,
