@@ -108,7 +108,7 @@ ARROWS = {
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
         "trainable.checking.gradient trainable.errors trainable.fused trainable.lanes "
-        "trainable.private trainable.problems trainable.programs"
+        "trainable.optimizers trainable.private trainable.problems trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
@@ -125,7 +125,10 @@ ARROWS = {
     ),
     "trainable.lanes": "trainable.columns",
     "trainable.modules": "trainable.errors",
-    "trainable.optimizers": "trainable.problems",
+    "trainable.optimizers": (
+        "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
+    ),
+    "trainable.optimizers.methods": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",

@@ -134,7 +134,7 @@ class Worker:
         if task.control is None:
             raise ValueError("a control needs a fit that has worked before")
         try:
-            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=EAGER)
+            program = self._recipe.made(task.control, block=1, device="cpu", kind=EAGER)
             fit(program, task.control, replace(self._recipe.plan, steps=1, report=1, keep=0))
         except BaseException as caught:
             if is_told_to_end(caught):
@@ -157,7 +157,7 @@ class Worker:
             if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
                 raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
             self._programs[name] = recipe.made(
-                task.lanes.shape, block=task.block, device=device, kind=kind
+                task.lanes, block=task.block, device=device, kind=kind
             )
         return self._programs[name]
 

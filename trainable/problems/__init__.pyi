@@ -7,6 +7,7 @@ from .calls import (
     loss_of,
     metrics_of,
     predicted,
+    residuals_of,
     validation_of,
 )
 from .finding import changed, find, installed, lying_now
@@ -63,6 +64,7 @@ __all__ = [
     "predicted",
     "prepared_of",
     "rebuilt",
+    "residuals_of",
     "rows_of",
     "same",
     "structure",

@@ -35,6 +35,8 @@ What else a problem may have:
     prepare(self)                                 a dict of tensors, kept as self.prepared
     validation(self)                              rows to judge by, never fitted to
     metrics(self, params, validation, **hyper)    a dict of numbers, tensors of shape ()
+    residuals(self, params, data)                 shape (n,): their squares add up to the loss
+    optimizers, schedules                         its own, by name (`shoal.trainable.optimizers`)
     predict(self, params, x)                      what the fitted model says of rows x
     describe(self, params)                        the fitted model in words
 """
@@ -133,6 +135,7 @@ _WRITTEN = {
     "prepare": "prepare(self)",
     "validation": "validation(self)",
     "metrics": "metrics(self, params, validation)",
+    "residuals": "residuals(self, params, data)",
     "predict": "predict(self, params, x)",
 }
 """Each method as it is written."""
@@ -145,7 +148,7 @@ def hyperparameters(problem: type) -> Hyperparameters:
         ContractError: a method is missing, takes too few arguments, or one name means two things.
     """
     wanted = {"data": 1, "initial": 2, "loss_and_gradient": 3}
-    optional = {"prepare": 1, "validation": 1, "metrics": 3, "predict": 3}
+    optional = {"prepare": 1, "validation": 1, "metrics": 3, "residuals": 3, "predict": 3}
     for method, least in {**wanted, **optional}.items():
         if method in optional and not hasattr(problem, method):
             continue

@@ -8,7 +8,7 @@ values  the hyperparameters, each of shape (B,)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.loops import Loops, NotLowered
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import OPTIMIZERS, Optimizer, State
+from shoal.trainable.optimizers import Clock, Function, State, composed_of
 from shoal.trainable.problems import (
     Fold,
     Hyperparameters,
@@ -34,6 +34,7 @@ from shoal.trainable.problems import (
     names,
     prepared_of,
     rebuilt,
+    residuals_of,
     rows_of,
     tensors,
     to_device,
@@ -68,18 +69,28 @@ class Stacked:
         block: int,
         device: str,
         fold: Fold | None = None,
+        steps: int = 1,
+        given: Collection[str] = (),
     ) -> None:
         """Make the problem and its data.
 
         Args:
-            shape: the constructor's arguments (the shape hyperparameters but for the optimizer).
-            defaults: values of the hyperparameters that lanes do not bring.
+            shape: the constructor's arguments (the shape hyperparameters but for the optimizer),
+                and the ``schedule``; without one it is constant.
+            defaults: values of the hyperparameters that lanes do not bring; one of the optimizer's
+                that is absent has the optimizer's own default.
             fold: the rows that are left out, to judge by; None: all are fitted to.
+            steps: updates of a fit, which schedules need.
+            given: names of the hyperparameters that lanes bring.
         """
         self.block, self.device = block, torch.device(device)
-        self.optimizer: Optimizer = OPTIMIZERS[optimizer]
+        own = dict(shape)
+        schedule = own.pop("schedule", "constant")
+        self.optimizer = composed_of(
+            problem, optimizer, schedule, given=given, values=defaults, steps=steps
+        )
         self.declared: Hyperparameters = hyperparameters(problem)
-        self._problem: Any = instance_of(problem, shape)
+        self._problem: Any = instance_of(problem, own)
         data, validation = rows_of(self._problem, fold)
         self._data = to_device(data, self.device)
         self.data: list[torch.Tensor] = tensors(self._data)
@@ -87,15 +98,16 @@ class Stacked:
         if self.measured:
             self._validation = to_device(validation, self.device)
         self.validation: list[torch.Tensor] = tensors(self._validation)
-        self._defaults = defaults
+        usual = {name: v for name, v in self.optimizer.every.items() if v is not None}
+        self._defaults = {**usual, **defaults}
         self._starts = Starts(
             self._problem,
-            self.optimizer,
+            self._state,
             self.device,
             own=tuple(self.declared.initial),
             defaults=defaults,
         )
-        self._names = tuple({**self.declared.own, **self.optimizer.hyperparameters})
+        self._names = tuple(dict.fromkeys([*self.declared.own, *self.optimizer.hyperparameters]))
 
     @property
     def measured(self) -> bool:
@@ -120,6 +132,10 @@ class Stacked:
 
     def values(self, lanes: Lanes, which: torch.Tensor) -> LaneValues:
         """Return the hyperparameters of the lanes at `which` (int64), each of its shape."""
+        every = self.optimizer.every
+        for name in every.keys() & lanes.values.keys() - set(self._names):
+            if bool(torch.ne(lanes.values[name], every[name] or 0.0).any()):
+                raise ValueError(f"fits bring what the program was made without: {name=}")
         found = []
         for name in self._names:
             column = lanes.values.get(name)
@@ -133,6 +149,22 @@ class Stacked:
     def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return the initial parameters and optimizer states of the lanes at `which` (int64)."""
         return self._starts.of(lanes, which)
+
+    def _state(self, params: Leaves) -> State:
+        """The state of one lane before its first update: the clock, and the optimizer's."""
+        state = self.optimizer.init(params)
+        return (params[0].new_zeros(()), *state) if self.optimizer.needs_clock else state
+
+    def evaluated(self, params: Leaves, state: State) -> Leaves:
+        """Return the parameters that fits are judged by and that are kept, of any lanes: their
+        average, where the optimizer has one."""
+        return self.optimizer.evaluated(params, state)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """A name for each tensor of the state."""
+        own = self.optimizer.state_names(self.parameter_names)
+        return ("updates done", *own) if self.optimizer.needs_clock else own
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -177,14 +209,16 @@ class Stacked:
     ) -> Stepped:
         """One update of one lane: tensors without the axis of lanes."""
         named = dict(zip(self._names, values, strict=True))
-        loss, gradient = self._loss_and_gradient(params, named, data)
-        moved, state = self.optimizer.update(params, leaves(gradient), state, named)
-        return loss, moved, state
+        function, step = self._function(named, data), self.optimizer.step
+        if not self.optimizer.needs_clock:
+            return step(function, params, state, named, None)
+        clock = Clock(state[0])
+        loss, moved, state = step(function, params, state[1:], named, clock)
+        return loss, moved, (clock.after, *state)
 
     def _lane_loss(self, params: Leaves, values: LaneValues, data: Any) -> torch.Tensor:
         named = dict(zip(self._names, values, strict=True))
-        loss: torch.Tensor = self._loss_and_gradient(params, named, data)[0]
-        return loss
+        return self._function(named, data).loss_and_gradient(params)[0]
 
     def lane_metrics(
         self, params: Leaves, values: LaneValues, rows: Any = None
@@ -200,10 +234,19 @@ class Stacked:
     def _lane_metrics(self, params: Leaves, values: LaneValues, rows: Any) -> Tensors:
         return tuple(self.lane_metrics(params, values, rows).values())
 
-    def _loss_and_gradient(self, params: Leaves, named: dict[str, torch.Tensor], data: Any) -> Any:
+    def _function(self, named: dict[str, torch.Tensor], data: Any) -> Function:
+        """What a lane minimises."""
         own = {name: named[name] for name in self.declared.loss}
         data = self._data if data is None else data
-        return loss_of(self._problem, like(self._like, params), data, own)
+
+        def loss_and_gradient(at: Leaves) -> tuple[torch.Tensor, Leaves]:
+            loss, gradient = loss_of(self._problem, like(self._like, at), data, own)
+            return loss, leaves(gradient)
+
+        def residuals(at: Leaves) -> torch.Tensor:
+            return residuals_of(self._problem, like(self._like, at), data, own)
+
+        return Function(loss_and_gradient=loss_and_gradient, residuals=residuals)
 
     def traced(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import Optimizer, State
+from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves, Params, initial_of, leaves
 from shoal.trainable.process import within
 
@@ -25,7 +25,7 @@ class Starts:
     def __init__(
         self,
         problem: Any,
-        optimizer: Optimizer,
+        state: Callable[[Leaves], State],
         device: torch.device,
         *,
         own: Sequence[str],
@@ -34,10 +34,11 @@ class Starts:
         """Start with an empty cache.
 
         Args:
+            state: gives the optimizer's state for the parameters of one lane.
             own: names of the hyperparameters that ``problem.initial`` takes besides the seed.
             defaults: values of those that lanes do not bring.
         """
-        self._problem, self._optimizer, self._device = problem, optimizer, device
+        self._problem, self._begun, self._device = problem, state, device
         self._own, self._defaults = own, defaults
         self._rows: dict[int, int] = {}  # where a seed stands in what follows
         self._params: Leaves = ()
@@ -65,7 +66,7 @@ class Starts:
 
     def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
         params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
-        state = torch.vmap(self._optimizer.init)(params)
+        state = torch.vmap(self._begun)(params)
         return params, tuple(leaf.contiguous() for leaf in state)
 
     def _one(self, lanes: Lanes, lane: int) -> Leaves:
