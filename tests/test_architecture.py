@@ -62,8 +62,8 @@ ARROWS = {
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.lanes trainable.problems trainable.programs "
-        "trainable.task trainable.worker"
+        "trainable.errors trainable.fitting trainable.lanes trainable.losses trainable.problems "
+        "trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -108,7 +108,8 @@ ARROWS = {
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
         "trainable.checking.gradient trainable.errors trainable.feeding trainable.fused "
-        "trainable.lanes trainable.losses trainable.private trainable.problems trainable.programs"
+        "trainable.lanes trainable.losses trainable.optimizers trainable.private "
+        "trainable.problems trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
@@ -127,7 +128,10 @@ ARROWS = {
     "trainable.lanes": "trainable.columns",
     "trainable.losses": "trainable.errors trainable.problems",
     "trainable.modules": "trainable.errors",
-    "trainable.optimizers": "trainable.problems",
+    "trainable.optimizers": (
+        "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
+    ),
+    "trainable.optimizers.methods": "trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",

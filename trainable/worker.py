@@ -135,7 +135,7 @@ class Worker:
             raise ValueError("a control needs a fit that has worked before")
         try:
             usual = self._recipe.settled.usual
-            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=usual)
+            program = self._recipe.made(task.control, block=1, device="cpu", kind=usual)
             plan = replace(self._recipe.plan, steps=1, report=1, keep=0, epochs=False)
             fit(program, task.control, plan)
         except BaseException as caught:
@@ -159,7 +159,7 @@ class Worker:
             if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
                 raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
             self._programs[name] = recipe.made(
-                task.lanes.shape, block=task.block, device=device, kind=kind
+                task.lanes, block=task.block, device=device, kind=kind
             )
         return self._programs[name]
 

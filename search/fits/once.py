@@ -71,6 +71,7 @@ def fit_once(
             shape=shape,
             defaults={**defaults, **values},
             block=1,
+            steps=steps,
             device="cuda" if torch.cuda.is_available() else "cpu",
         )
     except TrainableError as error:
@@ -100,4 +101,4 @@ def fit_once(
         fitted = block.fitted()
         if fitted.state[0] != 0:
             raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")
-        yield program.describe(block.params)
+        yield program.describe(block.evaluated)

@@ -34,8 +34,12 @@ def default_values(
         BadInput: one has no default.
     """
     every: dict[str, Any] = dict(declared.own)
-    for optimizer in optimizers:
-        every.update(OPTIMIZERS[optimizer].hyperparameters)
+    of_optimizers = [OPTIMIZERS[optimizer].hyperparameters for optimizer in optimizers]
+    for own in of_optimizers:
+        every.update(own)
+    for name in list(every):  # a program has its optimizer's own default where this has none
+        if len({own[name] for own in of_optimizers if name in own}) > 1:
+            del every[name]
     found = {}
     for name, declared_value in every.items():
         if name in given:

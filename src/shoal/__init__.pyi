@@ -13,7 +13,7 @@ from .search.samplers.adapter import RoundTPESampler
 from .search.samplers.sampler import Sampler
 from .search.space.space import Space
 from .search.watching.observer import Observer
-from .trainable.optimizers.optimizer import Optimizer
+from .trainable.optimizers.methods.optimizer import Optimizer
 from .trainable.problems.problem import Problem
 from .version import __version__
 

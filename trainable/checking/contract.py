@@ -22,6 +22,7 @@ from shoal.trainable.checking.trial import Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import hyperparameters_of
 from shoal.trainable.problems import METRICS, Folds, Leaves, Params, cast, leaves, names
 from shoal.trainable.programs import LaneValues, Program, Work, counted
 
@@ -121,6 +122,8 @@ def _stacked(
     """
     method = trial.method
     lanes = _lanes(points, trial.shape)
+    usual = hyperparameters_of(optimizer)
+    given = [n for n in lanes.values if any(point[n] != usual.get(n) for point in points)]
     program = Program(
         trial.cls,
         optimizer=optimizer,
@@ -129,6 +132,7 @@ def _stacked(
         block=LANES,
         device="cpu",
         fold=None if folds is None else folds.of(0),
+        given=given,
     )
     with torch.no_grad():
         which = torch.arange(LANES)

@@ -1,8 +1,13 @@
-from .optimizer import Optimizer, State
+from .composed import hyperparameters_of
+from .methods import Clock, Function, State
+from .own import composed_of
 from .registry import OPTIMIZERS
 
 __all__ = [
     "OPTIMIZERS",
-    "Optimizer",
+    "Clock",
+    "Function",
     "State",
+    "composed_of",
+    "hyperparameters_of",
 ]

@@ -7,6 +7,7 @@ from .calls import (
     initial_of,
     metrics_of,
     predicted,
+    residuals_of,
     validation_of,
     where,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "predicted",
     "prepared_of",
     "rebuilt",
+    "residuals_of",
     "rows_of",
     "same",
     "structure",

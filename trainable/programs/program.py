@@ -8,7 +8,7 @@ A program runs as it is told to or not at all, since their numbers differ in the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,6 +64,9 @@ class Program(Stacked):
         private: bool = False,
         unroll: int = 1,
         fold: Fold | None = None,
+        steps: int = 1,
+        epochs: bool = False,
+        given: Collection[str] = (),
     ) -> None:
         """Build the program.
 
@@ -76,6 +79,7 @@ class Program(Stacked):
             compiler: the identity of the compiler that has made it elsewhere; None: the one here.
             private: whether it may be made in a temporary folder, if the cache does not serve.
             fold: the rows that are left out, to judge by; None: all are fitted to.
+            steps, epochs, given: as `Step` has them.
         """
         super().__init__(
             problem,
@@ -85,6 +89,9 @@ class Program(Stacked):
             block=block,
             device=device,
             fold=fold,
+            steps=steps,
+            epochs=epochs,
+            given=given,
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be

@@ -54,9 +54,8 @@ def test_each_problem_keeps_the_contract_with_each_optimizer(name: str) -> None:
     """A problem is in the table only if it passes what a user's own has to pass."""
     cls = prepared(name)
     point = {"lr": 1e-6, **dict.fromkeys(hyperparameters(cls).own, 0.01)}
-    for optimizer in OPTIMIZERS.values():
-        point |= {k: v for k, v in optimizer.hyperparameters.items() if v is not None}
-    checked = check(cls, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
+    optimizers = [name for name, one in OPTIMIZERS.items() if not one.needs_residuals]
+    checked = check(cls, optimizers=optimizers, shapes=[{}], points=[point])
     assert checked.work.widest_bytes == WIDEST[name]
     assert checked.work.unfused == ""
     assert checked.notes == () or name == "nist"  # its metrics are of the data that it is fitted to
