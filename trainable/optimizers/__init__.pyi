@@ -1,8 +1,13 @@
 from .optimizer import Optimizer, State
-from .registry import OPTIMIZERS
+from .registry import CONSTANT, OPTIMIZERS, SCHEDULES, hyperparameters_of
+from .schedule import Schedule
 
 __all__ = [
+    "CONSTANT",
     "OPTIMIZERS",
+    "SCHEDULES",
     "Optimizer",
+    "Schedule",
     "State",
+    "hyperparameters_of",
 ]

@@ -234,6 +234,7 @@ def program_of(problem: type, shape: Mapping[str, Any], folds: Folds | None, **h
     """
     own = dict(shape)
     optimizer, index = own.pop("optimizer"), own.pop(FOLD, None)
+    own.pop("schedule", None)  # "constant" is the only one
     fold = None if folds is None else folds.of(index)
     return Program(problem, optimizer=optimizer, shape=own, fold=fold, **how)
 
