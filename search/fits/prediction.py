@@ -40,7 +40,7 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
                 f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
                 "of a new search"
             )
-        shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
+        shape = {name: fit.row[name] for name in declared.shape if fit.row.get(name) is not None}
         problem = instance_of(cls, shape, tensors_of(one.prepared))
         params = of_names(tensors_of(one.named))
         dtype = next(iter(one.named.values())).dtype

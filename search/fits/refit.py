@@ -199,7 +199,9 @@ def _told(
 def _words(recipe: Recipe, fit: Chosen, one: One) -> str:
     """The problem's own words for its parameters."""
     cls = recipe.source.load()
-    shape = {name: fit.row[name] for name in hyperparameters(cls).shape if name in fit.row}
+    shape = {
+        name: fit.row[name] for name in hyperparameters(cls).shape if fit.row.get(name) is not None
+    }
     problem = instance_of(cls, shape, tensors_of(one.prepared))
     params = of_names(tensors_of(one.named))
     return str(Calls(cls).guard("describe", lambda: described(problem, params)))

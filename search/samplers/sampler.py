@@ -94,6 +94,11 @@ def sampler_class(name: str) -> type[Sampler]:
     return found
 
 
+def may_repeat(name: str) -> bool:
+    """Return whether the sampler of this name may propose a trial twice while there are others."""
+    return sampler_class(name).repeats
+
+
 def round_seed(seed: int, round_: int | str) -> int:
     """The seed of a round's sampler: 32 bits of sha256("seed:round")."""
     digest = hashlib.sha256(f"{seed}:{round_}".encode()).digest()
