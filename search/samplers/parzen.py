@@ -101,7 +101,8 @@ class Mixture:
         if self._conditional:
             both = here[None] & here[:, None]
             shared = there[None] & here[:, None]
-            offset[~both], away[~shared] = 0.0, 0.0
+            offset[~both] = 0.0
+            away[:, ~there] = 0.0
         other = self._other(centre[None], centre[:, None])
         distance = (offset**2).sum(axis=2) + 10.0 * other  # far: another choice
         m = min(k, max(q + 2, k // 3))
@@ -111,7 +112,8 @@ class Mixture:
         known = numpy.ones((k, q), dtype=bool)
         if self._conditional:  # of the neighbours that have the axis
             own = numpy.take_along_axis(both, close, axis=1).sum(axis=1)
-            known = (own > 1) | [self._axes[j].always for j in self._ranges]
+            always = [self._axes[j].always for j in self._ranges]
+            known = (own > 1) | numpy.array(always, dtype=bool)
             share = numpy.sqrt(m / numpy.maximum(own, 1))
             covariance *= share[:, :, None] * share[:, None, :]
         # few neighbours tell little of how axes go together
