@@ -72,9 +72,9 @@ ARROWS = {
     "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
-        "search.errors search.folder search.process search.programs search.request search.space "
-        "trainable.checking trainable.columns trainable.errors trainable.modules "
-        "trainable.optimizers trainable.problems trainable.process"
+        "search.errors search.folder search.process search.programs search.request "
+        "search.samplers search.space trainable.checking trainable.columns trainable.errors "
+        "trainable.modules trainable.optimizers trainable.problems trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -87,8 +87,8 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.results": (
-        "search.errors search.fits search.folder search.request search.samplers search.space "
-        "trainable.lanes"
+        "search.errors search.fits search.folder search.folder.tables search.request "
+        "search.samplers search.space trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "

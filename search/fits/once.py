@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from shoal.search.errors import BadInput, SearchError
-from shoal.search.preparation import check_names, default_values, load_source, optimizers_of
+from shoal.search.preparation import (
+    WORDS,
+    Updates,
+    check_names,
+    default_values,
+    known_of,
+    load_source,
+)
 from shoal.search.request import check_settings
 from shoal.search.space import parse, parse_assignments
 from shoal.trainable.checking import check
@@ -15,7 +22,7 @@ from shoal.trainable.errors import TrainableError
 from shoal.trainable.fitting import Block, Plan
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems import hyperparameters
-from shoal.trainable.programs import Program
+from shoal.trainable.programs import program_of
 
 
 def fit_once(
@@ -46,29 +53,28 @@ def fit_once(
         source = load_source(problem)
         cls = source.load()
         declared = hyperparameters(cls)
-        optimizer = str(given["optimizer"].choices[0]) if "optimizer" in given else "sgd"
-        optimizers_of(optimizer)
-        check_names(given, declared, (optimizer,))
+        chosen = {name: given[name].choices[0] for name in WORDS if name in given}
+        updates = Updates.of(chosen, known_of(cls))
+        check_names(given, declared, updates)
         shape = {name: given[name].choices[0] for name in declared.shape if name in given}
         values = {
             name: float(dimension.choices[0])
             for name, dimension in given.items()
-            if name != "optimizer" and name not in shape and dimension.column in ("int", "float")
+            if name not in WORDS and name not in shape and dimension.column in ("int", "float")
         }
-        words = given.keys() - values.keys() - shape.keys() - {"optimizer"}
+        words = given.keys() - values.keys() - shape.keys() - set(WORDS)
         if words:
             name = sorted(words)[0]
             raise BadInput(f"{name}={given[name].shown}: {name} takes a number")
-        defaults = default_values(declared, (optimizer,), given)
-        checked = check(
-            cls, optimizers=(optimizer,), shapes=(shape,), points=({**defaults, **values},)
-        )
+        defaults = default_values(declared, updates, given)
+        point = {**defaults, **values}
+        checked = check(cls, updates=updates.pairs, shapes=(shape,), points=(point,))
         for note in checked.notes:
             say(note)
-        program = Program(
+        program = program_of(
             cls,
-            optimizer=optimizer,
-            shape=shape,
+            {**shape, **updates.words},
+            None,
             defaults={**defaults, **values},
             block=1,
             steps=steps,

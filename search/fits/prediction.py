@@ -92,7 +92,7 @@ def model(folder: RunFolder, fit: Chosen, one: One, trust: bool = False) -> torc
 
 def loaded(cls: type, declared: Hyperparameters, fit: Chosen, one: One) -> tuple[Loss, Params]:
     """Return the loss of a fit's problem, and its parameters as that takes them."""
-    shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
+    shape = {name: fit.row[name] for name in declared.shape if fit.row.get(name) is not None}
     problem = instance_of(cls, shape, tensors_of(one.prepared))
     loss = loss_of(problem, declared)
     return loss, loss.params(tensors_of(one.named))

@@ -16,14 +16,15 @@ from shoal.search.preparation.declared import (
     check_names,
     default_values,
     objective_of,
-    optimizers_of,
 )
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
+from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
 from shoal.search.request import Asked, Objective, Request, Resolved, lanes_of_a_round
-from shoal.search.space import Dimension, Space, of_names, range_meant
+from shoal.search.samplers import may_repeat
+from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.modules import path_read
@@ -81,14 +82,14 @@ def load(prepared: Prepared, done: int) -> Prepared:
     if prepared.folder is None or done == request.lanes:
         return prepared
     try:
-        declared = hyperparameters(prepared.source.load())
+        problem = prepared.source.load()
+        declared, known = hyperparameters(problem), known_of(problem)
     except TrainableError as error:
         raise unreadable(error, prepared.source) from error
-    optimizers = optimizers_of(request.space.get("optimizer", "sgd"))
     return replace(
         prepared,
-        defaults=default_values(declared, optimizers, request.space),
-        shape_names=tuple(name for name in request.space if name in ("optimizer", *declared.shape)),
+        defaults=default_values(declared, Updates.of(request.space, known), request.space),
+        shape_names=tuple(name for name in request.space if name in (*WORDS, *declared.shape)),
     )
 
 
@@ -110,6 +111,8 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
     request = folder.request
     held = request.as_dict()
     given = asked.given
+    if asked.trials is not None:
+        given["trials"] = _different(asked.trials, request.sampler, request.space)
     if asked.objective is not None:
         given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
     different = [
@@ -160,12 +163,13 @@ def _checked(
     offered = getattr(problem, "space", {})
     if not isinstance(offered, Mapping):
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
-    space = {**of_names(offered), **given}
-    optimizers = optimizers_of(space.get("optimizer", "sgd"))
-    check_names(Space(space.values()), declared, optimizers)
+    dimensions = {**of_names(offered), **given}
+    updates = Updates.of(dimensions, known_of(problem))
+    check_names(dimensions, declared, updates)
+    space = Space(dimensions.values(), updates.conditions(dimensions))
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
-    shape_names = tuple(name for name in space if name in ("optimizer", *declared.shape))
+    shape_names = tuple(name for name in space if name in (*WORDS, *declared.shape))
     for name, dimension in space.items():
         number = name not in shape_names or _is_number(declared.shape.get(name))
         if number and (way := range_meant(name, dimension.text)):
@@ -180,11 +184,15 @@ def _checked(
     for name, default in declared.shape.items():
         if default is None and name not in space:
             raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
-    defaults = default_values(declared, optimizers, space)
+    defaults = default_values(declared, updates, space)
+    notes = tuple[str, ...]()
+    if (trials := _different(asked.trials, asked.sampler, space)) < asked.trials:
+        notes = (f"the space has {trials} different trials: the search ends after these",)
+        asked = replace(asked, trials=trials)
     folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
 
-    axes = [space[name].samples() for name in shape_names if name != "optimizer"]
-    names = [name for name in shape_names if name != "optimizer"]
+    names = [name for name in shape_names if name not in WORDS]
+    axes = [space[name].samples() for name in names]
     shapes = [
         dict(zip(names, values, strict=True))
         for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
@@ -195,8 +203,8 @@ def _checked(
         {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
         for i in range(min(most, MAX_POINTS))
     ]
-    checked = check(problem, optimizers=optimizers, shapes=shapes, points=points, folds=folds)
-    check_metric_names(checked.metrics, declared, Space(space.values()))
+    checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
+    check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
     epoch = checked.of_an_epoch
     if asked.epochs and not epoch:
@@ -233,7 +241,7 @@ def _checked(
         source=source.sha256,
         files=source.files,
         began=source.world,
-        space=Space(space.values()),
+        space=space,
         sampler=asked.sampler,
         trials=asked.trials,
         replicates=asked.replicates,
@@ -262,8 +270,17 @@ def _checked(
         defaults=defaults,
         shape_names=shape_names,
         folder=None,
-        notes=(*checked.notes, *running.notes),
+        notes=(*notes, *checked.notes, *running.notes),
     )
+
+
+def _different(trials: int, sampler: str, space: Space) -> int:
+    """How many of so many trials are different ones, where what is inactive makes no difference
+    and the sampler repeats none."""
+    if not space.conditional:
+        return trials
+    most = Searched(space).count
+    return trials if most is None or most >= trials or may_repeat(sampler) else most
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from fuzzing.grammar import Problem
-from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
 
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
@@ -16,6 +15,7 @@ from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
 from shoal.trainable.optimizers.composed import composed
 from shoal.trainable.optimizers.methods.optimizer import Clock, Function
+from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 

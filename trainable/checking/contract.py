@@ -22,7 +22,12 @@ from shoal.trainable.checking.trial import Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.optimizers import hyperparameters_of
+from shoal.trainable.optimizers import (
+    SCHEDULE,
+    hyperparameters_of,
+    optimizers_of,
+    schedules_of,
+)
 from shoal.trainable.problems import METRICS, Folds, Leaves, Params, cast, leaves, names
 from shoal.trainable.programs import LaneValues, Program, Work, counted
 
@@ -51,7 +56,7 @@ class Checked:
 def check(
     problem: type,
     *,
-    optimizers: Sequence[str],
+    updates: Sequence[tuple[str, str]],
     shapes: Sequence[Mapping[str, Any]],
     points: Sequence[Mapping[str, float]],
     folds: Folds | None = None,
@@ -59,6 +64,7 @@ def check(
     """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
 
     Args:
+        updates: optimizers and schedules to try, one of each.
         shapes: constructor arguments to try.
         points: hyperparameters to try; each has every one of the problem's and the optimizers'.
         folds: how the rows are split; None: they are not.
@@ -75,8 +81,8 @@ def check(
         begins_finite(trial)
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)
-        for optimizer in optimizers:
-            found, alone = _stacked(trial, optimizer, points, folds)
+        for optimizer, schedule in updates:
+            found, alone = _stacked(trial, optimizer, schedule, points, folds)
             work, single = work.most(found), single or alone
         if trial.update.by_hand:
             for point in trial.own_points(points):
@@ -112,6 +118,7 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
 def _stacked(
     trial: Trial,
     optimizer: str,
+    schedule: str,
     points: Sequence[Mapping[str, float]],
     folds: Folds | None,
 ) -> tuple[Work, bool]:
@@ -122,12 +129,13 @@ def _stacked(
     """
     method = trial.method
     lanes = _lanes(points, trial.shape)
-    usual = hyperparameters_of(optimizer)
+    known = optimizers_of(trial.cls)[optimizer], schedules_of(trial.cls)[schedule]
+    usual = hyperparameters_of(*known)
     given = [n for n in lanes.values if any(point[n] != usual.get(n) for point in points)]
     program = Program(
         trial.cls,
         optimizer=optimizer,
-        shape=trial.shape,
+        shape={**trial.shape, SCHEDULE: schedule},
         defaults={},
         block=LANES,
         device="cpu",

@@ -82,10 +82,12 @@ def _rounded(x: torch.Tensor) -> torch.Tensor:
     return (x + large) - large
 
 
+SCHEDULE, CONSTANT = "schedule", "constant"
+
 SCHEDULES: Mapping[str, Schedule] = {
     schedule.name: schedule
     for schedule in (
-        Schedule(name="constant", hyperparameters={}, factor=None),
+        Schedule(name=CONSTANT, hyperparameters={}, factor=None),
         Schedule(name="linear", hyperparameters={"lr_final": 0.0}, factor=_linear),
         Schedule(name="cosine", hyperparameters={"lr_final": 0.0}, factor=_cosine),
         Schedule(

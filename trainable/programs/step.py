@@ -16,7 +16,7 @@ import torch
 from shoal.trainable.feeding import Feed
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.losses import KEY, Given, Loss, joined, key_of, loss_of, only
-from shoal.trainable.optimizers import Clock, Function, State, composed_of
+from shoal.trainable.optimizers import CONSTANT, SCHEDULE, Clock, Function, State, composed_of
 from shoal.trainable.problems import (
     STEP,
     Fold,
@@ -83,7 +83,7 @@ class Step:
         """
         self.block, self.device = block, torch.device(device)
         own = dict(shape)
-        schedule = own.pop("schedule", "constant")
+        schedule = own.pop(SCHEDULE, CONSTANT)
         self.declared: Hyperparameters = hyperparameters(problem)
         self._problem: Any = instance_of(problem, own)
         self._loss_of: Loss = loss_of(self._problem, self.declared)
