@@ -79,7 +79,7 @@ ARROWS = {
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
         "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused.cpp trainable.lanes "
+        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
     ),
     "search.request": (
@@ -117,7 +117,9 @@ ARROWS = {
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
     ),
-    "trainable.fused": "trainable.fused.loops",
+    "trainable.fused": (
+        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt"
+    ),
     "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
@@ -131,12 +133,12 @@ ARROWS = {
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.columns trainable.compiling trainable.errors trainable.fused "
-        "trainable.fused.cpp trainable.fused.loops trainable.halt trainable.lanes "
+        "trainable.fused.loops trainable.halt trainable.lanes "
         "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (
-        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt trainable.modules "
+        "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
 }
