@@ -30,7 +30,7 @@ MAX_MODULES, MAX_LINES = 9, 300
 
 ARROWS = {
     "search.api": (
-        "search.driver search.engines search.errors search.folder search.preparation "
+        "search.driver search.engines search.errors search.fits search.folder search.preparation "
         "search.request search.results search.watching trainable.modules"
     ),
     "search.command": (

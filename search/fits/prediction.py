@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -34,26 +35,47 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
     source = source_of(folder, named=False, trust=trust, runs=True)
     try:
         cls = source.load()
-        declared = hyperparameters(cls)
-        if not hasattr(cls, "predict"):
-            raise BadInput(
-                f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
-                "of a new search"
-            )
-        shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
-        problem = instance_of(cls, shape, tensors_of(one.prepared))
-        params = of_names(tensors_of(one.named))
-        dtype = next(iter(one.named.values())).dtype
-        rows = torch.from_numpy(_rows(x, cls, dtype))
-        with torch.no_grad():
-            made = Calls(cls).guard("predict", lambda: predicted(problem, params, rows))
-        if isinstance(made, dict):
-            return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
-        return _array(cls, made, len(rows))
+        shape = {name: fit.row[name] for name in hyperparameters(cls).shape if name in fit.row}
+        return predicted_by(cls, shape, tensors_of(one.prepared), tensors_of(one.named), x)
     except TrainableError as error:
         raise BadInput(str(error)) from error
     finally:
         source.release()
+
+
+def predicted_by(
+    cls: type,
+    shape: Mapping[str, Any],
+    prepared: Mapping[str, torch.Tensor],
+    named: Mapping[str, torch.Tensor],
+    x: Any,
+) -> Predicted:
+    """Return what a problem's ``predict(params, x)`` returns, as arrays.
+
+    Args:
+        shape: the constructor's arguments; prepared: what ``prepare()`` has returned.
+        named: the fitted parameters.
+        x: rows: a tensor, an array, or a DataFrame with the columns that the problem lists.
+
+    Raises:
+        BadInput: the problem has no ``predict``, or a column is missing, or it fails.
+    """
+    if not hasattr(cls, "predict"):
+        raise BadInput(
+            f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
+            "of a new search"
+        )
+    try:
+        problem, params = instance_of(cls, shape, prepared), of_names(named)
+        dtype = next(iter(named.values())).numpy().dtype
+        rows = torch.from_numpy(_rows(x, cls, dtype))
+        with torch.no_grad():
+            made = Calls(cls).guard("predict", lambda: predicted(problem, params, rows))
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    if isinstance(made, dict):
+        return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
+    return _array(cls, made, len(rows))
 
 
 def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
