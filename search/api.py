@@ -1,4 +1,4 @@
-"""The Python interface: `run` and `load`."""
+"""The Python interface: `run`, `fit` and `load`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from shoal.search.driver import Report, run_prepared
 from shoal.search.engines import CHECKPOINT_SECONDS, RunOptions
 from shoal.search.errors import Interrupted, Suspended
+from shoal.search.fits import Fit, fit_once
 from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
@@ -167,6 +168,38 @@ def search(
     place = out or new_folder(prepared.request.problem)
     folder, report = run_prepared(prepared, place, options, Observers(observers), began)
     return Result(folder), report
+
+
+def fit(
+    problem: str = "cubic-sine",
+    /,
+    *,
+    steps: int = 2000,
+    seed: int = 0,
+    report: int = 100,
+    **hyperparameters: Any,
+) -> Fit:
+    """Fit once, here and now, without a run folder.
+
+    >>> import shoal
+    >>> fit = shoal.fit("cubic-sine", lr=1e-6, steps=500)
+    >>> fit.curve["step"].tolist()
+    [99, 199, 299, 399, 499]
+    >>> fit.loss < min(fit.curve["loss"].tolist())
+    True
+
+    Args:
+        problem: a name, ``module:Class`` or ``file.py:Class``.
+        steps: updates; seed: of the initial parameters.
+        report: updates between two points of the curve.
+        hyperparameters: a value each, such as ``lr=1e-6, optimizer="adam"``; the others have their
+            defaults.
+
+    Raises:
+        BadInput: the problem or a hyperparameter is wrong.
+        SearchError: the fit diverged.
+    """
+    return fit_once(problem, hyperparameters, steps=steps, seed=seed, report=report)
 
 
 def load(path: str | Path) -> Result:

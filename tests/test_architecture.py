@@ -30,7 +30,7 @@ MAX_MODULES, MAX_LINES = 9, 300
 
 ARROWS = {
     "search.api": (
-        "search.driver search.engines search.errors search.folder search.preparation "
+        "search.driver search.engines search.errors search.fits search.folder search.preparation "
         "search.request search.results search.watching trainable.modules"
     ),
     "search.command": (
@@ -79,7 +79,7 @@ ARROWS = {
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
         "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused.cpp trainable.lanes "
+        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
@@ -119,7 +119,9 @@ ARROWS = {
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
     ),
-    "trainable.fused": "trainable.fused.loops",
+    "trainable.fused": (
+        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt"
+    ),
     "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
@@ -137,9 +139,8 @@ ARROWS = {
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
-        "trainable.fused.cpp trainable.fused.loops trainable.halt trainable.lanes "
-        "trainable.losses trainable.optimizers trainable.private trainable.problems "
-        "trainable.process"
+        "trainable.fused.loops trainable.halt trainable.lanes trainable.losses "
+        "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
     "trainable.programs.comparing": (
         "trainable.compiling trainable.lanes trainable.optimizers trainable.problems "
@@ -147,7 +148,7 @@ ARROWS = {
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (
-        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt trainable.modules "
+        "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
 }

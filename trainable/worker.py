@@ -21,7 +21,7 @@ import torch
 
 from shoal.trainable.errors import CompileError, is_told_to_end, one_line
 from shoal.trainable.fitting import CheckpointKeeper, fit
-from shoal.trainable.fused.cpp import FLAGS
+from shoal.trainable.fused import target_of
 from shoal.trainable.halt import Halt
 from shoal.trainable.modules import traceback_of
 from shoal.trainable.process import ambient
@@ -156,8 +156,9 @@ class Worker:
             kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
-            if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
-                raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
+            flags = " ".join(target_of(device).flags) if kind == KERNEL else ""
+            if kind == KERNEL and recipe.settled.flags != flags:
+                raise CompileError(f"this version of shoal compiles with {flags}")
             self._programs[name] = recipe.made(
                 task.lanes, block=task.block, device=device, kind=kind
             )

@@ -1,4 +1,4 @@
-from .search.api import load, run
+from .search.api import fit, load, run
 from .search.engines.engine import Engine
 from .search.errors import (
     BadInput,
@@ -8,6 +8,7 @@ from .search.errors import (
     SearchError,
     SearchFailed,
 )
+from .search.fits.fit import Fit
 from .search.results.result import Result
 from .search.samplers.adapter import RoundTPESampler
 from .search.samplers.sampler import Sampler
@@ -21,6 +22,7 @@ __all__ = [
     "BadInput",
     "Engine",
     "EngineError",
+    "Fit",
     "Interrupted",
     "Observer",
     "Optimizer",
@@ -33,6 +35,7 @@ __all__ = [
     "SearchFailed",
     "Space",
     "__version__",
+    "fit",
     "load",
     "run",
 ]

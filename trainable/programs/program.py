@@ -16,7 +16,7 @@ from torch.fx import GraphModule
 
 from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
-from shoal.trainable.fused.cpp import KernelRun
+from shoal.trainable.fused import FusedRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
@@ -209,7 +209,7 @@ class Program(Stacked):
 
     def _heed(self) -> None:
         for run in (self._chunk, self._loss, self._metrics):
-            if isinstance(run, KernelRun) and self._halt is not None:
+            if isinstance(run, FusedRun) and self._halt is not None:
                 run.halt = self._halt
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
@@ -222,14 +222,14 @@ class Program(Stacked):
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
-        if isinstance(chunk, KernelRun):
+        if isinstance(chunk, FusedRun):
             return chunk.doing(updates), loss, updates
         return chunk, loss, self.unroll
 
     @property
     def compiled_metrics(self) -> Run | None:
         """The kernel of the metrics, if they are one."""
-        return self._metrics if isinstance(self._metrics, KernelRun) else None
+        return self._metrics if isinstance(self._metrics, FusedRun) else None
 
     def chunk(
         self,
