@@ -31,7 +31,8 @@ MAX_MODULES, MAX_LINES = 9, 300
 ARROWS = {
     "search.api": (
         "search.driver search.engines search.errors search.folder search.preparation "
-        "search.request search.results search.watching trainable.modules"
+        "search.request search.results search.watching trainable.errors trainable.memory "
+        "trainable.modules"
     ),
     "search.command": (
         "search.api search.driver search.engines search.errors search.fits search.folder "
@@ -73,7 +74,7 @@ ARROWS = {
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request search.space "
-        "trainable.checking trainable.columns trainable.errors trainable.modules "
+        "trainable.checking trainable.columns trainable.errors trainable.memory trainable.modules "
         "trainable.optimizers trainable.problems trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
@@ -124,9 +125,12 @@ ARROWS = {
         "trainable.worker"
     ),
     "trainable.lanes": "trainable.columns",
+    "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": "trainable.problems",
-    "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.problems": (
+        "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
+    ),
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (

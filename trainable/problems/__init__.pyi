@@ -9,7 +9,7 @@ from .calls import (
     predicted,
     validation_of,
 )
-from .finding import changed, find, installed, lying_now
+from .finding import changed, find, installed, lying_now, made, other_now
 from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
 from .problem import Hyperparameters, Leaves, Params, hyperparameters, leaves, like, names, of_names
@@ -56,10 +56,12 @@ __all__ = [
     "like",
     "loss_of",
     "lying_now",
+    "made",
     "metrics_of",
     "names",
     "of_copies",
     "of_names",
+    "other_now",
     "predicted",
     "prepared_of",
     "rebuilt",

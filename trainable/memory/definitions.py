@@ -1,0 +1,229 @@
+"""The text of a class or a function, from the cell or the file in which it was defined."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import functools
+import inspect
+import linecache
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign
+
+WRITTEN = "-source.py"
+"""How the files end that shoal writes of what it finds here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A class, a function, or a lambda that is assigned to a name.
+
+    Attributes:
+        name: what the text binds.
+        text: Python, at the indentation of a module.
+        place, line: the cell or file, and where the text begins in it.
+        future: whether ``from __future__ import annotations`` held.
+        namespace: the global names of the place where it was defined, and the variables of the
+            functions around it that its methods use.
+        inner: whether it stands in a function.
+    """
+
+    name: str
+    text: str
+    place: str
+    line: int
+    future: bool
+    namespace: dict[str, Any]
+    inner: bool = False
+
+
+def definition_of(value: type | types.FunctionType) -> Definition | None:
+    """Return the text of a class or a function; None: it is not kept anywhere."""
+    functions = methods(value) if isinstance(value, type) else [value]
+    for function in functions:
+        code = function.__code__
+        for place, text in _texts(function):
+            found = _found(text, value, code)
+            if found is not None:
+                return _definition(value, found, text, place, functions)
+    if isinstance(value, type) and value.__module__ == "__main__":
+        line = getattr(value, "__firstlineno__", None)
+        for place, text in _cells():
+            found = _named(text, value, lambda node: line in (None, _first(node)))
+            if found is not None:
+                known = vars(sys.modules["__main__"])
+                return _definition(value, found, text, place, functions, known)
+    return None
+
+
+def methods(cls: type) -> list[types.FunctionType]:
+    """Return the functions that the text of a class defines; those of its decorators are left
+    out."""
+    found = []
+    for name, held in vars(cls).items():
+        inner = [held.fget, held.fset, held.fdel] if isinstance(held, property) else [held]
+        for each in inner:
+            for function in within(each):
+                if function.__qualname__ == f"{cls.__qualname__}.{name}":
+                    found.append(function)
+    return found
+
+
+def within(value: Any) -> list[types.FunctionType]:
+    """Return a function, and those that it wraps; none of what is no function."""
+    found: list[types.FunctionType] = []
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (staticmethod, classmethod)):
+            each = each.__func__
+        if isinstance(each, functools.cached_property):
+            each = each.func
+        if isinstance(each, types.FunctionType) and each not in found:
+            found.append(each)
+            waiting += [held for held in _closure(each).values() if callable(held)]
+        if callable(each) and hasattr(each, "__wrapped__"):
+            waiting.append(each.__wrapped__)
+    return found
+
+
+def _closure(function: types.FunctionType) -> dict[str, Any]:
+    """The variables of the functions around it that a function uses, those that are set."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
+
+
+def free_names(function: types.FunctionType) -> tuple[str, ...]:
+    """Return the names of the variables of the functions around it that a function uses."""
+    return tuple(name for name in function.__code__.co_freevars if name != "__class__")
+
+
+def _definition(
+    value: type | types.FunctionType,
+    node: Defined,
+    text: str,
+    place: str,
+    functions: list[types.FunctionType],
+    namespace: dict[str, Any] | None = None,
+) -> Definition:
+    lines = text.splitlines(keepends=True)
+    first, last = _first(node), node.end_lineno or node.lineno
+    kept = set[int]()  # lines that begin inside of a text, whose blanks belong to it
+    for each in ast.walk(node):
+        if isinstance(each, (ast.Constant, ast.JoinedStr)):
+            kept.update(range(each.lineno + 1, (each.end_lineno or each.lineno) + 1))
+    indent = lines[first - 1][: len(lines[first - 1]) - len(lines[first - 1].lstrip())]
+    chosen = [
+        line if number in kept else line.removeprefix(indent)
+        for number, line in enumerate(lines[first - 1 : last], first)
+    ]
+    known = dict(namespace or {})
+    for function in functions:
+        known.update(function.__globals__)
+    for function in functions:
+        known.update({n: v for n, v in _closure(function).items() if n != "__class__"})
+    flags = [function.__code__.co_flags for function in functions]
+    name = node.targets[0].id if isinstance(node, ast.Assign) else node.name  # type: ignore[attr-defined]  # `_assigned` has looked
+    return Definition(
+        name=name,
+        text="".join(chosen).rstrip() + "\n",
+        place=place,
+        line=first,
+        future=any(flag & __future__.annotations.compiler_flag for flag in flags),
+        namespace=known,
+        inner="<locals>" in value.__qualname__,
+    )
+
+
+def _first(node: Defined) -> int:
+    decorators = [] if isinstance(node, ast.Assign) else node.decorator_list
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _found(text: str, value: Any, code: types.CodeType) -> Defined | None:
+    """Where a text defines what was asked for, given the code of one of its functions."""
+    line = code.co_firstlineno
+    if isinstance(value, type):
+        return _named(text, value, lambda node: _first(node) <= line <= (node.end_lineno or 0))
+    for node in ast.walk(_tree(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            name, begins = node.name, _first(node)
+        elif isinstance(node, ast.Assign) and _assigned(node):
+            name, begins = "<lambda>", node.value.lineno
+        else:
+            continue
+        if name == code.co_name and begins == line:
+            return node
+    return None
+
+
+def _assigned(node: ast.Assign) -> bool:
+    """Whether a statement is ``NAME = lambda ...`` at the indentation of a module."""
+    single = len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+    return single and isinstance(node.value, ast.Lambda)
+
+
+def _named(text: str, cls: type, fits: Any) -> ast.ClassDef | None:
+    found = None
+    for node in ast.walk(_tree(text)):
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__ and fits(node):
+            found = node  # the innermost, or the last
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _tree(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _texts(function: types.FunctionType) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of what may have defined a function."""
+    place = function.__code__.co_filename
+    linecache.checkcache(place)
+    lines = linecache.getlines(place, function.__globals__)
+    if not lines:
+        try:
+            lines = inspect.findsource(function.__code__)[0]
+        except (OSError, TypeError, IndexError):
+            lines = []
+    if lines:
+        yield place, "".join(lines)
+    elif function.__module__ == "__main__":
+        yield from _cells()
+
+
+def _cells() -> Iterator[tuple[str, str]]:
+    """Yield what was executed in this session as it is kept, the latest first.
+
+    A cell that a magic such as ``%%time`` has run is kept in ``In`` alone.
+    """
+    for place, entry in reversed(list(linecache.cache.items())):
+        if len(entry) == 4 and entry[1] is None and not place.endswith(WRITTEN):
+            yield place, "".join(entry[2])
+    cells = vars(sys.modules["__main__"]).get("In")
+    if "IPython" not in sys.modules or not isinstance(cells, list):
+        return
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    for number in range(len(cells) - 1, 0, -1):
+        cell = str(cells[number])
+        while cell.lstrip().startswith("%%"):
+            cell = cell.lstrip().partition("\n")[2]
+        try:
+            text = TransformerManager().transform_cell(cell)
+        except SyntaxError:
+            continue
+        yield f"In[{number}]", text
