@@ -7,11 +7,14 @@ import ast
 import functools
 import inspect
 import linecache
+import os
 import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from shoal.trainable.modules import parsed
 
 Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign
 
@@ -47,17 +50,17 @@ def definition_of(value: type | types.FunctionType) -> Definition | None:
     functions = methods(value) if isinstance(value, type) else [value]
     for function in functions:
         code = function.__code__
-        for place, text in _texts(function):
-            found = _found(text, value, code)
+        for each in _texts(function):
+            found = _found(each.text, value, code)
             if found is not None:
-                return _definition(value, found, text, place, functions)
+                return _definition(value, found, each, functions)
     if isinstance(value, type) and value.__module__ == "__main__":
         line = getattr(value, "__firstlineno__", None)
-        for place, text in _cells():
-            found = _named(text, value, lambda node: line in (None, _first(node)))
+        for each in _cells():
+            found = _named(each.text, value, lambda node: line in (None, _first(node)))
             if found is not None:
                 known = vars(sys.modules["__main__"])
-                return _definition(value, found, text, place, functions, known)
+                return _definition(value, found, each, functions, known)
     return None
 
 
@@ -111,12 +114,11 @@ def free_names(function: types.FunctionType) -> tuple[str, ...]:
 def _definition(
     value: type | types.FunctionType,
     node: Defined,
-    text: str,
-    place: str,
+    where: _Text,
     functions: list[types.FunctionType],
     namespace: dict[str, Any] | None = None,
 ) -> Definition:
-    lines = text.splitlines(keepends=True)
+    lines = where.text.splitlines(keepends=True)
     first, last = _first(node), node.end_lineno or node.lineno
     kept = set[int]()  # lines that begin inside of a text, whose blanks belong to it
     for each in ast.walk(node):
@@ -137,8 +139,8 @@ def _definition(
     return Definition(
         name=name,
         text="".join(chosen).rstrip() + "\n",
-        place=place,
-        line=first,
+        place=where.place,
+        line=first + where.above,
         future=any(flag & __future__.annotations.compiler_flag for flag in flags),
         namespace=known,
         inner="<locals>" in value.__qualname__,
@@ -184,13 +186,26 @@ def _named(text: str, cls: type, fits: Any) -> ast.ClassDef | None:
 @functools.lru_cache(maxsize=64)
 def _tree(text: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return parsed(text)
     except (SyntaxError, ValueError):
         return ast.Module(body=[], type_ignores=[])
 
 
-def _texts(function: types.FunctionType) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of what may have defined a function."""
+@dataclass(frozen=True)
+class _Text:
+    """What was executed at once: a cell, or a file.
+
+    Attributes:
+        place: its name, for messages; above: lines of the cell before this text.
+    """
+
+    place: str
+    text: str
+    above: int = 0
+
+
+def _texts(function: types.FunctionType) -> Iterator[_Text]:
+    """Yield what may have defined a function."""
     place = function.__code__.co_filename
     linecache.checkcache(place)
     lines = linecache.getlines(place, function.__globals__)
@@ -200,30 +215,38 @@ def _texts(function: types.FunctionType) -> Iterator[tuple[str, str]]:
         except (OSError, TypeError, IndexError):
             lines = []
     if lines:
-        yield place, "".join(lines)
+        yield _Text(_shown(place, lines), "".join(lines))
     elif function.__module__ == "__main__":
         yield from _cells()
 
 
-def _cells() -> Iterator[tuple[str, str]]:
+def _cells() -> Iterator[_Text]:
     """Yield what was executed in this session as it is kept, the latest first.
 
-    A cell that a magic such as ``%%time`` has run is kept in ``In`` alone.
+    Of a cell that a magic such as ``%%time`` has run, the rest is kept as that one's argument.
     """
     for place, entry in reversed(list(linecache.cache.items())):
-        if len(entry) == 4 and entry[1] is None and not place.endswith(WRITTEN):
-            yield place, "".join(entry[2])
-    cells = vars(sys.modules["__main__"]).get("In")
-    if "IPython" not in sys.modules or not isinstance(cells, list):
-        return
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    for number in range(len(cells) - 1, 0, -1):
-        cell = str(cells[number])
-        while cell.lstrip().startswith("%%"):
-            cell = cell.lstrip().partition("\n")[2]
-        try:
-            text = TransformerManager().transform_cell(cell)
-        except SyntaxError:
+        if len(entry) != 4 or entry[1] is not None or place.endswith(WRITTEN):
             continue
-        yield f"In[{number}]", text
+        text, shown = "".join(entry[2]), _shown(place, entry[2])
+        yield _Text(shown, text)
+        for node in ast.walk(_tree(text)):
+            called = node.func.attr if _is_method(node) else ""  # type: ignore[attr-defined]  # `_is_method` has looked
+            last = node.args[-1] if called == "run_cell_magic" and node.args else None  # type: ignore[attr-defined]  # likewise
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                yield _Text(shown, last.value, above=1)
+
+
+def _is_method(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+
+
+def _shown(place: str, lines: list[str]) -> str:
+    """The name of a cell by its number, where there is one; else of the file."""
+    cells = vars(sys.modules["__main__"]).get("In")
+    text = "".join(lines).strip()
+    if isinstance(cells, list) and not os.path.isfile(place):
+        for number in range(len(cells) - 1, 0, -1):
+            if str(cells[number]).strip() == text:
+                return f"In[{number}]"
+    return place

@@ -259,6 +259,11 @@ class Gathered:
                 f"{own} cannot stand outside of the {what} around it ({error.msg}); {ROOM}"
             ) from error
         piece.needed, piece.used = names.early, names.late
+        if own in names.itself:
+            raise SourceError(
+                f"{own} is made of an earlier {own}; give the two other names, and run their cells "
+                "again"
+            )
         for each in (*names.early, *names.late):
             if each in _OF_A_MODULE:
                 continue

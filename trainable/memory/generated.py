@@ -89,16 +89,23 @@ class Generated:
         Args:
             original: what the module's file is called in the message.
         """
+        places: list[str] = []
 
-        def line(found: re.Match[str]) -> str:
-            number = int(found[1])
+        def there(number: int) -> tuple[str, int]:
             above = [each for each in self.lines if each[0] <= number]
-            if not above:
-                return found[0]
-            first, place, there = above[-1]
-            return f"{place}:{there + number - first}"
+            first, place, line = above[-1] if above else (number, original, number)
+            places.append(place)
+            return place, line + number - first
 
-        return re.sub(rf"{re.escape(original)}:(\d+)", line, message)
+        def named(found: re.Match[str]) -> str:
+            return "{}:{}".format(*there(int(found[1])))
+
+        def beside(found: re.Match[str]) -> str:
+            place, line = there(int(found[1]))
+            return f"in line {line}" + ("" if place == places[0] else f" of {place}")
+
+        told = re.sub(rf"{re.escape(original)}:(\d+)", named, message)
+        return re.sub(r"\bin line (\d+)", beside, told) if places else told
 
 
 def generated(given: Any) -> Generated:

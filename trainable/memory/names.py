@@ -7,8 +7,10 @@ import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_INLINE = ("lambda", "listcomp", "setcomp", "dictcomp", "genexpr")
-"""Scopes that may run where the text around them does."""
+from shoal.trainable.modules import parsed
+
+_INLINE = ("listcomp", "setcomp", "dictcomp", "genexpr")
+"""Scopes that run where the text around them does."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Names:
     Attributes:
         early: those that are needed when the text is executed: base classes, decorators, defaults,
             what stands in the body of a class.
+        itself: those that the text needs and then binds, as in ``class Fit(Fit)``.
         late: those that are needed when its functions are called.
     """
 
     early: tuple[str, ...]
+    itself: tuple[str, ...]
     late: tuple[str, ...]
 
 
@@ -47,12 +51,25 @@ def names_in(text: str) -> Names:
     )
     for child in table.get_children():
         _scope(child, True, early, late)
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.ClassDef):
             early.update(_before_bound(node))
+    itself = own & (early | _at_top(text))
     early -= own
     late -= own | early
-    return Names(tuple(sorted(early)), tuple(sorted(late)))
+    return Names(tuple(sorted(early)), tuple(sorted(itself)), tuple(sorted(late)))
+
+
+def _at_top(text: str) -> set[str]:
+    """Names that base classes, decorators and defaults are."""
+    found = set[str]()
+    for node in parsed(text).body:
+        parts = (
+            [node] if not isinstance(node, ast.ClassDef) else [*node.decorator_list, *node.bases]
+        )
+        for part in parts:
+            found |= {each.id for each in _evaluated(part) if isinstance(each.ctx, ast.Load)}
+    return found
 
 
 def _scope(table: symtable.SymbolTable, runs: bool, early: set[str], late: set[str]) -> None:
@@ -61,7 +78,7 @@ def _scope(table: symtable.SymbolTable, runs: bool, early: set[str], late: set[s
     Args:
         runs: whether the text around it is executed when the module is.
     """
-    runs = runs and (table.get_type() != "function" or table.get_name() in _INLINE)
+    runs = runs and (table.get_type() == "class" or table.get_name() in _INLINE)
     for symbol in table.get_symbols():
         if symbol.is_global() and (symbol.is_referenced() or symbol.is_declared_global()):
             (early if runs else late).add(symbol.get_name())

@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any
 
-from shoal.trainable.modules import is_installed
+from shoal.trainable.modules import is_installed, parsed
 
 
 def of_module(name: str, module: types.ModuleType) -> str | None:
@@ -24,7 +24,7 @@ def submodules(text: str, name: str, module: types.ModuleType) -> set[str]:
     Importing the package alone may not import them.
     """
     found = set[str]()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         words: list[str] = []
         while isinstance(node, ast.Attribute):
             words.insert(0, node.attr)

@@ -168,8 +168,8 @@ class _Writer:
             raise Untaken(f"{kind(value)}, a tensor of another class; make it in data()")
         if value.device.type != "cpu":
             raise Untaken(
-                f"a tensor on {value.device}; take {name.partition('.')[0]}.cpu(), "
-                "and shoal moves it to the device"
+                f"a tensor on {value.device}; make it one of the CPU, by .cpu(), and shoal moves "
+                "what data() returns to the device"
             )
         if value.layout is not torch.strided or value.is_quantized:
             raise Untaken(f"a tensor of layout {value.layout}; make it in data()")
@@ -197,6 +197,8 @@ class _Writer:
 def _advice(value: Any) -> str:
     """What to do with a value that cannot be written."""
     top = type(value).__module__.partition(".")[0]
+    if getattr(value, "__name__", None) == "get_ipython":
+        return ", by a line with % or !; take that line out of its text"
     if top in ("pandas", "polars"):
         return "; take its numbers, as by torch.tensor(frame.to_numpy()), or read it in data()"
     if isinstance(value, torch.nn.Module):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import math
 import sys
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,30 +19,12 @@ from shoal.trainable.memory import Generated, given_problem
 from shoal.trainable.memory.values import MAX_BYTES, Tensors
 from shoal.trainable.problems import made
 
-_numbers = itertools.count(1)
 
-
-class Notebook:
-    """Executes cells as ``__main__``, and keeps their text where IPython keeps it."""
-
-    def __init__(self, main: types.ModuleType) -> None:
-        self.names = vars(main)
-
-    def __call__(self, cell: str) -> None:
-        place = f"<cell {next(_numbers)}>"
-        linecache.cache[place] = (len(cell), None, cell.splitlines(keepends=True), place)
-        exec(compile(cell, place, "exec", dont_inherit=True), self.names)
-
-    def written(self, name: str = "P") -> Generated:
-        found = given_problem(self.names[name])
-        assert isinstance(found, Generated)
-        return found
-
-
-@pytest.fixture
-def cell(monkeypatch: pytest.MonkeyPatch) -> Notebook:
-    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
-    return Notebook(sys.modules["__main__"])
+def written_of(cell: Any, name: str = "P") -> Generated:
+    """The module of a class of a notebook."""
+    found = given_problem(cell.names[name])
+    assert isinstance(found, Generated)
+    return found
 
 
 Again = Callable[[Any], Any]
@@ -124,7 +104,7 @@ CLASS = "class P:\n    def f(self, *given):\n        return {}\n"
     ],
 )  # fmt: skip  # one row a line
 def test_a_method_has_what_it_uses_of_its_notebook(
-    cell: Notebook, again: Again, before: str, expression: str, result: Any
+    cell: Any, again: Again, before: str, expression: str, result: Any
 ) -> None:
     """By import, by value or by its text: what it returns is what it returned in the notebook."""
     cell(before)
@@ -151,7 +131,7 @@ def test_a_method_has_what_it_uses_of_its_notebook(
     ],
 )
 def test_what_a_class_needs_while_it_is_made_stands_above_it(
-    cell: Notebook, again: Again, text: str
+    cell: Any, again: Again, text: str
 ) -> None:
     """Base classes, decorators, defaults and what stands in its body."""
     cell("class Base:\n    rate = 5\n    def g(self):\n        return 1")
@@ -168,7 +148,7 @@ def test_what_a_class_needs_while_it_is_made_stands_above_it(
 
 
 def test_a_helper_that_is_defined_again_after_the_class_counts_as_it_is_now(
-    cell: Notebook, again: Again
+    cell: Any, again: Again
 ) -> None:
     """As Python itself has it: a name is looked up when it is used."""
     cell("def h():\n    return 1")
@@ -192,7 +172,7 @@ def test_a_helper_that_is_defined_again_after_the_class_counts_as_it_is_now(
     ],
 )  # fmt: skip  # one row a line
 def test_what_was_changed_after_the_class_was_made_is_told(
-    cell: Notebook, again: Again, cells: list[str], told: str
+    cell: Any, again: Again, cells: list[str], told: str
 ) -> None:
     """Its text would make another class; no number is made of that."""
     for each in cells:
@@ -220,26 +200,27 @@ def test_what_was_changed_after_the_class_was_made_is_told(
         ("K, L = lambda: 1, 2", "the text of the function K is not kept here"),
         ("import types\nK = types.ModuleType('mine')", "P uses K, a module that cannot be imported"),
         ("import torch\nK = torch.eye(2).to_sparse()", "P uses K, a tensor of layout torch.sparse"),
-        ("import torch\nK = torch.empty(2, device='meta')", r"P uses K, a tensor on meta; take K.cpu\(\)"),
+        ("import torch\nK = torch.empty(2, device='meta')", r"P uses K, a tensor on meta; make it one of the CPU, by .cpu\(\)"),
         ("import numpy\nK = numpy.array(['a'])", "P uses K, a numpy array of <U1"),
         ("import numpy\nK = numpy.array([None])", "P uses K, a numpy array of object"),
         ("import threading\nK = threading.Lock()", "P uses K, a _thread.lock"),
+        ("class Shell:\n    def get_ipython(self): pass\nK = Shell().get_ipython", "P uses K, a method, by a line with % or !"),
         ("K = exec('def made(): pass') or made", "the text of the function K is not kept here"),
     ],
 )  # fmt: skip  # one row a line
 def test_what_cannot_be_taken_along_is_refused_by_its_name(
-    cell: Notebook, before: str, told: str
+    cell: Any, before: str, told: str
 ) -> None:
     """Also where a helper uses it, one line says what it is and what to do."""
     cell(before)
     cell(CLASS.format("K"))
     with pytest.raises(SourceError, match=told) as caught:
-        cell.written()
+        written_of(cell)
     assert "\n" not in str(caught.value)
     cell("def helper():\n    return K")
     cell(CLASS.format("helper()"))
     with pytest.raises(SourceError, match=told.replace("P uses", "helper uses")):
-        cell.written()
+        written_of(cell)
 
 
 SOURCES = {
@@ -261,7 +242,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("text", SOURCES.values(), ids=SOURCES)
-def test_a_tensor_that_is_used_by_name_is_saved(cell: Notebook, again: Again, text: str) -> None:
+def test_a_tensor_that_is_used_by_name_is_saved(cell: Any, again: Again, text: str) -> None:
     """Bit for bit, with its dtype and whether it has a gradient; a view as a copy of its own."""
     cell(f"import torch\nx = {text}")
     cell(CLASS.format("x"))
@@ -288,7 +269,7 @@ def test_a_tensor_that_is_used_by_name_is_saved(cell: Notebook, again: Again, te
         "numpy.array([1 + 2j])",
     ],
 )
-def test_arrays_and_numbers_of_numpy_are_saved_too(cell: Notebook, again: Again, text: str) -> None:
+def test_arrays_and_numbers_of_numpy_are_saved_too(cell: Any, again: Again, text: str) -> None:
     """They are what they were, in the byte order of this machine."""
     cell(f"import numpy\nx = {text}")
     cell(CLASS.format("x"))
@@ -298,7 +279,7 @@ def test_arrays_and_numbers_of_numpy_are_saved_too(cell: Notebook, again: Again,
     assert numpy.array_equal(found, there)
 
 
-def test_tensors_in_lists_and_dicts_are_saved(cell: Notebook, again: Again) -> None:
+def test_tensors_in_lists_and_dicts_are_saved(cell: Any, again: Again) -> None:
     """Each by the name of what has it."""
     cell("import torch\nx = {'a': [torch.arange(3), 2], 'b': (torch.ones(2),)}")
     cell(CLASS.format("x"))
@@ -314,51 +295,86 @@ def test_tensors_that_are_too_large_are_refused_with_their_size() -> None:
         Tensors().add("x", huge)
 
 
-def test_one_object_of_two_names_stays_one(cell: Notebook, again: Again) -> None:
+def test_one_object_of_two_names_stays_one(cell: Any, again: Again) -> None:
     """A list that two names stand for."""
     cell("a = [1]\nb = a")
     cell(CLASS.format("a is b"))
     assert again(cell.names["P"])().f()
 
 
-def test_the_same_cell_gives_the_same_files_and_a_changed_value_others(cell: Notebook) -> None:
+def test_the_same_cell_gives_the_same_files_and_a_changed_value_others(cell: Any) -> None:
     """Text and tensors are compared; a list that has grown, or a tensor in which one bit is
     another."""
     cell("import torch\nK = [1]\nS = {'b', 'a', 'c'}\nx = torch.zeros(3)")
     cell(CLASS.format("(K, S, x)"))
-    first = cell.written().contents
+    first = written_of(cell).contents
     cell(CLASS.format("(K, S, x)"))
-    assert cell.written().contents == first
+    assert written_of(cell).contents == first
     cell("K.append(2)")
-    second = cell.written().contents
+    second = written_of(cell).contents
     assert second["P-source.py"] != first["P-source.py"]
     cell("x[1] = -0.0")
-    third = cell.written().contents
+    third = written_of(cell).contents
     assert third["P-source.py"] == second["P-source.py"]
     assert third["P-source.safetensors"] != second["P-source.safetensors"]
 
 
-def test_lines_in_a_message_are_those_of_the_cell(cell: Notebook) -> None:
+def test_lines_in_a_message_are_those_of_the_cell(cell: Any) -> None:
     """The user has never seen the module that was written."""
     cell("K = 1\n\n\ndef h():\n    return K\n")
     cell("\n\nclass P:\n    def f(self):\n        return h()\n")
-    written = cell.written()
+    written = written_of(cell)
     lines = written.text.splitlines()
     for text, line in {"    return K": 5, "        return h()": 5, "class P:": 3}.items():
         number = lines.index(text) + 1
         told = written.told(f"/here/x.py:{number}: P.f: bad", "/here/x.py")
         assert told.startswith("<cell ")
         assert told.endswith(f">:{line}: P.f: bad")
+    number, inner = lines.index("class P:") + 1, lines.index("    return K") + 1
+    first, second = (each[1] for each in written.lines if each[2] in (3, 4))
+    told = written.told(f"x.py:{number}: bad (rand in line {inner})", "x.py")
+    assert told == f"{second}:3: bad (rand in line 5 of {first})"
+    told = written.told(f"x.py:{number}: bad (rand in line {number + 1})", "x.py")
+    assert told == f"{second}:3: bad (rand in line 4)"
 
 
-def test_names_that_are_not_used_are_not_taken(cell: Notebook) -> None:
+def test_a_class_in_a_cell_of_a_magic_is_found(cell: Any, again: Again) -> None:
+    """IPython keeps the rest of such a cell as the magic's argument alone."""
+    place, text = "<cell of a magic>", CLASS.format("K")
+    call = f"get_ipython().run_cell_magic('time', '', {text!r})\n"
+    linecache.cache[place] = (len(call), None, [call], place)
+    cell("K = 2")
+    exec(compile(text, "<timed exec>", "exec", dont_inherit=True), cell.names)
+    assert again(cell.names["P"])().f() == 2
+    written = written_of(cell)
+    number = written.text.splitlines().index("        return K") + 1
+    assert written.told(f"x.py:{number}", "x.py") == "<cell of a magic>:4"
+
+
+def test_cells_are_called_by_their_numbers(cell: Any) -> None:
+    """As the notebook shows them."""
+    text = CLASS.format("1")
+    cell.names["In"] = ["", "x = 1", text, "y = 1"]
+    cell(text)
+    assert written_of(cell).lines[0][1:] == ("In[2]", 1)
+
+
+def test_a_class_made_of_an_earlier_one_of_its_name_is_refused(cell: Any) -> None:
+    """One module cannot have both."""
+    cell(CLASS.format("1"))
+    cell("class P(P):\n    def g(self): pass")
+    with pytest.raises(SourceError, match="P is made of an earlier P; give the two other names"):
+        written_of(cell)
+
+
+def test_names_that_are_not_used_are_not_taken(cell: Any) -> None:
     """Arguments, local names, attributes, names of a class's body, builtins, and the rest."""
     cell("data = f = params = object()\nlen_ = 3")
     cell(
         "class P:\n    f = 1\n    def data(self, params=f):\n        data = params\n"
         "        return len([data for data in (data,)]), self.params\n"
     )
-    assert "object" not in cell.written().text
+    assert "object" not in written_of(cell).text
 
 
 def test_a_class_of_a_file_keeps_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
