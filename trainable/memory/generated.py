@@ -78,10 +78,9 @@ class Generated:
         for name, there in self.pieces.items():
             found = difference(there, getattr(made, name, None), name, again)
             if found is not None:
-                raise SourceError(
-                    f"{found} is not what its text makes now; run the cell of {name} again, or "
-                    f"{ROOM}"
-                )
+                cell = getattr(there, "__module__", None) == "__main__"
+                way = f"run the cell of {name} again" if cell else f"reload the module of {name}"
+                raise SourceError(f"{found} is not what its text makes now; {way}, or {ROOM}")
 
     def told(self, message: str, original: str) -> str:
         """Return a message in which lines of the module are those of the cell or the file.
@@ -148,6 +147,10 @@ def _instance(given: Any, name: str, cls: str, gathered: Gathered) -> str:
     )
 
 
+def _plain_first(statement: str) -> tuple[bool, str]:
+    return statement.startswith("from "), statement
+
+
 def _module(gathered: Gathered, name: str, cls: str, extra: str) -> Generated:
     pieces = gathered.pieces
     module = f"{cls}{WRITTEN}".removesuffix(".py")
@@ -170,8 +173,8 @@ def _module(gathered: Gathered, name: str, cls: str, extra: str) -> Generated:
         head += "from __future__ import annotations\n\n"
     own = set(gathered.imports.values())
     if len(gathered.tensors):
-        imports.add(f"from safetensors.torch import load as {HELD}")
-    for statement in (*sorted(imports - own), *sorted(own)):
+        own.add(f"from safetensors.torch import load as {HELD}")
+    for statement in (*sorted(imports - own), *sorted(own, key=_plain_first)):
         head += statement + "\n"
     if len(gathered.tensors):
         head += (
