@@ -83,28 +83,39 @@ def _is_it(one: Any, other: Any, again: Again) -> bool:
     return names[0] == names[1]
 
 
-def _same(one: Any, other: Any, again: Again) -> bool:
-    """Whether two values are the same, as far as that can be told."""
-    if _is_it(one, other, again):
+def _same(one: Any, other: Any, again: Again, inside: tuple[int, ...] = ()) -> bool:
+    """Whether two values are the same, as far as that can be told.
+
+    Args:
+        inside: objects that are being compared, by their ``id``; they are not compared again.
+    """
+    if _is_it(one, other, again) or id(one) in inside:
         return True
-    if type(one) is not type(other):
-        return _is_it(type(one), type(other), again) and vars(one) == vars(other)
+    inside = (*inside, id(one))
+    if type(one) is not type(other) and not _is_it(type(one), type(other), again):
+        return False
     if isinstance(one, (staticmethod, classmethod)):
-        return _same(one.__func__, other.__func__, again)
+        return _same(one.__func__, other.__func__, again, inside)
     if isinstance(one, property):
         pairs = ((one.fget, other.fget), (one.fset, other.fset), (one.fdel, other.fdel))
-        return all(_same(a, b, again) for a, b in pairs)
+        return all(_same(a, b, again, inside) for a, b in pairs)
     if isinstance(one, types.FunctionType) or hasattr(one, "__wrapped__"):
         return _same_functions(one, other, again)
     if isinstance(one, torch.Tensor):
         alike = one.dtype == other.dtype and one.shape == other.shape
         return alike and bool(torch.equal(one, other) or torch.allclose(one, other, 0, 0, True))
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(lambda a, b: _same(a, b, again), one, other))
+        return len(one) == len(other) and all(
+            _same(a, b, again, inside) for a, b in zip(one, other, strict=True)
+        )
     if isinstance(one, dict):
-        return list(one) == list(other) and all(_same(one[k], other[k], again) for k in one)
+        return list(map(_shown, one)) == list(map(_shown, other)) and _same(
+            list(one.values()), list(other.values()), again, inside
+        )
     if isinstance(one, type):
         return _of_class(one, other, one.__name__, again) is None
+    if hasattr(one, "__dict__") and vars(one):
+        return _same(vars(one), vars(other), again, inside)
     return _shown(one) == _shown(other)
 
 
@@ -112,8 +123,8 @@ def _shown(value: Any) -> str:
     """A value as text, without addresses in memory; arrays are shown whole."""
     if hasattr(value, "tobytes") and hasattr(value, "dtype"):
         return f"{value.dtype} {value.shape} {value.tobytes()!r}"
-    text = value.__repr__()
-    return re.sub(r"0x[0-9a-fA-F]+|shoal_problem_\d+\.[^.]*|__main__", "", str(text))
+    text = value.__name__ if isinstance(value, type) else repr(value)
+    return re.sub(r"0x[0-9a-fA-F]+|shoal_problem_\d+\.[^.]*|__main__", "", text)
 
 
 def _same_functions(one: Any, other: Any, again: Again) -> bool:
@@ -125,8 +136,13 @@ def _same_functions(one: Any, other: Any, again: Again) -> bool:
         _same_code(a.__code__, b.__code__, bool(free_names(a)) and not free_names(b))
         and _same(a.__defaults__, b.__defaults__, again)
         and _same(a.__kwdefaults__, b.__kwdefaults__, again)
+        and _same(_attributes(a), _attributes(b), again)
         for a, b in zip(mine, others, strict=True)
     )
+
+
+def _attributes(function: types.FunctionType) -> dict[str, Any]:
+    return {name: held for name, held in vars(function).items() if name != "__wrapped__"}
 
 
 def _instructions(code: types.CodeType) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from shoal.trainable.modules import parsed
 
-Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign
+Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 WRITTEN = "-source.py"
 """How the files end that shoal writes of what it finds here."""
@@ -45,13 +45,17 @@ class Definition:
     inner: bool = False
 
 
-def definition_of(value: type | types.FunctionType) -> Definition | None:
-    """Return the text of a class or a function; None: it is not kept anywhere."""
+def definition_of(value: type | types.FunctionType, name: str) -> Definition | None:
+    """Return the text of a class or a function; None: it is not kept anywhere.
+
+    Args:
+        name: what it is called, which tells two lambdas of one line apart.
+    """
     functions = methods(value) if isinstance(value, type) else [value]
     for function in functions:
         code = function.__code__
         for each in _texts(function):
-            found = _found(each.text, value, code)
+            found = _found(each.text, value, code, name)
             if found is not None:
                 return _definition(value, found, each, functions)
     if isinstance(value, type) and value.__module__ == "__main__":
@@ -135,7 +139,7 @@ def _definition(
     for function in functions:
         known.update({n: v for n, v in _closure(function).items() if n != "__class__"})
     flags = [function.__code__.co_flags for function in functions]
-    name = node.targets[0].id if isinstance(node, ast.Assign) else node.name  # type: ignore[attr-defined]  # `_assigned` has looked
+    name = _bound(node)
     return Definition(
         name=name,
         text="".join(chosen).rstrip() + "\n",
@@ -148,31 +152,38 @@ def _definition(
 
 
 def _first(node: Defined) -> int:
-    decorators = [] if isinstance(node, ast.Assign) else node.decorator_list
-    return min([node.lineno, *(each.lineno for each in decorators)])
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(int(each.lineno) for each in decorators)])
 
 
-def _found(text: str, value: Any, code: types.CodeType) -> Defined | None:
+def _found(text: str, value: Any, code: types.CodeType, called: str) -> Defined | None:
     """Where a text defines what was asked for, given the code of one of its functions."""
     line = code.co_firstlineno
     if isinstance(value, type):
         return _named(text, value, lambda node: _first(node) <= line <= (node.end_lineno or 0))
+    found: list[Defined] = []
     for node in ast.walk(_tree(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             name, begins = node.name, _first(node)
-        elif isinstance(node, ast.Assign) and _assigned(node):
-            name, begins = "<lambda>", node.value.lineno
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _target(node):
+            name, begins = "<lambda>", node.value.lineno if node.value else 0
         else:
             continue
         if name == code.co_name and begins == line:
-            return node
-    return None
+            found.append(node)
+    return next((node for node in found if _bound(node) == called), found[0] if found else None)
 
 
-def _assigned(node: ast.Assign) -> bool:
-    """Whether a statement is ``NAME = lambda ...`` at the indentation of a module."""
-    single = len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-    return single and isinstance(node.value, ast.Lambda)
+def _target(node: ast.Assign | ast.AnnAssign) -> str:
+    """The name in ``NAME = lambda ...``; empty where a statement is another one."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    single = targets[0] if len(targets) == 1 and isinstance(node.value, ast.Lambda) else None
+    return single.id if isinstance(single, ast.Name) else ""
+
+
+def _bound(node: Defined) -> str:
+    """The name that a definition binds."""
+    return _target(node) if isinstance(node, (ast.Assign, ast.AnnAssign)) else node.name
 
 
 def _named(text: str, cls: type, fits: Any) -> ast.ClassDef | None:

@@ -11,7 +11,7 @@ from shoal.trainable.errors import SourceError
 from shoal.trainable.memory.definitions import Definition, definition_of, free_names, within
 from shoal.trainable.memory.names import names_in
 from shoal.trainable.memory.statements import of_module, of_object, submodules
-from shoal.trainable.memory.values import Tensors, Untaken, kind, written
+from shoal.trainable.memory.values import Tensors, Untaken, written
 
 ROOM = "write the class into a file, as in shoal.run('file.py:Class')"
 
@@ -186,8 +186,8 @@ class Gathered:
         except Untaken:
             pass
         raise SourceError(
-            f"{name} stands for two things, {kind(held)} and {kind(value)}, where it is used; "
-            f"name one of them otherwise, or {ROOM}"
+            f"{name} stands for two things in what is used together; name one of them otherwise, "
+            f"or {ROOM}"
         )
 
     def _twin(self, name: str, value: Any) -> str | None:
@@ -234,7 +234,7 @@ class Gathered:
         found = None
         for each in functions:
             free = () if cls else free_names(each)
-            found = None if free else definition_of(each)
+            found = None if free else definition_of(each, name)
             if free and each is value:
                 raise SourceError(
                     f"{user} uses {name}, a function that needs {free[0]} of the function around "
@@ -256,7 +256,7 @@ class Gathered:
             names = names_in(found.text)
         except SyntaxError as error:
             raise SourceError(
-                f"{own} cannot stand outside of the {what} around it ({error.msg}); {ROOM}"
+                f"{own} cannot stand outside of the function around it ({error.msg}); {ROOM}"
             ) from error
         piece.needed, piece.used = names.early, names.late
         if own in names.itself:

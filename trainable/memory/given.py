@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 from shoal.trainable.memory.definitions import methods
 from shoal.trainable.memory.generated import Generated, generated
 
-MADE_OF = ("initial", "loss_and_gradient")
+MADE_OF = ("initial", "loss", "loss_and_gradient", "module")
 """Methods that no other object has that is given by mistake."""
 
 
@@ -35,7 +36,7 @@ def given_problem(given: Any) -> str | Generated | None:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if file is not None and getattr(module, cls.__qualname__, None) is cls:
-        places = {function.__code__.co_filename for function in methods(cls)}
-        if not places or file in places:
+        places = {os.path.realpath(each.__code__.co_filename) for each in methods(cls)}
+        if not places or os.path.realpath(file) in places:
             return f"{cls.__module__}:{cls.__name__}"
     return generated(cls)

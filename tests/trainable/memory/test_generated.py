@@ -6,6 +6,7 @@ import linecache
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ CLASS = "class P:\n    def f(self, *given):\n        return {}\n"
         ("import torch\nT = {'relu': torch.relu}", "T['relu'].__name__", "relu"),
         ("def one(x):\n    return x + K\nK = 5\nT = [one]", "T[0](1)", 6),
         ("one = lambda x: x + K\nK = 5", "one(1)", 6),
+        ("f = lambda x: x + 1; one = lambda x: x + 2", "one(1) + f(1)", 5),
+        ("one: object = lambda x: x + 1", "one(1)", 2),
+        ("from enum import Enum\nclass Kind(Enum):\n    A = 1\n    B = 2", "Kind.B.value", 2),
+        ("from dataclasses import dataclass\n@dataclass\nclass C:\n    a: int = 3", "C().a", 3),
+        ("import torch\n@torch.no_grad()\ndef h(x):\n    return x + 1", "h(1)", 2),
+        ("import torch\nclass N(torch.nn.Module):\n    def forward(self, x):\n        return x + 1", "N()(1)", 2),
         ("def h(x):\n    return x + 1\ng = h", "g(1) + h(1)", 4),
         ("def h(x):\n    return 1\ndef h(x):\n    return 2", "h(0)", 2),
         ("def a(n):\n    return n and b(n - 1)\ndef b(n):\n    return n and a(n - 1)", "a(9)", 0),
@@ -167,6 +174,9 @@ def test_a_helper_that_is_defined_again_after_the_class_counts_as_it_is_now(
         (["class P:\n    def f(self): return 1", "P.f = lambda self: 2"], "P.f is not what"),
         (["class P:\n    def f(self): return 1", "P.rate = 2"], "P.rate is not what"),
         (["import torch\nclass P:\n    w = torch.randn(3)\n    def f(self): pass"], "P.w is not what"),
+        (["import torch\nclass P:\n    w = torch.nn.Linear(2, 2)\n    def f(self): pass"], "P.w is not what"),
+        (["def h(): return h.k\nh.k = 1", "class P:\n    def f(self): return h()"], "h is not what"),
+        (["class P:\n    seen = []\n    def f(self): pass", "P.seen.append(1)"], "P.seen is not what"),
         (["def d(f): return f", "class P:\n    @d\n    def f(self): pass",
           "def d(f):\n    return lambda self: f(self)"], "P.f is not what"),
     ],
@@ -293,6 +303,16 @@ def test_tensors_that_are_too_large_are_refused_with_their_size() -> None:
     huge = torch.empty(1).expand(MAX_BYTES // 2)
     with pytest.raises(Exception, match=r"a tensor of 2\.0 GiB; at most 1 GiB are taken along"):
         Tensors().add("x", huge)
+
+
+def test_many_tensors_are_told_with_their_size(cell: Any) -> None:
+    """Each run folder has them."""
+    cell("import torch\nx = torch.ones(3)")
+    cell(CLASS.format("x"))
+    few = written_of(cell)
+    assert few.notes == ()
+    many = replace(few, tensors=bytes(150 << 20))
+    assert many.notes == ("the tensors that P uses are 150 MiB in the run folder",)
 
 
 def test_one_object_of_two_names_stays_one(cell: Any, again: Again) -> None:
