@@ -31,7 +31,8 @@ MAX_MODULES, MAX_LINES = 9, 300
 ARROWS = {
     "search.api": (
         "search.driver search.engines search.errors search.fits search.folder search.preparation "
-        "search.request search.results search.watching trainable.modules"
+        "search.request search.results search.watching trainable.errors trainable.memory "
+        "trainable.modules"
     ),
     "search.command": (
         "search.api search.driver search.engines search.errors search.fits search.folder "
@@ -74,7 +75,8 @@ ARROWS = {
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
         "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.modules trainable.optimizers trainable.problems trainable.process"
+        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
+        "trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -129,12 +131,15 @@ ARROWS = {
     ),
     "trainable.lanes": "trainable.columns",
     "trainable.losses": "trainable.errors trainable.problems",
+    "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": (
         "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
     ),
     "trainable.optimizers.methods": "trainable.problems",
-    "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.problems": (
+        "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
+    ),
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (

@@ -27,8 +27,9 @@ from shoal.search.samplers import may_repeat
 from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
 from shoal.trainable.errors import TrainableError
+from shoal.trainable.memory import Generated
 from shoal.trainable.modules import path_read
-from shoal.trainable.problems import Folds, Source, find, hyperparameters
+from shoal.trainable.problems import Folds, Source, find, hyperparameters, made
 
 MIN_PACK, MAX_PACK = 64, 4096
 
@@ -45,6 +46,7 @@ def prepare(
     out: Path | None,
     trust: bool = False,
     meanwhile: Meanwhile | None = None,
+    generated: Generated | None = None,
 ) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
 
@@ -56,6 +58,7 @@ def prepare(
         asked: what is not said takes its default, or what the folder holds.
         trust: whether the code of a folder may run that another user could have written.
         meanwhile: what is seen to while compiling takes long.
+        generated: the problem, where it is a class in memory.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
@@ -63,8 +66,8 @@ def prepare(
     asked = asked.without_auto()
     space = asked.dimensions
     if out is not None and stands(out) and not reserved(out):
-        return _go_on(asked, space, RunFolder.open(out), trust)
-    new = _begin(asked.resolved(), space, meanwhile or Meanwhile())
+        return _go_on(asked, space, RunFolder.open(out), trust, generated)
+    new = _begin(asked.resolved(), space, meanwhile or Meanwhile(), generated)
     return replace(new, named=out is not None)
 
 
@@ -101,7 +104,13 @@ def load_source(spec: str) -> Source:
         raise BadInput(str(error)) from error
 
 
-def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: bool) -> Prepared:
+def _go_on(
+    asked: Asked,
+    space: dict[str, Dimension],
+    folder: RunFolder,
+    trust: bool,
+    generated: Generated | None,
+) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
     if folder.earlier is not None:
         raise BadInput(
@@ -129,7 +138,8 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
-    source = source_of(folder, named=asked.problem is not None, trust=trust)
+    named = asked.problem is not None
+    source = source_of(folder, named=named, trust=trust, generated=generated)
     began, notes = source.world, tuple[str, ...]()
     if began.gone and not folder.whole:
         notes = (
@@ -139,16 +149,30 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
     return Prepared(request=request, source=source, folder=folder, notes=notes)
 
 
-def _begin(asked: Resolved, given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
+def _begin(
+    asked: Resolved,
+    given: dict[str, Dimension],
+    meanwhile: Meanwhile,
+    generated: Generated | None,
+) -> Prepared:
     """A new search."""
-    source = load_source(asked.problem)
+    if generated is None:
+        source = load_source(asked.problem)
+    else:
+        try:
+            source = made(generated)
+        except TrainableError as error:
+            raise BadInput(str(error)) from error
     try:
-        return _checked(asked, given, source, meanwhile)
+        new = _checked(asked, given, source, meanwhile)
     except BaseException as error:
         source.release()
+        if isinstance(error, (TrainableError, BadInput)) and generated is not None:
+            raise BadInput(generated.told(str(error), source.files[0].original)) from error
         if isinstance(error, TrainableError):
             raise BadInput(str(error)) from error
         raise
+    return new if generated is None else replace(new, notes=(*generated.notes, *new.notes))
 
 
 def _checked(

@@ -1131,7 +1131,10 @@ SYNTAX = "write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or
 STEP = distributions.FloatDistribution(0, 1, step=0.25)
 
 CALLS: list[tuple[dict[str, Any], str]] = [
-    ({"problem": 5}, "problem must be a name, module:Class or file.py:Class, not 5"),
+    (
+        {"problem": 5},
+        "problem must be a name, module:Class, file.py:Class, a class or an instance of one, not 5",
+    ),
     (
         {"problem": ""},
         "unknown problem ''; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",

@@ -11,7 +11,7 @@ from .calls import (
     validation_of,
     where,
 )
-from .finding import changed, find, installed, lying_now
+from .finding import changed, find, installed, lying_now, made, other_now
 from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
 from .problem import Leaves, Params, leaves, like, names, of_names
@@ -63,10 +63,12 @@ __all__ = [
     "leaves",
     "like",
     "lying_now",
+    "made",
     "metrics_of",
     "names",
     "of_copies",
     "of_names",
+    "other_now",
     "predicted",
     "prepared_of",
     "rebuilt",
