@@ -1,5 +1,6 @@
+from .beginning import load_source
 from .declared import check_names, default_values
-from .preparation import load, load_source, prepare
+from .preparation import load, prepare
 from .prepared import Prepared
 from .resuming import source_of
 from .updates import WORDS, Updates, known_of

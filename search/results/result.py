@@ -14,7 +14,7 @@ from shoal.search.folder import One, RunFolder
 from shoal.search.folder.tables import rows
 from shoal.search.request import Objective
 from shoal.search.results.ranking import ranking
-from shoal.search.space import Space, plain
+from shoal.search.space import Space
 
 if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import optuna
@@ -271,40 +271,10 @@ class Result:
         Failed trials are there as FAIL. A trial has the hyperparameters that are active in it.
         ``user_attrs["states"]`` has the states.
         """
-        import pandas
-        from optuna.trial import TrialState, create_trial
+        from shoal.search.results.study import study
 
-        from shoal.search.samplers import study_of
-
-        distributions = {name: d.distribution for name, d in self.space.items()}
-        goal = self.objective
-        curves = _frame(self._curves).groupby(["trial", "step"])[goal.name].mean()
-        steps = {
-            trial: dict(zip(group.index.get_level_values("step").tolist(), group, strict=True))
-            for trial, group in curves.groupby(level="trial")
-        }
-        trials = []
-        conditional = self.space.conditional
-        for number, group in self._frame(self._rows).groupby("trial", sort=True):
-            failed = bool((group["state"] == "failed").any())
-            row = group.iloc[0]
-            has = [n for n in distributions if n not in conditional or not pandas.isna(row[n])]
-            score = goal.scores(group[goal.name].to_numpy()).mean()
-            start = row["started"].to_pydatetime().replace(tzinfo=None)
-            trial = create_trial(
-                state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                value=None if failed else goal.value(float(score)),
-                params={name: plain(row[name]) for name in has},
-                distributions={name: distributions[name] for name in has},
-                intermediate_values=steps.get(number, {}),
-                user_attrs={"trial": int(row["trial"]), "states": group["state"].tolist()},
-            )
-            trial.datetime_start = start
-            trial.datetime_complete = start + pandas.Timedelta(
-                seconds=float(group["seconds"].sum())
-            )
-            trials.append(trial)
-        return study_of(trials, goal.maximize)
+        curves = _frame(self._curves)
+        return study(self._frame(self._rows), curves, self.space, self.objective)
 
     @property
     def ended(self) -> int:
