@@ -18,6 +18,7 @@ import torch
 from shoal.trainable.checking.first import begins_finite, first_step
 from shoal.trainable.checking.gradient import GradientCheck
 from shoal.trainable.checking.metrics import check_metrics
+from shoal.trainable.checking.several import check_several
 from shoal.trainable.checking.trial import Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.fused import LANES
@@ -78,6 +79,7 @@ def check(
         trial = Trial(problem, dict(shape))
         for point in points:
             trial.firsts.append(first_step(trial, point))
+            check_several(trial, trial.firsts[-1])
         begins_finite(trial)
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)

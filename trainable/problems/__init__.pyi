@@ -16,7 +16,7 @@ from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
 from .problem import Leaves, Params, leaves, like, names, of_names
 from .registry import PROBLEMS
-from .signatures import BATCH, MODULE, NOISE, STEP, Hyperparameters, hyperparameters
+from .signatures import BATCH, LOSSES, MODULE, NOISE, STEP, Hyperparameters, hyperparameters
 from .source import Source, of_copies
 from .values import (
     cast,
@@ -34,6 +34,7 @@ from .values import (
 __all__ = [
     "BATCH",
     "LOSS",
+    "LOSSES",
     "METRICS",
     "MODULE",
     "NOISE",
