@@ -128,6 +128,8 @@ def _stacked(
     has to be done for one lane at a time.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
+    What torch.func makes of a loss is compared at each of both places; a gradient by hand also by
+    where it leads to, since it may keep something between calls.
     """
     method = trial.method
     lanes = _lanes(points, trial.shape)
@@ -175,8 +177,15 @@ def _stacked(
                 apart[lane] = (moved, stated, v)
                 for many_losses, many_moved, _ in results:
                     _alike(trial, "the loss", loss, many_losses[lane])
-                    for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
-                        _alike(trial, name, one, many[lane])
+                    if trial.update.by_hand:
+                        for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
+                            _alike(trial, name, one, many[lane])
+            if not trial.update.by_hand:  # rounding may decide where an optimizer goes
+                reached = [reached[0]] * 2
+                apart = [
+                    tuple(tuple(t[lane] for t in part) for part in (*reached[0], values))
+                    for lane in range(LANES)
+                ]
             if program.measured:
                 _measured(trial, program, values, apart, [after for after, _ in reached])
         return program.count(params, state, values), False
