@@ -197,8 +197,6 @@ class _Writer:
 def _advice(value: Any) -> str:
     """What to do with a value that cannot be written."""
     top = type(value).__module__.partition(".")[0]
-    if getattr(value, "__name__", None) == "get_ipython":
-        return ", by a line with % or !; take that line out of its text"
     if top in ("pandas", "polars"):
         return "; take its numbers, as by torch.tensor(frame.to_numpy()), or read it in data()"
     if isinstance(value, torch.nn.Module):

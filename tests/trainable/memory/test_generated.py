@@ -214,7 +214,6 @@ def test_what_was_changed_after_the_class_was_made_is_told(
         ("import numpy\nK = numpy.array(['a'])", "P uses K, a numpy array of <U1"),
         ("import numpy\nK = numpy.array([None])", "P uses K, a numpy array of object"),
         ("import threading\nK = threading.Lock()", "P uses K, a _thread.lock"),
-        ("class Shell:\n    def get_ipython(self): pass\nK = Shell().get_ipython", "P uses K, a method, by a line with % or !"),
         ("K = exec('def made(): pass') or made", "the text of the function K is not kept here"),
     ],
 )  # fmt: skip  # one row a line
@@ -369,6 +368,14 @@ def test_a_class_in_a_cell_of_a_magic_is_found(cell: Any, again: Again) -> None:
     written = written_of(cell)
     number = written.text.splitlines().index("        return K") + 1
     assert written.told(f"x.py:{number}", "x.py") == "<cell of a magic>:4"
+
+
+def test_a_magic_in_a_class_is_refused_by_its_line(cell: Any) -> None:
+    """IPython has made a call of it."""
+    cell("get_ipython = print")
+    cell("x = 1\n\nclass P:\n    def f(self):\n        get_ipython().run_line_magic('time', '')\n")
+    with pytest.raises(SourceError, match=r">:5: P has a line with % or ! in it; take that line"):
+        given_problem(cell.names["P"])
 
 
 def test_cells_are_called_by_their_numbers(cell: Any) -> None:
