@@ -172,6 +172,18 @@ def test_a_new_folder_has_the_name_of_the_class(notebook: Any, tmp_path: Path) -
     assert result.path.name.startswith("Cubic-2")
 
 
+def test_names_need_not_be_ascii(notebook: Any, tmp_path: Path, same_folder: SameTable) -> None:
+    """Of the class, of what it uses, and in its text."""
+    notebook("Größe = 1.0")
+    text = CLASS.replace("class Cubic", "class Würfel").replace("x, y = data", "x, y = data  # é")
+    notebook(text.replace("(r * r).sum() +", "(r * r).sum() * Größe +"))
+    asked: dict[str, Any] = {"trials": 8, "steps": 5, "engine": "inline", "keep": 1}
+    shoal.run(notebook.names["Würfel"], out="one", **asked)
+    shoal.run(notebook.names["Cubic"], out="two", **asked)
+    same_folder(tmp_path / "one", tmp_path / "two")
+    assert shoal.load("one").refit().same
+
+
 def test_two_searches_of_two_versions_do_not_mix(notebook: Any, tmp_path: Path) -> None:
     """One after the other, each has its own text."""
     shoal.run(notebook.names["Cubic"], out="one", trials=4, steps=5, engine="inline")

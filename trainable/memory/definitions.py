@@ -44,6 +44,11 @@ class Definition:
     namespace: dict[str, Any]
     inner: bool = False
 
+    def line_of(self, word: str) -> int:
+        """Return the first line of the cell or file in which the text has a word."""
+        above = self.text.partition(word)[0]
+        return self.line + above.count("\n")
+
 
 def definition_of(value: type | types.FunctionType, name: str) -> Definition | None:
     """Return the text of a class or a function; None: it is not kept anywhere.

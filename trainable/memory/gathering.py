@@ -18,6 +18,9 @@ ROOM = "write the class into a file, as in shoal.run('file.py:Class')"
 _OF_A_MODULE = ("__name__", "__doc__", "__builtins__", "__spec__", "__loader__", "__package__")
 """Names that each module has of its own."""
 
+MAGIC = "get_ipython"
+"""What a line that begins with % or ! calls, once IPython has read it."""
+
 
 @dataclass
 class Piece:
@@ -267,6 +270,11 @@ class Gathered:
         for each in (*names.early, *names.late):
             if each in _OF_A_MODULE:
                 continue
+            if each == MAGIC:
+                raise SourceError(
+                    f"{found.place}:{found.line_of(MAGIC)}: {own} has a line with % or ! in it; "
+                    "take that line out"
+                )
             if each in found.namespace:
                 held = found.namespace[each]
                 self._take(each, held, own, found.namespace)

@@ -14,8 +14,8 @@ from safetensors.torch import save
 MAX_LETTERS = 1 << 20
 """Of one value's text; more is a case for a tensor."""
 
-MAX_BYTES = 1 << 30
-"""Of all tensors together, as of any of the user's files."""
+MAX_BYTES = (1 << 30) - (1 << 20)
+"""Of all tensors together; with their names they are a file of 1 GiB, the most that is read."""
 
 CALL = "_saved_tensor"
 """The function of the written module that returns a tensor by its name in the file."""
@@ -53,7 +53,7 @@ class Tensors:
         size = value.numel() * value.element_size()
         if self.size + size > MAX_BYTES:
             raise Untaken(
-                f"a tensor of {size / 2**30:.1f} GiB; at most {MAX_BYTES >> 30} GiB are taken "
+                f"a tensor of {size / 2**30:.1f} GiB; at most 1 GiB is taken "
                 "along: read it in data()"
             )
         if value.is_complex():
@@ -197,8 +197,6 @@ class _Writer:
 def _advice(value: Any) -> str:
     """What to do with a value that cannot be written."""
     top = type(value).__module__.partition(".")[0]
-    if getattr(value, "__name__", None) == "get_ipython":
-        return ", by a line with % or !; take that line out of its text"
     if top in ("pandas", "polars"):
         return "; take its numbers, as by torch.tensor(frame.to_numpy()), or read it in data()"
     if isinstance(value, torch.nn.Module):
