@@ -1,4 +1,4 @@
-"""The Python interface: `run` and `load`."""
+"""The Python interface: `run`, `fit` and `load`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from typing import Any
 
 from shoal.search.driver import Report, run_prepared
 from shoal.search.engines import CHECKPOINT_SECONDS, RunOptions
-from shoal.search.errors import Interrupted, Suspended
+from shoal.search.errors import BadInput, Interrupted, Suspended
+from shoal.search.fits import Fit, fit_once
 from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
 from shoal.search.results import Result
 from shoal.search.watching import Observer, Observers, Silent, choose
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.memory import Generated, given_problem
 from shoal.trainable.modules import path_read
 
 
 def run(
-    problem: str | None = None,
+    problem: object = None,
     *,
     space: Mapping[str, Any] | None = None,
     trials: int | None = None,
@@ -53,7 +56,8 @@ def run(
     """Search, or go on with the search that `out` holds, and return its result.
 
     Args:
-        problem: a name, ``module:Class`` or ``file.py:Class``; ``cubic-sine`` if absent.
+        problem: a name, ``module:Class`` or ``file.py:Class``; or the class itself, also one of a
+            notebook's cell, or an instance with its data; ``cubic-sine`` if absent.
         space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
             list of choices, or an Optuna distribution. The problem's default space has the rest.
         trials: hyperparameter sets; 1024 if absent.
@@ -94,8 +98,9 @@ def run(
         Interrupted: Ctrl-C; it is a KeyboardInterrupt.
     """
     began = time.monotonic()
+    named, generated = _named(problem)
     asked = Asked(
-        problem=problem,
+        problem=named,
         space=space,
         trials=trials,
         steps=steps,
@@ -134,6 +139,7 @@ def run(
             observers=(shown, *observers),
             told=progress,
             began=began,
+            generated=generated,
         )
     except (Interrupted, Suspended) as error:
         if error.number not in (None, signal.SIGINT):
@@ -151,6 +157,7 @@ def search(
     observers: Sequence[Observer],
     told: bool,
     began: float,
+    generated: Generated | None = None,
 ) -> tuple[Result, Report]:
     """Run a search, for `run` and for the command line alike.
 
@@ -158,15 +165,66 @@ def search(
         out: absolute; None: a new folder. observers: who is told meanwhile.
         told: whether the user sees what is compiled before the search begins.
         began: when the search began, of ``time.monotonic()``.
+        generated: the problem, where it is a class in memory.
 
     Raises:
         SearchError: as `run` does.
     """
     meanwhile = options.meanwhile(began, told)
-    prepared = prepare(asked, out, trust, meanwhile)
+    prepared = prepare(asked, out, trust, meanwhile, generated)
     place = out or new_folder(prepared.request.problem)
     folder, report = run_prepared(prepared, place, options, Observers(observers), began)
     return Result(folder), report
+
+
+def fit(
+    problem: str = "cubic-sine",
+    /,
+    *,
+    steps: int = 2000,
+    seed: int = 0,
+    report: int = 100,
+    **hyperparameters: Any,
+) -> Fit:
+    """Fit once, here and now, without a run folder.
+
+    >>> import shoal
+    >>> fit = shoal.fit("cubic-sine", lr=1e-6, steps=500)
+    >>> fit.curve["step"].tolist()
+    [99, 199, 299, 399, 499]
+    >>> fit.loss < min(fit.curve["loss"].tolist())
+    True
+
+    Args:
+        problem: a name, ``module:Class`` or ``file.py:Class``.
+        steps: updates; seed: of the initial parameters.
+        report: updates between two points of the curve.
+        hyperparameters: a value each, such as ``lr=1e-6, optimizer="adam"``; the others have their
+            defaults.
+
+    Raises:
+        BadInput: the problem or a hyperparameter is wrong.
+        SearchError: the fit diverged.
+    """
+    return fit_once(problem, hyperparameters, steps=steps, seed=seed, report=report)
+
+
+def _named(problem: object) -> tuple[str | None, Generated | None]:
+    """The name of a problem, and its module where it is a class in memory.
+
+    Raises:
+        BadInput: it is no problem, or what it uses cannot be taken along.
+    """
+    if problem is None or isinstance(problem, str):
+        return problem, None
+    try:
+        given = given_problem(problem)
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    if given is None:
+        allowed = "a name, module:Class, file.py:Class, a class or an instance of one"
+        raise BadInput(f"problem must be {allowed}, not {problem!r}")
+    return (given.spec, given) if isinstance(given, Generated) else (given, None)
 
 
 def load(path: str | Path) -> Result:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -191,6 +194,27 @@ def same_folder(same_table: Callable[[Path, Path], None]) -> Callable[[Path, Pat
         assert [name for name in kept[0] if kept[0][name] != kept[1][name]] == []
 
     return compare
+
+
+class Notebook:
+    """Executes cells as ``__main__``, and keeps their text where IPython keeps it."""
+
+    def __init__(self, main: types.ModuleType) -> None:
+        self.names = vars(main)
+        self._places = (f"<cell {number} of {id(self)}>" for number in itertools.count(1))
+
+    def __call__(self, cell: str) -> None:
+        place = next(self._places)
+        linecache.cache[place] = (len(cell), None, cell.splitlines(keepends=True), place)
+        exec(compile(cell, place, "exec", dont_inherit=True), self.names)
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> Notebook:
+    """A notebook of its own, which the test gives its cells."""
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    return Notebook(main)
 
 
 class SharedRay:

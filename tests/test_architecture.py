@@ -30,8 +30,9 @@ MAX_MODULES, MAX_LINES = 9, 300
 
 ARROWS = {
     "search.api": (
-        "search.driver search.engines search.errors search.folder search.preparation "
-        "search.request search.results search.watching trainable.modules"
+        "search.driver search.engines search.errors search.fits search.folder search.preparation "
+        "search.request search.results search.watching trainable.errors trainable.memory "
+        "trainable.modules"
     ),
     "search.command": (
         "search.api search.driver search.engines search.errors search.fits search.folder "
@@ -62,8 +63,8 @@ ARROWS = {
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.lanes trainable.problems trainable.programs "
-        "trainable.task trainable.worker"
+        "trainable.errors trainable.fitting trainable.lanes trainable.losses trainable.problems "
+        "trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -72,14 +73,15 @@ ARROWS = {
     "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
-        "search.errors search.folder search.process search.programs search.request search.space "
-        "trainable.checking trainable.columns trainable.errors trainable.modules "
-        "trainable.optimizers trainable.problems trainable.process"
+        "search.errors search.folder search.process search.programs search.request "
+        "search.samplers search.space trainable.checking trainable.columns trainable.errors "
+        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
+        "trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
         "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused.cpp trainable.lanes "
+        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
@@ -87,8 +89,8 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.results": (
-        "search.errors search.fits search.folder search.request search.samplers search.space "
-        "trainable.lanes"
+        "search.errors search.fits search.folder search.folder.tables search.request "
+        "search.samplers search.space trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
@@ -108,7 +110,8 @@ ARROWS = {
     "slurm.submission": "slurm.errors slurm.files slurm.queue slurm.wire",
     "trainable.checking": (
         "trainable.checking.gradient trainable.errors trainable.feeding trainable.fused "
-        "trainable.lanes trainable.losses trainable.private trainable.problems trainable.programs"
+        "trainable.lanes trainable.losses trainable.optimizers trainable.private "
+        "trainable.problems trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
@@ -118,7 +121,9 @@ ARROWS = {
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
     ),
-    "trainable.fused": "trainable.fused.loops",
+    "trainable.fused": (
+        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt"
+    ),
     "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
@@ -126,17 +131,22 @@ ARROWS = {
     ),
     "trainable.lanes": "trainable.columns",
     "trainable.losses": "trainable.errors trainable.problems",
+    "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
-    "trainable.optimizers": "trainable.problems",
-    "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
+    "trainable.optimizers": (
+        "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
+    ),
+    "trainable.optimizers.methods": "trainable.problems",
+    "trainable.problems": (
+        "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
+    ),
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.problems.shipped.digits": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
-        "trainable.fused.cpp trainable.fused.loops trainable.halt trainable.lanes "
-        "trainable.losses trainable.optimizers trainable.private trainable.problems "
-        "trainable.process"
+        "trainable.fused.loops trainable.halt trainable.lanes trainable.losses "
+        "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
     "trainable.programs.comparing": (
         "trainable.compiling trainable.lanes trainable.optimizers trainable.problems "
@@ -144,7 +154,7 @@ ARROWS = {
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (
-        "trainable.errors trainable.fitting trainable.fused.cpp trainable.halt trainable.modules "
+        "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
 }

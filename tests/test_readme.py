@@ -215,7 +215,10 @@ def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> N
     """What is no file and no part of one runs as one script a page."""
     assert [page for page in PAGES if scripts(page)] == [RESULTS]
     script = printed[0] / "page.py"
-    known = "assert len(trials) == 256 and len(result.curves) and again.same is True"
+    known = (
+        "assert len(trials) == 256 and len(result.curves) and again.same is True\n"
+        "assert len(fit.curve) == 4 and fit.metrics['accuracy'] > 0.9"
+    )
     script.write_text("\n".join([*scripts(RESULTS), known]), encoding="utf-8")
     subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
 

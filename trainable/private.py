@@ -5,6 +5,8 @@ Any release of torch may change these without a word. Tried with torch 2.13.0.
     torch.utils._python_dispatch.TorchDispatchMode      sees each operation below ``torch.vmap``
         ._should_skip_dynamo                            asked by torch before it imports dynamo
     torch.utils._pytree.tree_map                        maps nested arguments of an operation
+    torch._C._functorch._set_vmap_fallback_warning_enabled
+                                                        warns where ``torch.vmap`` calls one by one
     torch._GLOBAL_DEVICE_CONTEXT                        the default device, if one is set
     torch.Tensor._version                               counts what was written in place
     torch._dynamo, torch._inductor                      the ahead-of-time compiler
@@ -17,7 +19,8 @@ data of the traces, and stand where traces are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -42,6 +45,17 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
 def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
     """Return tuples, lists and dicts of the same structure, with `function` of each leaf."""
     return _pytree.tree_map(function, nested)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Let ``torch.vmap`` call an operation for one after the other without a warning."""
+    functorch: Any = torch._C._functorch
+    functorch._set_vmap_fallback_warning_enabled(False)
+    try:
+        yield
+    finally:
+        functorch._set_vmap_fallback_warning_enabled(True)  # as it is in a new process
 
 
 def version(tensor: torch.Tensor) -> int:

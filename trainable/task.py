@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Fitted, Lanes
@@ -47,25 +45,27 @@ class Recipe:
             defaults=self.defaults,
         )
 
-    def made(self, shape: Mapping[str, Any], *, block: int, device: str, kind: str) -> Program:
-        """Return the program of a shape.
+    def made(self, lanes: Lanes, *, block: int, device: str, kind: str) -> Program:
+        """Return the program of lanes: of their shape, with the hyperparameters that they bring.
 
         Args:
-            shape: the shape hyperparameters, the optimizer, and the fold where there are folds.
             kind: how it is run (`shoal.trainable.programs.settled`).
         """
         return program_of(
             self.source.load(),
-            shape,
+            lanes.shape,
             self.folds,
             defaults=self.defaults,
             block=block,
             device=device,
             kind=kind,
-            metrics=self.settled.metrics.get(key_of(shape)),
+            metrics=self.settled.metrics.get(key_of(lanes.shape)),
             compiler=self.settled.compiler or None,
             private=True,
             unroll=updates(kind, self.unroll),
+            steps=self.plan.steps,
+            epochs=self.plan.epochs,
+            given=tuple(lanes.values),
         )
 
     def __repr__(self) -> str:

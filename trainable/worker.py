@@ -21,7 +21,7 @@ import torch
 
 from shoal.trainable.errors import CompileError, is_told_to_end, one_line
 from shoal.trainable.fitting import CheckpointKeeper, fit
-from shoal.trainable.fused.cpp import FLAGS
+from shoal.trainable.fused import target_of
 from shoal.trainable.halt import Halt
 from shoal.trainable.modules import traceback_of
 from shoal.trainable.process import ambient
@@ -135,7 +135,7 @@ class Worker:
             raise ValueError("a control needs a fit that has worked before")
         try:
             usual = self._recipe.settled.usual
-            program = self._recipe.made(task.control.shape, block=1, device="cpu", kind=usual)
+            program = self._recipe.made(task.control, block=1, device="cpu", kind=usual)
             plan = replace(self._recipe.plan, steps=1, report=1, keep=0, epochs=False)
             fit(program, task.control, plan)
         except BaseException as caught:
@@ -156,10 +156,11 @@ class Worker:
             kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
-            if kind == KERNEL and recipe.settled.flags != " ".join(FLAGS):
-                raise CompileError(f"this version of shoal compiles with {' '.join(FLAGS)}")
+            flags = " ".join(target_of(device).flags) if kind == KERNEL else ""
+            if kind == KERNEL and recipe.settled.flags != flags:
+                raise CompileError(f"this version of shoal compiles with {flags}")
             self._programs[name] = recipe.made(
-                task.lanes.shape, block=task.block, device=device, kind=kind
+                task.lanes, block=task.block, device=device, kind=kind
             )
         return self._programs[name]
 

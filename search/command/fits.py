@@ -75,6 +75,7 @@ def fit(
         if value is not None:
             raise BadInput(f"{option} is of a trial of a run folder; add --trial, as --trial best")
     from shoal.search.fits import fit_once
+    from shoal.search.space import parse_assignments
 
     problems = [word for word in words if "=" not in word or _FILE.search(word)]
     if len(problems) > 1:
@@ -83,16 +84,21 @@ def fit(
     problem = problems[0] if problems else "cubic-sine"
     if Path(problem, "search.toml").exists():
         raise BadInput(f"{problem} is a run folder: say which trial of it, as --trial best")
-    told = fit_once(
+    made = fit_once(
         problem,
-        values,
+        parse_assignments(values),
         steps=2000 if steps is None else steps,
         seed=0 if seed is None else seed,
         report=100 if report is None else report,
         say=streams.tell,
+        reported=_reported,
     )
-    for line in told:
-        click.echo(line)
+    click.echo(made.description)
+
+
+def _reported(step: int, loss: float, metrics: dict[str, float]) -> None:
+    told = (f"{name} {value}" for name, value in metrics.items())
+    click.echo(" ".join(map(str, [step, loss, *told])))
 
 
 def _fit_again(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from shoal.search.fits import Chosen, Refit
 
+INACTIVE = "-"
+"""In a table, in the place of a hyperparameter that is not active in a trial."""
+
 
 def summary_text(result: Result, report: Report) -> str:
     """The end of a search: best row, counts by state, where the time went, where the table is."""
@@ -28,7 +31,7 @@ def summary_text(result: Result, report: Report) -> str:
     if best is None:
         lines.append("no trial has ended without failure")
     else:
-        values = ", ".join(f"{name} {_short(best[name])}" for name in result.space)
+        values = _values(result, best)
         goal = result.objective.name
         others = [name for name in ("loss", *result.metrics) if name != goal]
         more = "".join(f", {name} {_short(best[name])}" for name in others)
@@ -86,6 +89,8 @@ def results_table(result: Result, best: int) -> str:
     if ranking.empty:
         return f"{result.path} has no trial that has ended without failure"
     head = ranking.head(best)[columns]
+    for name in result.space.conditional:
+        head[name] = head[name].astype(object).where(head[name].notna(), INACTIVE)
     text: str = head.to_string(index=False, float_format=lambda value: f"{value:.9g}")
     means = "" if result.fits == 1 else f", means of {result.fits} fits each"
     return printable(f"{text}\n{len(head)} of {len(ranking)} trials{means}, {result.path}")
@@ -93,8 +98,7 @@ def results_table(result: Result, best: int) -> str:
 
 def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> str:
     """What came of a trial that was fitted again."""
-    values = ", ".join(f"{name} {_short(fit.row[name])}" for name in result.space)
-    lines = [f"trial   {fit.name.removeprefix('trial ')}: {values}"]
+    lines = [f"trial   {fit.name.removeprefix('trial ')}: {_values(result, fit.row)}"]
     numbers = ", ".join(f"{name} {_short(value)}" for name, value in again.numbers.items())
     lines.append(f"fit     {numbers}, {again.steps} steps")
     same = {
@@ -108,9 +112,16 @@ def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> 
     return printable("\n".join([*lines, again.words]))
 
 
+def _values(result: Result, row: Mapping[str, Any]) -> str:
+    """The hyperparameters of a trial; those that are not active in it are left out."""
+    has = [name for name in result.space if row[name] is not None]
+    return ", ".join(f"{name} {_short(row[name])}" for name in has)
+
+
 def results_json(rows: pandas.DataFrame) -> str:
-    """Rows as a JSON list; what is not finite is null."""
-    return escaped(json.dumps([_row(row) for row in rows.to_dict("records")]))
+    """Rows as a JSON list; what is not finite, or not active, is null."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    return escaped(json.dumps([_row(row) for row in plain.to_dict("records")]))
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class Driver:
         )
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
-        self._tasks.control = of_rows(request, prepared.shape_names, finished)
+        if not self.rounds.whole:
+            self._tasks.control = of_rows(request, prepared.shape_names, finished)
         self._stop = Stop(began, options.budget_seconds)
         self._begun = self.rounds.done
         self._saved = 0

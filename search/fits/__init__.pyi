@@ -1,4 +1,5 @@
 from .chosen import Chosen, chosen, tensors_of
+from .fit import Fit
 from .once import fit_once
 from .prediction import model, predict
 from .refit import Refit, refit
@@ -6,6 +7,7 @@ from .tables import check_new, read_table, saved, write_table
 
 __all__ = [
     "Chosen",
+    "Fit",
     "Refit",
     "check_new",
     "chosen",

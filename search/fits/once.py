@@ -1,77 +1,117 @@
-"""One fit of a problem, without Ray and without a run folder: ``shoal fit PROBLEM``."""
+"""One fit of a problem, without Ray and without a run folder: `shoal.fit`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from shoal.search.errors import BadInput, SearchError
-from shoal.search.preparation import check_names, default_values, load_source, optimizers_of
+from shoal.search.fits.fit import Fit
+from shoal.search.preparation import (
+    WORDS,
+    Updates,
+    check_names,
+    default_values,
+    known_of,
+    load_source,
+)
+from shoal.search.process import own_settings
 from shoal.search.request import check_settings
-from shoal.search.space import parse, parse_assignments
+from shoal.search.space import Dimension, of_names
 from shoal.trainable.checking import check
+from shoal.trainable.columns import LOSS
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.fitting import Block, Plan
-from shoal.trainable.lanes import Lanes
+from shoal.trainable.lanes import COMPLETE, Lanes
 from shoal.trainable.problems import hyperparameters
-from shoal.trainable.programs import Program
+from shoal.trainable.programs import EAGER, SINGLE, program_of
+
+Reported = Callable[[int, float, dict[str, float]], None]
+"""Is told step, loss and metrics at each reporting step."""
 
 
+@own_settings()
 def fit_once(
     problem: str,
-    assignments: Iterable[str],
+    values: Mapping[str, Any],
     *,
     steps: int,
     seed: int,
     report: int,
     say: Callable[[str], None] = lambda note: None,
-) -> Iterator[str]:
-    """Fit one lane; yield a line at each reporting step, and last the result.
-
-    The line is ``STEP LOSS``, and each metric's name and value.
+    reported: Reported = lambda step, loss, metrics: None,
+) -> Fit:
+    """Fit once.
 
     Args:
-        say: is told what the user should know of the problem.
+        problem: a name, ``module:Class`` or ``file.py:Class``.
+        values: hyperparameters, each a number, a word, or text as it is typed.
+        say: is told what the user should know of the problem, before the fit begins.
 
     Raises:
         BadInput: the problem or a hyperparameter is wrong.
+        SearchError: the fit diverged.
     """
     check_settings({"steps": steps, "seed": seed, "report": report})
-    given = {name: parse(name, text) for name, text in parse_assignments(assignments).items()}
+    given = of_names(values)
     for name, dimension in given.items():
         if not dimension.fixed:
             raise BadInput(f"{name}={dimension.shown}: fit takes one value; shoal run searches")
+    source, threads = load_source(problem), torch.get_num_threads()
+    torch.set_num_threads(1)  # sums would depend on it
     try:
-        source = load_source(problem)
-        cls = source.load()
+        made = _fit(problem, source.load, given, (steps, seed, report), say, reported)
+    except BaseException:
+        source.release()
+        raise
+    finally:
+        torch.set_num_threads(threads)
+    weakref.finalize(made, source.release)  # its modules stay as long as it may predict
+    return made
+
+
+def _fit(
+    problem: str,
+    load: Callable[[], type],
+    given: Mapping[str, Dimension],
+    sizes: tuple[int, int, int],
+    say: Callable[[str], None],
+    reported: Reported,
+) -> Fit:
+    steps, seed, report = sizes
+    try:
+        cls = load()
         declared = hyperparameters(cls)
-        optimizer = str(given["optimizer"].choices[0]) if "optimizer" in given else "sgd"
-        optimizers_of(optimizer)
-        check_names(given, declared, (optimizer,))
+        chosen = {name: given[name].choices[0] for name in WORDS if name in given}
+        updates = Updates.of(chosen, known_of(cls))
+        check_names(given, declared, updates)
         shape = {name: given[name].choices[0] for name in declared.shape if name in given}
         values = {
             name: float(dimension.choices[0])
             for name, dimension in given.items()
-            if name != "optimizer" and name not in shape and dimension.column in ("int", "float")
+            if name not in WORDS and name not in shape and dimension.column in ("int", "float")
         }
-        words = given.keys() - values.keys() - shape.keys() - {"optimizer"}
+        words = given.keys() - values.keys() - shape.keys() - set(WORDS)
         if words:
             name = sorted(words)[0]
             raise BadInput(f"{name}={given[name].shown}: {name} takes a number")
-        defaults = default_values(declared, (optimizer,), given)
-        checked = check(
-            cls, optimizers=(optimizer,), shapes=(shape,), points=({**defaults, **values},)
-        )
+        defaults = default_values(declared, updates, given)
+        point = {**defaults, **values}
+        checked = check(cls, updates=updates.pairs, shapes=(shape,), points=(point,))
         for note in checked.notes:
             say(note)
-        program = Program(
+        program = program_of(
             cls,
-            optimizer=optimizer,
-            shape=shape,
+            {**shape, **updates.words},
+            None,
             defaults={**defaults, **values},
             block=1,
+            steps=steps,
             device="cuda" if torch.cuda.is_available() else "cpu",
+            kind=SINGLE if checked.single else EAGER,
         )
     except TrainableError as error:
         raise BadInput(str(error)) from error
@@ -87,17 +127,37 @@ def fit_once(
         report=min(report, steps),
         diverge_factor=float("inf"),
         metrics=checked.metrics,
+        keep=1,
     )
-    torch.set_num_threads(1)
     with torch.no_grad():
         block = Block(program, lane, plan)
         block.prepare()
         while block.occupied():
-            if (reported := block.advance()) is not None:
-                told = zip(checked.metrics, reported.metrics[0].tolist(), strict=True)
-                numbers = [float(reported.losses), *(f"{name} {value}" for name, value in told)]
-                yield " ".join(map(str, [int(reported.steps), *numbers]))
+            if (now := block.advance()) is not None:
+                told = dict(zip(checked.metrics, now.metrics[0].tolist(), strict=True))
+                reported(int(now.steps), float(now.losses), told)
         fitted = block.fitted()
-        if fitted.state[0] != 0:
+        if fitted.state[0] != COMPLETE:
             raise SearchError(f"the fit diverged by step {int(fitted.steps[0])}; try a smaller lr")
-        yield program.describe(block.params)
+        held = fitted.parameters
+        if held is None:
+            raise RuntimeError("a fit that is complete has parameters")
+        columns = zip(checked.metrics, fitted.curve_metrics.numpy().T, strict=True)
+        return Fit(
+            problem=problem,
+            hyperparameters={**updates.words, **shape, **defaults, **values},
+            loss=float(fitted.loss[0]),
+            metrics=dict(zip(checked.metrics, fitted.metrics[0].tolist(), strict=True)),
+            steps=int(fitted.steps[0]),
+            parameters={name: leaf[0].clone() for name, leaf in held.named.items()},
+            notes=checked.notes,
+            description=program.describe(block.evaluated),
+            _curve={
+                "step": fitted.curve_step.numpy(),
+                LOSS: fitted.curve_loss.numpy(),
+                **dict(columns),
+            },
+            _cls=cls,
+            _shape=shape,
+            _prepared={name: leaf.cpu() for name, leaf in program.prepared.items()},
+        )

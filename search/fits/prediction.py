@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -18,7 +19,6 @@ from shoal.trainable.losses import Loss, OfModule, loss_of
 from shoal.trainable.problems import (
     MODULE,
     Calls,
-    Hyperparameters,
     Params,
     hyperparameters,
     instance_of,
@@ -42,21 +42,8 @@ def predict(folder: RunFolder, fit: Chosen, one: One, x: Any, trust: bool = Fals
     source = source_of(folder, named=False, trust=trust, runs=True)
     try:
         cls = source.load()
-        declared = hyperparameters(cls)
-        if not hasattr(cls, "predict") and not hasattr(cls, MODULE):
-            raise BadInput(
-                f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
-                "of a new search"
-            )
-        loss, params = loaded(cls, declared, fit, one)
-        dtype = next(iter(one.named.values())).dtype
-        rows = torch.from_numpy(_rows(x, cls, dtype))
-        method = "predict" if hasattr(cls, "predict") else MODULE
-        with torch.no_grad():
-            made = Calls(cls).guard(method, lambda: loss.predicted(params, rows))
-        if isinstance(made, dict):
-            return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
-        return _array(cls, made, len(rows))
+        held = tensors_of(one.prepared), tensors_of(one.named)
+        return predicted_by(cls, shape_of(cls, fit), *held, x)
     except TrainableError as error:
         raise BadInput(str(error)) from error
     finally:
@@ -77,7 +64,8 @@ def model(folder: RunFolder, fit: Chosen, one: One, trust: bool = False) -> torc
     source = source_of(folder, named=False, trust=trust, runs=True)
     try:
         cls = source.load()
-        loss, params = loaded(cls, hyperparameters(cls), fit, one)
+        held = tensors_of(one.prepared), tensors_of(one.named)
+        loss, params = loaded(cls, shape_of(cls, fit), *held)
         if not isinstance(loss, OfModule):
             raise BadInput(
                 f"{cls.__name__} has no module(); result.parameters() has the fitted parameters, "
@@ -90,12 +78,61 @@ def model(folder: RunFolder, fit: Chosen, one: One, trust: bool = False) -> torc
         source.release()
 
 
-def loaded(cls: type, declared: Hyperparameters, fit: Chosen, one: One) -> tuple[Loss, Params]:
-    """Return the loss of a fit's problem, and its parameters as that takes them."""
-    shape = {name: fit.row[name] for name in declared.shape if name in fit.row}
-    problem = instance_of(cls, shape, tensors_of(one.prepared))
-    loss = loss_of(problem, declared)
-    return loss, loss.params(tensors_of(one.named))
+def shape_of(cls: type, fit: Chosen) -> dict[str, Any]:
+    """Return the shape hyperparameters of a fit."""
+    names = hyperparameters(cls).shape
+    return {name: fit.row[name] for name in names if fit.row.get(name) is not None}
+
+
+def loaded(
+    cls: type,
+    shape: Mapping[str, Any],
+    prepared: Mapping[str, torch.Tensor],
+    named: Mapping[str, torch.Tensor],
+) -> tuple[Loss, Params]:
+    """Return the loss of a problem, and fitted parameters as that takes them.
+
+    Args:
+        shape: the constructor's arguments; prepared: what ``prepare()`` has returned.
+        named: the fitted parameters.
+    """
+    loss = loss_of(instance_of(cls, shape, prepared), hyperparameters(cls))
+    return loss, loss.params(named)
+
+
+def predicted_by(
+    cls: type,
+    shape: Mapping[str, Any],
+    prepared: Mapping[str, torch.Tensor],
+    named: Mapping[str, torch.Tensor],
+    x: Any,
+) -> Predicted:
+    """Return what a problem's ``predict``, or else its module, makes of rows, as arrays.
+
+    Args:
+        shape, prepared, named: as `loaded` takes them.
+        x: rows: a tensor, an array, or a DataFrame with the columns that the problem lists.
+
+    Raises:
+        BadInput: the problem has no ``predict``, or a column is missing, or it fails.
+    """
+    if not hasattr(cls, "predict") and not hasattr(cls, MODULE):
+        raise BadInput(
+            f"{cls.__name__} has no predict(); add def predict(self, params, x) to the problem "
+            "of a new search"
+        )
+    method = "predict" if hasattr(cls, "predict") else MODULE
+    try:
+        loss, params = loaded(cls, shape, prepared, named)
+        dtype = next(iter(named.values())).numpy().dtype
+        rows = torch.from_numpy(_rows(x, cls, dtype))
+        with torch.no_grad():
+            made = Calls(cls).guard(method, lambda: loss.predicted(params, rows))
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+    if isinstance(made, dict):
+        return {str(name): _array(cls, value, len(rows)) for name, value in made.items()}
+    return _array(cls, made, len(rows))
 
 
 def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:

@@ -13,15 +13,15 @@ import torch
 
 from shoal.search import machine
 from shoal.search.errors import SearchError
-from shoal.search.fits.chosen import Chosen
-from shoal.search.fits.prediction import loaded
+from shoal.search.fits.chosen import Chosen, tensors_of
+from shoal.search.fits.prediction import loaded, shape_of
 from shoal.search.folder import One, RunFolder
 from shoal.search.preparation import Prepared, load, source_of
 from shoal.search.process import own_settings
 from shoal.search.rounds import lanes_of, recipe_of
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
-from shoal.trainable.problems import Calls, described, hyperparameters
+from shoal.trainable.problems import Calls, described
 from shoal.trainable.programs import Settled
 from shoal.trainable.task import Recipe, Task
 from shoal.trainable.worker import Worker
@@ -201,5 +201,6 @@ def _told(
 def _words(recipe: Recipe, fit: Chosen, one: One) -> str:
     """The problem's own words for its parameters."""
     cls = recipe.source.load()
-    loss, params = loaded(cls, hyperparameters(cls), fit, one)
+    held = tensors_of(one.prepared), tensors_of(one.named)
+    loss, params = loaded(cls, shape_of(cls, fit), *held)
     return str(Calls(cls).guard("describe", lambda: described(loss.problem, params)))

@@ -1,9 +1,10 @@
-"""Run folders of earlier versions: they are read, and not gone on with.
+"""Run folders of earlier versions: they are read, and those before format 6 not gone on with.
 
 format 3    the first; truth values were words
 format 4    how each shape's step is run, and the user's own files, stand in ``search.toml``
 format 5    ``rule`` is called ``optimizer``
-format 6    an objective, metrics, folds and fitted parameters
+format 6    an objective, metrics, folds and fitted parameters; gone on with
+format 7    the same, where hyperparameters are not active in every trial
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.search.request import FORMAT, mark_of
+from shoal.search.request import CONDITIONAL, FORMAT, mark_of
 
-READ = (3, 4, 5, FORMAT)
-"""Formats that can be read; the last one is written."""
+WRITTEN = (FORMAT, CONDITIONAL)
+"""Formats that are written, and gone on with."""
+
+READ = (3, 4, 5, *WRITTEN)
+"""Formats that can be read."""
 
 RENAMED, RENAMED_IN = {"rule": "optimizer"}, 5
 """Hyperparameters that were called otherwise before that format."""
@@ -40,7 +44,7 @@ class Form:
     @property
     def written(self) -> bool:
         """Whether this version of shoal writes it."""
-        return self.version == FORMAT
+        return self.version in WRITTEN
 
     def upgraded(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """What ``search.toml`` holds, in today's words."""

@@ -1,4 +1,4 @@
-"""The hyperparameters of a problem and of its optimizers: their names and default values."""
+"""The hyperparameters of a problem and of its updates: their names and default values."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.preparation.updates import WORDS, Updates
 from shoal.search.request import Objective
-from shoal.search.space import COLUMNS, Dimension, Space, plain
+from shoal.search.space import COLUMNS, Space, plain
 from shoal.trainable.columns import LOSS
-from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Hyperparameters
 
 RESERVED = {
@@ -26,16 +26,16 @@ HUGE = sys.float_info.max
 
 
 def default_values(
-    declared: Hyperparameters, optimizers: tuple[str, ...], given: Mapping[str, Any]
+    declared: Hyperparameters, updates: Updates, given: Mapping[str, Any]
 ) -> dict[str, float]:
     """Return the values of the lane's hyperparameters that `given` lacks.
 
     Raises:
         BadInput: one has no default.
     """
-    every: dict[str, Any] = dict(declared.own)
-    for optimizer in optimizers:
-        every.update(OPTIMIZERS[optimizer].hyperparameters)
+    every: dict[str, Any] = {**declared.own, **updates.hyperparameters}
+    for name in updates.differing:  # a program has its optimizer's own default where this has none
+        every.pop(name, None)
     found = {}
     for name, declared_value in every.items():
         if name in given:
@@ -50,19 +50,17 @@ def default_values(
 
 
 def check_names(
-    names: Mapping[str, Any] | Space, declared: Hyperparameters, optimizers: tuple[str, ...]
+    names: Mapping[str, Any] | Space, declared: Hyperparameters, updates: Updates
 ) -> None:
-    """Check that the problem or one of the optimizers has each hyperparameter.
+    """Check that the problem, or one of the optimizers or schedules, has each hyperparameter.
 
     Raises:
         BadInput: one is unknown, or the problem calls one as an optimizer or a column is called.
     """
-    of_optimizers = [
-        name for optimizer in optimizers for name in OPTIMIZERS[optimizer].hyperparameters
-    ]
+    of_updates = updates.hyperparameters
     for name in (*declared.shape, *declared.own):
         where = declared.method_of(name)
-        if name in (*of_optimizers, "optimizer"):
+        if name in (*of_updates, *WORDS):
             raise BadInput(
                 f"the problem calls a hyperparameter {name}, which is the optimizer's name for its "
                 f"own: the optimizer alone needs it; leave it out of {where}, or call it "
@@ -73,10 +71,10 @@ def check_names(
                 f"the problem's {where} takes {name}: {RESERVED[name]}; leave it out, or call a "
                 f"hyperparameter otherwise, as {name}_"
             )
-    known = list(dict.fromkeys(["optimizer", *of_optimizers, *declared.shape, *declared.own]))
+    known = list(dict.fromkeys([*WORDS, *of_updates, *declared.shape, *declared.own]))
     for name in names:
         if name not in known:
-            of = f"this problem and {'/'.join(optimizers)}"
+            of = f"this problem and {updates.text}"
             raise BadInput(f"unknown hyperparameter {name!r}; {of} have: {', '.join(known)}")
 
 
@@ -116,12 +114,3 @@ def check_metric_names(metrics: Sequence[str], declared: Hyperparameters, space:
                 f"the metric {name!r} is called like {what}; call it otherwise, as "
                 f"validation_{name}"
             )
-
-
-def optimizers_of(choice: Any) -> tuple[str, ...]:
-    """Return the optimizers of a dimension or value, checked."""
-    optimizers = choice.choices if isinstance(choice, Dimension) else (choice,)
-    if not optimizers or any(optimizer not in OPTIMIZERS for optimizer in optimizers):
-        wrong = choice.shown if isinstance(choice, Dimension) else choice
-        raise BadInput(f"unknown optimizer {wrong!r}; known: {', '.join(OPTIMIZERS)}")
-    return tuple(optimizers)

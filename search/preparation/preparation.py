@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
+from shoal.search.preparation.beginning import begin, different_trials
 from shoal.search.preparation.declared import (
-    check_metric_names,
-    check_names,
     default_values,
-    objective_of,
-    optimizers_of,
 )
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
+from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
-from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
-from shoal.search.request import Asked, Objective, Request, Resolved, lanes_of_a_round
-from shoal.search.space import Dimension, Space, of_names, range_meant
-from shoal.trainable.checking import check
+from shoal.search.programs import Meanwhile
+from shoal.search.request import Asked, Objective
+from shoal.search.space import Dimension
 from shoal.trainable.errors import TrainableError
-from shoal.trainable.modules import path_read
-from shoal.trainable.problems import Folds, Source, find, hyperparameters
-
-MIN_PACK, MAX_PACK = 64, 4096
-
-MAX_SHAPES = 16
-"""Combinations of shape hyperparameters that the contract is tried with."""
-
-MAX_POINTS = 8
-"""Values of the other hyperparameters that it is tried with."""
+from shoal.trainable.memory import Generated
+from shoal.trainable.problems import hyperparameters
 
 
 @own_settings()
@@ -44,6 +29,7 @@ def prepare(
     out: Path | None,
     trust: bool = False,
     meanwhile: Meanwhile | None = None,
+    generated: Generated | None = None,
 ) -> Prepared:
     """Return the search that `asked` describes, new or in the run folder `out`.
 
@@ -55,6 +41,7 @@ def prepare(
         asked: what is not said takes its default, or what the folder holds.
         trust: whether the code of a folder may run that another user could have written.
         meanwhile: what is seen to while compiling takes long.
+        generated: the problem, where it is a class in memory.
 
     Raises:
         BadInput: it cannot be done; one line says why. Nothing was made or changed.
@@ -62,8 +49,8 @@ def prepare(
     asked = asked.without_auto()
     space = asked.dimensions
     if out is not None and stands(out) and not reserved(out):
-        return _go_on(asked, space, RunFolder.open(out), trust)
-    new = _begin(asked.resolved(), space, meanwhile or Meanwhile())
+        return _go_on(asked, space, RunFolder.open(out), trust, generated)
+    new = begin(asked.resolved(), space, meanwhile or Meanwhile(), generated)
     return replace(new, named=out is not None)
 
 
@@ -81,26 +68,24 @@ def load(prepared: Prepared, done: int) -> Prepared:
     if prepared.folder is None or done == request.lanes:
         return prepared
     try:
-        declared = hyperparameters(prepared.source.load())
+        problem = prepared.source.load()
+        declared, known = hyperparameters(problem), known_of(problem)
     except TrainableError as error:
         raise unreadable(error, prepared.source) from error
-    optimizers = optimizers_of(request.space.get("optimizer", "sgd"))
     return replace(
         prepared,
-        defaults=default_values(declared, optimizers, request.space),
-        shape_names=tuple(name for name in request.space if name in ("optimizer", *declared.shape)),
+        defaults=default_values(declared, Updates.of(request.space, known), request.space),
+        shape_names=tuple(name for name in request.space if name in (*WORDS, *declared.shape)),
     )
 
 
-def load_source(spec: str) -> Source:
-    """Return the source of the problem that `spec` names."""
-    try:
-        return find(path_read(spec))
-    except TrainableError as error:
-        raise BadInput(str(error)) from error
-
-
-def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: bool) -> Prepared:
+def _go_on(
+    asked: Asked,
+    space: dict[str, Dimension],
+    folder: RunFolder,
+    trust: bool,
+    generated: Generated | None,
+) -> Prepared:
     """The search that `folder` holds, if it is the one asked for."""
     if folder.earlier is not None:
         raise BadInput(
@@ -110,6 +95,8 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
     request = folder.request
     held = request.as_dict()
     given = asked.given
+    if asked.trials is not None:
+        given["trials"] = different_trials(asked.trials, request.sampler, request.space)
     if asked.objective is not None:
         given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
     different = [
@@ -126,7 +113,8 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
         raise BadInput(
             f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
         )
-    source = source_of(folder, named=asked.problem is not None, trust=trust)
+    named = asked.problem is not None
+    source = source_of(folder, named=named, trust=trust, generated=generated)
     began, notes = source.world, tuple[str, ...]()
     if began.gone and not folder.whole:
         notes = (
@@ -134,147 +122,3 @@ def _go_on(asked: Asked, space: dict[str, Dimension], folder: RunFolder, trust: 
             "of its code",
         )
     return Prepared(request=request, source=source, folder=folder, notes=notes)
-
-
-def _begin(asked: Resolved, given: dict[str, Dimension], meanwhile: Meanwhile) -> Prepared:
-    """A new search."""
-    source = load_source(asked.problem)
-    try:
-        return _checked(asked, given, source, meanwhile)
-    except BaseException as error:
-        source.release()
-        if isinstance(error, TrainableError):
-            raise BadInput(str(error)) from error
-        raise
-
-
-def _checked(
-    asked: Resolved,
-    given: dict[str, Dimension],
-    source: Source,
-    meanwhile: Meanwhile,
-) -> Prepared:
-    """A new search of a problem that keeps the contract."""
-    problem = source.load()
-    declared = hyperparameters(problem)
-    offered = getattr(problem, "space", {})
-    if not isinstance(offered, Mapping):
-        raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
-    space = {**of_names(offered), **given}
-    optimizers = optimizers_of(space.get("optimizer", "sgd"))
-    check_names(Space(space.values()), declared, optimizers)
-    if not space:
-        raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
-    shape_names = tuple(name for name in space if name in ("optimizer", *declared.shape))
-    for name, dimension in space.items():
-        number = name not in shape_names or _is_number(declared.shape.get(name))
-        if number and (way := range_meant(name, dimension.text)):
-            raise BadInput(f"{name}={dimension.shown}: {way}")
-        if name not in shape_names and dimension.column in ("str", "bool"):
-            raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
-        if name in shape_names and dimension.column == "float" and not dimension.choices:
-            raise BadInput(
-                f"{name}={dimension.shown}: {name} changes the program, and each value needs "
-                "one of its own; give choices or whole numbers"
-            )
-    for name, default in declared.shape.items():
-        if default is None and name not in space:
-            raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
-    defaults = default_values(declared, optimizers, space)
-    folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
-
-    axes = [space[name].samples() for name in shape_names if name != "optimizer"]
-    names = [name for name in shape_names if name != "optimizer"]
-    shapes = [
-        dict(zip(names, values, strict=True))
-        for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
-    ]
-    numbers = {n: space[n].samples() for n in space if n not in shape_names}
-    most = max((len(values) for values in numbers.values()), default=1)
-    points = [
-        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
-        for i in range(min(most, MAX_POINTS))
-    ]
-    checked = check(problem, optimizers=optimizers, shapes=shapes, points=points, folds=folds)
-    check_metric_names(checked.metrics, declared, Space(space.values()))
-    objective = objective_of(problem, asked.objective, checked.metrics)
-    epoch = checked.of_an_epoch
-    if asked.epochs and not epoch:
-        raise BadInput(
-            f"epochs counts minibatches, and {problem.__name__} takes all rows in each update; "
-            "give steps, or write batch = 128 in the class"
-        )
-    length = asked.epochs or asked.steps
-    report = min(asked.report or max(1, length // 20), length)
-    steps = asked.epochs * epoch or asked.steps
-    cuda = torch.cuda.is_available()
-    round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
-    running, settled = programs_of(
-        replace(asked, steps=steps),
-        checked.work,
-        Programs(
-            problem=problem,
-            space=space,
-            names=shape_names,
-            defaults=defaults,
-            points=points[:8],
-            report=report,
-            pack=pack,
-            device="cuda" if cuda else "cpu",
-            folds=folds,
-            single=checked.single,
-            fed=epoch > 0 or checked.noisy,
-        ),
-        meanwhile,
-    )
-    source = source.complete()  # all of its code has run by now, for each shape
-    request = Request(
-        problem=asked.problem,
-        source=source.sha256,
-        files=source.files,
-        began=source.world,
-        space=Space(space.values()),
-        sampler=asked.sampler,
-        trials=asked.trials,
-        replicates=asked.replicates,
-        objective=str(objective),
-        select=asked.select,
-        patience=asked.patience,
-        folds=asked.folds,
-        keep=asked.keep,
-        metrics=checked.metrics,
-        steps=steps,
-        epochs=asked.epochs,
-        report=report,
-        seed=asked.seed,
-        diverge_factor=float(asked.diverge_factor),
-        program=running.program,
-        block=running.block,
-        unroll=running.unroll,
-        lane_seconds=running.lane_seconds,
-        settled=settled,
-        round=round_,
-        pack=pack,
-    )
-    return Prepared(
-        request=request,
-        source=source,
-        defaults=defaults,
-        shape_names=shape_names,
-        folder=None,
-        notes=(*checked.notes, *running.notes),
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:
-    """Round and pack, from the arguments alone."""
-    trials, replicates = asked.trials, asked.replicates
-    round_ = min(trials, asked.round or lanes_of_a_round(trials, fused))
-    pack = asked.pack
-    if pack is None:
-        pack = min(MAX_PACK, max(MIN_PACK, power_of_two(trials * replicates // 32)))
-    return round_, min(pack, round_ * replicates)

@@ -9,18 +9,26 @@ from shoal.search.errors import BadInput, RunFolderError, SearchError
 from shoal.search.folder import PROBLEM, RunFolder, ledger
 from shoal.search.preparation.trust import check
 from shoal.trainable.errors import TrainableError
+from shoal.trainable.memory import Generated
 from shoal.trainable.modules import File, path_read
-from shoal.trainable.problems import PROBLEMS, Source, changed, installed, lying_now
+from shoal.trainable.problems import PROBLEMS, Source, changed, installed, lying_now, other_now
 from shoal.trainable.process import World
 
 
-def source_of(folder: RunFolder, named: bool, trust: bool, runs: bool | None = None) -> Source:
+def source_of(
+    folder: RunFolder,
+    named: bool,
+    trust: bool,
+    runs: bool | None = None,
+    generated: Generated | None = None,
+) -> Source:
     """Return the source of a folder's problem, every copy read and checked, none executed.
 
     Args:
         named: whether the user has named the problem again, and so means it as it is now.
         trust: whether the code may be another user's.
         runs: whether it is to run; None: where the search is not whole.
+        generated: the problem as it is named, where it is a class in memory.
 
     Raises:
         BadInput: it is not what was named, or another user could have written it.
@@ -35,7 +43,7 @@ def source_of(folder: RunFolder, named: bool, trust: bool, runs: bool | None = N
             check(folder.path, _decisive(folder), trust)
         return _installed(folder, ways)
     if named:
-        now = _compared(folder)
+        now = _compared(folder, generated)
         moved = now != source.files or source.world.gone
         source = replace(source, files=now, world=World.here() if moved else source.world)
     try:
@@ -75,7 +83,7 @@ def _installed(folder: RunFolder, ways: str) -> Source:
     return now if request.problem in PROBLEMS else replace(now, world=request.began)
 
 
-def _compared(folder: RunFolder) -> tuple[File, ...]:
+def _compared(folder: RunFolder, generated: Generated | None) -> tuple[File, ...]:
     """The user's files where they lie now, each the one that the search began with.
 
     Raises:
@@ -83,8 +91,13 @@ def _compared(folder: RunFolder) -> tuple[File, ...]:
     """
     request = folder.request
     try:
-        files = lying_now(path_read(request.problem), request.files)
-        other = changed(files)
+        if generated is None:
+            files = lying_now(path_read(request.problem), request.files)
+            other = changed(files)
+        else:
+            files = request.files
+            own = [file for file in files if file.module.partition(".")[0] != generated.module]
+            other = other_now(generated, files) or changed(own)
     except TrainableError as error:
         raise BadInput(str(error)) from error
     if other is not None:

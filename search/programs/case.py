@@ -53,6 +53,7 @@ class Case:
             device="cpu",
             kind=kind,
             unroll=updates(kind, self.unroll),
+            given=self.points[0].keys() - self.defaults.keys(),
         )
 
     def lanes(self, shape: Mapping[str, Any]) -> Lanes:

@@ -27,7 +27,7 @@ from shoal.search.programs.case import LANES, Begun, Case
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
 from shoal.trainable.errors import CompileError, CompilerHangs, one_line
-from shoal.trainable.fused.cpp import FLAGS
+from shoal.trainable.fused import target_of
 from shoal.trainable.programs import (
     CAPTURED,
     EAGER,
@@ -210,7 +210,7 @@ class _Settling:
         notes = (*self._notes(programs), *sorted(self._measured))
         if set(programs.values()) <= {EAGER}:
             return Settled(), notes
-        flags = " ".join(FLAGS) if KERNEL in programs.values() else ""
+        flags = " ".join(target_of("cpu").flags) if KERNEL in programs.values() else ""
         settled = Settled(
             programs=programs, metrics=self._metrics, compiler=identity(), flags=flags
         )

@@ -1,13 +1,14 @@
 from .asked import Asked, Resolved
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import FORMAT, Request, mark_of
+from .request import CONDITIONAL, FORMAT, Request, mark_of
 from .settings import ALL, BY_NAME, OF_RUN, OF_TABLE, Setting, check_settings
 from .sizes import in_flight, lanes_of_a_round
 
 __all__ = [
     "ALL",
     "BY_NAME",
+    "CONDITIONAL",
     "FORMAT",
     "OF_RUN",
     "OF_TABLE",

@@ -23,6 +23,7 @@ WRITTEN = (
     "settled",
     "halved",
     "amendments",
+    "conditions",
 )
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from shoal.search.errors import BadInput
 from shoal.search.request.objective import Objective
 from shoal.search.request.settings import ALL, MAX_INTEGER, Setting, check_settings
-from shoal.search.space import Space, parse
+from shoal.search.space import Space, as_plain, of_plain, parse
 from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT = 6
-"""Version of the run folder's form, as it is written."""
+FORMAT, CONDITIONAL = 6, 7
+"""Versions of the run folder's form, as it is written: the second where hyperparameters are not
+active in every trial, which a version of shoal that knows of no conditions must not take up."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -173,7 +174,11 @@ class Request:
         if self.settled != Settled():
             plain["settled"] = self.settled.as_dict()
         began = {"began": self.began.as_dict()} if self.began.folder else {}
-        return {"format": FORMAT, **plain, "amendments": [], "space": self.space.texts(), **began}
+        space: dict[str, Any] = {"space": self.space.texts()}
+        if self.space.conditions:
+            space["conditions"] = as_plain(self.space.conditions)
+        version = CONDITIONAL if self.space.conditions else FORMAT
+        return {"format": version, **plain, "amendments": [], **space, **began}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:
@@ -191,6 +196,7 @@ class Request:
             "metrics": lambda names: tuple(map(str, listed(names))),
             "files": lambda files: tuple(map(File.from_dict, listed(files))),
             "settled": Settled.from_dict,
+            "conditions": of_plain,
             "space": _space,
             "began": World.from_dict,
         }
@@ -200,6 +206,9 @@ class Request:
                     known[name] = read(known[name])
                 except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
                     raise BadInput(f"{name}: {error}") from error
+        conditions = known.pop("conditions", None)
+        if conditions and "space" in known:
+            known["space"] = Space(known["space"].values(), conditions)
         try:
             return cls(**known)
         except TypeError as error:  # a key is missing, or unknown

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from shoal.search.errors import BadInput
 from shoal.search.folder import One, RunFolder
+from shoal.search.folder.tables import rows
 from shoal.search.request import Objective
 from shoal.search.results.ranking import ranking
-from shoal.search.space import Space, plain
+from shoal.search.space import Space
 
 if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import optuna
@@ -74,8 +75,9 @@ class Result:
     @cached_property
     def trials(self) -> pandas.DataFrame:
         """One row per fit: trial, replicate, fold where there are folds, a column per
-        hyperparameter, loss, a column per metric, state and so on."""
-        return _frame(self._rows)
+        hyperparameter (null where it is not active), loss, a column per metric, state and so
+        on."""
+        return self._frame(self._rows)
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
@@ -92,10 +94,14 @@ class Result:
         """
         return self._ranked(None)
 
+    def _frame(self, trials: pa.Table) -> pandas.DataFrame:
+        """Rows of trials as a frame, in which whole numbers with nulls are whole numbers."""
+        return _frame(trials.replace_schema_metadata(rows.for_pandas(self._folder.request)))
+
     def _ranked(self, most: int | None) -> pandas.DataFrame:
         rows, means = self._ranking
         shown = {name: column[:most] for name, column in means.items()}
-        return _frame(self._rows.take(rows[:most])).assign(**shown)
+        return self._frame(self._rows.take(rows[:most])).assign(**shown)
 
     @property
     def best_row(self) -> dict[str, Any] | None:
@@ -108,15 +114,19 @@ class Result:
 
     @property
     def best(self) -> pandas.Series:
-        """The row of the best trial; its loss and metrics are means over its fits.
+        """The row of the best trial, without the hyperparameters that are not active in it; its
+        loss and metrics are means over its fits.
 
         Raises:
             LookupError: no trial has ended.
         """
+        import pandas
+
         first = self._ranked(1)
         if first.empty:
             raise LookupError(f"{self.path} has no trial that has ended without failure")
-        return first.iloc[0]
+        best = first.iloc[0]
+        return best.drop([name for name in self.space.conditional if pandas.isna(best[name])])
 
     def fit(self, trial: int | str = "best", replicate: int = 0, fold: Any = None) -> Chosen:
         """Return which fit is meant.
@@ -258,40 +268,13 @@ class Result:
 
         Values are those of the objective, means over a trial's fits (+inf, or -inf where a larger
         one is better: a fit diverged), and so are the intermediate values, one per reported step.
-        Failed trials are there as FAIL. ``user_attrs["states"]`` has the states.
+        Failed trials are there as FAIL. A trial has the hyperparameters that are active in it.
+        ``user_attrs["states"]`` has the states.
         """
-        import pandas
-        from optuna.trial import TrialState, create_trial
+        from shoal.search.results.study import study
 
-        from shoal.search.samplers import study_of
-
-        distributions = {name: d.distribution for name, d in self.space.items()}
-        goal = self.objective
-        curves = _frame(self._curves).groupby(["trial", "step"])[goal.name].mean()
-        steps = {
-            trial: dict(zip(group.index.get_level_values("step").tolist(), group, strict=True))
-            for trial, group in curves.groupby(level="trial")
-        }
-        trials = []
-        for number, group in _frame(self._rows).groupby("trial", sort=True):
-            failed = bool((group["state"] == "failed").any())
-            row = group.iloc[0]
-            score = goal.scores(group[goal.name].to_numpy()).mean()
-            start = row["started"].to_pydatetime().replace(tzinfo=None)
-            trial = create_trial(
-                state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                value=None if failed else goal.value(float(score)),
-                params={name: plain(row[name]) for name in distributions},
-                distributions=distributions,
-                intermediate_values=steps.get(number, {}),
-                user_attrs={"trial": int(row["trial"]), "states": group["state"].tolist()},
-            )
-            trial.datetime_start = start
-            trial.datetime_complete = start + pandas.Timedelta(
-                seconds=float(group["seconds"].sum())
-            )
-            trials.append(trial)
-        return study_of(trials, goal.maximize)
+        curves = _frame(self._curves)
+        return study(self._frame(self._rows), curves, self.space, self.objective)
 
     @property
     def ended(self) -> int:

@@ -25,7 +25,8 @@ class Pack:
 
     Attributes:
         round, index: which round, and which pack in it.
-        columns: the hyperparameters of the lanes, as the results have them.
+        columns: the hyperparameters of the lanes, as the results have them; a masked array where
+            one is not active in all of the search.
         attempt: how often it ran before and ended with an error.
         deaths: how many workers died over it.
     """
@@ -66,6 +67,8 @@ def cut(
 ) -> list[Pack]:
     """Return the packs of a round; a pack has one value of each shape hyperparameter, and one fold.
 
+    What is not active in a pack its lanes do not have.
+
     Args:
         shape_names: which columns are shape hyperparameters.
         first: number of the round's first trial.
@@ -80,7 +83,7 @@ def cut(
         for start in range(0, len(trials) * request.replicates, request.pack)
     ]
     return [
-        _pack(request, round_, index, first, columns, shape, trials, piece)
+        _pack(request, shape_names, round_, index, first, columns, shape, trials, piece)
         for index, (shape, trials, piece) in enumerate(pieces)
     ]
 
@@ -94,19 +97,28 @@ def _groups(shapes: Mapping[str, NDArray[Any]], count: int) -> list[tuple[Shape,
     """Return each combination of shape hyperparameters with the places of its trials, in order."""
     code = numpy.zeros(count, dtype=numpy.int64)
     for column in shapes.values():
-        _, own = numpy.unique(column, return_inverse=True)
+        _, own = numpy.unique(numpy.asarray(column), return_inverse=True)
+        own = numpy.where(numpy.ma.getmaskarray(column), 0, own + 1)
         # numbered anew each time, so that codes stay below the number of trials
         _, code = numpy.unique(code * (own.max() + 1) + own, return_inverse=True)
     order = numpy.argsort(code, kind="stable")
     starts = numpy.flatnonzero(numpy.diff(code[order])) + 1
     return [
-        (tuple((name, column[trials[0]].item()) for name, column in shapes.items()), trials)
+        (
+            tuple(
+                (name, column[trials[0]].item())
+                for name, column in shapes.items()
+                if column[trials[0]] is not numpy.ma.masked
+            ),
+            trials,
+        )
         for trials in numpy.split(order, starts)
     ]
 
 
 def _pack(
     request: Request,
+    shape_names: tuple[str, ...],
     round_: int,
     index: int,
     first: int,
@@ -127,9 +139,9 @@ def _pack(
             replicate=torch.from_numpy(replicate),
             seed=torch.from_numpy(request.seed + replicate),
             values={
-                name: torch.from_numpy(values.astype(numpy.float64))
+                name: torch.from_numpy(numpy.asarray(values).astype(numpy.float64))
                 for name, values in own.items()
-                if name not in shape
+                if name not in shape_names and not numpy.ma.getmaskarray(values).all()
             },
             shape={"optimizer": next(iter(OPTIMIZERS)), **shape},
         ),

@@ -236,9 +236,11 @@ class Rounds:
             return Earlier(columns={}, scores=numpy.empty(0))
         first, told = self._span(round_).start, self._span(max(round_ - 1, 0)).start
         failed = self._failed[:told].any(axis=1)
+        columns = {name: column[:first] for name, column in self._columns.items()}
         return Earlier(
-            columns={name: column[:first] for name, column in self._columns.items()},
+            columns=columns,
             scores=numpy.where(failed, numpy.nan, self._score[:told].mean(axis=1)),
+            active=self._sampler.active(columns, first),
         )
 
     def _rows_of(self, span: slice) -> pa.Table:

@@ -66,10 +66,11 @@ def lanes_of(request: Request, shape_names: Sequence[str], rows: pa.Table) -> La
         rows: as ``trials.parquet`` has them.
     """
     (row,) = rows.slice(0, 1).to_pylist()
+    has = [name for name in request.space if row[name] is not None]
     replicate = torch.tensor(rows["replicate"].to_pylist())
     values = {
         name: torch.tensor(rows[name].cast(pa.float64()).to_pylist(), dtype=torch.float64)
-        for name in request.space
+        for name in has
         if name not in shape_names
     }
     return Lanes(
@@ -79,7 +80,7 @@ def lanes_of(request: Request, shape_names: Sequence[str], rows: pa.Table) -> La
         values=values,
         shape={
             "optimizer": next(iter(OPTIMIZERS)),
-            **{name: row[name] for name in shape_names},
+            **{name: row[name] for name in shape_names if name in has},
             **({FOLD: row[FOLD]} if request.folds > 1 else {}),
         },
     )

@@ -10,6 +10,10 @@ trials as after a thousand; the best trials draw together as a search goes on, a
 * Diverged trials are no losses. Between a finite one and a diverged one lies an edge, where nobody
   knows: `Surrogate.predict` gives the share of the way that a point is from its nearest diverged
   trial to its nearest finite one. Lanes that each draw their own edge divide the gap evenly.
+* A coordinate that is inactive at a point is put where the mean of those of its own trials is at
+  which it is active: one constant tells nothing, and the covariance stays positive definite
+  (Hutter et al. 2011 put a default there). That the branch is another one is told by the choice
+  that it hangs on, which is a coordinate too; and an inactive choice is a choice of its own.
 
 Notation:
 
@@ -26,7 +30,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy
 
-from shoal.search.space import Axis, Floats, apart, nearest
+from shoal.search.space import (
+    Axis,
+    Floats,
+    active_at,
+    apart,
+    centred,
+    deviations,
+    is_conditional,
+    middles,
+    nearest,
+)
 
 BEST, AROUND, RUNNING, DIVERGED = 80, 40, 40, 60
 """Largest numbers of trials: best ones, others nearest to those, running and diverged ones near."""
@@ -45,6 +59,10 @@ MIN_WIDTH, MAX_WIDTH = 0.05, 64.0
 
 MAX_RATIO = 1e300
 """Bound of rise / gap, against overflow."""
+
+UNIFORM = 12**-0.5
+"""Deviation of what is uniform over a range: of an axis at which fewer than two trials are active.
+"""
 
 MIN_RISE = 1e-300
 """Losses that differ by no more are taken as equal."""
@@ -70,7 +88,7 @@ class Surrogate:
         finite = int(numpy.isfinite(loss).sum())
         best = order[: min(BEST, finite)]
         focus = told[best[:MAX_CENTRES]]
-        scale = told[best].std(axis=0) + 0.05
+        scale = deviations(axes, told[best]) + 0.05
 
         def near(points: Floats, count: int) -> Floats:
             return points[nearest(axes, points, focus, scale, count)]
@@ -80,12 +98,16 @@ class Surrogate:
         chosen = numpy.concatenate([best, around])
         if loss[chosen].max() - loss[best[0]] <= MIN_RISE:  # many are equally good
             chosen = numpy.append(chosen, order[finite - 1])
-        self._finite, self._lost = len(chosen), near(told[lost], DIVERGED)
-        x, y = told[chosen], self._fit(told[chosen], loss[chosen])
+        self._rest = middles(axes, told[chosen])
+        self._finite, self._lost = len(chosen), self._put(near(told[lost], DIVERGED))
+        x, y = self._put(told[chosen]), self._fit(told[chosen], loss[chosen])
         margin = 0.1 * (x.max(axis=0) - x.min(axis=0))
         self.low = numpy.clip(x.min(axis=0) - margin, 0.0, 1.0)
         self.high = numpy.clip(x.max(axis=0) + margin, 0.0, 1.0)
-        more = near(running, RUNNING)
+        if is_conditional(axes):
+            few = active_at(axes, told[chosen]).sum(axis=0) < 2
+            self.low[few], self.high[few] = 0.0, 1.0
+        more = self._put(near(running, RUNNING))
         alpha = self._solve(x, y)
         self._deviation = math.sqrt(float(y @ alpha) / len(y))
         if len(more):
@@ -100,6 +122,7 @@ class Surrogate:
         Returns:
             three of shape (M,); the last is 1 at a finite trial and 0 at a diverged one.
         """
+        points = self._put(points)
         distance = self._between(points, self._x)
         place = numpy.ones(len(points))
         if len(self._lost):
@@ -112,10 +135,15 @@ class Surrogate:
         deviation = numpy.sqrt(numpy.maximum(1 - explained.sum(axis=1), 1e-12))
         return mean, self._deviation * deviation, place
 
+    def _put(self, points: Floats) -> Floats:
+        """Points with what stands for inactive coordinates."""
+        return centred(self._axes, points, self._rest)
+
     def _fit(self, x: Floats, loss: Floats) -> Floats:
         """Maximise the marginal likelihood over warp, noise and length scales; return y."""
+        base = numpy.maximum(deviations(self._axes, x, usual=UNIFORM), 1e-6)
+        x = self._put(x)
         squares = [apart(axis, x[:, j, None], x[:, j]) for j, axis in enumerate(self._axes)]
-        base = numpy.maximum(x.std(axis=0), 1e-6)
         base[[bool(axis.choices) for axis in self._axes]] = 1.0
         warps = [_warp(loss, gap) for gap in _gaps(loss)]
         every = numpy.stack([y for y, _ in warps], axis=1)

@@ -5,6 +5,12 @@ level, so that components follow a valley, and shrink as trials draw together. C
 weighed in the component's own metric, so that g is as fine as l: good trials near a candidate over
 all trials near it, where trials that run or diverged are not good.
 
+An axis tells how far apart two points are where it is active at both of them. Axes that are not
+always active come last in z, so that leaving them out is marginalising: z of the others does not
+depend on them. A component at which an axis is inactive, or is the only one of its neighbours that
+has it, knows nothing of it: there the axis is drawn uniformly, and weighed with the deviation of
+what is uniform.
+
 Notation:
 
     K, d, q     components of all levels, axes, axes that are ranges
@@ -21,7 +27,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from shoal.search.space import Axis, Floats, nearest
+from shoal.search.space import Axis, Floats, active_at, centred, deviations, is_conditional, nearest
 
 Ints = NDArray[numpy.int64]
 
@@ -40,6 +46,9 @@ MUTATION = 0.15
 
 OTHER_CHOICE = 4.0
 """Squared distance between two choices, in standard coordinates."""
+
+UNIFORM = 12**-0.5
+"""Standard deviation of what is uniform over a range."""
 
 PRIOR = 0.1
 """Weight of the level's share of all trials in l / g."""
@@ -60,7 +69,9 @@ class Mixture:
             running: shape (m, d).
         """
         self._axes = axes
-        self._ranges = [j for j, axis in enumerate(axes) if not axis.choices]
+        ranges = [j for j, axis in enumerate(axes) if not axis.choices]
+        self._ranges = sorted(ranges, key=lambda j: not axes[j].always)
+        self._conditional = is_conditional(axes)
         self._choices = [j for j, axis in enumerate(axes) if axis.choices]
         order = numpy.argsort(loss, kind="stable")
         finite = int(numpy.isfinite(loss).sum())
@@ -69,13 +80,13 @@ class Mixture:
             for share, least, most in LEVELS
         ]
         best = order[: max(sizes)]
-        scale = told[best].std(axis=0) + 1e-3
+        scale = deviations(axes, told[best]) + 1e-3
         others = order[MAX_POOL:]
         near = others[nearest(axes, told[others], told[best[:16]], scale, MAX_POOL)]
         beside = running[nearest(axes, running, told[best[:16]], scale, MAX_POOL)]
         pool = numpy.concatenate([told[order[:MAX_POOL]], told[near], beside])
         levels = [self._level(told[best[:size]], pool) for size in sizes]
-        self.centre, self._root, self._near, self._near_choices, self._good = (
+        self.centre, self._root, self._near, self._near_choices, self._good, self._near_active = (
             numpy.concatenate(parts) for parts in zip(*levels, strict=True)
         )
         self._sizes = numpy.array(sizes)
@@ -84,35 +95,56 @@ class Mixture:
     def _level(self, centre: Floats, pool: Floats) -> tuple[NDArray[Any], ...]:
         """One level: centres, roots, and the trials near each; the pool begins with the level."""
         k, q = len(centre), len(self._ranges)
+        here, there = self._active(centre), self._active(pool)
         offset = centre[None, :, self._ranges] - centre[:, None, self._ranges]
+        away = pool[None, :, self._ranges] - centre[:, None, self._ranges]
+        if self._conditional:
+            both = here[None] & here[:, None]
+            shared = there[None] & here[:, None]
+            offset[~both] = 0.0
+            away[:, ~there] = 0.0
         other = self._other(centre[None], centre[:, None])
         distance = (offset**2).sum(axis=2) + 10.0 * other  # far: another choice
         m = min(k, max(q + 2, k // 3))
         close = numpy.argsort(distance, axis=1, kind="stable")[:, :m, None]
         steps = numpy.take_along_axis(offset, close, axis=1)
         covariance = numpy.einsum("kmi,kmj->kij", steps, steps) / m
+        known = numpy.ones((k, q), dtype=bool)
+        if self._conditional:  # of the neighbours that have the axis
+            own = numpy.take_along_axis(both, close, axis=1).sum(axis=1)
+            always = [self._axes[j].always for j in self._ranges]
+            known = (own > 1) | numpy.array(always, dtype=bool)
+            share = numpy.sqrt(m / numpy.maximum(own, 1))
+            covariance *= share[:, :, None] * share[:, None, :]
         # few neighbours tell little of how axes go together
         variance = numpy.einsum("kii->ki", covariance).copy()
         covariance *= m / (m + q)
-        cell = numpy.array(
-            [1 / (axis.size or numpy.inf) for axis in self._axes if not axis.choices]
-        )
+        cell = numpy.array([1 / (self._axes[j].size or numpy.inf) for j in self._ranges])
         floor = 1e-3 * variance.max(axis=1, initial=0.0, keepdims=True) + 1e-18
         index = numpy.arange(q)
-        covariance[:, index, index] = variance + floor + (0.5 * cell) ** 2
+        spread = variance + floor + (0.5 * cell) ** 2
+        covariance[:, index, index] = numpy.where(known, spread, UNIFORM**2)
         root = numpy.linalg.cholesky(covariance) * k ** (-1 / (q + 4))
 
         inverse = numpy.linalg.inv(root)
-        away = pool[None, :, self._ranges] - centre[:, None, self._ranges]
         z = numpy.einsum("kij,knj->kni", inverse, away)
-        distance = (z**2).sum(axis=2) + OTHER_CHOICE * self._other(pool[None], centre[:, None])
+        squares = z**2
+        if self._conditional:
+            squares[~shared] = 0.0
+        distance = squares.sum(axis=2) + OTHER_CHOICE * self._other(pool[None], centre[:, None])
         near = numpy.argsort(distance, axis=1, kind="stable")[:, : min(MAX_NEIGHBOURS, len(pool))]
         choices = pool[near][:, :, self._choices]
-        return centre, root, numpy.take_along_axis(z, near[:, :, None], axis=1), choices, near < k
+        z = numpy.take_along_axis(z, near[:, :, None], axis=1)
+        return centre, root, z, choices, near < k, there[near]
+
+    def _active(self, points: Floats) -> NDArray[numpy.bool_]:
+        """Where each range is active, shape (n, q)."""
+        return active_at(self._axes, points)[:, self._ranges]
 
     def _other(self, one: Floats, two: Floats) -> NDArray[numpy.int64]:
-        different = one[:, :, self._choices] != two[:, :, self._choices]
-        return numpy.asarray(different.sum(axis=2))
+        return numpy.asarray(
+            _differ(one[:, :, self._choices], two[:, :, self._choices]).sum(axis=2)
+        )
 
     def assign(self, place: Floats, rng: numpy.random.Generator) -> Ints:
         """Return the component of each lane: an equal share for each level, and within it evenly.
@@ -147,22 +179,60 @@ class Mixture:
         for j in self._choices:
             anew = rng.integers(0, self._axes[j].choices, size)
             points[:, :, j] = numpy.where(rng.random(size) < MUTATION, anew, centre[:, j, None])
+        if self._conditional:
+            self._activate(points, z, component, centre, rng)
         return points, z
+
+    def _activate(
+        self,
+        points: Floats,
+        z: Floats,
+        component: Ints,
+        centre: Floats,
+        rng: numpy.random.Generator,
+    ) -> None:
+        """Draw what is active at a candidate and was not at its centre; take out what is not."""
+        flat, size = points.reshape(-1, points.shape[2]), points.shape[:2]
+        before, now = active_at(self._axes, centre), active_at(self._axes, flat)
+        new = now.reshape(points.shape) & ~before[:, None]
+        for j, axis in enumerate(self._axes):
+            if axis.always:
+                continue
+            anew = rng.random(size)
+            if axis.choices:
+                anew = numpy.minimum(numpy.floor(anew * axis.choices), axis.choices - 1)
+            points[:, :, j] = numpy.where(new[:, :, j], anew, points[:, :, j])
+        points[:] = centred(self._axes, flat).reshape(points.shape)
+        for i, j in enumerate(self._ranges):
+            deviation = self._root[component, i, i, None]
+            own = (points[:, :, j] - self.centre[component, j, None]) / deviation
+            z[:, :, i] = numpy.where(new[:, :, j], own, z[:, :, i])
 
     def ratio(self, component: Ints, points: Floats, z: Floats) -> Floats:
         """Return the share of good trials among those near each candidate, shape (lanes, count)."""
         size = z.shape[:2]
         good, every = numpy.zeros(size), numpy.zeros(size)
-        kept = (self._near, self._near_choices, self._good)
-        near, choices, is_good = (array[component] for array in kept)
+        kept = (self._near, self._near_choices, self._good, self._near_active)
+        near, choices, is_good, active = (array[component] for array in kept)
+        here = numpy.ones(z.shape, dtype=bool)
+        if self._conditional:
+            here = self._active(points.reshape(-1, points.shape[2])).reshape(z.shape)
         for p in range(near.shape[1]):
             distance = numpy.zeros(size)
-            for i in range(len(self._ranges)):
-                distance += (z[:, :, i] - near[:, p, i, None]) ** 2
+            for i, j in enumerate(self._ranges):
+                square = (z[:, :, i] - near[:, p, i, None]) ** 2
+                if not self._axes[j].always:
+                    square *= here[:, :, i] & active[:, p, i, None]
+                distance += square
             for i, j in enumerate(self._choices):
-                distance += OTHER_CHOICE * (points[:, :, j] != choices[:, p, i, None])
+                distance += OTHER_CHOICE * _differ(points[:, :, j], choices[:, p, i, None])
             weight = numpy.exp(-0.5 * distance)
             every += weight
             good += weight * is_good[:, p, None]
         share: Floats = (good + PRIOR * self._share[component, None]) / (every + PRIOR)
         return share
+
+
+def _differ(one: Floats, two: Floats) -> NDArray[numpy.bool_]:
+    """Where two choices differ that are active both."""
+    return numpy.asarray((one != two) & (one >= 0) & (two >= 0))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from shoal.search.samplers.sampler import (
     Column,
@@ -20,11 +21,12 @@ from shoal.search.samplers.sampler import (
     Earlier,
     Question,
     Sampler,
-    Searched,
     round_seed,
     sampler_class,
 )
-from shoal.search.space import Axis, Dimension, Space
+from shoal.search.space import Dimension, Searched, Space, blanked
+
+Mask = NDArray[numpy.bool_]
 
 
 class RoundSampler:
@@ -36,23 +38,23 @@ class RoundSampler:
 
     def __init__(self, name: str, seed: int, space: Space) -> None:
         self._seed, self._space = seed, space
-        self._searched = {n: d for n, d in space.items() if not d.fixed}
-        self._axes = [_axis(dimension) for dimension in self._searched.values()]
+        self._searched = Searched(space)
         self._choices = {n: numpy.array(d.choices) for n, d in space.items() if d.choices}
         kind = sampler_class(name)
         self.learns = kind.learns
         self._sampler: Sampler | None = None
-        if self._axes:
-            self._sampler = kind(Searched(dimensions=self._searched, axes=self._axes), seed)
+        if self._searched.axes:
+            self._sampler = kind(self._searched, seed)
 
     def empty(self, count: int) -> Columns:
         """Return columns for `count` trials."""
-        return {n: numpy.empty(count, _dtype(d)) for n, d in self._searched.items()}
+        return {n: numpy.empty(count, _dtype(d)) for n, d in self._searched.dimensions.items()}
 
     def ask(
         self, round_: int, first: int, count: int, earlier: Earlier, stop: threading.Event
     ) -> Columns:
-        """Return `count` values of each searched hyperparameter, or fewer if `stop` is set.
+        """Return `count` values of each searched hyperparameter, or fewer if `stop` is set; where
+        one is not active, its first value.
 
         Args:
             first: number of the round's first trial.
@@ -69,20 +71,32 @@ class RoundSampler:
                 stop=stop,
             )
         )
+        columns = blanked(self._searched.axes, columns)
         return {
             name: column.astype(_dtype(dimension))
-            for column, (name, dimension) in zip(columns, self._searched.items(), strict=True)
+            for column, (name, dimension) in zip(
+                columns, self._searched.dimensions.items(), strict=True
+            )
         }
 
+    def active(self, columns: Mapping[str, Column], count: int) -> dict[str, Mask]:
+        """Return in which of `count` trials hyperparameters are active; of those that always are,
+        nothing."""
+        return self._searched.active(columns, count)
+
     def values(self, columns: Mapping[str, Column], count: int) -> Columns:
-        """Return the columns of a round as the results have them, the fixed ones with them."""
+        """Return the columns of a round as the results have them, the fixed ones with them; a
+        masked array where the hyperparameter is not active in every trial."""
         found: Columns = {}
+        active = self.active(columns, count)
         for name, dimension in self._space.items():
             if dimension.choices:
                 place = columns.get(name, numpy.zeros(count, numpy.intp))
                 found[name] = self._choices[name][place]
             else:
-                found[name] = columns[name]
+                found[name] = columns.get(name, numpy.zeros(count, _dtype(dimension)))
+            if name in active:
+                found[name] = numpy.ma.array(found[name], mask=~active[name])
         return found
 
     def read(self, rows: pa.Table) -> Columns:
@@ -92,26 +106,27 @@ class RoundSampler:
             ValueError: a value is not of the space.
         """
         found: Columns = {}
-        for name, dimension in self._searched.items():
+        missing: dict[str, Mask] = {}
+        for name, dimension in self._searched.dimensions.items():
             column = rows[name]
+            empty = column.is_null().to_numpy()
             if dimension.choices:
                 choices = pa.array(dimension.choices).cast(column.type)
                 column = pc.index_in(column, value_set=choices)
-            if column.null_count:
+            missing[name] = column.is_null().to_numpy()
+            if (missing[name] & ~empty).any():
                 raise ValueError(f"a value of {name} is none of {dimension.shown}")
-            found[name] = column.to_numpy().astype(_dtype(dimension))
+            first = 0 if dimension.choices else _dtype(dimension)(dimension.low).item()
+            found[name] = column.fill_null(first).to_numpy().astype(_dtype(dimension))
+        active = self.active(found, len(rows))
+        for name in dict.fromkeys([*missing, *active]):
+            empty = missing[name] if name in missing else rows[name].is_null().to_numpy()
+            there = active.get(name, numpy.ones(len(rows), dtype=bool))
+            if (empty & there).any():
+                raise ValueError(f"a value of {name} is none of {self._space[name].shown}")
+            if not (empty | there).all():
+                raise ValueError(f"{name} has a value in a trial that has no {name}")
         return found
-
-
-def _axis(dimension: Dimension) -> Axis:
-    if dimension.choices:
-        return Axis(choices=len(dimension.choices))
-    return Axis(
-        low=dimension.low,
-        high=dimension.high,
-        log=dimension.log,
-        step=1.0 if dimension.integer else 0.0,
-    )
 
 
 def _dtype(dimension: Dimension) -> type[numpy.generic]:

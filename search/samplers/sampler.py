@@ -12,13 +12,13 @@ import hashlib
 import importlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy
 from numpy.typing import NDArray
 
-from shoal.search.space import Axis, Dimension, Floats
+from shoal.search.space import Floats, Searched
 
 Column = NDArray[Any]
 Columns = dict[str, Column]
@@ -30,33 +30,15 @@ class Earlier:
 
     Attributes:
         columns: of all of them, the told ones first, in order; a range's values, a choice's
-            position.
+            position; where a hyperparameter is not active, the first value.
         scores: of the told ones: the objective, or minus it where a larger one is better; lower is
             better, +inf: diverged, NaN: failed.
+        active: in which of them each hyperparameter is active; of those that always are, nothing.
     """
 
     columns: Mapping[str, Column]
     scores: Floats
-
-
-@dataclass(frozen=True, kw_only=True)
-class Searched:
-    """The hyperparameters that are searched, for a sampler.
-
-    Attributes:
-        dimensions: by name; axes: the same as coordinates, in the same order, one at the least.
-    """
-
-    dimensions: Mapping[str, Dimension]
-    axes: Sequence[Axis]
-
-    def points(self, columns: Mapping[str, Column]) -> Floats:
-        """Return trials as coordinates, shape (n, d)."""
-        coordinates = [
-            axis.coordinates(columns[name])
-            for axis, name in zip(self.axes, self.dimensions, strict=True)
-        ]
-        return numpy.stack(coordinates, axis=1)
+    active: Mapping[str, NDArray[numpy.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +64,17 @@ class Sampler(Protocol):
 
     Attributes:
         learns: whether finished trials change what is proposed.
+        repeats: whether a trial may be proposed again while there are others.
     """
 
     learns: ClassVar[bool]
+    repeats: ClassVar[bool]
 
     def __init__(self, searched: Searched, seed: int) -> None: ...
 
     def ask(self, question: Question) -> Sequence[Column]:
         """Return a column for each hyperparameter, of `count` values, or fewer once `stop` is set;
-        of choices positions."""
+        of choices positions. Values of what is not active in a trial are not looked at."""
 
 
 SAMPLERS: Mapping[str, tuple[str, str]] = {
@@ -108,6 +92,11 @@ def sampler_class(name: str) -> type[Sampler]:
     module, kind = SAMPLERS[name]
     found: type[Sampler] = getattr(importlib.import_module(module), kind)
     return found
+
+
+def may_repeat(name: str) -> bool:
+    """Return whether the sampler of this name may propose a trial twice while there are others."""
+    return sampler_class(name).repeats
 
 
 def round_seed(seed: int, round_: int | str) -> int:

@@ -12,8 +12,8 @@ import numpy
 import torch
 from numpy.typing import NDArray
 
-from shoal.search.samplers.sampler import Column, Question, Searched
-from shoal.search.space import Axis, Cells, Gaps, repeats, spread
+from shoal.search.samplers.sampler import Column, Question
+from shoal.search.space import Axis, Gaps, Searched, blanked, cells_of, repeats, spread
 from shoal.trainable.private import sobol_engine
 
 WINDOW = 1024
@@ -56,8 +56,10 @@ class Unrepeated:
             axes: at least one.
         """
         self._axes, self._seed = axes, seed
-        self._cells = Cells(axes)
-        self._plenty = any(not axis.size and axis.count >= MIN_FLOATS for axis in axes)
+        self._cells = cells_of(axes)
+        self._plenty = any(
+            not axis.size and axis.count >= MIN_FLOATS and axis.always for axis in axes
+        )
         self._used = numpy.empty(0, numpy.uint64)
         self._first = 0  # number of the first trial of those that are ready
         self._ready: Columns = []
@@ -86,7 +88,8 @@ class Unrepeated:
 
     def _values(self, cube: NDArray[numpy.float64]) -> Columns:
         points = spread(self._axes, cube)
-        return [axis.values(points[:, j]) for j, axis in enumerate(self._axes)]
+        columns = [axis.values(points[:, j]) for j, axis in enumerate(self._axes)]
+        return blanked(self._axes, columns)
 
     def _window(self) -> Columns:
         """The values of the trials that the next window gives, one at least, in order."""
@@ -103,7 +106,7 @@ class Unrepeated:
                 column[again] = values
             numbers[again], keep[again] = moved, True
         self._used = numpy.union1d(self._used, numbers[keep])
-        if len(self._used) >= self._cells.count:
+        if len(self._used) >= self._cells.count or not keep.any():
             self._used = numpy.empty(0, numpy.uint64)
         return [column[keep] for column in columns]
 
@@ -112,6 +115,7 @@ class Qmc:
     """The sampler ``qmc``: trial after trial of a Sobol' sequence."""
 
     learns: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
 
     def __init__(self, searched: Searched, seed: int) -> None:
         self._sequence = Unrepeated(searched.axes, seed)

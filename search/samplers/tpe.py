@@ -12,7 +12,9 @@ each. So here
   κ deviation, each with a κ of its own, refined twice; each samples its own divergence threshold;
 * a share of the lanes explores: points of a Sobol' sequence, from which all lanes come while too
   little is known;
-* no lane repeats a trial while there are other values.
+* no lane repeats a trial while there are other values;
+* an axis that is not active at a point has no say there: estimators of an axis are of the trials
+  that have it, and values of what is inactive are no difference between two trials.
 """
 
 from __future__ import annotations
@@ -25,9 +27,21 @@ from numpy.typing import NDArray
 
 from shoal.search.samplers.gaussian_process import MIN_RISE, Surrogate
 from shoal.search.samplers.parzen import Mixture
-from shoal.search.samplers.sampler import Column, Question, Searched
+from shoal.search.samplers.sampler import Column, Question
 from shoal.search.samplers.sobol import sequence
-from shoal.search.space import Axis, Cells, Floats, Gaps, among, repeats, settle, spread
+from shoal.search.space import (
+    Axis,
+    Cells,
+    Floats,
+    Gaps,
+    Searched,
+    among,
+    blanked,
+    cells_of,
+    repeats,
+    settle,
+    spread,
+)
 
 Ints = NDArray[numpy.int64]
 
@@ -71,6 +85,7 @@ class Tpe:
     """The sampler ``tpe``."""
 
     learns: ClassVar[bool] = True
+    repeats: ClassVar[bool] = False
 
     def __init__(self, searched: Searched, seed: int) -> None:
         self._searched, self._seed = searched, seed
@@ -126,7 +141,7 @@ def draw(
     if numpy.isfinite(loss).sum() >= START:
         surrogate = _exploit(axes, points, told, loss, running, rng)
     columns = _values(axes, settle(axes, points))
-    _renew(Cells(axes), columns, earlier, surrogate, rng)
+    _renew(cells_of(axes), columns, earlier, surrogate, rng)
     return columns
 
 
@@ -249,4 +264,4 @@ def _put(columns: list[NDArray[Any]], lanes: Ints, values: Sequence[NDArray[Any]
 
 
 def _values(axes: Sequence[Axis], points: Floats) -> list[NDArray[Any]]:
-    return [axis.values(points[:, j]) for j, axis in enumerate(axes)]
+    return blanked(axes, [axis.values(points[:, j]) for j, axis in enumerate(axes)])

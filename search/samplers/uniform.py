@@ -6,14 +6,15 @@ from typing import ClassVar
 
 import numpy
 
-from shoal.search.samplers.sampler import Column, Question, Searched
-from shoal.search.space import spread
+from shoal.search.samplers.sampler import Column, Question
+from shoal.search.space import Searched, spread
 
 
 class Uniform:
     """The sampler ``random``."""
 
     learns: ClassVar[bool] = False
+    repeats: ClassVar[bool] = True
 
     def __init__(self, searched: Searched, seed: int) -> None:
         self._axes = searched.axes

@@ -15,6 +15,8 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from shoal.search.space.activity import ALWAYS, When, active_at, centred, is_conditional
+
 Floats = NDArray[numpy.float64]
 Counts = NDArray[numpy.uint64]
 FINE = 2.0**32
@@ -33,6 +35,7 @@ class Axis:
     Attributes:
         low, high: ends of a range, included; step: distance of its values, 0 if continuous.
         choices: how many, 0 for a range.
+        when: where it is active (`shoal.search.space.activity`).
     """
 
     low: float = 0.0
@@ -40,6 +43,12 @@ class Axis:
     log: bool = False
     step: float = 0.0
     choices: int = 0
+    when: When = ALWAYS
+
+    @property
+    def always(self) -> bool:
+        """Whether it is active at every point."""
+        return self.when == ALWAYS
 
     @property
     def size(self) -> int:
@@ -83,6 +92,14 @@ class Axis:
         half = self.step / 2
         widths: Floats = numpy.log((values + half) / (values - half))
         return widths
+
+    @property
+    def width(self) -> float:
+        """The sum of `widths` over all values."""
+        if not (self.step and self._curved):
+            return float(self.count)
+        half = self.step / 2
+        return math.log((self.high + half) / (self.low - half))
 
     @property
     def _curved(self) -> bool:
@@ -146,12 +163,13 @@ def spread(axes: Sequence[Axis], cube: Floats) -> Floats:
 
 
 def settle(axes: Sequence[Axis], points: Floats) -> Floats:
-    """Return points moved to the coordinates of the values that they stand for."""
+    """Return points moved to the coordinates of the values that they stand for, and inactive ones
+    to the one that stands for all."""
     settled = [
         axis.coordinates(axis.values(points[:, j])) if axis.step else points[:, j]
         for j, axis in enumerate(axes)
     ]
-    return numpy.stack(settled, axis=1)
+    return centred(axes, numpy.stack(settled, axis=1))
 
 
 def apart(axis: Axis, one: Floats, other: Floats) -> Floats:
@@ -168,16 +186,22 @@ def nearest(
 ) -> NDArray[numpy.int64]:
     """Return which `count` points, ascending, are the nearest to any of `focus`.
 
+    An axis that is inactive at one of two points tells nothing of how near they are.
+
     Args:
         scale: shape (d,), what is far along a range.
     """
     if len(points) <= count:
         return numpy.arange(len(points))
     least = numpy.full(len(points), numpy.inf)
-    for point in focus:
+    conditional = is_conditional(axes)
+    here, there = (active_at(axes, p) if conditional else None for p in (points, focus))
+    for i, point in enumerate(focus):
         distance = numpy.zeros(len(points))
         for j, axis in enumerate(axes):
             square = apart(axis, points[:, j], point[j])
+            if here is not None and there is not None:
+                square = square * (here[:, j] & there[i, j])
             distance += square if axis.choices else square / scale[j] ** 2
         numpy.minimum(least, distance, out=least)
     return numpy.sort(numpy.argsort(least, kind="stable")[:count])

@@ -37,14 +37,18 @@ class Cells:
 
     def numbers(self, columns: Sequence[NDArray[Any]]) -> Counts:
         """Return the number of each row of `columns`: values of each axis, of choices positions."""
+        if not self.counted:
+            return self._hashes(columns)
         numbers = numpy.zeros(len(columns[0]), dtype=numpy.uint64)
         for j in self._order:
-            ranks = self.axes[j].ranks(columns[j])
-            if self.counted:
-                numbers *= numpy.uint64(self._counts[j])
-                numbers += ranks
-            else:
-                numbers = _mixed(numbers ^ ranks)
+            numbers *= numpy.uint64(self._counts[j])
+            numbers += self.axes[j].ranks(columns[j])
+        return numbers
+
+    def _hashes(self, columns: Sequence[NDArray[Any]]) -> Counts:
+        numbers = numpy.zeros(len(columns[0]), dtype=numpy.uint64)
+        for j in self._order:
+            numbers = _mixed(numbers ^ self.axes[j].ranks(columns[j]))
         return numbers
 
     def columns(self, numbers: Counts) -> list[NDArray[Any]]:

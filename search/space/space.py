@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.space.conditions import ALWAYS, Alternatives, simplified
 from shoal.search.space.dimension import MAX_SHOWN, SYNTAX, WHOLE, Dimension
 from shoal.search.space.plain import (
     MAX_CHOICES,
@@ -33,10 +34,30 @@ from shoal.search.space.plain import (
 
 
 class Space(Mapping[str, Dimension]):
-    """The dimensions of a search by name, in the order given."""
+    """The dimensions of a search by name, in the order given.
 
-    def __init__(self, dimensions: Iterable[Dimension]) -> None:
+    Attributes:
+        conditions: of the hyperparameters that are not active in every trial, by name.
+    """
+
+    def __init__(
+        self,
+        dimensions: Iterable[Dimension],
+        conditions: Mapping[str, Alternatives] | None = None,
+    ) -> None:
+        """Collect them.
+
+        Raises:
+            BadInput: the conditions go in a circle, or are on what is not there.
+        """
         self._dimensions = {dimension.name: dimension for dimension in dimensions}
+        self.conditions: Mapping[str, Alternatives] = dict(conditions or {})
+        for name in self.conditions:
+            if name not in self._dimensions:
+                raise BadInput(f"there is a condition for {name}, which is not in the space")
+        self._when = {
+            name: simplified(name, self._dimensions, self.conditions) for name in self.conditions
+        }
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]
@@ -47,12 +68,23 @@ class Space(Mapping[str, Dimension]):
     def __len__(self) -> int:
         return len(self._dimensions)
 
+    def when(self, name: str) -> Alternatives:
+        """Return when a hyperparameter is active, said of hyperparameters that have several
+        values."""
+        return self._when.get(name, ALWAYS)
+
+    @property
+    def conditional(self) -> tuple[str, ...]:
+        """The hyperparameters that are not active in every trial."""
+        return tuple(name for name in self if self.when(name) != ALWAYS)
+
     def texts(self) -> dict[str, str]:
         """Each dimension as it is written."""
         return {name: dimension.text for name, dimension in self.items()}
 
     def __repr__(self) -> str:
-        return f"Space({self.texts()})"
+        more = f", {dict(self.conditions)}" if self.conditions else ""
+        return f"Space({self.texts()}{more})"
 
 
 def parse(name: str, value: object) -> Dimension:

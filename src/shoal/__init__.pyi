@@ -1,4 +1,4 @@
-from .search.api import load, run
+from .search.api import fit, load, run
 from .search.engines.engine import Engine
 from .search.errors import (
     BadInput,
@@ -8,12 +8,13 @@ from .search.errors import (
     SearchError,
     SearchFailed,
 )
+from .search.fits.fit import Fit
 from .search.results.result import Result
 from .search.samplers.adapter import RoundTPESampler
 from .search.samplers.sampler import Sampler
 from .search.space.space import Space
 from .search.watching.observer import Observer
-from .trainable.optimizers.optimizer import Optimizer
+from .trainable.optimizers.methods.optimizer import Optimizer
 from .trainable.problems.problem import Problem
 from .version import __version__
 
@@ -21,6 +22,7 @@ __all__ = [
     "BadInput",
     "Engine",
     "EngineError",
+    "Fit",
     "Interrupted",
     "Observer",
     "Optimizer",
@@ -33,6 +35,7 @@ __all__ = [
     "SearchFailed",
     "Space",
     "__version__",
+    "fit",
     "load",
     "run",
 ]

@@ -17,12 +17,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from kit import (
     DISK_SEARCH,
+    NET_SEARCH,
+    SEARCH,
     Fault,
     Shim,
     Trial,
@@ -74,19 +77,25 @@ def engine(name: str, chance: random.Random) -> tuple[str, ...]:
 
 
 def harass(
-    folder: Path, names: list[str], chance: random.Random, whole: Path, most: int
+    folder: Path,
+    names: list[str],
+    chance: random.Random,
+    whole: Path,
+    most: int,
+    search: Sequence[str] = SEARCH,
 ) -> tuple[Counter[str], float]:
     """Strike one search until it ends, or `most` times; return how often each fault struck, and
     the most memory of a driver, in MiB.
 
     Args:
         whole: the undisturbed search; where one of the faults is ``unmount``, of `DISK_SEARCH`.
+        search: what is searched elsewhere.
     """
     on_disk = "unmount" in names
     shim = Shim(folder) if "move-clock" in names or "slow-disk" in names else None
-    trial = with_disk(folder) if on_disk else Trial(folder)
+    trial = with_disk(folder) if on_disk else Trial(folder, search)
     if shim is not None:
-        trial = Trial(folder, environment=shim.environment)
+        trial = Trial(folder, search, environment=shim.environment)
     struck: Counter[str] = Counter()
     with Witness(trial.out) as witness:
         while True:
@@ -158,8 +167,10 @@ def main() -> int:
         (place / "whole").mkdir()
         whole, seconds, usual = undisturbed(place / "whole")
         print(f"undisturbed: {seconds:.1f} s, a driver of {usual:.0f} MiB", flush=True)
-        (place / "on-disk").mkdir()
-        on_disk = undisturbed(place / "on-disk", DISK_SEARCH)[0]
+        others = {"on-disk": DISK_SEARCH, "net": NET_SEARCH}
+        for name in others:
+            (place / name).mkdir()
+        on_disk, net = (undisturbed(place / name, words)[0] for name, words in others.items())
         most = 0.0
         while not over():
             folder = place / str(searches)
@@ -167,6 +178,8 @@ def main() -> int:
             chance = random.Random(f"{asked.seed}:{searches}")
             if asked.fault == "unmount" or (asked.fault == "all" and chance.random() < 0.2):
                 now, _ = harass(folder, ON_DISK, chance, on_disk, asked.most)
+            elif chance.random() < 0.5:
+                now, _ = harass(folder, names, chance, net, asked.most, NET_SEARCH)
             else:
                 now, peak = harass(folder, names, chance, whole, asked.most)
                 most = max(most, peak)

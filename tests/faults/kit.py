@@ -58,6 +58,29 @@ SEARCH = (
 """What is searched: 20 packs in five rounds of TPE, with metrics, folds, fits that diverge, and
 parameters that are kept."""
 
+NET_SEARCH = (
+    f"{Path(__file__).parent.parent / 'net.py'}:Net",
+    "--trials",
+    "48",
+    "--folds",
+    "2",
+    "--replicates",
+    "2",
+    "--select",
+    "best",
+    "--keep",
+    "3",
+    "--epochs",
+    "200",
+    "--pack",
+    "12",
+    "--round",
+    "12",
+    "--seed",
+    "3",
+)
+"""The same of a module with minibatches, and conditions: packs of four shapes in four rounds."""
+
 DISK_SEARCH = (
     "disk.py:Line",
     "--trials",

@@ -6,6 +6,7 @@ import importlib.util
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -28,36 +29,54 @@ def campaign() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def whole(campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The undisturbed search."""
-    folder: Path = campaign.undisturbed(tmp_path_factory.mktemp("whole"), engine="inline")[0]
+def undisturbed(
+    campaign: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[tuple[str, ...], Path]]:
+    """The words of a search by its name, and the run folder where nothing struck it."""
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> tuple[tuple[str, ...], Path]:
+        words: tuple[str, ...] = getattr(campaign, name)
+        if name not in made:
+            made[name] = campaign.undisturbed(tmp_path_factory.mktemp(name), words, "inline")[0]
+        return words, made[name]
+
     return folder
 
 
 @pytest.mark.parametrize(
-    ("names", "most"),
+    ("search", "names", "most"),
     [
-        (["kill-driver", "crash"], 3),
-        (["kill-worker", "kill-raylet"], 2),
-        (["freeze-driver", "interrupt"], 2),
-        (["rival", "plant"], 2),
+        ("NET_SEARCH", ["kill-driver", "crash"], 3),
+        ("SEARCH", ["kill-worker", "kill-raylet"], 2),
+        ("NET_SEARCH", ["freeze-driver", "interrupt"], 2),
+        ("SEARCH", ["rival", "plant"], 2),
     ],
-    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+    ids=lambda value: "+".join(value) if isinstance(value, list) else str(value),
 )
 def test_strikes_cost_nothing(
-    campaign: ModuleType, whole: Path, tmp_path: Path, names: list[str], most: int
+    campaign: ModuleType,
+    undisturbed: Callable[[str], tuple[tuple[str, ...], Path]],
+    tmp_path: Path,
+    search: str,
+    names: list[str],
+    most: int,
 ) -> None:
     """Each trial once, no row that was read ever changes, and nothing is left running."""
-    struck, _ = campaign.harass(tmp_path, names, random.Random(most), whole, most)
+    words, whole = undisturbed(search)
+    struck, _ = campaign.harass(tmp_path, names, random.Random(most), whole, most, words)
     assert struck.total() >= 1
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
 def test_a_clock_that_jumps_and_a_slow_disk_cost_nothing(
-    campaign: ModuleType, whole: Path, tmp_path: Path
+    campaign: ModuleType,
+    undisturbed: Callable[[str], tuple[tuple[str, ...], Path]],
+    tmp_path: Path,
 ) -> None:
     """By days, forwards and backwards, while the disk takes its time; with a kill besides."""
     names = ["move-clock", "slow-disk", "kill-driver"]
+    whole = undisturbed("SEARCH")[1]
     struck, _ = campaign.harass(tmp_path, names, random.Random(1), whole, 4)
     assert struck.keys() & {"move-clock", "slow-disk"}
 

@@ -13,7 +13,8 @@ from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
-from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Clock, Function
 from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
@@ -55,7 +56,7 @@ class Trial:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._function = problem.function("loss" if problem.gradient else "values")
-        self._optimizer = OPTIMIZERS[problem.optimizer]
+        self._optimizer = composed(problem.optimizer, given=(), steps=UPDATES)
         generator = torch.Generator().manual_seed(problem.seed + 1)
         self._params = [
             torch.randn((FITS, *shape), generator=generator, dtype=problem.dtype)
@@ -66,6 +67,8 @@ class Trial:
         ]
         self.own = torch.randn(FITS, generator=generator, dtype=problem.dtype) * 2
         state = torch.vmap(self._optimizer.init)(tuple(self._params)) if problem.gradient else ()
+        if problem.gradient and self._optimizer.needs_clock:
+            state = (torch.zeros(FITS, dtype=problem.dtype), *state)
         self._state = [tensor.contiguous() for tensor in state]
         self.data = [tensor.contiguous() for tensor in problem.data.values()]
 
@@ -100,11 +103,20 @@ class Trial:
 
         if not self.problem.gradient:
             return tuple(of(leaves))
-        gradient, loss = torch.func.grad_and_value(of)(leaves)
+
+        def loss_and_gradient(at: Any) -> Any:
+            gradient, loss = torch.func.grad_and_value(of)(at)
+            return loss, gradient
+
+        function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda at: at[0])
         values = {name: torch.tensor(value, dtype=own.dtype) for name, value in H.items()}
         values["lr"] = own * own * 1e-3
-        moved, state = self._optimizer.update(leaves, gradient, state, values)
-        return (loss, *moved, *state)
+        if not self._optimizer.needs_clock:
+            loss, moved, state = self._optimizer.step(function, leaves, state, values, None)
+            return (loss, *moved, *state)
+        clock = Clock(state[0])
+        loss, moved, state = self._optimizer.step(function, leaves, state[1:], values, clock)
+        return (loss, *moved, clock.after, *state)
 
     def stacked(self, *flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The same of many fits."""

@@ -502,11 +502,11 @@ CASES = [
     ("run --space 'l r=1:2'", "'l r' is no name for a hyperparameter: use letters, digits, _"),
     (
         "run --space speed=1:2",
-        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr",
+        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, schedule, lr",
     ),
     (
         "run --space momentum=0:1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, schedule, lr",
     ),
     ("run --space optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
     (
@@ -680,14 +680,14 @@ CASES = [
         "run --out /proc/folder",
         "cannot make /proc/folder: No such file or directory; choose another --out",
     ),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 6"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 7"),
     (
         "run --out format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 6",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
     ),
     (
         "run --out no-format",
-        "no-format/search.toml has format None; this version of shoal reads 3 to 6",
+        "no-format/search.toml has format None; this version of shoal reads 3 to 7",
     ),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
@@ -696,7 +696,7 @@ CASES = [
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
     (
         "results format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 6",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
     ),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
@@ -728,7 +728,7 @@ CASES = [
     ),
     (
         "fit cubic-sine lr=1e-6 momentum=1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, schedule, lr",
     ),
     (
         "fit cubic-sine legendre-sine lr=1",
@@ -1131,7 +1131,10 @@ SYNTAX = "write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or
 STEP = distributions.FloatDistribution(0, 1, step=0.25)
 
 CALLS: list[tuple[dict[str, Any], str]] = [
-    ({"problem": 5}, "problem must be a name, module:Class or file.py:Class, not 5"),
+    (
+        {"problem": 5},
+        "problem must be a name, module:Class, file.py:Class, a class or an instance of one, not 5",
+    ),
     (
         {"problem": ""},
         "unknown problem ''; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",

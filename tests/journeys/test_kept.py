@@ -22,12 +22,13 @@ import shoal
 Same = Callable[[Path, Path], None]
 Whole = Callable[[str], Path]
 
-SIDES = Path(__file__).parent.parent / "sides.py"
+SIDES, NET = (Path(__file__).parent.parent / name for name in ("sides.py", "net.py"))
 STRIKING = Path(__file__).with_name("striking.py")
 
 KEPT = 2
 PROGRAMS = [
     "eager",
+    "net",
     pytest.param(
         "compiled",
         marks=pytest.mark.skipif(
@@ -38,9 +39,13 @@ PROGRAMS = [
 
 
 def arguments(program: str) -> dict[str, Any]:
-    """A search of three rounds of four packs; some fits of a trial diverge and others do not."""
+    """A search of three rounds of four packs; some fits of a trial diverge and others do not.
+
+    The net has minibatches, a module with running means and dropout, and a hyperparameter that one
+    of its optimizers does not have.
+    """
     return {
-        "problem": f"{SIDES}:Sides",
+        "problem": f"{NET}:Net" if program == "net" else f"{SIDES}:Sides",
         "trials": 18,
         "replicates": 2,
         "folds": 2,
@@ -54,8 +59,9 @@ def arguments(program: str) -> dict[str, Any]:
         "round": 6,
         "pack": 6,
         "block": 4,
-        "program": program,
+        "program": "eager" if program == "net" else program,
         "engine": "inline",
+        **({"space": {"schedule": ["constant", "cosine"]}} if program == "net" else {}),
     }
 
 

@@ -18,10 +18,17 @@ import torch
 from shoal.trainable.checking.first import begins_finite, first_step
 from shoal.trainable.checking.gradient import GradientCheck
 from shoal.trainable.checking.metrics import check_metrics
+from shoal.trainable.checking.several import check_several
 from shoal.trainable.checking.trial import Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.fused import LANES
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.optimizers import (
+    SCHEDULE,
+    hyperparameters_of,
+    optimizers_of,
+    schedules_of,
+)
 from shoal.trainable.problems import METRICS, Folds, Leaves, Params, cast, leaves, names
 from shoal.trainable.programs import LaneValues, Program, Work, counted
 
@@ -50,7 +57,7 @@ class Checked:
 def check(
     problem: type,
     *,
-    optimizers: Sequence[str],
+    updates: Sequence[tuple[str, str]],
     shapes: Sequence[Mapping[str, Any]],
     points: Sequence[Mapping[str, float]],
     folds: Folds | None = None,
@@ -58,6 +65,7 @@ def check(
     """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
 
     Args:
+        updates: optimizers and schedules to try, one of each.
         shapes: constructor arguments to try.
         points: hyperparameters to try; each has every one of the problem's and the optimizers'.
         folds: how the rows are split; None: they are not.
@@ -71,11 +79,12 @@ def check(
         trial = Trial(problem, dict(shape))
         for point in points:
             trial.firsts.append(first_step(trial, point))
+            check_several(trial, trial.firsts[-1])
         begins_finite(trial)
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)
-        for optimizer in optimizers:
-            found, alone = _stacked(trial, optimizer, points, folds)
+        for optimizer, schedule in updates:
+            found, alone = _stacked(trial, optimizer, schedule, points, folds)
             work, single = work.most(found), single or alone
         if trial.update.by_hand:
             for point in trial.own_points(points):
@@ -111,6 +120,7 @@ def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
 def _stacked(
     trial: Trial,
     optimizer: str,
+    schedule: str,
     points: Sequence[Mapping[str, float]],
     folds: Folds | None,
 ) -> tuple[Work, bool]:
@@ -118,17 +128,23 @@ def _stacked(
     has to be done for one lane at a time.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
+    What torch.func makes of a loss is compared at each of both places; a gradient by hand also by
+    where it leads to, since it may keep something between calls.
     """
     method = trial.method
     lanes = _lanes(points, trial.shape)
+    known = optimizers_of(trial.cls)[optimizer], schedules_of(trial.cls)[schedule]
+    usual = hyperparameters_of(*known)
+    given = [n for n in lanes.values if any(point[n] != usual.get(n) for point in points)]
     program = Program(
         trial.cls,
         optimizer=optimizer,
-        shape=trial.shape,
+        shape={**trial.shape, SCHEDULE: schedule},
         defaults={},
         block=LANES,
         device="cpu",
         fold=None if folds is None else folds.of(0),
+        given=given,
     )
     with torch.no_grad():
         which = torch.arange(LANES)
@@ -161,8 +177,15 @@ def _stacked(
                 apart[lane] = (moved, stated, v)
                 for many_losses, many_moved, _ in results:
                     _alike(trial, "the loss", loss, many_losses[lane])
-                    for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
-                        _alike(trial, name, one, many[lane])
+                    if trial.update.by_hand:
+                        for name, one, many in zip(leaf_names, moved, many_moved, strict=True):
+                            _alike(trial, name, one, many[lane])
+            if not trial.update.by_hand:  # rounding may decide where an optimizer goes
+                reached = [reached[0]] * 2
+                apart = [
+                    tuple(tuple(t[lane] for t in part) for part in (*reached[0], values))
+                    for lane in range(LANES)
+                ]
             if program.measured:
                 _measured(trial, program, values, apart, [after for after, _ in reached])
         return program.count(params, state, values), False

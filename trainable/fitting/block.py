@@ -90,6 +90,11 @@ class Block:
         self.params, self.state = self._program.initial(self._lanes, seated)
         self.values = self._program.values(self._lanes, seated)
 
+    @property
+    def evaluated(self) -> Leaves:
+        """The parameters that the fits are judged by: the optimizer's average, if it has one."""
+        return self._program.evaluated(self.params, self.state)
+
     def snapshot(self) -> Snapshot:
         """Return what `restore` needs, on the CPU."""
         kept: Snapshot = {"done": self._done}
@@ -147,7 +152,7 @@ class Block:
     def _begin(self) -> None:
         """Begin the updates to the next reporting step."""
         if self._slots.fresh:
-            loss = self._program.loss(self.params, self.state, self.values)
+            loss = self._program.loss(self.evaluated, self.state, self.values)
             self._slots.start(loss.to("cpu", torch.float64))
         self._slots.aim()
 
@@ -194,7 +199,7 @@ class Block:
         self._done = 0
         lane, steps, losses, metrics = slots.lane, slots.age - 1, loss, now.values[:, 1:]
         if plan.watches:
-            self._selection.take(now.better, now.score, steps, now.values, self.params)
+            self._selection.take(now.better, now.score, steps, now.values, self.evaluated)
         if occupied is not None:
             lane, steps, losses, metrics = (
                 column[occupied] for column in (lane, steps, losses, metrics)
@@ -215,11 +220,11 @@ class Block:
         here = slots.lane != NO_LANE
         diverged = slots.diverged(loss) & here
         if plan.metrics:
-            found = program.metrics(self.params, self.values)
+            found = program.metrics(self.evaluated, self.values)
             for i, name in enumerate(plan.metrics, 1):
                 values[:, i] = found[name].to("cpu", torch.float64)
         if plan.watches:
-            values[:, 0] = _finite(program.loss(self.params, self.state, self.values))
+            values[:, 0] = _finite(program.loss(self.evaluated, self.state, self.values))
         ended = diverged | ((slots.age + slots.left == plan.steps) & here)
         score = better = ended  # of no use but to what watches
         if plan.watches:
@@ -228,7 +233,7 @@ class Block:
             ended |= self._selection.spent(better) & here
         if bool((ended & ~diverged).any()):
             if not plan.watches:
-                values[:, 0] = _finite(program.loss(self.params, self.state, self.values))
+                values[:, 0] = _finite(program.loss(self.evaluated, self.state, self.values))
             diverged |= ended & slots.diverged(values[:, 0])
         return _Now(values, score, better, ended, diverged)
 
@@ -238,7 +243,7 @@ class Block:
         complete = now.ended & ~now.diverged
         if bool(complete.any()):
             lane = slots.lane[complete]
-            values, steps, params = now.values, slots.age - 1, self.params
+            values, steps, params = now.values, slots.age - 1, self.evaluated
             if self._plan.best:
                 values, steps, params = selection.values, selection.step, selection.params
             record.complete(lane, values[complete], steps[complete])

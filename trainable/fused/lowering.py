@@ -26,7 +26,17 @@ from torch.fx import GraphModule, Node
 
 from shoal.trainable.fused.assembly import Assembly, named
 from shoal.trainable.fused.elementwise import elementwise
-from shoal.trainable.fused.loops import COPY, Axes, Loops, Map, NotLowered, Value, all_of, flat
+from shoal.trainable.fused.loops import (
+    COPY,
+    Axes,
+    Limits,
+    Loops,
+    Map,
+    NotLowered,
+    Value,
+    all_of,
+    flat,
+)
 from shoal.trainable.fused.methods import METHODS
 from shoal.trainable.fused.resolving import resolved
 from shoal.trainable.fused.shared import name_of
@@ -37,17 +47,23 @@ LANES = 3
 than one, and unlike the sizes that problems use.)"""
 
 
-def lower(graph: GraphModule, lane_inputs: int, data: Sequence[torch.Tensor]) -> Loops:
+def lower(
+    graph: GraphModule,
+    lane_inputs: int,
+    data: Sequence[torch.Tensor],
+    limits: Limits = Limits(),  # noqa: B008  # it is frozen
+) -> Loops:
     """Return the loops of a function that was traced with `LANES` lanes.
 
     Args:
         lane_inputs: how many of its inputs, the first, have lanes; their first dimension is that.
         data: the other inputs.
+        limits: of the kernels that are to be written of them.
 
     Raises:
         NotLowered: it is not expressible as loops; says why.
     """
-    return _Lowering(graph, lane_inputs, data).loops()
+    return _Lowering(graph, lane_inputs, data).loops(limits)
 
 
 class _Lowering:
@@ -67,7 +83,7 @@ class _Lowering:
             own = i < lane_inputs
             self._known[node] = self._input(node) if own else data[i - lane_inputs]
 
-    def loops(self) -> Loops:
+    def loops(self, limits: Limits) -> Loops:
         """Lower all that is done."""
         for node in self._nodes:
             if node.op == "get_attr":
@@ -88,6 +104,7 @@ class _Lowering:
             outputs=outputs,
             shapes=[node.meta["shape"][1:] for node in ends],
             dtype=assembly.dtype,
+            limits=limits,
         )
 
     def _input(self, node: Node) -> View:

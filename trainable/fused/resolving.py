@@ -11,6 +11,7 @@ from shoal.trainable.fused.loops import (
     Axis,
     Index,
     Joint,
+    Limits,
     Loops,
     Map,
     NotLowered,
@@ -24,16 +25,6 @@ from shoal.trainable.fused.loops import (
     size,
 )
 
-MIN_LONG = 32
-"""Length from which on an axis may be a long one (a loop over rows of the data)."""
-
-MAX_NUMBERS, MAX_NUMBERS_TOGETHER = 512, 4096
-"""Numbers of a lane that one value may have along its small axes, and all together: a kernel has
-them on its stack, 256 bytes for each, and more would not stay in a cache."""
-
-MAX_PRODUCT = 2048
-"""Multiplications of a matrix product for one point of the long axis; beyond it BLAS is faster."""
-
 
 def resolved(
     axes: Axes,
@@ -45,6 +36,7 @@ def resolved(
     outputs: Sequence[Value],
     shapes: Sequence[tuple[int, ...]],
     dtype: torch.dtype,
+    limits: Limits,
 ) -> Loops:
     """Return the loops of what was lowered, without what no output needs.
 
@@ -64,14 +56,15 @@ def resolved(
             kept = [axis for axis in operation.result.axes if axis != operation.along]
             for _, _, own in operation.parts:
                 axes.check([*kept, *([own] if own else [])])
-    long = _long(final, [*inputs, *outputs])
+    long = _long(final, [*inputs, *outputs], limits.min_long)
     for operation in final:
         walked = size(axis for axis in _swept(operation) if axis not in long)
-        if over(operation) and walked > MAX_PRODUCT:
+        if over(operation) and walked > limits.max_product:
             raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
-    if max(map(size, small)) > MAX_NUMBERS or sum(map(size, small)) > MAX_NUMBERS_TOGETHER:
+    largest, together = max(map(size, small)), sum(map(size, small))
+    if largest > limits.max_numbers or together > limits.max_numbers_together:
         raise NotLowered("intermediate values too large for a kernel's stack")
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
@@ -103,7 +96,7 @@ def _cost(operation: Operation) -> int:
     return operation.operator.cost if isinstance(operation, Map) else 1
 
 
-def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis, ...]:
+def _long(operations: Sequence[Operation], ends: Sequence[Value], least: int) -> tuple[Axis, ...]:
     """The largest axes that no input or output has and along which nothing is put side by side, no
     two of which are walked together."""
     kept = {axis for value in ends for axis in value.axes}
@@ -112,7 +105,7 @@ def _long(operations: Sequence[Operation], ends: Sequence[Value]) -> tuple[Axis,
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
         beside = {other for swept in walked if axis in swept for other in swept}
-        if axis.size >= MIN_LONG and axis not in kept and beside.isdisjoint(chosen):
+        if axis.size >= least and axis not in kept and beside.isdisjoint(chosen):
             chosen.append(axis)
     return tuple(chosen)
 

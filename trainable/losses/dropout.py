@@ -9,12 +9,9 @@ resumed. All hashes are whole numbers below 2**32, in int64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
-from torch.overrides import TorchFunctionMode
 
 from shoal.trainable.errors import ContractError
 from shoal.trainable.problems import Leaves
@@ -59,76 +56,22 @@ def _mixed(h: torch.Tensor) -> torch.Tensor:
     return h ^ (h >> 16)
 
 
-class Dropout(TorchFunctionMode):
-    """Draws the masks of ``torch.nn.functional.dropout`` and its kin by counter.
+def dropped(
+    channel: int | None,
+    x: torch.Tensor,
+    p: float,
+    keep: Callable[[torch.Size], torch.Tensor],
+) -> torch.Tensor:
+    """Return `x` with elements, or whole channels, set to 0 and all others divided by 1 - p.
 
-    Attributes:
-        calls: how many masks were drawn.
+    Args:
+        channel: dimensions of a channel, where whole ones go; None: elements do.
+        keep: draws the mask of a shape.
     """
-
-    def __init__(self, key: Leaves, step: torch.Tensor | None) -> None:
-        super().__init__()
-        self._key, self._step = key, step
-        self.calls = 0
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Draw, where torch would have."""
-        given = dict(kwargs or {})
-        if func in _KINDS:
-            return self._dropped(_KINDS[func], *args, **given)
-        if func is F.scaled_dot_product_attention and _share(args, given):
-            raise ContractError(
-                "scaled_dot_product_attention with dropout_p is not available; use F.dropout"
-            )
-        return func(*args, **given)
-
-    def _dropped(
-        self,
-        channel: int | None,
-        x: torch.Tensor,
-        p: float = 0.5,
-        training: bool = True,
-        inplace: bool = False,
-    ) -> torch.Tensor:
-        """`x` with elements, or whole channels, set to 0 and all others divided by 1 - p.
-
-        Args:
-            channel: dimensions of a channel, where whole ones go; None: elements do.
-        """
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        if not training or p == 0:
-            return x
-        if inplace:
-            raise ContractError("dropout with inplace=True is not available; leave inplace out")
-        if not self._key or self._step is None:
-            raise ContractError("dropout is there in training alone")
-        shape = x.shape
-        if channel is not None:  # dimensions before it are rows and channels, as torch has them
-            first = 1 if channel != 2 and x.dim() == channel + 1 else 2
-            shape = torch.Size([*x.shape[:first], *[1] * (x.dim() - first)])
-        self.calls += 1
-        if p == 1:
-            return x * 0.0
-        keep = mask(self._key, self._step, self.calls, shape, p)
-        return torch.where(keep, x / (1 - p), torch.zeros((), dtype=x.dtype, device=x.device))
-
-
-_KINDS: Mapping[Any, int | None] = {
-    F.dropout: None,
-    F.dropout1d: 1,
-    F.dropout2d: 2,
-    F.dropout3d: 3,
-}
-"""Functions of torch that drop, and dimensions of a channel, where whole channels go."""
-
-
-def _share(args: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
-    """The dropout_p of an attention."""
-    return given.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+    if p == 1:
+        return x * 0.0
+    shape = x.shape
+    if channel is not None:  # dimensions before it are rows and channels, as torch has them
+        first = 1 if channel != 2 and x.dim() == channel + 1 else 2
+        shape = torch.Size([*x.shape[:first], *[1] * (x.dim() - first)])
+    return torch.where(keep(shape), x / (1 - p), torch.zeros((), dtype=x.dtype, device=x.device))

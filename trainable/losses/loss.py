@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -23,7 +23,10 @@ from shoal.trainable.problems import (
     metrics_of,
     of_names,
     predicted,
+    residuals_of,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +97,9 @@ class Loss(ABC):
         """Return what the loss is the sum of squares of, shape (n,).
 
         Raises:
-            TypeError: the problem has none.
+            ContractError: the problem has no such method.
         """
-        raise TypeError(f"{type(self.problem).__name__} has no residuals()")
+        return residuals_of(self.problem, params, data, given.own)
 
     def metrics(self, params: Params, rows: Any, own: Mapping[str, torch.Tensor]) -> Any:
         """Return what the problem's ``metrics`` does."""
@@ -119,6 +122,6 @@ def joined(trained: tuple[bool, ...], moved: Leaves, buffers: Leaves) -> Leaves:
     return tuple(next(one) if is_trained else next(other) for is_trained in trained)
 
 
-def only(values: Leaves, trained: tuple[bool, ...]) -> Leaves:
-    """Return the leaves that are trained."""
+def only(values: tuple[T, ...], trained: tuple[bool, ...]) -> tuple[T, ...]:
+    """Return those of the leaves that are trained."""
     return tuple(value for value, is_trained in zip(values, trained, strict=True) if is_trained)

@@ -17,7 +17,7 @@ import torch
 from torch.func import functional_call, grad_and_value
 
 from shoal.trainable.errors import ContractError
-from shoal.trainable.losses.dropout import Dropout
+from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.predict import Predict
 from shoal.trainable.losses.refusing import refusal
@@ -194,13 +194,13 @@ class OfModule(Loss):
     def _mode(self, *, training: bool, given: Given | None = None) -> Iterator[None]:
         """The module in training or evaluation, with masks that are drawn from what is given.
 
-        In evaluation nothing is drawn; but where a mode such as `Dropout` is active, torch calls an
-        attention by its parts, which can be stacked.
+        In evaluation nothing is drawn; but what torch does there in one piece is done by its parts,
+        which can be stacked.
         """
         before = [(part, part.training) for part in self.module.modules()]
         self.module.train(training)
         try:
-            with Dropout(given.key if given else (), given.step if given else None):
+            with Functions(given.key if given else (), given.step if given else None):
                 yield
         finally:
             for part, was in before:

@@ -19,17 +19,17 @@ from importlib.machinery import (
     EXTENSION_SUFFIXES,
     ExtensionFileLoader,
     ModuleSpec,
-    SourceFileLoader,
     SourcelessFileLoader,
 )
-from importlib.util import decode_source, spec_from_file_location
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from shoal.trainable.errors import SourceError, one_line
 from shoal.trainable.modules.files import File
 from shoal.trainable.modules.imports import builtins_of
-from shoal.trainable.modules.lines import forget, show
+from shoal.trainable.modules.lines import forget
+from shoal.trainable.modules.loader import Loader
 from shoal.trainable.modules.locating import Places, is_folder, note_added
 from shoal.trainable.modules.statements import imported
 
@@ -105,6 +105,13 @@ class Bundle:
         """Return the bytes of a module's file, as they are executed."""
         return self._contents[module]
 
+    def data(self, path: str) -> bytes | None:
+        """Return what was read of the file at `path`; None: it is none of this search's."""
+        for file in self._files.values():
+            if file.original == path and file.copy:
+                return self._contents[file.module]
+        return None
+
     def owns(self, top: str) -> bool:
         """Whether a top-level module is one of the user's own."""
         if top in self._others:
@@ -144,7 +151,7 @@ class Bundle:
             return spec
         loader: Any
         if file.copy.endswith(".py"):
-            loader, place = _Loader(fullname, file.original, self, module), file.original
+            loader, place = Loader(fullname, file.original, self, module), file.original
         else:
             kinds = tuple(EXTENSION_SUFFIXES)
             kind = ExtensionFileLoader if file.copy.endswith(kinds) else SourcelessFileLoader
@@ -171,7 +178,7 @@ class Bundle:
                 content = Path(path).read_bytes()
                 known = [File.of(module, Path(path), content, package=False)]
                 self.add(known[0], content, Path(path))
-        loader = _Loader(name, path, self, known[0].module)
+        loader = Loader(name, path, self, known[0].module)
         folders = [os.path.dirname(path)] if known[0].package else None
         return spec_from_file_location(
             name, path, loader=loader, submodule_search_locations=folders
@@ -272,28 +279,3 @@ class Bundle:
                 place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
             step = step.tb_next
         return place
-
-
-class _Loader(SourceFileLoader):
-    """Executes a module from its bytes; its file is the user's original.
-
-    Attributes:
-        ran: the bytes.
-    """
-
-    def __init__(self, fullname: str, original: str, bundle: Bundle, module: str) -> None:
-        super().__init__(fullname, original)
-        self.ran = bundle.content(module)
-        self._builtins = bundle.builtins
-
-    def get_code(self, fullname: str) -> types.CodeType:
-        show(self.path, self.ran)
-        code: types.CodeType = compile(self.ran, self.path, "exec", dont_inherit=True)
-        return code
-
-    def get_source(self, fullname: str) -> str:
-        return decode_source(self.ran)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        module.__dict__["__builtins__"] = self._builtins
-        super().exec_module(module)

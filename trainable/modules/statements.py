@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator
+
+_lock = threading.Lock()
+
+
+def parsed(text: str | bytes) -> ast.Module:
+    """Return the syntax tree of Python's text.
+
+    One thread at a time: Python 3.11 counts the depth of a tree for all threads together, and fails
+    where two make one at once.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python.
+    """
+    with _lock:
+        return ast.parse(text)
 
 
 def imported(content: bytes, module: str, package: bool) -> set[str]:
@@ -17,7 +33,7 @@ def imported(content: bytes, module: str, package: bool) -> set[str]:
         module: its dotted name; package: whether it is a package's ``__init__.py``.
     """
     try:
-        tree = ast.parse(content)
+        tree = parsed(content)
     except (SyntaxError, ValueError):
         return set()
     found: set[str] = set()

@@ -1,13 +1,20 @@
-"""The optimizers that there are. A new one is a module beside this one, and a row here."""
+"""The optimizers that there are. A new one is a module in `methods`, and a row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shoal.trainable.optimizers.adam import ADAM
-from shoal.trainable.optimizers.momentum import MOMENTUM
-from shoal.trainable.optimizers.optimizer import Optimizer
-from shoal.trainable.optimizers.sgd import SGD
+from shoal.trainable.optimizers.methods import (
+    ADAGRAD,
+    ADAM,
+    ADAMW,
+    LEVENBERG_MARQUARDT,
+    LION,
+    MOMENTUM,
+    RMSPROP,
+    SGD,
+    Optimizer,
+)
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
     optimizer.name: optimizer
@@ -15,6 +22,11 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
         SGD,
         MOMENTUM,
         ADAM,
+        ADAMW,
+        RMSPROP,
+        ADAGRAD,
+        LION,
+        LEVENBERG_MARQUARDT,
     )
 }
 """Every optimizer by its name."""

@@ -7,15 +7,16 @@ from .calls import (
     initial_of,
     metrics_of,
     predicted,
+    residuals_of,
     validation_of,
     where,
 )
-from .finding import changed, find, installed, lying_now
+from .finding import changed, find, installed, lying_now, made, other_now
 from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
 from .problem import Leaves, Params, Predict, leaves, like, names, of_names
 from .registry import PROBLEMS
-from .signatures import BATCH, MODULE, NOISE, STEP, Hyperparameters, hyperparameters
+from .signatures import BATCH, LOSSES, MODULE, NOISE, STEP, Hyperparameters, hyperparameters
 from .source import Source, of_copies
 from .values import (
     cast,
@@ -33,6 +34,7 @@ from .values import (
 __all__ = [
     "BATCH",
     "LOSS",
+    "LOSSES",
     "METRICS",
     "MODULE",
     "NOISE",
@@ -63,13 +65,16 @@ __all__ = [
     "leaves",
     "like",
     "lying_now",
+    "made",
     "metrics_of",
     "names",
     "of_copies",
     "of_names",
+    "other_now",
     "predicted",
     "prepared_of",
     "rebuilt",
+    "residuals_of",
     "rows_of",
     "same",
     "structure",

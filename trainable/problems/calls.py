@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 import torch
 
 from shoal.trainable.errors import ContractError, explained, is_told_to_end, one_line
+from shoal.trainable.problems.values import kind
 from shoal.trainable.process import within
 
-LOSS, METRICS = "loss_and_gradient", "metrics"
+LOSS, METRICS, RESIDUALS = "loss_and_gradient", "metrics", "residuals"
 
 _STACKED = (LOSS, "loss", "residuals", METRICS)
 """Methods that are called for many fits at once."""
@@ -42,6 +43,32 @@ def called(problem: Any, method: str, *given: Any, **own: Any) -> Any:
     """Return what a method of the problem returns, likewise."""
     with within(problem):
         return getattr(problem, method)(*given, **own)
+
+
+def residuals_of(
+    problem: Any, params: Any, data: Any, own: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return ``problem.residuals(params, data, **own)``, likewise.
+
+    Args:
+        own: hyperparameters of the loss; those that its signature names are given.
+
+    Raises:
+        ContractError: the problem has no such method.
+    """
+    method = getattr(problem, RESIDUALS, None)
+    if not callable(method):
+        raise ContractError(
+            f"{type(problem).__name__} has no residuals(): the optimizer lm fits sums of squares; "
+            "write def residuals(self, params, data), whose squares add up to the loss"
+        )
+    taken = inspect.signature(method).parameters
+    with within(problem):
+        found = method(params, data, **{name: own[name] for name in own if name in taken})
+    if not isinstance(found, torch.Tensor) or found.dim() != 1:
+        cls = type(problem)
+        raise ContractError(f"{where(cls, RESIDUALS)} returns {kind(found)}, not shape (n,)")
+    return found
 
 
 def validation_of(problem: Any) -> Any:

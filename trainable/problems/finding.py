@@ -7,11 +7,12 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shoal.trainable.errors import SourceError
+from shoal.trainable.memory import PLACE, Generated
 from shoal.trainable.modules import Bundle, File, Places, digest, forget_finders, is_folder
 from shoal.trainable.problems.registry import PROBLEMS
 from shoal.trainable.problems.source import Source, file_hash, keep, read
@@ -69,6 +70,71 @@ def find(spec: str) -> Source:
         source.release()
         raise
     return replace(source, sha256=digest(files), files=files)
+
+
+def made(generated: Generated) -> Source:
+    """Return the source of a problem that was in memory; its module is executed.
+
+    Its files are named as if they lay beside the file that has it, or else in the working folder;
+    nothing is written there.
+
+    Raises:
+        SourceError: it cannot be loaded, or does not make again what is in memory.
+    """
+    forget_finders()
+    world = World.here()
+    folder = Path(generated.beside or world.folder or os.sep)
+    bundle = Bundle(Places([folder, Path(world.folder or os.sep)]), generated.module)
+    for file, content in _files(generated, folder):
+        bundle.add(file, content, Path(file.original))
+    token = keep(bundle)
+    files = bundle.files()
+    source = Source(
+        spec=generated.spec,
+        cls=generated.cls,
+        module=generated.module,
+        sha256=digest(files),
+        files=files,
+        token=token,
+        world=world,
+    )
+    try:
+        source.load()
+        generated.check(sys.modules[f"{bundle.prefix}.{generated.module}"])
+        return replace(source, sha256=digest(source.met()), files=source.met())
+    except BaseException as error:
+        source.release()
+        if isinstance(error, SourceError):
+            raise SourceError(generated.told(str(error), files[0].original)) from error
+        raise
+
+
+def other_now(generated: Generated, files: Sequence[File]) -> tuple[File, str] | None:
+    """Return the first file of a search that the problem in memory has not, with its sha256 now.
+
+    The latter is "" where the problem has no such file. The user's own modules are not looked at.
+    """
+    now = {file.copy: file for file, _ in _files(generated, Path(os.sep))}
+    had = {f.copy: f for f in files if f.module.partition(".")[0] == generated.module}
+    for copy in {**had, **now}:
+        if copy not in had:
+            return files[0], now[copy].sha256
+        if copy not in now or now[copy].sha256 != had[copy].sha256:
+            return had[copy], now[copy].sha256 if copy in now else ""
+    return None
+
+
+def _files(generated: Generated, folder: Path) -> Iterator[tuple[File, bytes]]:
+    """Yield the files of a problem in memory, with their bytes; the module's first."""
+    for name, content in generated.contents.items():
+        module = name.removesuffix(".py")
+        file = File(
+            module=module,
+            copy=name,
+            original=str(folder / name),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        yield file, content
 
 
 def installed(spec: str) -> Source:
@@ -143,6 +209,11 @@ def _named(spec: str) -> _Named:
         SourceError: it has no meaning.
     """
     place, colon, cls = spec.rpartition(":")
+    if place == PLACE:
+        raise SourceError(
+            f"{spec} was a class in memory: give the class itself in Python, or do not name it, "
+            "to go on with its copy"
+        )
     file = place.endswith(".py")
     dotted = all(word.isidentifier() for word in place.split("."))
     if not (colon and cls.isidentifier() and (file or dotted)):

@@ -50,6 +50,7 @@ What else a problem may have:
     stratify = "y"                                the item of data() whose values folds share evenly
     prepare(self)                                 a dict of tensors, kept as self.prepared
     validation(self)                              rows to judge by, never fitted to
+    optimizers, schedules                         its own, by name (`shoal.trainable.optimizers`)
     metrics(self, params, validation, **hyper)    a dict of numbers, tensors of shape ()
     predict(self, params, x)                      what the fitted model says of rows x
     describe(self, params)                        the fitted model in words

@@ -9,7 +9,7 @@ import torch
 
 from shoal.trainable.compiling import Code, Inductor
 from shoal.trainable.errors import CompileError
-from shoal.trainable.fused.cpp import Kernel
+from shoal.trainable.fused import Target, target_of
 from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
@@ -63,17 +63,18 @@ def chosen(
     unfused = ""
     if kind != INDUCTOR:
         try:
-            step = stacked.lowered(stacked.flat_step, chunk)
+            target = target_of(stacked.device.type)
+            step = stacked.lowered(stacked.flat_step, chunk, limits=target.limits)
             kernels = [
-                Kernel(step, len(params) + len(state), updates),
-                Kernel(stacked.lowered(stacked.flat_loss, loss)),
+                target.code(step, len(params) + len(state), updates),
+                target.code(stacked.lowered(stacked.flat_loss, loss, limits=target.limits)),
             ]
         except NotLowered as error:
             unfused = str(error)
             if kind == KERNEL:
                 raise CompileError(f"it cannot be fused: {unfused}") from error
         else:
-            measured = _metrics(stacked, metrics, [*params, *values])
+            measured = _metrics(stacked, target, metrics, [*params, *values])
             codes = [*kernels, *measured]
             return Choice(kind=KERNEL, codes=codes, metrics=KERNEL if measured else EAGER)
     flat_chunk = partial(stacked.flat_step, updates=updates)
@@ -84,7 +85,9 @@ def chosen(
     return Choice(kind=INDUCTOR, codes=codes, unfused=unfused)
 
 
-def _metrics(stacked: Stacked, how: str | None, given: list[torch.Tensor]) -> list[Code]:
+def _metrics(
+    stacked: Stacked, target: Target, how: str | None, given: list[torch.Tensor]
+) -> list[Code]:
     """The kernel of the metrics, where there are any and they are to be one and can be.
 
     Raises:
@@ -93,7 +96,10 @@ def _metrics(stacked: Stacked, how: str | None, given: list[torch.Tensor]) -> li
     if not stacked.measured or how == EAGER:
         return []
     try:
-        return [Kernel(stacked.lowered(stacked.flat_metrics, given, stacked.validation))]
+        loops = stacked.lowered(
+            stacked.flat_metrics, given, stacked.validation, limits=target.limits
+        )
+        return [target.code(loops)]
     except NotLowered as error:
         if how == KERNEL:
             raise CompileError(f"the metrics cannot be fused: {error}") from error

@@ -8,7 +8,7 @@ A program runs as it is told to or not at all, since their numbers differ in the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch.fx import GraphModule
 
 from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
-from shoal.trainable.fused.cpp import KernelRun
+from shoal.trainable.fused import FusedRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
@@ -64,6 +64,9 @@ class Program(Stacked):
         private: bool = False,
         unroll: int = 1,
         fold: Fold | None = None,
+        steps: int = 1,
+        epochs: bool = False,
+        given: Collection[str] = (),
     ) -> None:
         """Build the program.
 
@@ -76,6 +79,7 @@ class Program(Stacked):
             compiler: the identity of the compiler that has made it elsewhere; None: the one here.
             private: whether it may be made in a temporary folder, if the cache does not serve.
             fold: the rows that are left out, to judge by; None: all are fitted to.
+            steps, epochs, given: as `Step` has them.
         """
         super().__init__(
             problem,
@@ -85,6 +89,9 @@ class Program(Stacked):
             block=block,
             device=device,
             fold=fold,
+            steps=steps,
+            epochs=epochs,
+            given=given,
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
@@ -202,7 +209,7 @@ class Program(Stacked):
 
     def _heed(self) -> None:
         for run in (self._chunk, self._loss, self._metrics):
-            if isinstance(run, KernelRun) and self._halt is not None:
+            if isinstance(run, FusedRun) and self._halt is not None:
                 run.halt = self._halt
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
@@ -215,14 +222,14 @@ class Program(Stacked):
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
-        if isinstance(chunk, KernelRun):
+        if isinstance(chunk, FusedRun):
             return chunk.doing(updates), loss, updates
         return chunk, loss, self.unroll
 
     @property
     def compiled_metrics(self) -> Run | None:
         """The kernel of the metrics, if they are one."""
-        return self._metrics if isinstance(self._metrics, KernelRun) else None
+        return self._metrics if isinstance(self._metrics, FusedRun) else None
 
     def chunk(
         self,

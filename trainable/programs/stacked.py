@@ -14,9 +14,10 @@ from dataclasses import replace
 import torch
 from torch.fx import GraphModule
 
-from shoal.trainable.fused import LANES, lower
-from shoal.trainable.fused.loops import Loops, NotLowered
+from shoal.trainable.fused import LANES, lower, target_of
+from shoal.trainable.fused.loops import Limits, Loops, NotLowered
 from shoal.trainable.optimizers import State
+from shoal.trainable.private import unwarned
 from shoal.trainable.problems import (
     Leaves,
     leaves,
@@ -67,7 +68,9 @@ class Stacked(Step):
             fed: what the update takes (`Feed.at`); None: the first one's.
         """
         step = torch.vmap(self.lane_step, in_dims=(0, 0, 0, None))
-        return step(params, state, values, tuple(self.sample if fed is None else fed))
+        with unwarned():
+            made: Stepped = step(params, state, values, tuple(self.sample if fed is None else fed))
+        return made
 
     def traced(
         self,
@@ -88,18 +91,20 @@ class Stacked(Step):
         function: Callable[..., Tensors],
         given: Sequence[torch.Tensor],
         rows: Sequence[torch.Tensor] | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # it is frozen
     ) -> Loops:
         """Return a function as loops over named axes.
 
         Args:
             given: its first arguments, of any lanes; rows: its last ones; None: the data.
+            limits: of the kernels that are to be written of them.
 
         Raises:
             NotLowered: it is not expressible as such; says why.
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         graph, _ = self.traced(function, few, rows)
-        return lower(graph, len(few), self.data if rows is None else rows)
+        return lower(graph, len(few), self.data if rows is None else rows, limits)
 
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
@@ -109,6 +114,9 @@ class Stacked(Step):
         if self.feed.together:
             return replace(work, unfused="minibatches, or noise")
         try:
-            return replace(work, fused=lower(graph, len(given), self.data).work)
+            target = target_of(self.device.type)
+            return replace(
+                work, fused=target.cost(lower(graph, len(given), self.data, target.limits))
+            )
         except NotLowered as error:
             return replace(work, unfused=str(error))

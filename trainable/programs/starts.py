@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from shoal.trainable.lanes import Lanes
-from shoal.trainable.losses import Loss, only
-from shoal.trainable.optimizers import Optimizer, State
+from shoal.trainable.losses import Loss
+from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves, Params, leaves
 from shoal.trainable.process import within
 
@@ -26,30 +26,24 @@ class Starts:
     def __init__(
         self,
         function: Loss,
-        optimizer: Optimizer,
+        state: Callable[[Leaves], State],
         device: torch.device,
         *,
         defaults: Mapping[str, float],
-        timed: bool,
     ) -> None:
         """Start with an empty cache.
 
         Args:
             function: the loss, whose initial parameters may take hyperparameters besides the seed.
+            state: gives the optimizer's state for the parameters of one lane.
             defaults: values of those that lanes do not bring.
-            timed: whether the loss takes the number of the update.
         """
-        self._function, self._optimizer, self._device = function, optimizer, device
+        self._function, self._begun, self._device = function, state, device
         self._problem, self._own = function.problem, tuple(function.declared.initial)
-        self._defaults, self._timed = defaults, timed
+        self._defaults = defaults
         self._rows: dict[int, int] = {}  # where a seed stands in what follows
         self._params: Leaves = ()
         self._state: State = ()
-
-    @property
-    def timed(self) -> bool:
-        """Whether the first leaf of the state is a clock: the number of updates done."""
-        return self._timed or self._function.draws
 
     def of(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return parameters and states of the lanes at `which` (int64), each stacked."""
@@ -73,12 +67,7 @@ class Starts:
 
     def _stacked(self, rows: list[Leaves]) -> tuple[Leaves, State]:
         params = tuple(torch.stack(column).to(self._device) for column in zip(*rows, strict=True))
-        if self.pattern is None:
-            raise RuntimeError("the structure of the parameters is known once some were given")
-        trained = only(params, self._function.trained(self.pattern))
-        state = torch.vmap(self._optimizer.init)(trained)
-        if self.timed:
-            state = (torch.zeros(len(rows), dtype=params[0].dtype, device=self._device), *state)
+        state = torch.vmap(self._begun)(params)
         return params, tuple(leaf.contiguous() for leaf in state)
 
     def _one(self, lanes: Lanes, lane: int) -> Leaves:

@@ -8,7 +8,7 @@ values  the hyperparameters, each of shape (B,)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ import torch
 from shoal.trainable.feeding import Feed
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.losses import KEY, Given, Loss, joined, key_of, loss_of, only
-from shoal.trainable.optimizers import OPTIMIZERS, Optimizer, State
+from shoal.trainable.optimizers import CONSTANT, SCHEDULE, Clock, Function, State, composed_of
 from shoal.trainable.problems import (
     STEP,
     Fold,
@@ -66,19 +66,27 @@ class Step:
         block: int,
         device: str,
         fold: Fold | None = None,
+        steps: int = 1,
+        epochs: bool = False,
+        given: Collection[str] = (),
     ) -> None:
         """Make the problem and its data.
 
         Args:
-            shape: the constructor's arguments (the shape hyperparameters but for the optimizer).
-            defaults: values of the hyperparameters that lanes do not bring.
+            shape: the constructor's arguments (the shape hyperparameters but for the optimizer),
+                and the ``schedule``; without one it is constant.
+            defaults: values of the hyperparameters that lanes do not bring; one of the optimizer's
+                that is absent has the optimizer's own default.
             fold: the rows that are left out, to judge by; None: all are fitted to.
+            steps: updates of a fit, which schedules need; epochs: whether these are epochs.
+            given: names of the hyperparameters that lanes bring.
         """
         self.block, self.device = block, torch.device(device)
-        self.optimizer: Optimizer = OPTIMIZERS[optimizer]
+        own = dict(shape)
+        schedule = own.pop(SCHEDULE, CONSTANT)
         self.declared: Hyperparameters = hyperparameters(problem)
-        self._problem: Any = instance_of(problem, shape)
-        self._function: Loss = loss_of(self._problem, self.declared)
+        self._problem: Any = instance_of(problem, own)
+        self._loss_of: Loss = loss_of(self._problem, self.declared)
         data, validation = rows_of(self._problem, fold)
         self._data = to_device(data, self.device)
         self.data: list[torch.Tensor] = tensors(self._data)
@@ -91,15 +99,15 @@ class Step:
         if self.measured:
             self._validation = to_device(validation, self.device)
         self.validation: list[torch.Tensor] = tensors(self._validation)
-        self._defaults = defaults
-        self._starts = Starts(
-            self._function,
-            self.optimizer,
-            self.device,
-            defaults=defaults,
-            timed=STEP in self.declared.given,
+        if epochs and self.feed.batches is not None:
+            steps *= self.feed.batches.of_an_epoch
+        self.optimizer = composed_of(
+            problem, optimizer, schedule, given=given, values=defaults, steps=steps
         )
-        self._names = tuple({**self.declared.own, **self.optimizer.hyperparameters})
+        usual = {name: v for name, v in self.optimizer.every.items() if v is not None}
+        self._defaults = {**usual, **defaults}
+        self._starts = Starts(self._loss_of, self._state, self.device, defaults=defaults)
+        self._names = tuple(dict.fromkeys([*self.declared.own, *self.optimizer.hyperparameters]))
 
     @property
     def measured(self) -> bool:
@@ -125,6 +133,10 @@ class Step:
     def values(self, lanes: Lanes, which: torch.Tensor) -> LaneValues:
         """Return the hyperparameters of the lanes at `which` (int64), each of its shape; and parts
         of their seeds, where the loss draws from them."""
+        every = self.optimizer.every
+        for name in every.keys() & lanes.values.keys() - set(self._names):
+            if bool(torch.ne(lanes.values[name], every[name] or 0.0).any()):
+                raise ValueError(f"fits bring what the program was made without: {name=}")
         found = []
         for name in self._names:
             column = lanes.values.get(name)
@@ -133,13 +145,41 @@ class Step:
             else:
                 value = column[which]
             found.append(value)
-        if self._function.draws:
+        if self._loss_of.draws:
             found += key_of(lanes.seed[which])
         return tuple(value.to(self.dtype).to(self.device) for value in found)
 
     def initial(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return the initial parameters and optimizer states of the lanes at `which` (int64)."""
         return self._starts.of(lanes, which)
+
+    @property
+    def _timed(self) -> bool:
+        """Whether the first tensor of the state is the number of updates done."""
+        taken = STEP in self.declared.given or self._loss_of.draws
+        return taken or self.optimizer.needs_clock
+
+    def _state(self, params: Leaves) -> State:
+        """The state of one lane before its first update: the clock, and the optimizer's."""
+        state = self.optimizer.init(only(params, self._trained))
+        return (params[0].new_zeros(()), *state) if self._timed else state
+
+    @property
+    def _trained(self) -> tuple[bool, ...]:
+        return self._loss_of.trained(self._like)
+
+    def evaluated(self, params: Leaves, state: State) -> Leaves:
+        """Return the parameters that fits are judged by and that are kept, of any lanes: their
+        average, where the optimizer has one."""
+        trained = self._trained
+        buffers = only(params, tuple(not one for one in trained))
+        return joined(trained, self.optimizer.evaluated(only(params, trained), state), buffers)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """A name for each tensor of the state."""
+        own = self.optimizer.state_names(only(self.parameter_names, self._trained))
+        return ("updates done", *own) if self._timed else own
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -149,7 +189,7 @@ class Step:
     @property
     def _widths(self) -> tuple[int, int]:
         """How many tensors the parameters are, and the hyperparameters."""
-        key = len(KEY) if self._function.draws else 0
+        key = len(KEY) if self._loss_of.draws else 0
         return len(leaves(self._like)), len(self._names) + key
 
     def judged_with(self, state: State, values: LaneValues) -> LaneValues:
@@ -165,19 +205,28 @@ class Step:
         fed: Sequence[torch.Tensor] | None = None,
     ) -> Stepped:
         """One update of one lane: tensors without the axis of lanes."""
-        function, named = self._function, self._named(values)
+        named, clock = self._named(values), Clock(state[0]) if self._timed else None
         data, noise = self.feed.taken(self.sample if fed is None else fed)
-        clock = state[:1] if self._starts.timed else ()
-        whole = like(self._like, params)
-        made = function.made(
-            whole, data, self._given(named, clock[0] if clock else None, noise, values)
+        given = self._given(named, clock, noise, values)
+        trained, loss = self._trained, self._loss_of
+        buffers = only(params, tuple(not one for one in trained))
+        after = [buffers]
+
+        def whole(moved: Leaves) -> Params:
+            return like(self._like, joined(trained, moved, buffers))
+
+        def loss_and_gradient(at: Leaves) -> tuple[torch.Tensor, Leaves]:
+            made = loss.made(whole(at), data, given)
+            after[0] = made.buffers
+            return made.loss, made.gradient
+
+        function = Function(
+            loss_and_gradient=loss_and_gradient,
+            residuals=lambda at: loss.residuals(whole(at), data, given),
         )
-        trained = function.trained(whole)
-        moved, kept = self.optimizer.update(
-            only(params, trained), made.gradient, state[len(clock) :], named
-        )
-        after = joined(trained, moved, made.buffers)
-        return made.loss, after, (*(t + 1 for t in clock), *kept)
+        own = state[1:] if clock else state
+        found, moved, kept = self.optimizer.step(function, only(params, trained), own, named, clock)
+        return found, joined(trained, moved, after[0]), (clock.after, *kept) if clock else kept
 
     def lane_flat_step(self, *flat: torch.Tensor) -> Tensors:
         """`lane_step` on a flat list: params, state, values and what the update is fed."""
@@ -205,14 +254,14 @@ class Step:
     def _given(
         self,
         named: dict[str, torch.Tensor],
-        step: torch.Tensor | None,
+        clock: Clock | None,
         noise: Any,
         values: LaneValues,
     ) -> Given:
         """What the loss of one lane is computed with."""
         own = {name: named[name] for name in self.declared.loss}
-        key = values[len(self._names) :] if self._function.draws else ()
-        return Given(own=own, step=step, noise=noise, key=key)
+        key = values[len(self._names) :] if self._loss_of.draws else ()
+        return Given(own=own, step=clock.before if clock else None, noise=noise, key=key)
 
     def _lane_loss(
         self, params: Leaves, values: LaneValues, rows: Sequence[torch.Tensor]
@@ -220,7 +269,7 @@ class Step:
         named = self._named(values)
         step = values[-1] if STEP in self.declared.given else None
         given = Given(own={name: named[name] for name in self.declared.loss}, step=step)
-        return self._function.value(like(self._like, params), rebuilt(self._data, rows), given)
+        return self._loss_of.value(like(self._like, params), rebuilt(self._data, rows), given)
 
     def lane_metrics(
         self, params: Leaves, values: LaneValues, rows: Any = None
@@ -229,7 +278,7 @@ class Step:
         named = self._named(values)
         own = {name: named[name] for name in self.declared.metrics or ()}
         rows = self._validation if rows is None else rows
-        found = self._function.metrics(like(self._like, params), rows, own)
+        found = self._loss_of.metrics(like(self._like, params), rows, own)
         self.metric_names = tuple(found)
         return {name: value.to(params[0].dtype) for name, value in found.items()}
 

@@ -15,7 +15,7 @@ import torch
 from torch.fx import GraphModule
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from shoal.trainable.private import DispatchMode, mapped
+from shoal.trainable.private import DispatchMode, mapped, unwarned
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -63,7 +63,7 @@ def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) 
     """
     recorder = _Recorder()
     apart = [recorder.argument(tensor) for tensor in arguments]
-    with recorder:
+    with unwarned(), recorder:
         made = function(*apart)
     return recorder.module(made)
 

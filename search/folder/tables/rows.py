@@ -18,6 +18,9 @@ ASKED, VERSIONS = b"shoal.asked", b"shoal.versions"
 
 BEST_STEP = "best_step"
 
+_NULLABLE = {"int": "Int64", "bool": "boolean", "str": "string"}
+"""Types of pandas for columns with nulls: it would make floats and objects of them else."""
+
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
 _AFTER = (
@@ -78,9 +81,27 @@ def described(schema: pa.Schema, request: Request) -> pa.Schema:
     left = ("source", "files", "began", "settled", "amendments", "halved", "lane_seconds")
     asked = {name: value for name, value in plain.items() if name not in left}
     versions = {name: metadata.version(name) for name in ("shoal", "torch", "pyarrow")}
-    return schema.with_metadata(
-        {ASKED: json.dumps(asked).encode(), VERSIONS: json.dumps(versions).encode()}
-    )
+    told = {ASKED: json.dumps(asked).encode(), VERSIONS: json.dumps(versions).encode()}
+    return schema.with_metadata({**told, **for_pandas(request)})
+
+
+def for_pandas(request: Request) -> dict[bytes, bytes]:
+    """Return what tells pandas, in a table's description, of columns that have nulls; nothing where
+    none has some."""
+    types = {name: request.space[name].column for name in request.space.conditional}
+    columns = [
+        {
+            "name": name,
+            "field_name": name,
+            "pandas_type": "unicode" if kind == "str" else kind,
+            "numpy_type": _NULLABLE[kind],
+            "metadata": None,
+        }
+        for name, kind in types.items()
+        if kind in _NULLABLE
+    ]
+    plain = {"index_columns": [], "column_indexes": [], "columns": columns}
+    return {b"pandas": json.dumps(plain).encode()} if columns else {}
 
 
 def split(request: Request, parts: pa.Table) -> tuple[pa.Table, pa.Table]:

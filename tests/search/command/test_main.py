@@ -17,7 +17,6 @@ import pandas
 import pytest
 
 import shoal
-from shoal.search.fits.once import fit_once
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -225,8 +224,9 @@ def test_fit_prints_what_the_course_prints(shell: Shell) -> None:
 @pytest.mark.parametrize(("seed", "loss"), [(1, 9.294828), (42, 9.045998), (1234, 8.922332)])
 def test_one_fit_has_the_printed_loss_of_each_seed(seed: int, loss: float) -> None:
     """The loss at step 1999 with learning rate 1e-6, to 1e-5 of what the course's script prints."""
-    lines = list(fit_once("cubic-sine", ["lr=1e-6"], steps=2000, seed=seed, report=100))
-    assert float(lines[-2].split()[1]) == pytest.approx(loss, rel=1e-5)
+    curve = shoal.fit("cubic-sine", lr=1e-6, seed=seed).curve
+    assert curve["step"].iloc[-1] == 1999
+    assert curve["loss"].iloc[-1] == pytest.approx(loss, rel=1e-5)
 
 
 def test_a_fit_that_diverges_says_so(shell: Shell) -> None:

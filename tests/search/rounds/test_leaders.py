@@ -29,3 +29,13 @@ def test_none_are_kept_where_none_are_wanted() -> None:
         leaders = Leaders(most)
         leaders.note(numpy.arange(5), numpy.arange(5.0))
         assert len(leaders.trials) == count
+
+
+def test_a_trial_without_a_finite_score_is_none_where_there_is_room_either() -> None:
+    """So the best is not one whose fit has diverged."""
+    leaders = Leaders(3)
+    leaders.note(numpy.arange(2), numpy.array([numpy.inf, 1.0]))
+    assert leaders.trials.tolist() == [1]
+    nothing = Leaders(3)
+    nothing.note(numpy.arange(2), numpy.full(2, numpy.inf))
+    assert nothing.first is None

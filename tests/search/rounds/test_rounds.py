@@ -70,7 +70,7 @@ def test_rows_that_would_not_be_asked_again_stay_and_it_is_told(space: str) -> N
     _, whole = handed_out(asked, [])
     there = [row(lane, lr=2e-7) for lane in whole if lane["trial"] < 5]
     if "optimizer" in SPACES[space]:
-        there = [row(lane, optimizer="sgd") for lane in there]
+        there = [row(lane, optimizer="sgd", momentum=None) for lane in there]
     rounds, left = handed_out(asked, there)
     assert rounds.warning is not None
     assert "another kind of processor" in rounds.warning

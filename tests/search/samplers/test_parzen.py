@@ -147,3 +147,89 @@ def test_lanes_are_shared_equally_among_the_levels(mixture: Mixture) -> None:
     expected = numpy.concatenate([numpy.full(k, lanes / len(LEVELS) / k) for k in sizes()])
     counts = numpy.bincount(component, minlength=len(expected))
     assert (abs(counts - expected) < 5 * numpy.sqrt(expected)).all()
+
+
+BRANCHED = (
+    Axis(low=0.0, high=1.0, when=(((2, frozenset({1})),),)),
+    Axis(low=0.0, high=1.0),
+    Axis(choices=3),
+)
+"""The first is active where the choice is 1; in z it comes last."""
+SHARED, OWN = 1, 0
+
+
+def branched() -> tuple[Floats, Floats]:
+    """As many trials, in an order in which those that have the axis are neither first nor last."""
+    rng = numpy.random.default_rng(8)
+    told = rng.random((TRIALS, 3))
+    told[:, CHOICE] = rng.integers(0, 3, TRIALS)
+    told[told[:, CHOICE] != 1, OWN] = 0.5
+    loss = (told[:, SHARED] - 0.4) ** 2 + 0.3 * (told[:, OWN] - 0.6 * told[:, SHARED]) ** 2
+    loss[told[:, CHOICE] == 2] += 0.05
+    loss[-2:] = numpy.inf
+    return told, loss
+
+
+def branched_covariance(centres: Floats, i: int) -> Floats:
+    """That of component `i`, of (shared, own), by a plain loop: `own` of the neighbours that have
+    it, and where the component has no such neighbour, that of what is uniform."""
+    k, has = len(centres), centres[:, CHOICE] == 1
+    steps = centres[:, [SHARED, OWN]] - centres[i, [SHARED, OWN]]
+    steps[~(has & has[i]), 1] = 0.0
+    far = (steps**2).sum(axis=1) + 10.0 * (centres[:, CHOICE] != centres[i, CHOICE])
+    near = numpy.argsort(far, kind="stable")[: min(k, max(4, k // 3))]
+    m, own = len(near), int((has[near] & has[i]).sum())
+    whole = steps[near].T @ steps[near] / m
+    if own > 1:
+        whole[1, 1] *= m / own
+        whole[0, 1] *= math.sqrt(m / own)
+        whole[1, 0] = whole[0, 1]
+    found = whole * m / (m + 2)
+    found[[0, 1], [0, 1]] = whole.diagonal() + 1e-3 * whole.diagonal().max() + 1e-18
+    if own < 2:
+        found = numpy.diag([found[0, 0], 1 / 12])
+    return numpy.asarray(found * k ** (-2 / 6))
+
+
+def test_an_axis_counts_where_it_is_active_at_both() -> None:
+    """The ratio is that of the closed form, in which an axis that one of two trials does not have
+    is marginalised out; whatever stands in its place."""
+    told, loss = branched()
+    running = numpy.array([[0.3, 0.5, 1.0]])
+    mixture = Mixture(BRANCHED, told, loss, running)
+    order = numpy.argsort(loss, kind="stable")
+    pool, best = numpy.concatenate([told[order], running]), told[order]
+    levels = [min(TRIALS - 2, max(low, min(high, round(q * TRIALS)))) for q, low, high in LEVELS]
+    every = [(best[i], branched_covariance(best[:k], i), k) for k in levels for i in range(k)]
+    rng = numpy.random.default_rng(1)
+    which = numpy.arange(len(every))
+    points, z = mixture.around(which, mixture.centre, 40, 0.1, rng)
+    found = mixture.ratio(which, points, z)
+    kinds = set()
+    for i, (centre, sigma, k) in enumerate(every):
+        root = numpy.linalg.cholesky(sigma)
+        for c in range(40):
+            x, choice = centre[[SHARED, OWN]] + root @ z[i, c], points[i, c, CHOICE]
+            if choice == 1:
+                assert points[i, c, [SHARED, OWN]] == pytest.approx(reflected(x), abs=1e-12)
+            else:
+                assert points[i, c, OWN] == 0.5
+            kinds.add((bool(centre[CHOICE] == 1), bool(choice == 1)))
+            good = all_ = 0.0
+            for rank, trial in enumerate(pool):
+                both = choice == 1 and trial[CHOICE] == 1
+                offset = (x - trial[[SHARED, OWN]])[: 1 + both]
+                distance = float(offset @ numpy.linalg.solve(sigma[: 1 + both, : 1 + both], offset))
+                weight = math.exp(-0.5 * (distance + OTHER_CHOICE * float(trial[CHOICE] != choice)))
+                all_ += weight
+                good += weight * (rank < k)
+            assert found[i, c] == pytest.approx(
+                (good + PRIOR * k / TRIALS) / (all_ + PRIOR), rel=1e-9
+            )
+    assert len(kinds) == 4
+
+
+def reflected(x: Floats) -> Floats:
+    """Coordinates back in the unit cube."""
+    x = abs(x)
+    return numpy.clip(numpy.where(x > 1, 2 - x, x), 0, 1)

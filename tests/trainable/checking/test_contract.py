@@ -235,7 +235,9 @@ def test_each_breach_is_one_line_that_names_the_line_of_the_file(tmp_path: Path,
     """What is wrong in one line, with the file and the line where it is (or its method begins)."""
     line, text, told, message = CASES[case]
     with pytest.raises(ContractError, match=re.escape(message)) as caught:
-        check(write(tmp_path, line, text), optimizers=["sgd"], shapes=[{}], points=[POINT])
+        check(
+            write(tmp_path, line, text), updates=[("sgd", "constant")], shapes=[{}], points=[POINT]
+        )
     assert "\n" not in str(caught.value)
     if told is not None:
         assert str(caught.value).startswith(f"{tmp_path / 'problem.py'}:{told}: ")
@@ -247,7 +249,7 @@ def test_a_problem_that_keeps_the_contract_passes_with_every_optimizer(tmp_path:
     optimizers = ["sgd", "momentum", "adam"]
     found = check(
         write(tmp_path),
-        optimizers=optimizers,
+        updates=[(optimizer, "constant") for optimizer in optimizers],
         shapes=[{}],
         points=[point, {**point, "l2": 0.0, "lr": 1e-5}],
     )
@@ -280,7 +282,7 @@ def test_shapes_scales_and_gradients_of_torch_func_are_fine() -> None:
     """A tuple of parameters whose shapes come from the constructor, with ``torch.func.grad``."""
     found = check(
         Network,
-        optimizers=["adam"],
+        updates=[("adam", "constant")],
         shapes=[{"hidden": 2}, {"hidden": 7}],
         points=[{"lr": 1e-2, "scale": 0.5, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}],
     )
@@ -295,5 +297,6 @@ def test_double_precision_parameters_are_fine(tmp_path: Path) -> None:
     (tmp_path / "double.py").write_text(source)
     problem = find(f"{tmp_path / 'double.py'}:P").load()
     assert (
-        check(problem, optimizers=["sgd"], shapes=[{}], points=[POINT]).work.widest_bytes == 8 * 50
+        check(problem, updates=[("sgd", "constant")], shapes=[{}], points=[POINT]).work.widest_bytes
+        == 8 * 50
     )

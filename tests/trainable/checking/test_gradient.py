@@ -38,7 +38,7 @@ def problem(loss: Loss, gradient: Loss, start: torch.Tensor) -> type:
 
 def checked(case: Case) -> tuple[str, ...]:
     points = [{"lr": 0.1, "l2": l2} for l2 in (0.01, 0.1, 1.0)]
-    return check(problem(*case), optimizers=["sgd"], shapes=[{}], points=points).notes
+    return check(problem(*case), updates=[("sgd", "constant")], shapes=[{}], points=points).notes
 
 
 def side(w: torch.Tensor) -> torch.Tensor:
@@ -315,7 +315,7 @@ def test_only_one_parameter_is_named_where_only_one_is_wrong() -> None:
             return ((a - 1) ** 2).sum() + b**2, (a - 1, 2 * b)
 
     with pytest.raises(ContractError, match=r"the gradient of parameter 0 is 0\.5 times"):
-        check(P, optimizers=["sgd"], shapes=[{}], points=[{"lr": 0.1}])
+        check(P, updates=[("sgd", "constant")], shapes=[{}], points=[{"lr": 0.1}])
 
 
 def test_tensors_of_its_own_take_part_in_float64() -> None:
@@ -344,7 +344,10 @@ def test_tensors_of_its_own_take_part_in_float64() -> None:
             return (r * r).sum(), (self.factor * X.T @ r,)
 
     for kind in (P, Fresh):
-        assert check(kind, optimizers=["sgd"], shapes=[{}], points=[{"lr": 0.1}]).notes == ()
+        assert (
+            check(kind, updates=[("sgd", "constant")], shapes=[{}], points=[{"lr": 0.1}]).notes
+            == ()
+        )
         half = type("Half", (kind,), {"factor": 1.0})
         with pytest.raises(ContractError, match="1 by hand, -2 by autograd"):
-            check(half, optimizers=["sgd"], shapes=[{}], points=[{"lr": 0.1}])
+            check(half, updates=[("sgd", "constant")], shapes=[{}], points=[{"lr": 0.1}])

@@ -81,7 +81,9 @@ def checked(tmp_path: Path) -> Callable[..., Checked]:
     def of(text: str, folds: Folds | None = None) -> Checked:
         (tmp_path / "p.py").write_text(text)
         problem = find(f"{tmp_path / 'p.py'}:P").load()
-        return check(problem, optimizers=("sgd",), shapes=({},), points=POINTS, folds=folds)
+        return check(
+            problem, updates=[("sgd", "constant")], shapes=({},), points=POINTS, folds=folds
+        )
 
     return of
 

@@ -131,7 +131,9 @@ def tried(folder: Path, *changes: tuple[str, str], own: float = 0.5) -> Checked:
     file = folder / "problem.py"
     file.write_text(text)
     points = [{"lr": 1e-3, "l2": own}, {"lr": 1e-3, "l2": 0.0}]
-    return check(find(f"{file}:P").load(), optimizers=["sgd"], shapes=[{}], points=points)
+    return check(
+        find(f"{file}:P").load(), updates=[("sgd", "constant")], shapes=[{}], points=points
+    )
 
 
 @pytest.mark.parametrize("case", RANDOM)

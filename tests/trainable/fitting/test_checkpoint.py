@@ -30,10 +30,8 @@ from shoal.trainable.task import Recipe, Task
 from shoal.trainable.worker import Worker
 
 PLAN = Plan(steps=60, report=7, diverge_factor=1000.0)
-DEFAULTS = {
-    "lr": 1e-6,
-    **{k: v for o in OPTIMIZERS.values() for k, v in o.hyperparameters.items() if v is not None},
-}
+DEFAULTS = {"lr": 1e-6, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+FIRST_ORDER = [name for name, one in OPTIMIZERS.items() if not one.needs_residuals]
 NEVER = float("inf")
 
 
@@ -96,7 +94,7 @@ def same(one: Fitted, other: Fitted) -> bool:
     return alike(vars(one), vars(other))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", FIRST_ORDER)
 @pytest.mark.parametrize("seed", range(4))
 def test_stopped_again_and_again_it_gives_the_same_bits(
     optimizer: str, seed: int, tmp_path: Path

@@ -14,7 +14,6 @@ from shoal.trainable.programs.program import Program
 
 DEFAULTS = {
     "lr": 1e-6,
-    "momentum": 0.9,
     "beta1": 0.9,
     "beta2": 0.999,
     "eps": 1e-8,

@@ -19,7 +19,7 @@ from shoal.search.rounds.leaders import Leaders
 from shoal.trainable.compiling import compiler
 from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.fitting.kept import Kept
-from shoal.trainable.fitting.selection import scores
+from shoal.trainable.fitting.selection import Selection, scores
 from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted, Lanes
 from shoal.trainable.problems import Folds
 from shoal.trainable.programs import EAGER, KERNEL, Program
@@ -350,3 +350,39 @@ def test_a_worker_scores_as_the_driver_does(maximize: bool) -> None:
     ours = scores(torch.tensor(odd, dtype=torch.float64)[:, None], plan)
     assert ours.tolist() == Objective(maximize=maximize).scores(numpy.array(odd)).tolist()
     assert ours.isinf().tolist() == [not math.isfinite(value) for value in odd]
+
+
+PLAN = Plan(steps=9, report=1, diverge_factor=2.0, best=True, keep=2, patience=5)
+
+
+def selection_of(slots: int) -> Selection:
+    """A selection after two reporting steps, of which the second was better in odd slots alone."""
+    selection = Selection(slots, PLAN)
+    number = torch.arange(slots, dtype=torch.float64)
+    for step in range(2):
+        score = 10.0 - step * (number % 2) - number
+        better = selection.better(score)
+        params = ((100 * step + number)[:, None].expand(-1, 3),)
+        selection.take(better, score, torch.full((slots,), step), score[:, None], params)
+    return selection
+
+
+def test_slots_that_are_dropped_take_their_numbers_with_them() -> None:
+    """What is left of the others is theirs, whichever they are."""
+    selection, kept = selection_of(6), torch.tensor([1, 4, 5])
+    selection.shrink(kept)
+    assert selection.params[0][:, 0].tolist() == [101.0, 4.0, 105.0]
+    assert selection.score.tolist() == [8.0, 6.0, 4.0]
+    assert selection.values.tolist() == [[8.0], [6.0], [4.0]]
+    assert selection.step.tolist() == [1, 0, 1]
+    assert selection.since.tolist() == [0, 1, 0]
+
+
+def test_a_slot_that_is_forgotten_is_as_before_its_first_reporting_step() -> None:
+    """And the others are as they were."""
+    selection, before, new = selection_of(6), selection_of(6), Selection(6, PLAN)
+    selection.forget(torch.tensor([0, 3]))
+    for name in ("score", "step", "since", "values"):
+        found, old, fresh = (getattr(each, name) for each in (selection, before, new))
+        torch.testing.assert_close(found[[0, 3]], fresh[[0, 3]], rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(found[[1, 2, 4, 5]], old[[1, 2, 4, 5]], rtol=0, atol=0)

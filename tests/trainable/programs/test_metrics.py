@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from shoal.trainable.compiling import compiler, functions
-from shoal.trainable.fused.cpp import Kernel
+from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.programs import (
     EAGER,

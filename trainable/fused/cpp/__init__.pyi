@@ -1,7 +1,5 @@
-from .kernel import FLAGS, Kernel, KernelRun
+from .target import CPP
 
 __all__ = [
-    "FLAGS",
-    "Kernel",
-    "KernelRun",
+    "CPP",
 ]

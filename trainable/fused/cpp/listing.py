@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from shoal.trainable.fused.cpp.operators import expression
 from shoal.trainable.fused.loops import Axis, Loops, Map, Operand, Value, size
 
 MAX_UNROLLED = 9
@@ -94,7 +95,7 @@ class Listing:
             else self._real(operand, places)
             for i, operand in enumerate(operation.operands)
         ]
-        return operator.text.format(*texts)
+        return expression(operator).format(*texts)
 
     def product(self, operands: Sequence[Operand], places: Places) -> str:
         """Return the product of operands at a place."""

@@ -1,4 +1,5 @@
 from .axes import Axes, Axis, Dim, flat
+from .limits import Limits
 from .loops import (
     Index,
     Joint,
@@ -26,6 +27,7 @@ __all__ = [
     "Index",
     "Joint",
     "Kind",
+    "Limits",
     "Loops",
     "Map",
     "NotLowered",

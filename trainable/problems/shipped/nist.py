@@ -82,6 +82,13 @@ class Nist:
         ]
         return (r * r).sum(), dict(zip(params, gradient, strict=True))
 
+    def residuals(
+        self, params: dict[str, torch.Tensor], data: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """Return r, shape (n,)."""
+        x, y = data
+        return self._model(self._parameters(params), x)[0] - y
+
     def metrics(
         self, params: dict[str, torch.Tensor], validation: tuple[torch.Tensor, torch.Tensor]
     ) -> dict[str, torch.Tensor]:

@@ -112,7 +112,7 @@ class _Trial:
     def updates(self, params: Leaves, state: State) -> str | None:
         """Tell what differs after several updates."""
         names = [f"parameter {name}" for name in self._program.parameter_names]
-        names += [f"state {i} of {self._program.optimizer.name}" for i in range(len(state))]
+        names += self._program.state_names
         after = "1 update" if self._updates == 1 else f"{self._updates} updates"
         compared = _Compared(
             names=[f"{name} after {after}" for name in ("the loss", *names)],

@@ -80,9 +80,8 @@ def test_each_problem_keeps_the_contract_with_each_optimizer(name: str) -> None:
     """A problem is in the table only if it passes what a user's own has to pass."""
     cls = prepared(name)
     point = {"lr": 1e-6, **dict.fromkeys(hyperparameters(cls).own, 0.01)}
-    for optimizer in OPTIMIZERS.values():
-        point |= {k: v for k, v in optimizer.hyperparameters.items() if v is not None}
-    checked = check(cls, optimizers=list(OPTIMIZERS), shapes=[{}], points=[point])
+    optimizers = [name for name, one in OPTIMIZERS.items() if not one.needs_residuals]
+    checked = check(cls, updates=[(o, "constant") for o in optimizers], shapes=[{}], points=[point])
     assert checked.work.widest_bytes == WIDEST[name]
     assert checked.work.unfused == UNFUSED.get(name, "")
     assert checked.of_an_epoch == BATCHES.get(name, 0)

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from shoal.trainable.errors import ContractError
-from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Function
+from shoal.trainable.problems.problem import Leaves
 from shoal.trainable.problems.shipped import nist
 from shoal.trainable.problems.shipped.nist import Nist
 from shoal.trainable.problems.shipped.nist_models import MODELS
@@ -67,6 +69,19 @@ def test_gradients_are_those_of_autograd(dataset: str, seed: int) -> None:
 
 
 @by_set
+def test_the_squares_of_the_residuals_add_up_to_the_loss(dataset: str) -> None:
+    """At both starts, whatever the order of the sum."""
+    problem = Nist(dataset)
+    for seed in (0, 1):
+        params = problem.initial(seed)
+        r = problem.residuals(params, problem.data())
+        assert r.shape == (len(SETS[dataset]["x"]),)
+        torch.testing.assert_close(
+            (r * r).sum(), problem.loss_and_gradient(params, problem.data())[0]
+        )
+
+
+@by_set
 def test_seeds_choose_the_start(dataset: str) -> None:
     """Even: start 1; odd: start 2."""
     problem = Nist(dataset)
@@ -103,11 +118,18 @@ def test_adam_reaches_the_certified_sum_in_2000_steps(dataset: str, seed: int, l
     data, params = problem.data(), problem.initial(seed)
     values = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": lr}
     h = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
-    leaves = tuple(params.values())
-    state = OPTIMIZERS["adam"].init(leaves)
-    for _ in range(2000):
-        _, gradient = problem.loss_and_gradient(dict(zip(params, leaves, strict=True)), data)
-        leaves, state = OPTIMIZERS["adam"].update(leaves, tuple(gradient.values()), state, h)
+
+    def loss_and_gradient(leaves: Leaves) -> tuple[torch.Tensor, Leaves]:
+        named = dict(zip(params, leaves, strict=True))
+        loss, gradient = problem.loss_and_gradient(named, data)
+        return loss, tuple(gradient.values())
+
+    function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda leaves: leaves[0])
+    adam, leaves = composed("adam", given=(), steps=2000), tuple(params.values())
+    state = adam.init(leaves)
+    for t in range(2000):
+        clock = torch.tensor(float(t), dtype=torch.float64)
+        _, leaves, state = adam.step(function, leaves, state, h, clock)
     found = dict(zip(params, leaves, strict=True))
     assert abs(problem.metrics(found, data)["relative_error"].item()) < 1e-6
     text = problem.describe(found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from shoal.trainable.optimizers.optimizer import State
-from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Function, State
 from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.problem import Leaves
 
-ADAM = OPTIMIZERS["adam"]
+ADAM = composed("adam", given=(), steps=2000)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,24 @@ def test_fits_of_the_default_space_choose_a_penalty_inside_its_range(
     h = {key: torch.tensor(value) for key, value in values.items()}
 
     def step(
-        w: torch.Tensor, b: torch.Tensor, state: State, lr: torch.Tensor, l2: torch.Tensor
+        params: Leaves, state: State, lr: torch.Tensor, l2: torch.Tensor, t: torch.Tensor
     ) -> tuple[Leaves, State]:
-        _, gradient = problem.loss_and_gradient({"w": w, "b": b}, data, l2=l2)
-        return ADAM.update((w, b), (gradient["w"], gradient["b"]), state, {**h, "lr": lr})
+        def loss_and_gradient(at: Leaves) -> tuple[torch.Tensor, Leaves]:
+            loss, gradient = problem.loss_and_gradient(
+                dict(zip("wb", at, strict=True)), data, l2=l2
+            )
+            return loss, (gradient["w"], gradient["b"])
 
-    w, b = (start[key].expand(len(l2), *start[key].shape) for key in "wb")
+        function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda at: at[0])
+        _, params, state = ADAM.step(function, params, state, {**h, "lr": lr}, t)
+        return params, state
+
+    params = tuple(start[key].expand(len(l2), *start[key].shape) for key in "wb")
     state = tuple(part.expand(len(l2), *part.shape) for part in ADAM.init(tuple(start.values())))
-    for _ in range(2000):
-        (w, b), state = torch.vmap(step)(w, b, state, lr, l2)
-    judged = torch.vmap(problem.metrics, in_dims=(0, None))({"w": w, "b": b}, validation)
+    stacked = torch.vmap(step, in_dims=(0, 0, 0, 0, None))
+    for t in range(2000):
+        params, state = stacked(params, state, lr, l2, torch.tensor(float(t)))
+    fitted = dict(zip("wb", params, strict=True))
+    judged = torch.vmap(problem.metrics, in_dims=(0, None))(fitted, validation)
     for found in judged[metric].split(n):
         assert scan[found.argmin()].item() == pytest.approx(best, rel=1e-4)

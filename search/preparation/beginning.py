@@ -1,0 +1,224 @@
+"""A new search: its problem is found and checked, and what is not said is filled in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from shoal.search.errors import BadInput
+from shoal.search.preparation.declared import (
+    check_metric_names,
+    check_names,
+    default_values,
+    objective_of,
+)
+from shoal.search.preparation.prepared import Prepared
+from shoal.search.preparation.updates import WORDS, Updates, known_of
+from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
+from shoal.search.request import Request, Resolved, lanes_of_a_round
+from shoal.search.samplers import may_repeat
+from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
+from shoal.trainable.checking import check
+from shoal.trainable.errors import TrainableError
+from shoal.trainable.memory import Generated
+from shoal.trainable.modules import path_read
+from shoal.trainable.problems import Folds, Source, find, hyperparameters, made
+
+MIN_PACK, MAX_PACK = 64, 4096
+
+MAX_SHAPES = 16
+"""Combinations of shape hyperparameters that the contract is tried with."""
+
+MAX_POINTS = 8
+"""Values of the other hyperparameters that it is tried with."""
+
+
+def load_source(spec: str) -> Source:
+    """Return the source of the problem that `spec` names."""
+    try:
+        return find(path_read(spec))
+    except TrainableError as error:
+        raise BadInput(str(error)) from error
+
+
+def begin(
+    asked: Resolved,
+    given: dict[str, Dimension],
+    meanwhile: Meanwhile,
+    generated: Generated | None,
+) -> Prepared:
+    """Return a new search.
+
+    Args:
+        given: the space that was asked for; the problem's own has the rest.
+        generated: the module of a problem in memory; None: it is named.
+
+    Raises:
+        BadInput: it cannot be done.
+    """
+    if generated is None:
+        source = load_source(asked.problem)
+    else:
+        try:
+            source = made(generated)
+        except TrainableError as error:
+            raise BadInput(str(error)) from error
+    try:
+        new = _checked(asked, given, source, meanwhile)
+    except BaseException as error:
+        source.release()
+        if isinstance(error, (TrainableError, BadInput)) and generated is not None:
+            raise BadInput(generated.told(str(error), source.files[0].original)) from error
+        if isinstance(error, TrainableError):
+            raise BadInput(str(error)) from error
+        raise
+    return new if generated is None else replace(new, notes=(*generated.notes, *new.notes))
+
+
+def _checked(
+    asked: Resolved,
+    given: dict[str, Dimension],
+    source: Source,
+    meanwhile: Meanwhile,
+) -> Prepared:
+    """A new search of a problem that keeps the contract."""
+    problem = source.load()
+    declared = hyperparameters(problem)
+    offered = getattr(problem, "space", {})
+    if not isinstance(offered, Mapping):
+        raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
+    dimensions = {**of_names(offered), **given}
+    updates = Updates.of(dimensions, known_of(problem))
+    check_names(dimensions, declared, updates)
+    space = Space(dimensions.values(), updates.conditions(dimensions))
+    if not space:
+        raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
+    shape_names = tuple(name for name in space if name in (*WORDS, *declared.shape))
+    for name, dimension in space.items():
+        number = name not in shape_names or _is_number(declared.shape.get(name))
+        if number and (way := range_meant(name, dimension.text)):
+            raise BadInput(f"{name}={dimension.shown}: {way}")
+        if name not in shape_names and dimension.column in ("str", "bool"):
+            raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
+        if name in shape_names and dimension.column == "float" and not dimension.choices:
+            raise BadInput(
+                f"{name}={dimension.shown}: {name} changes the program, and each value needs "
+                "one of its own; give choices or whole numbers"
+            )
+    for name, default in declared.shape.items():
+        if default is None and name not in space:
+            raise BadInput(f"{name} has no value; give one, as in --space {name}=16")
+    defaults = default_values(declared, updates, space)
+    notes = tuple[str, ...]()
+    if (trials := different_trials(asked.trials, asked.sampler, space)) < asked.trials:
+        notes = (f"the space has {trials} different trials: the search ends after these",)
+        asked = replace(asked, trials=trials)
+    folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
+
+    names = [name for name in shape_names if name not in WORDS]
+    axes = [space[name].samples() for name in names]
+    shapes = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
+    ]
+    numbers = {n: space[n].samples() for n in space if n not in shape_names}
+    most = max((len(values) for values in numbers.values()), default=1)
+    points = [
+        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
+        for i in range(min(most, MAX_POINTS))
+    ]
+    checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
+    check_metric_names(checked.metrics, declared, space)
+    objective = objective_of(problem, asked.objective, checked.metrics)
+    epoch = checked.of_an_epoch
+    if asked.epochs and not epoch:
+        raise BadInput(
+            f"epochs counts minibatches, and {problem.__name__} takes all rows in each update; "
+            "give steps, or write batch = 128 in the class"
+        )
+    length = asked.epochs or asked.steps
+    report = min(asked.report or max(1, length // 20), length)
+    steps = asked.epochs * epoch or asked.steps
+    cuda = torch.cuda.is_available()
+    round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
+    running, settled = programs_of(
+        replace(asked, steps=steps),
+        checked.work,
+        Programs(
+            problem=problem,
+            space=space,
+            names=shape_names,
+            defaults=defaults,
+            points=points[:8],
+            report=report,
+            pack=pack,
+            device="cuda" if cuda else "cpu",
+            folds=folds,
+            single=checked.single,
+            fed=epoch > 0 or checked.noisy,
+        ),
+        meanwhile,
+    )
+    source = source.complete()  # all of its code has run by now, for each shape
+    request = Request(
+        problem=asked.problem,
+        source=source.sha256,
+        files=source.files,
+        began=source.world,
+        space=space,
+        sampler=asked.sampler,
+        trials=asked.trials,
+        replicates=asked.replicates,
+        objective=str(objective),
+        select=asked.select,
+        patience=asked.patience,
+        folds=asked.folds,
+        keep=asked.keep,
+        metrics=checked.metrics,
+        steps=steps,
+        epochs=asked.epochs,
+        report=report,
+        seed=asked.seed,
+        diverge_factor=float(asked.diverge_factor),
+        program=running.program,
+        block=running.block,
+        unroll=running.unroll,
+        lane_seconds=running.lane_seconds,
+        settled=settled,
+        round=round_,
+        pack=pack,
+    )
+    return Prepared(
+        request=request,
+        source=source,
+        defaults=defaults,
+        shape_names=shape_names,
+        folder=None,
+        notes=(*notes, *checked.notes, *running.notes),
+    )
+
+
+def different_trials(trials: int, sampler: str, space: Space) -> int:
+    """How many of so many trials are different ones, where what is inactive makes no difference
+    and the sampler repeats none."""
+    if not space.conditional:
+        return trials
+    most = Searched(space).count
+    return trials if most is None or most >= trials or may_repeat(sampler) else most
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:
+    """Round and pack, from the arguments alone."""
+    trials, replicates = asked.trials, asked.replicates
+    round_ = min(trials, asked.round or lanes_of_a_round(trials, fused))
+    pack = asked.pack
+    if pack is None:
+        pack = min(MAX_PACK, max(MIN_PACK, power_of_two(trials * replicates // 32)))
+    return round_, min(pack, round_ * replicates)

@@ -1,0 +1,122 @@
+"""What a target promises, of each that there is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from shoal.trainable.compiling import compiler
+from shoal.trainable.compiling.library import functions
+from shoal.trainable.fused import LANES, FusedRun, Target, lower, target_of
+from shoal.trainable.fused.loops import Limits, Loops, NotLowered, Operator
+from shoal.trainable.fused.loops.meanings import MEANINGS
+from shoal.trainable.fused.loops.operators import _BOOLEAN, _PLAIN, COPY, TRUTH, mapped
+from shoal.trainable.fused.registry import TARGETS
+from shoal.trainable.programs.program import never
+from shoal.trainable.programs.tracing import traced
+
+by_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+
+OPERANDS = re.compile(r"\{(\d)\}")
+
+
+def operators() -> list[tuple[Operator, int]]:
+    """Those that operations of torch are lowered to, each with how many operands it is given."""
+    found = [*_PLAIN.values(), (COPY, 1), (TRUTH, 1)]
+    found += [(operator, len(operator.conditions)) for operator in _BOOLEAN.values()]
+    special = [
+        *(("add", [0.0, 0.0], {"alpha": alpha}) for alpha in (1, 2)),
+        *(("sub", [0.0, 0.0], {"alpha": alpha}) for alpha in (1, 2)),
+        *(("pow", [0.0, power], {}) for power in (0.5, 1, 2, 3, 4, -0.5, -1, -2, 7)),
+        ("div", [0.0, 0.0], {}),
+        *(("clamp", [0.0, *ends], {}) for ends in ([None, 1.0], [1.0], [0.0, 1.0])),
+        ("addcmul", [0.0, 0.0, 0.0], {}),
+        ("addcdiv", [0.0, 0.0, 0.0], {}),
+        ("clone", [0.0], {}),
+    ]
+    for name, args, named in special:
+        operator, operands = mapped(name, args, named)  # type: ignore[arg-type]  # mixed lists
+        found.append((operator, len(operands)))
+    return found
+
+
+def test_the_operators_are_those_that_have_a_meaning() -> None:
+    """None is left out, and none is there for nothing."""
+    assert {operator.name for operator, _ in operators()} == MEANINGS.keys()
+
+
+@by_target
+def test_each_operator_has_a_text_over_all_of_its_operands(target: Target) -> None:
+    """And over no others."""
+    assert target.dialect.keys() == MEANINGS.keys()
+    for operator, operands in operators():
+        used = {int(i) for i in OPERANDS.findall(target.dialect[operator.name])}
+        assert used == set(range(operands)), operator.name
+
+
+def loops_of(target: Target, limits: Limits | None = None) -> Loops:
+    """The loops of x + 1, of 40 numbers."""
+    graph = traced(lambda x: (x + 1,), [torch.zeros(LANES, 40)])
+    return lower(graph, 1, [], limits or target.limits)
+
+
+@by_target
+def test_its_kernels_compile_and_take_any_number_of_fits(target: Target) -> None:
+    """On the devices that it is for."""
+    assert target_of(target.device) is target
+    if target.device != "cpu" or compiler() is None:
+        pytest.skip("it cannot be tried here")
+    loops = loops_of(target)
+    made = functions([target.code(loops)], None, never, private=False)
+    assert made is not None
+    ((run,), _) = made
+    assert isinstance(run, FusedRun)
+    for fits in (1, 9, 70):
+        x = torch.randn(fits, 40)
+        assert torch.equal(run([x])[0], x + 1)
+        assert torch.equal(run.doing(3)([x])[0], x + 1), "nothing is carried over"
+
+
+@by_target
+def test_its_text_and_its_cost_follow_from_the_loops(target: Target) -> None:
+    """The same each time; what does more costs more."""
+    loops = loops_of(target)
+    assert target.emit(loops, 0) == target.emit(loops_of(target), 0)
+    more = traced(lambda x: (torch.exp(x) + 1,), [torch.zeros(LANES, 40)])
+    assert 0 < target.cost(loops) < target.cost(lower(more, 1, [], target.limits))
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (Limits(max_numbers=39), "too large for a kernel's stack"),
+        (Limits(max_numbers_together=79), "too large for a kernel's stack"),
+    ],
+)
+def test_what_is_beyond_a_targets_limits_is_not_lowered_for_it(limits: Limits, why: str) -> None:
+    """Forty numbers go in, and forty come out."""
+    target = target_of("cpu")
+    assert loops_of(target, Limits(max_numbers=40, max_numbers_together=120))
+    with pytest.raises(NotLowered, match=why):
+        loops_of(target, limits)
+
+
+def test_a_product_and_a_long_axis_are_judged_by_the_limits_too() -> None:
+    """A product of a row of 40 and a matrix of 40 x 3."""
+    weights = torch.randn(40, 3)
+    graph = traced(lambda x, w: (x @ w,), [torch.zeros(LANES, 40), weights])
+    assert lower(graph, 1, [weights], Limits(max_product=120))
+    with pytest.raises(NotLowered, match="BLAS is faster"):
+        lower(graph, 1, [weights], Limits(max_product=119))
+    rows = torch.randn(20)
+    mean = traced(lambda x, r: ((x[:, None] * r).sum(1),), [torch.zeros(LANES), rows])
+    assert len(lower(mean, 1, [rows], Limits(min_long=20)).long) == 1
+    assert len(lower(mean, 1, [rows], Limits(min_long=21)).long) == 0
+
+
+def test_a_device_without_a_target_is_named() -> None:
+    """As where torch knows one that we do not."""
+    with pytest.raises(NotLowered, match="there are no fused kernels for xpu"):
+        target_of("xpu")

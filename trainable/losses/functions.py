@@ -1,0 +1,86 @@
+"""Torch's functions as ones that can be stacked, and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # as torch's own documentation calls it
+from torch.overrides import TorchFunctionMode
+
+from shoal.trainable.errors import ContractError
+from shoal.trainable.losses.dropout import dropped, mask
+from shoal.trainable.losses.recurrent import BY_PARTS
+from shoal.trainable.problems import Leaves
+
+_DROPOUTS: Mapping[Any, int | None] = {
+    F.dropout: None,
+    F.dropout1d: 1,
+    F.dropout2d: 2,
+    F.dropout3d: 3,
+}
+"""Functions that drop, and dimensions of a channel, where whole channels go."""
+
+
+class Functions(TorchFunctionMode):
+    """While it is active, masks of dropout are drawn by counter, and recurrent layers and
+    attentions are called by their parts.
+
+    Attributes:
+        masks: how many were drawn.
+    """
+
+    def __init__(self, key: Leaves = (), step: torch.Tensor | None = None) -> None:
+        """Begin.
+
+        Args:
+            key: parts of the fit's seed, each of shape (); step: updates done, shape ().
+        """
+        super().__init__()
+        self._key, self._step = key, step
+        self.masks = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function, or what stands in for it."""
+        given = dict(kwargs or {})
+        if func in _DROPOUTS:
+            return self._dropout(_DROPOUTS[func], *args, **given)
+        if func in BY_PARTS:
+            return BY_PARTS[func](*args, **given)
+        if func is F.scaled_dot_product_attention and _dropout_of(args, given):
+            raise ContractError(
+                "scaled_dot_product_attention with dropout_p cannot be repeated; use F.dropout"
+            )
+        return func(*args, **given)
+
+    def _dropout(
+        self,
+        channel: int | None,
+        x: torch.Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> torch.Tensor:
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        if not training or p == 0:
+            return x
+        if inplace:
+            raise ContractError("dropout with inplace=True cannot be stacked; leave inplace out")
+        if not self._key or self._step is None:
+            raise ContractError("dropout is there in training alone")
+        self.masks += 1
+        key, step, call = self._key, self._step, self.masks
+        return dropped(channel, x, p, lambda shape: mask(key, step, call, shape, p))
+
+
+def _dropout_of(args: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
+    """The dropout_p of an attention."""
+    return given.get("dropout_p", args[4] if len(args) > 4 else 0.0)
