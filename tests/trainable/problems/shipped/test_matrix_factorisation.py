@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Function
+from shoal.trainable.problems.problem import Leaves
 from shoal.trainable.problems.shipped import matrix_factorisation
 from shoal.trainable.problems.shipped.matrix_factorisation import MatrixFactorisation
 from shoal.trainable.problems.values import cast
@@ -69,13 +71,19 @@ def test_adam_reaches_the_same_loss(data: Factors) -> None:
     rows = problem.data()
     values = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": 0.02}
     h = {name: torch.tensor(value) for name, value in values.items()}
-    slope = torch.func.grad(problem.loss)
+    slope = torch.func.grad_and_value(problem.loss)
+
+    def loss_and_gradient(leaves: Leaves) -> tuple[torch.Tensor, Leaves]:
+        gradient, loss = slope(dict(zip("UV", leaves, strict=True)), rows, l2)
+        return loss, tuple(gradient.values())
+
+    function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda leaves: leaves[0])
+    adam = composed("adam", given=(), steps=400)
     for seed in range(2):
         leaves = tuple(problem.initial(seed).values())
-        state = OPTIMIZERS["adam"].init(leaves)
-        for _ in range(400):
-            gradient = slope(dict(zip("UV", leaves, strict=True)), rows, l2)
-            leaves, state = OPTIMIZERS["adam"].update(leaves, tuple(gradient.values()), state, h)
+        state = adam.init(leaves)
+        for t in range(400):
+            _, leaves, state = adam.step(function, leaves, state, h, torch.tensor(float(t)))
         found = dict(zip("UV", leaves, strict=True))
         assert problem.loss(found, rows, l2).item() == pytest.approx(truth, rel=1e-5)
         x = torch.tensor([[i, j] for i in range(60) for j in range(40)], dtype=torch.float64)

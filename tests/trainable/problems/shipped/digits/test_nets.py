@@ -12,8 +12,9 @@ import torch
 import shoal
 from shoal.trainable.feeding.batches import Batches
 from shoal.trainable.losses import Given, loss_of
-from shoal.trainable.optimizers.registry import OPTIMIZERS
-from shoal.trainable.problems import Params, hyperparameters, leaves
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Function
+from shoal.trainable.problems import Leaves, Params, hyperparameters, leaves, like
 from shoal.trainable.problems.shipped.digits.convnet import ConvNet
 from shoal.trainable.problems.shipped.digits.mlp import Mlp
 from shoal.trainable.problems.shipped.digits.mlp_module import MlpModule
@@ -39,21 +40,28 @@ def curve(problem: Any, steps: int) -> tuple[list[float], Params, float]:
     """Losses before each update by Adam, in float64, the parameters at the end, and the loss over
     all rows there: in a plain loop."""
     loss = loss_of(problem, hyperparameters(type(problem)))
-    params = cast(loss.initial(3, {}), torch.float64)
+    params = start = cast(loss.initial(3, {}), torch.float64)
     rows = cast(problem.data(), torch.float64)
     batches = Batches.of(problem, rows, 0)
     assert batches is not None
     values = {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
     h = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
     given = Given(own={"l2": torch.tensor(1e-3, dtype=torch.float64)})
-    names, state = list(params), OPTIMIZERS["adam"].init(leaves(params))
-    losses = []
+    adam = composed("adam", given=(), steps=steps)
+    state, losses = adam.init(leaves(params)), []
     for step in range(steps):
         which = batches.at(3, step)
-        made = loss.made(params, {name: item[which] for name, item in rows.items()}, given)
-        losses.append(made.loss.item())
-        moved, state = OPTIMIZERS["adam"].update(leaves(params), made.gradient, state, h)
-        params = dict(zip(names, moved, strict=True))
+        taken = {name: item[which] for name, item in rows.items()}
+
+        def loss_and_gradient(at: Leaves, taken: Any = taken) -> tuple[torch.Tensor, Leaves]:
+            made = loss.made(like(start, at), taken, given)
+            return made.loss, made.gradient
+
+        function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda at: at[0])
+        clock = torch.tensor(float(step), dtype=torch.float64)
+        before, moved, state = adam.step(function, leaves(params), state, h, clock)
+        losses.append(before.item())
+        params = like(params, moved)
     return losses, params, loss.value(params, rows, given).item()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.composed import composed
+from shoal.trainable.optimizers.methods.optimizer import Function
+from shoal.trainable.problems.problem import Leaves
 from shoal.trainable.problems.shipped.digits.softmax import Softmax
 from shoal.trainable.problems.values import cast
 
@@ -44,11 +46,17 @@ def test_adam_reaches_scikit_learns_optimum() -> None:
     params = problem.initial(3)
     values = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "lr": 0.02}
     h = {name: torch.tensor(value) for name, value in values.items()}
-    leaves = tuple(params.values())
-    state = OPTIMIZERS["adam"].init(leaves)
-    for _ in range(500):
-        _, gradient = problem.loss_and_gradient(dict(zip("Wb", leaves, strict=True)), data, l2=l2)
-        leaves, state = OPTIMIZERS["adam"].update(leaves, tuple(gradient.values()), state, h)
+
+    def loss_and_gradient(leaves: Leaves) -> tuple[torch.Tensor, Leaves]:
+        named = dict(zip("Wb", leaves, strict=True))
+        loss, gradient = problem.loss_and_gradient(named, data, l2=l2)
+        return loss, tuple(gradient.values())
+
+    function = Function(loss_and_gradient=loss_and_gradient, residuals=lambda leaves: leaves[0])
+    adam, leaves = composed("adam", given=(), steps=500), tuple(params.values())
+    state = adam.init(leaves)
+    for t in range(500):
+        _, leaves, state = adam.step(function, leaves, state, h, torch.tensor(float(t)))
     best = optimum(data, l2)
     weights, intercepts = (leaf.double() for leaf in leaves)
     torch.testing.assert_close(weights, best["W"], rtol=0, atol=2e-3)
