@@ -1,5 +1,6 @@
 from .optimizer import Optimizer, State
-from .registry import CONSTANT, OPTIMIZERS, SCHEDULES, hyperparameters_of
+from .registry import OPTIMIZERS
+from .schedule import CONSTANT, SCHEDULES, hyperparameters_of
 
 __all__ = [
     "CONSTANT",
