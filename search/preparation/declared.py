@@ -31,13 +31,14 @@ def default_values(
     """Return the values of the lane's hyperparameters that `given` lacks.
 
     Raises:
-        BadInput: one has no default.
+        BadInput: one has no default, or several.
     """
     every: dict[str, Any] = {**declared.own, **updates.hyperparameters}
     found = {}
     for name, declared_value in every.items():
         if name in given:
             continue
+        updates.check_default(name)
         value = plain(declared_value)
         if value is None:
             raise BadInput(f"{name} has no value; give one, as in {name}=1e-6, or a range of them")

@@ -72,6 +72,23 @@ class Updates:
         """All hyperparameters that a trial may have, with their defaults."""
         return {name: value for _, _, own in self.each() for name, value in own.items()}
 
+    def check_default(self, name: str) -> None:
+        """Check that a hyperparameter has one default, whatever the optimizer and schedule: a fit
+        would have that of another one else.
+
+        Raises:
+            BadInput: it has several.
+        """
+        found: dict[float | None, str] = {}
+        for optimizer, schedule, own in self.each():
+            if name in own:
+                found.setdefault(
+                    own[name], optimizer if self.schedules == (schedule,) else schedule
+                )
+        if len(found) > 1:
+            told = ", ".join(f"{value} with {word}" for value, word in found.items())
+            raise BadInput(f"{name} has several defaults ({told}); give it a value, or a range")
+
     @property
     def words(self) -> dict[str, str]:
         """The first of both, as a shape has them; of the usual schedule nothing."""
