@@ -128,7 +128,7 @@ ARROWS = {
     "trainable.optimizers": (
         "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
     ),
-    "trainable.optimizers.methods": "trainable.problems",
+    "trainable.optimizers.methods": "trainable.private trainable.problems",
     "trainable.problems": "trainable.disk trainable.errors trainable.modules trainable.process",
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
