@@ -103,7 +103,7 @@ def _jacobian(
     if len(at) <= rows:
         columns: torch.Tensor = torch.vmap(lambda to: pushed_forward(residuals, at, to))(basis)
         return columns.T
-    _, pulled = torch.func.vjp(residuals, at)
+    pulled: Callable[..., Leaves] = torch.func.vjp(residuals, at)[1]
     made: torch.Tensor = torch.vmap(lambda cotangent: pulled(cotangent)[0])(basis)
     return made
 
