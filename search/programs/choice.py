@@ -89,6 +89,7 @@ def programs_of(
         defaults=programs.defaults,
         points=programs.points,
         seed=asked.seed,
+        steps=asked.steps,
         block=running.block,
         unroll=running.unroll,
         required=required,

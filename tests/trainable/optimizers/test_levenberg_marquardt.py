@@ -237,3 +237,17 @@ def test_it_takes_no_schedule_and_has_no_learning_rate() -> None:
     assert dict(hyperparameters_of("lm")) == {"damping": 1e-3}
     with pytest.raises(ContractError, match=r"lm has no lr.*leave schedule=cosine out"):
         hyperparameters_of("lm", "cosine")
+
+
+def test_residuals_of_another_shape_are_refused() -> None:
+    """They are a vector."""
+
+    class Wrong(Nist):
+        def residuals(self, params: Any, data: Any) -> torch.Tensor:
+            return super().residuals(params, data).sum()
+
+    program = Program(Wrong, optimizer="lm", shape={}, defaults={}, block=2, device="cpu")
+    params, state = program.initial(lanes(2), torch.arange(2))
+    told = r"Wrong.residuals returns float64 of shape \(\), not shape \(n,\)$"
+    with pytest.raises(ContractError, match=told):
+        program.prepare(params, state, program.values(lanes(2), torch.arange(2)))
