@@ -57,22 +57,28 @@ def steps(page: Path) -> list[tuple[str, str]]:
     return re.findall(r"```(python|console)\n(.*?)```", text, flags=re.DOTALL)
 
 
-def written(block: str, folder: Path, last: Path | None) -> Path | None:
-    """Write a block of Python that belongs to a file; return the file that is written last.
+def written(block: str, folder: Path, classes: dict[str, Path]) -> Path | None:
+    """Write a block of Python that belongs to a file; return the file.
 
     One whose first line names a file is that file. One that begins with a class has members of the
-    class that ends the file before it: added at its end, they replace those of the same name.
+    class that ends a file before it: added at its end, they replace those of the same name.
+
+    Args:
+        classes: the line of each class that ends a file, and the file; what is written is added.
     """
     if named := NAMED.match(block):
         file = folder / named[1]
         file.write_text(block.partition("\n")[2], encoding="utf-8")
+        for last in re.findall(r"^class .*\n", block, flags=re.MULTILINE)[-1:]:
+            classes[last] = file
         return file
     if more := MORE.match(block):
-        assert last is not None, f"members of no class: {block}"
-        text = last.read_text("utf-8")
-        assert re.findall(r"^class .*", text, flags=re.MULTILINE)[-1:] == [more[0].rstrip()]
-        last.write_text(f"{text}\n{block.partition(more[0])[2]}", encoding="utf-8")
-    return last
+        assert more[0] in classes, f"members of no class: {block}"
+        file = classes[more[0]]
+        text = file.read_text("utf-8")
+        file.write_text(f"{text}\n{block.partition(more[0])[2]}", encoding="utf-8")
+        return file
+    return None
 
 
 def scripts(page: Path) -> list[str]:
@@ -90,10 +96,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said: dict[str, str] = {}
     for page in PAGES:
-        file = None
+        classes: dict[str, Path] = {}
         for language, block in steps(page):
             if language == "python":
-                file = written(block, folder, file)
+                written(block, folder, classes)
                 continue
             for command in (line.removeprefix("$ ") for line in block.splitlines()):
                 assert command not in said, f"{page.name} repeats a command: {command}"
@@ -176,6 +182,26 @@ def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[s
     assert (complete["steps"] < early.trials["steps"].max()).any()
     assert set(folds.trials["fold"]) == set(range(5))
     assert folds.best["accuracy"] > 0.96
+
+
+def test_the_steps_to_the_net_end_as_the_page_says(printed: tuple[Path, dict[str, str]]) -> None:
+    """Each search finds a net that tells validation rows; what it fits tells those to test."""
+    folder, said = printed
+    digits, batches, net, noisy, example = (
+        shoal.load(folder / "runs" / name)
+        for name in ("digits", "batches", "net", "noisy", "example")
+    )
+    for result in (digits, batches, net, noisy, example):
+        assert result.best["accuracy"] > 0.9
+        assert set(result.trials["state"]) == {"complete"}
+    assert set(digits.trials["steps"]) == {10 * 9}  # 1,077 rows, of which the last batch has 53
+    of_a_batch = batches.trials.groupby("batch")["steps"].unique()
+    assert {size: steps.tolist() for size, steps in of_a_batch.items()} == {64: [85], 256: [25]}
+    assert noisy.trials["sigma"].nunique() == 8
+    for command in ("python tested.py", "python examples/digits.py runs/example"):
+        right = re.fullmatch(r"right: (0\.\d+) of 360 test rows\n", said[command])
+        assert right is not None
+        assert float(right[1]) > 0.9
 
 
 def test_going_on_with_a_finished_search_repeats_nothing(
@@ -313,7 +339,7 @@ def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> No
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=ignored)
     (block,) = (block for block in blocks(page, "python") if NAMED.match(block))
-    made = written(block, tmp_path, None)
+    made = written(block, tmp_path, {})
     assert made == tmp_path / "trainable/optimizers/methods/adadelta.py"
     (diff,) = blocks(page, "diff")
     environment = {

@@ -83,8 +83,8 @@ def run(
 ) -> None:
     """Search, or go on with the search in --out.
 
-    PROBLEM is a name (cubic-sine, legendre-sine, logistic, nist, poisson), module:Class or
-    file.py:Class.
+    PROBLEM is a name (convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp,
+    mlp-module, nist, poisson, softmax), module:Class or file.py:Class.
     """
     check_standing()
     with _without_collecting(), streams.printing():

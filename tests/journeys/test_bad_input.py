@@ -375,39 +375,39 @@ CASES = [
     # the problem
     (
         "run nonsense",
-        "unknown problem 'nonsense'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'nonsense'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run cubic-sin",
-        "unknown problem 'cubic-sin' (did you mean cubic-sine?); known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'cubic-sin' (did you mean cubic-sine?); known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run ''",
-        "unknown problem ''; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem ''; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run good.py",
-        "unknown problem 'good.py'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'good.py'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run good.py:",
-        "unknown problem 'good.py:'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'good.py:'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run good.py:1a",
-        "unknown problem 'good.py:1a'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'good.py:1a'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run :Good",
-        "unknown problem ':Good'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem ':Good'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run ..:Good",
-        "unknown problem '..:Good'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem '..:Good'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     (
         "run a:b:c",
-        "unknown problem 'a:b:c'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'a:b:c'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     ("run missing.py:A", "cannot read PLACE/missing.py: No such file or directory"),
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
@@ -786,7 +786,7 @@ CASES = [
     # one fit
     (
         "fit nonsense lr=1",
-        "unknown problem 'nonsense'; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem 'nonsense'; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     ("fit sys:A lr=1", "sys is not a module with a file"),
     ("fit good.py:Exits lr=1", "PLACE/good.py:87: SystemExit: 0"),
@@ -1214,7 +1214,7 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"problem": ""},
-        "unknown problem ''; known: cubic-sine, legendre-sine, logistic, nist, poisson; or module:Class, or file.py:Class",
+        "unknown problem ''; known: convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp, mlp-module, nist, poisson, softmax; or module:Class, or file.py:Class",
     ),
     ({"space": [1]}, "space must be a table of names and values, not [1]"),
     ({"space": "lr=1:2"}, "space must be a table of names and values, not 'lr=1:2'"),

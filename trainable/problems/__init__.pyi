@@ -14,7 +14,7 @@ from .calls import (
 from .finding import changed, find, installed, lying_now, made, other_now
 from .folds import Fold, Folds
 from .instance import described, instance_of, prepared_of, rows_of
-from .problem import Leaves, Params, leaves, like, names, of_names
+from .problem import Leaves, Params, Predict, leaves, like, names, of_names
 from .registry import PROBLEMS
 from .signatures import BATCH, LOSSES, MODULE, NOISE, STEP, Hyperparameters, hyperparameters
 from .source import Source, of_copies
@@ -46,6 +46,7 @@ __all__ = [
     "Hyperparameters",
     "Leaves",
     "Params",
+    "Predict",
     "Source",
     "called",
     "cast",

@@ -36,8 +36,9 @@ Hyperparameters are read from the signatures: keyword parameters of ``__init__``
 hyperparameters (Python values), those of the loss, ``initial`` and ``metrics`` are the lane's own
 (0-dimensional tensors). An optimizer adds its own (`shoal.trainable.optimizers`). A loss that takes
 ``step`` is given the number of updates before this one, one that takes ``noise`` what ``noise``
-returns. All functions are pure: no randomness but from ``seed``, no ``.item()`` or ``float()``, no
-``if`` on a tensor, nothing in place. `shoal.trainable.checking` checks all of this.
+returns (None for the loss over all rows). All functions are pure: no randomness but from ``seed``,
+no ``.item()`` or ``float()``, no ``if`` on a tensor, nothing in place. `shoal.trainable.checking`
+checks all of this.
 
 What else a problem may have:
 
@@ -84,6 +85,16 @@ class Problem(Protocol):
         self, params: Params, data: Any, **own: torch.Tensor
     ) -> tuple[torch.Tensor, Params]:
         """Return the loss (shape ``()``) and the gradient (structure and shapes of `params`)."""
+
+
+class Predict(Protocol):
+    """What ``loss`` and ``metrics`` of a problem with a module are given in place of parameters."""
+
+    parameters: Mapping[str, torch.Tensor]
+    """Of the module, by name, for a penalty."""
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Return what the module's ``forward`` does."""
 
 
 def leaves(params: Params) -> Leaves:
