@@ -141,7 +141,7 @@ def test_a_hyperparameter_of_several_defaults_has_that_of_each_optimizer() -> No
     assert default_values(declared, same, {})["decay"] == 0.0
     for optimizers in ("odd,heavy", "heavy,odd"):
         some = Updates.of({"optimizer": parse("optimizer", optimizers)}, known)
-        with pytest.raises(BadInput, match="^decay has no value"):
+        with pytest.raises(BadInput, match=r"^decay has no value; give one"):
             default_values(declared, some, {})
 
 
