@@ -136,7 +136,7 @@ ARROWS = {
     "trainable.optimizers": (
         "trainable.errors trainable.optimizers.methods trainable.problems trainable.process"
     ),
-    "trainable.optimizers.methods": "trainable.problems",
+    "trainable.optimizers.methods": "trainable.private trainable.problems",
     "trainable.problems": (
         "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
     ),

@@ -340,7 +340,7 @@ def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> No
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=ignored)
     (block,) = (block for block in blocks(page, "python") if NAMED.match(block))
     made = written(block, tmp_path, {})
-    assert made == tmp_path / "trainable/optimizers/rmsprop.py"
+    assert made == tmp_path / "trainable/optimizers/methods/adadelta.py"
     (diff,) = blocks(page, "diff")
     environment = {
         **os.environ,
@@ -367,6 +367,6 @@ def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> No
             timeout=300,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    trials = pandas.read_parquet(tmp_path / "runs" / "rmsprop" / "trials.parquet")
-    assert set(trials["optimizer"]) == {"rmsprop"}
+    trials = pandas.read_parquet(tmp_path / "runs" / "adadelta" / "trials.parquet")
+    assert set(trials["optimizer"]) == {"adadelta"}
     assert "complete" in set(trials["state"])

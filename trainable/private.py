@@ -11,6 +11,7 @@ Any release of torch may change these without a word. Tried with torch 2.13.0.
     torch.Tensor._version                               counts what was written in place
     torch._dynamo, torch._inductor                      the ahead-of-time compiler
     torch._C._aoti.AOTIModelContainerRunnerCpu          runs what it has made
+    torch._decomp.decompositions_for_jvp                imported by forward mode, with a warning
     torch.quasirandom.SobolEngine._first_point          made in the default dtype of the moment
 
 Names of ATen operators that begin with an underscore (``_to_copy``, ``_local_scalar_dense``) are
@@ -19,6 +20,9 @@ data of the traces, and stand where traces are read.
 
 from __future__ import annotations
 
+import importlib
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -90,6 +94,21 @@ def loaded_ahead(file: str) -> Callable[[list[torch.Tensor]], Sequence[torch.Ten
     run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
     run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
     return run
+
+
+def pushed_forward(
+    function: Callable[[torch.Tensor], torch.Tensor], at: torch.Tensor, tangent: torch.Tensor
+) -> torch.Tensor:
+    """Return the derivative of a function along a tangent, by forward mode.
+
+    What torch imports for it, once, warns of a deprecated function that it uses itself.
+    """
+    if "torch._decomp.decompositions_for_jvp" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            importlib.import_module("torch._decomp.decompositions_for_jvp")
+    pushed: torch.Tensor = torch.func.jvp(function, (at,), (tangent,))[1]
+    return pushed
 
 
 def sobol_engine(axes: int, seed: int) -> Any:

@@ -99,18 +99,19 @@ class Updates:
 
     @property
     def hyperparameters(self) -> dict[str, float | None]:
-        """All hyperparameters that a trial may have, with their defaults."""
-        return {name: value for _, _, own in self.each() for name, value in own.items()}
+        """All hyperparameters that a trial may have, with their defaults; None: one of the
+        optimizers or schedules has none for it."""
+        found: dict[str, float | None] = {}
+        for _, _, own in self.each():
+            found.update({n: None if found.get(n, 0.0) is None else v for n, v in own.items()})
+        return found
 
     @property
     def differing(self) -> frozenset[str]:
-        """Those of them whose default is not the same for each optimizer and schedule."""
+        """Those of them that have a default with each optimizer and schedule, and not the same."""
         every = [own for _, _, own in self.each()]
-        return frozenset(
-            name
-            for name in self.hyperparameters
-            if len({own[name] for own in every if name in own}) > 1
-        )
+        found = {n: {own[n] for own in every if n in own} for n in self.hyperparameters}
+        return frozenset(n for n, values in found.items() if len(values) > 1 and None not in values)
 
     @property
     def words(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ class Case:
 
     Attributes:
         points: hyperparameters to try a program with.
+        steps: updates of a fit.
         block, unroll: lanes in one tensor operation, and updates of one call of a kernel.
         required: whether every shape must be compiled (``--program compiled``).
         by_torch: whether torch's compiler is worth its time, where there is no kernel.
@@ -36,6 +37,7 @@ class Case:
     defaults: Mapping[str, float]
     points: Sequence[Mapping[str, float]]
     seed: int
+    steps: int
     block: int
     unroll: int
     required: bool
@@ -53,6 +55,7 @@ class Case:
             device="cpu",
             kind=kind,
             unroll=updates(kind, self.unroll),
+            steps=self.steps,
             given=self.points[0].keys() - self.defaults.keys(),
         )
 

@@ -102,6 +102,7 @@ def programs_of(
         defaults=programs.defaults,
         points=programs.points,
         seed=asked.seed,
+        steps=asked.steps,
         block=running.block,
         unroll=running.unroll,
         required=required,

@@ -31,7 +31,8 @@ class RoundTPESampler(BaseSampler):
 
     For studies of one objective, which Optuna may minimise or maximise. Pruned trials count as
     diverged, failed ones not at all. It keeps nothing from one trial to the next, so threads may
-    share it; the seed, the trial's number and the trials that it sees decide what is drawn.
+    share it; the seed, the trial's number and the trials that it sees decide what is drawn. What
+    not all trials have is drawn by itself, from those that have it.
     """
 
     def __init__(self, seed: int | None = None) -> None:

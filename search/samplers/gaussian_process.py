@@ -11,9 +11,11 @@ trials as after a thousand; the best trials draw together as a search goes on, a
   knows: `Surrogate.predict` gives the share of the way that a point is from its nearest diverged
   trial to its nearest finite one. Lanes that each draw their own edge divide the gap evenly.
 * A coordinate that is inactive at a point is put where the mean of those of its own trials is at
-  which it is active: one constant tells nothing, and the covariance stays positive definite
-  (Hutter et al. 2011 put a default there). That the branch is another one is told by the choice
-  that it hangs on, which is a coordinate too; and an inactive choice is a choice of its own.
+  which it is active. One constant tells nothing, and the covariance stays positive definite; SMAC
+  (Lindauer et al. 2022) puts a default there, which far from the best values would part branches
+  that are alike (Hutter and Osborne 2013 have a kernel that does so on purpose). That a branch is
+  another one is told by the choice that it hangs on, a coordinate too; and an inactive choice is a
+  choice of its own.
 
 Notation:
 

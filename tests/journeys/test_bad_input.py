@@ -114,12 +114,44 @@ class ExitsLater(Good):
         raise SystemExit(0)
 
 class Counts(Good):
-    def loss_and_gradient(self, params, data, step=0):
-        return super().loss_and_gradient(params, data)
+    def initial(self, seed, step=0):
+        return super().initial(seed)
 
 class Seeded(Good):
     def loss_and_gradient(self, params, data, seed=0):
         return super().loss_and_gradient(params, data)
+
+class Batched(Good):
+    batch = 11
+
+class Halves(Good):
+    batch = 2.5
+
+class Ragged(Good):
+    batch = 2
+
+    def data(self):
+        return torch.zeros(4), torch.zeros(3)
+
+class Net:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        return torch.zeros(10, 2)
+
+    def module(self):
+        return torch.nn.Sequential(torch.nn.LazyLinear(3))
+
+    def loss(self, predict, data):
+        return predict(data).sum()
+
+class Twice(Good):
+    def loss(self, params, data, l2=0.0):
+        return 2 * self.loss_and_gradient(params, data, l2)[0]
+
+class Noisy(Good):
+    def loss(self, params, data, noise=None):
+        return self.loss_and_gradient(params, data)[0]
 """
 
 JUDGED = """
@@ -381,7 +413,7 @@ CASES = [
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
     (
         "run good.py:Missing",
-        "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded",
+        "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded, Batched, Halves, Ragged, Net, Twice, Noisy",
     ),
     ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
     (
@@ -407,11 +439,11 @@ CASES = [
     ),
     (
         "run good.py:Counts",
-        "the problem's loss_and_gradient takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
+        "the problem's initial takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
     ),
     (
         "fit good.py:Counts lr=1e-3",
-        "the problem's loss_and_gradient takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
+        "the problem's initial takes step: it is the number of the update, which the loss alone may take; leave it out, or call a hyperparameter otherwise, as step_",
     ),
     (
         "run good.py:Seeded",
@@ -419,7 +451,10 @@ CASES = [
     ),
     ("run good.py:BadSpace", "lr=1.0:0.0: the low end must be below the high end"),
     ("run good.py:OddSpace", "OddSpace.space must be a dict of names and values"),
-    ("run good.py:OddOptimizer", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    (
+        "run good.py:OddOptimizer",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
     (
         "run good.py:NoMethods",
@@ -451,6 +486,42 @@ CASES = [
     ("run good.py:Fails", "PLACE/good.py:83: OSError: no"),
     ("run good.py:Exits", "PLACE/good.py:87: SystemExit: 0"),
     ("run good.py:ExitsLater", "PLACE/good.py:91: SystemExit: 0"),
+    (
+        "run good.py:Batched",
+        "Batched.batch is 11, and there are 10 rows to fit to: a batch has at most all of them; leave out batch, or write batch = 10",
+    ),
+    (
+        "run good.py:Batched --space batch=4,12",
+        "Batched.batch is 12, and there are 10 rows to fit to: a batch has at most all of them; leave out batch, or write batch = 10",
+    ),
+    (
+        "run good.py:Halves",
+        "Halves.batch is 2.5, not a number of rows: write batch = 128",
+    ),
+    (
+        "run good.py:Ragged",
+        "with batch, rows are the first dimension of each tensor of data(), and as many in each: data()[0] has 4, data()[1] has 3; keep what is no row on self, or in prepare()",
+    ),
+    (
+        "run good.py:Net",
+        "PLACE/good.py:119: Net.module: 0 (LazyLinear) is lazy: its shapes are not known before it is called; give them",
+    ),
+    (
+        "run good.py:Twice",
+        "PLACE/good.py:126: Twice.loss: gives 7.03704 where loss_and_gradient gives the loss 3.51852; they have to say the same, or leave one of them out",
+    ),
+    (
+        "run good.py:Good --epochs 3",
+        "epochs counts minibatches, and Good takes all rows in each update; give steps, or write batch = 128 in the class",
+    ),
+    (
+        "run good.py:Good --epochs 3 --steps 5",
+        "steps and epochs say the same in two ways; give one of them",
+    ),
+    (
+        "run good.py:Good --space schedule=cosin",
+        "unknown schedule 'cosin'; known: constant, linear, cosine, step, exponential, one-cycle (did you mean cosine?)",
+    ),
     # the space
     ("run --space lr", "'lr' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
     ("run --space ''", "'' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
@@ -502,18 +573,24 @@ CASES = [
     ("run --space 'l r=1:2'", "'l r' is no name for a hyperparameter: use letters, digits, _"),
     (
         "run --space speed=1:2",
-        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, schedule, lr",
+        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, schedule, lr, momentum, nesterov, weight_decay, clip_value, clip_norm, ema, warmup",
     ),
     (
-        "run --space momentum=0:1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, schedule, lr",
+        "run --space beta1=0:1",
+        "unknown hyperparameter 'beta1'; this problem and sgd have: optimizer, schedule, lr, momentum, nesterov, weight_decay, clip_value, clip_norm, ema, warmup",
     ),
-    ("run --space optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    (
+        "run --space optimizer=newton",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     (
         "run --space optimizer=sgd,newton",
-        "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam",
+        "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
     ),
-    ("run --space optimizer=1:2", "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam"),
+    (
+        "run --space optimizer=1:2",
+        "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     (
         "run good.py:Good --space width=1:2",
         "width=1.0:2.0: width changes the program, and each value needs one of its own; give choices or whole numbers",
@@ -607,11 +684,11 @@ CASES = [
     ),
     (
         "run --config unknown.toml",
-        "unknown setting 'trails'; known: problem, space, trials, steps, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor",
+        "unknown setting 'trails'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor",
     ),
     (
         "run --config means.toml",
-        "unknown setting 'workers'; known: problem, space, trials, steps, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor",
+        "unknown setting 'workers'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor",
     ),
     ("run --config word.toml", "trials must be a whole number, not 'many'"),
     ("run --config float.toml", "trials must be a whole number, not 8.0"),
@@ -727,8 +804,8 @@ CASES = [
         "lr: whole numbers reach from -9007199254740992 to 9007199254740992",
     ),
     (
-        "fit cubic-sine lr=1e-6 momentum=1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, schedule, lr",
+        "fit cubic-sine lr=1e-6 beta1=1",
+        "unknown hyperparameter 'beta1'; this problem and sgd have: optimizer, schedule, lr, momentum, nesterov, weight_decay, clip_value, clip_norm, ema, warmup",
     ),
     (
         "fit cubic-sine legendre-sine lr=1",
@@ -736,7 +813,7 @@ CASES = [
     ),
     (
         "fit cubic-sine lr=1e-6 optimizer=newton",
-        "unknown optimizer 'newton'; known: sgd, momentum, adam",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
     ),
     ("fit cubic-sine lr=1e-6 --steps 0", "steps must be at least 1, not 0"),
     ("fit cubic-sine lr=1e-6 --report 0", "report must be at least 1, not 0"),

@@ -1,4 +1,5 @@
-"""Run folders of earlier versions: their rows are read, and nothing is written into them."""
+"""Run folders of earlier versions: their rows are read, and nothing is written into those that are
+not gone on with."""
 
 from __future__ import annotations
 
@@ -75,3 +76,23 @@ def test_a_trial_of_another_version_of_a_problem_is_not_fitted_again(version: in
         result.refit("best")
     with pytest.raises(shoal.BadInput, match=told):
         result.predict("best", numpy.ones((1, 1)))
+
+
+def test_a_search_that_began_without_conditions_goes_on_without(tmp_path: Path) -> None:
+    """Its momentum is sampled for every optimizer, as the commit did that ran it to its end; what
+    is asked for again is the same, and the folder stays as that commit wrote it."""
+    out, whole = tmp_path / "out", shoal.load(FORMATS / "out6")
+    shutil.copytree(FORMATS / "cut6", out)
+    toml = (out / "search.toml").read_text()
+    assert len(shoal.load(out).trials) == 1
+    space = {"optimizer": "sgd,momentum,adam", "momentum": "0:0.9"}
+    result = shoal.run(out=out, space=space, trials=16, engine="inline")
+    where = ["node", "device", "seconds", "started"]
+    asked = ["trial", "lr", "optimizer", "momentum", "round", "pack", "state", "steps"]
+    found, expected = (r.trials.drop(columns=where) for r in (result, whole))
+    assert found[asked].equals(expected[asked])
+    assert found["loss"].tolist() == pytest.approx(expected["loss"].tolist(), rel=1e-5)
+    assert found["momentum"].notna().all()
+    assert (out / "search.toml").read_text() == toml
+    assert set(result.best.index) >= {"momentum", "optimizer"}
+    assert shoal.run(out=out, engine="inline").ended == 16

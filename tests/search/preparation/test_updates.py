@@ -10,9 +10,11 @@ import numpy
 import pytest
 
 from shoal.search.errors import BadInput
+from shoal.search.preparation.declared import default_values
 from shoal.search.preparation.updates import SHIPPED, Known, Updates
 from shoal.search.space.searched import Searched
 from shoal.search.space.space import Space, parse
+from shoal.trainable.problems import hyperparameters
 
 OPTIMIZERS = ("plain", "heavy", "fast", "odd")
 SCHEDULES = ("constant", "cosine", "step")
@@ -120,3 +122,39 @@ def test_what_is_unknown_is_told_with_what_is_known(space: dict[str, object], to
     """And with what was meant, perhaps."""
     with pytest.raises(BadInput, match=f"^{re.escape(told)}"):
         Updates.of(space, KNOWN)
+
+
+def test_a_hyperparameter_of_several_defaults_has_that_of_each_optimizer() -> None:
+    """None of them is taken for another optimizer's: the program of each has its own."""
+
+    def unlike(optimizer: str, schedule: str) -> Mapping[str, float | None]:
+        return {"lr": 0.1, "decay": {"heavy": 0.01, "fast": 0.0, "odd": None}.get(optimizer, 0.0)}
+
+    known = Known(optimizers=OPTIMIZERS, schedules=SCHEDULES, hyperparameters=unlike)
+    both = Updates.of({"optimizer": parse("optimizer", "plain,heavy,fast")}, known)
+    declared = hyperparameters(Good)
+    assert default_values(declared, both, {}) == {"lr": 0.1, "l2": 0.3}
+    assert default_values(declared, both, {"decay": 0.5}) == {"lr": 0.1, "l2": 0.3}
+    heavy = Updates.of({"optimizer": "heavy"}, known)
+    assert default_values(declared, heavy, {}) == {"lr": 0.1, "decay": 0.01, "l2": 0.3}
+    same = Updates.of({"optimizer": parse("optimizer", "plain,fast")}, known)
+    assert default_values(declared, same, {})["decay"] == 0.0
+    for optimizers in ("odd,heavy", "heavy,odd"):
+        some = Updates.of({"optimizer": parse("optimizer", optimizers)}, known)
+        with pytest.raises(BadInput, match=r"^decay has no value; give one"):
+            default_values(declared, some, {})
+
+
+class Good:
+    """A problem, as far as its names go."""
+
+    def data(self) -> tuple[()]:
+        """No rows."""
+        return ()
+
+    def initial(self, seed: int) -> tuple[()]:
+        """No parameters."""
+        return ()
+
+    def loss_and_gradient(self, params: object, data: object, l2: float = 0.3) -> None:
+        """With a hyperparameter."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
 import pyarrow as pa
 import pytest
 
 from shoal.search.folder.tables import rows
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked
+from shoal.search.rounds.packs import cut
 from shoal.search.rounds.rounds import Rounds
+from shoal.search.rounds.tasks import lanes_of
 
 ASKED = {"trials": 32, "round": 16, "pack": 8, "steps": 1, "seed": 5, "sampler": "random"}
 SPACES = {
@@ -104,3 +107,50 @@ def test_nothing_is_repeated_where_a_search_goes_on(sampler: str, done: int) -> 
     rounds, left = handed_out(asked, [row(lane) for lane in there])
     assert rounds.warning is None
     assert left == [lane for lane in whole if lane["trial"] >= done]
+
+
+def test_a_pack_has_no_values_of_what_is_not_active_in_it() -> None:
+    """Its rows have nulls there; and so have the same fits, made again from their rows."""
+    space = {"lr": "0.1,0.2", "optimizer": "sgd,momentum,adam", "momentum": "0:0.9", "beta1": "0.9"}
+    prepared = prepare(Asked.of({**ASKED, "space": space}), None)
+    columns = {
+        "lr": numpy.array([0.1, 0.2, 0.1, 0.2]),
+        "optimizer": numpy.array(["sgd", "adam", "momentum", "sgd"]),
+        "momentum": numpy.ma.array([0.0, 0.0, 0.5, 0.0], mask=[1, 1, 0, 1]),
+        "beta1": numpy.ma.array([0.9] * 4, mask=[1, 0, 1, 1]),
+    }
+    packs = cut(prepared.request, prepared.shape_names, 0, 8, columns)
+    found = {pack.lanes.shape["optimizer"]: pack for pack in packs}
+    assert {name: set(pack.lanes.values) for name, pack in found.items()} == {
+        "sgd": {"lr"},
+        "momentum": {"lr", "momentum"},
+        "adam": {"lr", "beta1"},
+    }
+    schema = rows.trials_schema(prepared.request)
+    for pack in packs:
+        held = {name: column.tolist() for name, column in pack.columns.items()}
+        held |= {"trial": pack.lanes.trial.tolist(), "replicate": pack.lanes.replicate.tolist()}
+        count = len(pack.lanes)
+        table = pa.table({n: held.get(n, [None] * count) for n in schema.names}, schema=schema)
+        assert table["beta1"].null_count == (0 if "beta1" in pack.lanes.values else count)
+        again = lanes_of(prepared.request, prepared.shape_names, table)
+        assert again.shape == pack.lanes.shape
+        assert {n: v.tolist() for n, v in again.values.items()} == {
+            n: v.tolist() for n, v in pack.lanes.values.items()
+        }
+
+
+def test_a_shape_leaves_out_what_is_not_active() -> None:
+    """Where it is a shape hyperparameter: trials without it are a pack, not one for each value that
+    stands in its place."""
+    prepared = prepare(Asked.of({**ASKED, "space": {"lr": "0.1,0.2"}}), None)
+    columns = {
+        "lr": numpy.array([0.1, 0.2, 0.1, 0.2]),
+        "depth": numpy.array([1, 2, 2, 1]),
+        "width": numpy.ma.array([8, 16, 8, 32], mask=[1, 0, 0, 1]),
+    }
+    packs = cut(prepared.request, ("depth", "width"), 0, 0, columns)
+    shapes = [{n: v for n, v in pack.lanes.shape.items() if n != "optimizer"} for pack in packs]
+    assert shapes == [{"depth": 1}, {"depth": 2, "width": 16}, {"depth": 2, "width": 8}]
+    assert [pack.lanes.trial.tolist() for pack in packs] == [[0, 3], [1], [2]]
+    assert all(set(pack.lanes.values) == {"lr"} for pack in packs)

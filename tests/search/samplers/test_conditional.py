@@ -280,6 +280,20 @@ def test_a_search_closes_in_on_the_best_of_its_branch(best: str) -> None:
     assert max(least) < 0.1
 
 
+def test_a_search_is_not_misled_by_values_that_mean_nothing() -> None:
+    """With as many trials it comes nearer to the best of sgd than one that takes what sgd does not
+    have for something: the median of ten seeds, by five at least."""
+
+    def loss(columns: Columns) -> numpy.ndarray:
+        return valley(columns) + 2.0 * (numpy.asarray(columns["optimizer"]) != "sgd") - 0.5
+
+    least = [
+        [searched(space_of(TEXTS, conditional), 64, 8, loss, seed=s)[2].min() for s in range(10)]
+        for conditional in (True, False)
+    ]
+    assert numpy.median(least[0]) < numpy.median(least[1]) / 5
+
+
 def test_an_optuna_study_may_be_conditional() -> None:
     """The sampler of rounds, asked by a study that is defined by running it."""
 

@@ -233,3 +233,33 @@ def reflected(x: Floats) -> Floats:
     """Coordinates back in the unit cube."""
     x = abs(x)
     return numpy.clip(numpy.where(x > 1, 2 - x, x), 0, 1)
+
+
+def test_coordinates_of_inactive_axes_have_no_say() -> None:
+    """Of two axes, one of which some trials have without the other, and of more trials than are
+    near: whatever stands there, candidates and their ratios are the same."""
+    axes = (
+        Axis(low=0.0, high=1.0, when=(((3, frozenset({2})),),)),
+        Axis(low=0.0, high=1.0, when=(((3, frozenset({1, 2})),),)),
+        Axis(low=0.0, high=1.0),
+        Axis(choices=3),
+    )
+    rng = numpy.random.default_rng(12)
+    told = rng.random((160, 4))
+    told[:, 3] = rng.integers(0, 3, 160)
+    loss = (told[:, 2] - 0.4) ** 2 + numpy.where(
+        told[:, 3] > 0, (told[:, 1] - told[:, 2]) ** 2, 0.1
+    )
+    loss += numpy.where(told[:, 3] == 2, (told[:, 0] - told[:, 1]) ** 2, 0.05)
+    mixtures = []
+    for _ in range(2):
+        told[told[:, 3] < 2, 0] = rng.random((told[:, 3] < 2).sum())
+        told[told[:, 3] < 1, 1] = rng.random((told[:, 3] < 1).sum())
+        mixtures.append(Mixture(axes, told[:140], loss[:140], told[140:]))
+    which = numpy.arange(len(mixtures[0].centre))
+    found = []
+    for mixture in mixtures:
+        points, z = mixture.around(which, mixture.centre, 20, 1.0, numpy.random.default_rng(0))
+        found.append((points, mixture.ratio(which, points, z)))
+    assert numpy.array_equal(found[0][0], found[1][0])
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-9)

@@ -118,3 +118,31 @@ def test_the_nearest_points_are_those_of_a_plain_loop() -> None:
     assert nearest(axes, points, focus, scale, 30).tolist() == by_hand
     assert nearest(axes, points[:20], focus, scale, 30).tolist() == list(range(20))
     assert apart(CHOICES, numpy.array([0.0, 2.0]), numpy.array([0.0, 1.0])).tolist() == [0.0, 1.0]
+
+
+def test_an_axis_that_one_of_two_points_does_not_have_is_no_distance() -> None:
+    """The nearest points are those of a plain loop, whatever stands in the place of what is
+    inactive."""
+    axes = (
+        Axis(low=0.0, high=1.0),
+        Axis(choices=3),
+        Axis(low=0.0, high=1.0, when=(((1, frozenset({1})),),)),
+        Axis(choices=2, when=(((1, frozenset({1, 2})),),)),
+    )
+    rng = numpy.random.default_rng(2)
+    points = rng.random((200, 4))
+    points[:, 1], points[:, 3] = rng.integers(0, 3, 200), rng.integers(0, 2, 200)
+    focus, scale = points[:3], numpy.array([0.3, 1.0, 0.2, 1.0])
+    points = points[3:]
+
+    def distance(one: numpy.ndarray, other: numpy.ndarray) -> float:
+        far = ((one[0] - other[0]) / 0.3) ** 2 + (one[1] != other[1])
+        if one[1] == other[1] == 1:
+            far += ((one[2] - other[2]) / 0.2) ** 2
+        if one[1] > 0 and other[1] > 0:
+            far += one[3] != other[3]
+        return float(far)
+
+    far = [min(distance(point, other) for other in focus) for point in points]
+    expected = numpy.sort(numpy.argsort(far, kind="stable")[:40])
+    assert nearest(axes, points, focus, scale, 40).tolist() == expected.tolist()

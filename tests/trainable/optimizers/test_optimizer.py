@@ -64,8 +64,7 @@ TWINS: dict[str, list[tuple[dict[str, float], Twin]]] = {
         ),
     ],
 }
-"""Options of each optimizer, and the one of torch.optim that has them; a starting point for all:
-with the options that are off, and with each of them."""
+"""Options of each optimizer, and the optimizer of torch.optim that has the same."""
 
 CASES = [(name, options, twin) for name, cases in TWINS.items() for options, twin in cases]
 by_case = pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from shoal.trainable.optimizers.methods.optimizer import (
     Values,
     zeros,
 )
+from shoal.trainable.private import pushed_forward
 from shoal.trainable.problems import Leaves
 
 _MAX_DAMPING = 1e12
@@ -69,12 +70,12 @@ def _step(
     ratio = 2 * gain - 1
     shrunk = factor * torch.clamp(1 - ratio * ratio * ratio, min=1 / 3)
     grown = torch.clamp(factor * growth, max=_MAX_DAMPING)
-    two = torch.full_like(growth, 2.0)
+    two, doubled = torch.full_like(growth, 2.0), torch.clamp(2 * growth, max=_MAX_DAMPING)
     flat = torch.where(accepted, moved, whole)
     new = {
         "scale": _parts(scale, params),
         "damping": (torch.where(accepted, shrunk, grown),),
-        "growth of the damping": (torch.where(accepted, two, 2 * growth),),
+        "growth of the damping": (torch.where(accepted, two, doubled),),
     }
     return loss, _parts(flat, params), new
 
@@ -85,16 +86,25 @@ def _flat(params: Leaves) -> torch.Tensor:
 
 def _parts(flat: torch.Tensor, like: Leaves) -> Leaves:
     """A vector of all parameters in their shapes."""
-    pieces = torch.split(flat, [p.numel() for p in like])
-    return tuple(piece.reshape(p.shape) for piece, p in zip(pieces, like, strict=True))
+    pieces, first = [], 0
+    for p in like:
+        pieces.append(flat[first : first + p.numel()].reshape(p.shape))
+        first += p.numel()
+    return tuple(pieces)
 
 
 def _jacobian(
     residuals: Callable[[torch.Tensor], torch.Tensor], at: torch.Tensor, rows: int
 ) -> torch.Tensor:
-    """The Jacobian, shape (n, p): by the shorter of its sides."""
-    forward = len(at) <= rows
-    made: torch.Tensor = (torch.func.jacfwd if forward else torch.func.jacrev)(residuals)(at)
+    """The Jacobian, shape (n, p): by the shorter of its sides, as torch.func.jacfwd and jacrev make
+    it, but of operations that kernels have."""
+    side = min(len(at), rows)
+    basis = torch.eye(side, dtype=at.dtype, device=at.device)
+    if len(at) <= rows:
+        columns: torch.Tensor = torch.vmap(lambda to: pushed_forward(residuals, at, to))(basis)
+        return columns.T
+    pulled: Callable[..., Leaves] = torch.func.vjp(residuals, at)[1]
+    made: torch.Tensor = torch.vmap(lambda cotangent: pulled(cotangent)[0])(basis)
     return made
 
 

@@ -13,6 +13,7 @@ from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
+from shoal.trainable.optimizers.schedules import SCHEDULES
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.comparing.accuracy import Verdict, judged, verdicts
 from shoal.trainable.programs.comparing.agreement import difference
@@ -57,14 +58,22 @@ def lanes() -> Lanes:
     return Lanes(trial=at, replicate=0 * at, seed=at, values=values, shape={})
 
 
-def program(folder: Path, optimizer: str, pattern: str = "", instead: str = "") -> Program:
+def program(
+    folder: Path,
+    optimizer: str,
+    pattern: str = "",
+    instead: str = "",
+    schedule: str = "constant",
+    defaults: dict[str, float] | None = None,
+) -> Program:
     """The fit, compiled; with a pattern, from a source in which that is replaced."""
     (folder / "fit.py").write_text(FIT)
     made = Program(
         find(f"{folder / 'fit.py'}:Fit").load(),
         optimizer=optimizer,
-        shape={},
-        defaults={},
+        shape={"schedule": schedule},
+        defaults=defaults or {},
+        steps=5,
         block=8,
         device="cpu",
         compiled=True,
@@ -93,6 +102,21 @@ def program(folder: Path, optimizer: str, pattern: str = "", instead: str = "") 
 def test_what_is_right_does_not_differ(optimizer: str, tmp_path: Path) -> None:
     """Under each optimizer, diverging fits among them."""
     assert difference(program(tmp_path, optimizer), lanes()) is None
+
+
+OPTIONS = {"momentum": 0.9, "nesterov": 1.0, "weight_decay": 0.1, "lr_decay": 0.2}
+OPTIONS |= {"clip_value": 0.5, "clip_norm": 0.4, "ema": 0.9, "warmup": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    zip(["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"], SCHEDULES, strict=True),
+)
+def test_what_is_right_does_not_differ_with_all_options(
+    optimizer: str, schedule: str, tmp_path: Path
+) -> None:
+    """Schedules and modifiers are fused with the rest of the step."""
+    assert difference(program(tmp_path, optimizer, "", "", schedule, OPTIONS), lanes()) is None
 
 
 @pytest.mark.parametrize(
