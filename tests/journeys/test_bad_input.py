@@ -419,7 +419,10 @@ CASES = [
     ),
     ("run good.py:BadSpace", "lr=1.0:0.0: the low end must be below the high end"),
     ("run good.py:OddSpace", "OddSpace.space must be a dict of names and values"),
-    ("run good.py:OddOptimizer", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    (
+        "run good.py:OddOptimizer",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     ("run good.py:Needs", "width has no value; give one, as in --space width=16"),
     (
         "run good.py:NoMethods",
@@ -502,18 +505,24 @@ CASES = [
     ("run --space 'l r=1:2'", "'l r' is no name for a hyperparameter: use letters, digits, _"),
     (
         "run --space speed=1:2",
-        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr",
+        "unknown hyperparameter 'speed'; this problem and sgd have: optimizer, lr, momentum, nesterov, weight_decay",
     ),
     (
-        "run --space momentum=0:1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+        "run --space beta1=0:1",
+        "unknown hyperparameter 'beta1'; this problem and sgd have: optimizer, lr, momentum, nesterov, weight_decay",
     ),
-    ("run --space optimizer=newton", "unknown optimizer 'newton'; known: sgd, momentum, adam"),
+    (
+        "run --space optimizer=newton",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     (
         "run --space optimizer=sgd,newton",
-        "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam",
+        "unknown optimizer 'sgd,newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
     ),
-    ("run --space optimizer=1:2", "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam"),
+    (
+        "run --space optimizer=1:2",
+        "unknown optimizer '1.0:2.0'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
+    ),
     (
         "run good.py:Good --space width=1:2",
         "width=1.0:2.0: width changes the program, and each value needs one of its own; give choices or whole numbers",
@@ -727,8 +736,8 @@ CASES = [
         "lr: whole numbers reach from -9007199254740992 to 9007199254740992",
     ),
     (
-        "fit cubic-sine lr=1e-6 momentum=1",
-        "unknown hyperparameter 'momentum'; this problem and sgd have: optimizer, lr",
+        "fit cubic-sine lr=1e-6 beta1=1",
+        "unknown hyperparameter 'beta1'; this problem and sgd have: optimizer, lr, momentum, nesterov, weight_decay",
     ),
     (
         "fit cubic-sine legendre-sine lr=1",
@@ -736,7 +745,7 @@ CASES = [
     ),
     (
         "fit cubic-sine lr=1e-6 optimizer=newton",
-        "unknown optimizer 'newton'; known: sgd, momentum, adam",
+        "unknown optimizer 'newton'; known: sgd, momentum, adam, adamw, rmsprop, adagrad, lion, lm",
     ),
     ("fit cubic-sine lr=1e-6 --steps 0", "steps must be at least 1, not 0"),
     ("fit cubic-sine lr=1e-6 --report 0", "report must be at least 1, not 0"),
