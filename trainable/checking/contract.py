@@ -1,4 +1,4 @@
-"""The checks of a problem, one after the other, before anything starts.
+"""All checks of a problem class, run in order before a search starts.
 
 Each promise of `trainable.problems.Problem` is checked by running the problem: one lane, several
 lanes under ``torch.vmap``, and under full tracing; versions of tensors before and after; the
@@ -27,7 +27,7 @@ from shoal.trainable.programs import LaneValues, Program, Work
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What the checks found out about a problem.
+    """What the checks have measured: the cost of a step, the metrics' names, and warnings.
 
     Attributes:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
@@ -48,7 +48,7 @@ def check(
     points: Sequence[Mapping[str, float]],
     folds: Folds | None = None,
 ) -> Checked:
-    """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
+    """Run all checks of a problem class (`shoal.trainable.problems.Problem` says what must hold).
 
     Args:
         shapes: constructor arguments to try.
@@ -76,7 +76,7 @@ def check(
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
-    """Check the problem's gradient, in float64 if its code allows that."""
+    """Check the hand-written gradient, in float64 where the code allows it."""
     start = trial.initial(point)
     double: Params = cast(start, torch.float64)
     function, dtype = trial.doubled_step(point), torch.float64
@@ -94,7 +94,7 @@ def _stacked(
     points: Sequence[Mapping[str, float]],
     folds: Folds | None,
 ) -> Work:
-    """Run several lanes under vmap and traced; return what a lane's update does.
+    """Run a step of several fits by ``torch.vmap`` and by its trace; return the cost of one fit.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     """
@@ -146,7 +146,7 @@ def _measured(
     apart: Sequence[Sequence[Leaves]],
     reached: Sequence[Leaves],
 ) -> None:
-    """Compare the metrics of lanes alone with those among others, by both routes.
+    """Compare metrics of single fits with those under ``torch.vmap``, as called and as traced.
 
     Args:
         apart: parameters, state and values of each lane; reached: parameters of all, by each route.
@@ -161,7 +161,7 @@ def _measured(
 def _alike(
     trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor, method: str = LOSS
 ) -> None:
-    """Compare what a lane gives alone and among others, up to rounding."""
+    """Check that a fit gives the same alone and under ``torch.vmap``, up to rounding."""
     if not (bool(torch.isfinite(one).all()) and bool(torch.isfinite(many).all())):
         return
     scale = float(one.abs().max()) if one.numel() else 0.0
