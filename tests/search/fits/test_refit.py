@@ -236,6 +236,9 @@ def test_a_fit_to_all_rows_that_nothing_judges_goes_to_its_last_step(tmp_path: P
     assert (result.trials["steps"] < 60).any()
     again = result.refit(0, fold="all")
     assert again.steps == 60
+    plain = shoal.fit(f"{tmp_path / 'classes.py'}:Classes", lr=1.0, l2=1e-3, scale=1, steps=60)
+    assert again.numbers["loss"] == pytest.approx(plain.loss, rel=1e-6)
+    assert plain.loss < plain.curve["loss"].min()  # so no earlier step counts
     assert "the metrics are of the rows that were fitted to" in again.notes[0]
 
 
