@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 
 import shoal
 from shoal.search.fits.chosen import Chosen
-from shoal.search.fits.refit import _is, _with
+from shoal.search.fits.refit import _is, _same, _with
 from shoal.trainable.compiling import compiler
+from shoal.trainable.lanes import Fitted
 
 PROBLEM = textwrap.dedent(
     """
@@ -387,3 +388,27 @@ def test_the_fits_that_ran_together_are_those_of_a_round_and_a_pack() -> None:
     twice = pa.table({"trial": [5, 5, 5], "replicate": [0, 1, 0], "fold": [0, 1, 1]})
     assert _is(twice, fit).tolist() == [False, False, True]
     assert _is(twice.drop_columns(["fold"]), fit).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [({}, True), ({"steps": 5}, False), ({"loss": 1.5}, False), ({"m": 0.5}, False)],
+)
+def test_a_fit_is_the_tables_if_loss_metrics_and_steps_are(
+    other: dict[str, Any], same: bool
+) -> None:
+    """A metric that is null there is NaN here."""
+    none = torch.zeros(0, dtype=torch.int64)
+    fitted = Fitted(
+        loss=torch.tensor([9.0, 1.0], dtype=torch.float64),
+        metrics=torch.tensor([[0.5], [math.nan]], dtype=torch.float64),
+        best_step=torch.tensor([0, 3]),
+        state=torch.tensor([0, 0]),
+        steps=torch.tensor([1, 4]),
+        curve_lane=none,
+        curve_step=none,
+        curve_loss=torch.zeros(0),
+        curve_metrics=torch.zeros(0, 1),
+    )
+    row = {"loss": 1.0, "m": None, "steps": 4, **other}
+    assert _same(fitted, 1, Chosen(trial=0, replicate=0, fold=None, row=row), ("m",)) is same
