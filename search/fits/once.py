@@ -177,10 +177,12 @@ def _fit(
         held = fitted.parameters
         if held is None:
             raise RuntimeError("a fit that is complete has parameters")
+        used = (*declared.own, *program.optimizer.hyperparameters)
+        usual = {name: value for name, value in defaults.items() if name in used}
         columns = zip(checked.metrics, fitted.curve_metrics.numpy().T, strict=True)
         return Fit(
             problem=problem,
-            hyperparameters={**updates.words, **shape, **defaults, **values},
+            hyperparameters={**updates.words, **shape, **usual, **values},
             loss=float(fitted.loss[0]),
             metrics=dict(zip(checked.metrics, fitted.metrics[0].tolist(), strict=True)),
             steps=int(fitted.steps[0]),

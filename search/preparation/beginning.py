@@ -93,6 +93,8 @@ def _checked(
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
     dimensions = {**of_names(offered), **given}
     updates = Updates.of(dimensions, known_of(problem))
+    of_others = updates.of_others - {*given, *declared.shape, *declared.own}
+    dimensions = {name: d for name, d in dimensions.items() if name not in of_others}
     check_names(dimensions, declared, updates)
     space = Space(dimensions.values(), updates.conditions(dimensions))
     if not space:
