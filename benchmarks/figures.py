@@ -152,21 +152,23 @@ def _driver(ceiling: dict[str, Any]) -> Iterator[Figure]:
     why = ceiling.get("error", "not measured")
     told = ceiling.get("told", {})
     rates = told.get("lanes_per_second", {})
-    what = "driver ceiling: empty packs of 4,096 lanes, delivered and written"
+    what = (
+        "what the driver can deliver and write: fits that take no time, 4,096 to a worker at once"
+    )
     if "4096" in rates:
-        text = f"{rates['4096']:,.0f} lanes/s"
-        text += f" ({rates['512']:,.0f} with packs of 512)" if "512" in rates else ""
+        text = f"{rates['4096']:,.0f} fits/s"
+        text += f" ({rates['512']:,.0f} with 512 at once)" if "512" in rates else ""
         if by_ray := told.get("by_ray_tune"):
             text += f"; by Ray Tune {by_ray['4096']:,.0f} ({by_ray['512']:,.0f})"
-        yield _at_least(what, 200_000, rates["4096"], text, " lanes/s")
+        yield _at_least(what, 200_000, rates["4096"], text, " fits/s")
     else:
-        yield _missing(what, "≥ 200,000 lanes/s", why)
-    what = "growth of the driver's seconds per lane from 10⁴ to 10⁶ lanes"
+        yield _missing(what, "≥ 200,000 fits/s", why)
+    what = "growth of the driver's seconds per fit from 10⁴ to 10⁶ fits"
     if "growth" in told:
         yield _at_most(what, 1.5, told["growth"], f"{told['growth']:.2f} ×", " ×")
     else:
         yield _missing(what, "≤ 1.5 ×", why)
-    what = "peak memory of the driver at 10⁶ lanes"
+    what = "peak memory of the driver at 10⁶ fits"
     if "driver_peak_mib" in told:
         gib = told["driver_peak_mib"] / 1024
         yield _at_most(what, 2, gib, f"{gib:.2f} GiB", " GiB")

@@ -181,9 +181,10 @@ def fit(
     problem: str = "cubic-sine",
     /,
     *,
-    steps: int = 2000,
+    steps: int | None = None,
+    epochs: int | None = None,
     seed: int = 0,
-    report: int = 100,
+    report: int | None = None,
     **hyperparameters: Any,
 ) -> Fit:
     """Fit once, here and now, without a run folder.
@@ -197,8 +198,10 @@ def fit(
 
     Args:
         problem: a name, ``module:Class`` or ``file.py:Class``.
-        steps: updates; seed: of the initial parameters.
-        report: updates between two points of the curve.
+        steps: updates, 2000 if absent; epochs: instead of them, times through the rows, where the
+            problem takes batches.
+        seed: of the initial parameters.
+        report: updates between two points of the curve, 100 if absent; with `epochs`: epochs, 1.
         hyperparameters: a value each, such as ``lr=1e-6, optimizer="adam"``; the others have their
             defaults.
 
@@ -206,7 +209,7 @@ def fit(
         BadInput: the problem or a hyperparameter is wrong.
         SearchError: the fit diverged.
     """
-    return fit_once(problem, hyperparameters, steps=steps, seed=seed, report=report)
+    return fit_once(problem, hyperparameters, steps=steps, epochs=epochs, seed=seed, report=report)
 
 
 def _named(problem: object) -> tuple[str | None, Generated | None]:

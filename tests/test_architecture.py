@@ -9,7 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -161,14 +162,23 @@ ARROWS = {
 """Room or single module: what it may import of the others, each by its face."""
 
 
-def imports(file: Path) -> Iterator[tuple[str, str]]:
+@cache
+def tree_of(file: Path) -> ast.Module:
+    """A file's syntax tree."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path) -> tuple[tuple[str, str], ...]:
     """The modules that a file imports, anywhere in it, each with the name that it takes."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            found += ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} has a relative import"
-            yield from ((str(node.module), alias.name) for alias in node.names)
+            found += ((str(node.module), alias.name) for alias in node.names)
+    return tuple(found)
 
 
 def room_of(module: str) -> str:
@@ -183,8 +193,15 @@ def name_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-by_module = pytest.mark.parametrize("file", MODULES, ids=name_of)
-by_room = pytest.mark.parametrize("room", ROOMS)
+def failures(check: Callable[[Path], object], files: Iterable[Path] = MODULES) -> list[str]:
+    """What is wrong with each module: all of it in one list."""
+    found = []
+    for file in files:
+        try:
+            check(file)
+        except AssertionError as error:
+            found.append(f"{name_of(file)}: {error}")
+    return found
 
 
 OF_SCIKIT_LEARN = (
@@ -194,26 +211,30 @@ OF_SCIKIT_LEARN = (
 """Modules whose data scikit-learn has."""
 
 
-@by_module
-def test_each_module_imports_only_what_its_package_may(file: Path) -> None:
-    """trainable knows torch, Ray in hosts/ray_tune.py alone, and scikit-learn where problems take
-    their data from it; slurm knows neither of the other packages; Optuna is known in search alone,
-    and there where samplers and studies are."""
-    package = file.relative_to(ROOT).parts[0]
+def test_each_module_imports_only_what_its_package_may() -> None:
+    """trainable knows torch, Ray in hosts/ray_tune.py alone, and scikit-learn in the problem that
+    takes its data; slurm knows neither of the other packages; Optuna is known in search alone, and
+    there where samplers and studies are."""
+    assert failures(_of_package) == []
+
+
+def _of_package(file: Path) -> None:
+    package, name = file.relative_to(ROOT).parts[0], name_of(file)
     known = {module.partition(".")[0] for module, _ in imports(file)}
     if package == "trainable":
-        assert not known & {"optuna", "pandas", "numpy", "pyarrow", "click"}
-        assert "ray" not in known or name_of(file) == "trainable.hosts.ray_tune"
-        assert "sklearn" not in known or name_of(file) in OF_SCIKIT_LEARN
+        assert not (found := known & {"optuna", "pandas", "numpy", "pyarrow", "click"}), found
+        assert "ray" not in known or name == "trainable.hosts.ray_tune", "ray"
+        assert "sklearn" not in known or name in OF_SCIKIT_LEARN, "sklearn"
     elif package == "slurm":
-        assert not known & {"optuna", "torch", "pandas"}
-        assert "ray" not in known or name_of(file) == "slurm.node.ray_nodes"
+        assert not (found := known & {"optuna", "torch", "pandas"}), found
+        assert "ray" not in known or name == "slurm.node.ray_nodes", "ray"
         text = file.read_text(encoding="utf-8")  # also in what it gives Python to run
-        assert not re.search(r"^\s*(from|import) (shoal\.(search|trainable)|torch)\b", text, re.M)
+        other = re.search(r"^\s*(from|import) (shoal\.(search|trainable)|torch)\b", text, re.M)
+        assert not other, other
     elif "ray" in known:
-        assert name_of(file).startswith("search.engines.ray_tune.")
+        assert name.startswith("search.engines.ray_tune."), "ray"
     elif "optuna" in known:
-        assert room_of(name_of(file)) in ("search.samplers", "search.results", "search.space")
+        assert room_of(name) in ("search.samplers", "search.results", "search.space"), "optuna"
 
 
 PRIVATE_OF_RAY = {
@@ -229,18 +250,26 @@ PRIVATE_OF_RAY = {
 }
 
 
-@by_module
-def test_private_interfaces_of_ray_are_used_in_one_module_of_each_package(file: Path) -> None:
+def test_private_interfaces_of_ray_are_used_in_one_module_of_each_package() -> None:
     """And only those names; what they are, and the versions tried, is told there."""
+    assert failures(_private_of_ray) == []
+
+
+def _private_of_ray(file: Path) -> None:
     for module, name in imports(file):
-        if module.startswith("ray.") and any(word[0] == "_" for word in (*module.split("."), name)):
-            assert name_of(file) in PRIVATE_OF_RAY
-            assert name == "utils" or name in PRIVATE_OF_RAY[name_of(file)]
+        if module.startswith("ray.") and any(
+            word[:1] == "_" for word in (*module.split("."), name)
+        ):
+            may = PRIVATE_OF_RAY.get(name_of(file), set())
+            assert name in (may | {"utils"} if may else may), f"{module}.{name}"
 
 
-@by_module
-def test_each_module_reaches_others_by_their_faces_and_only_those_that_it_may(file: Path) -> None:
+def test_each_module_reaches_others_by_their_faces_and_only_those_that_it_may() -> None:
     """What a room's ``__init__`` exports is what others may use of it."""
+    assert failures(_by_faces) == []
+
+
+def _by_faces(file: Path) -> None:
     here = room_of(name_of(file))
     for module, name in imports(file):
         if not module.startswith("shoal."):
@@ -265,12 +294,16 @@ def test_no_arrow_leads_back() -> None:
         left = {room: arrows for room, arrows in left.items() if room not in ready}
 
 
-@by_room
-def test_a_room_is_small_and_its_face_is_documented(room: str) -> None:
-    """Nine modules at the most; whatever is exported exists and says what it is."""
-    folder = ROOT / room.replace(".", "/")
+def test_a_room_is_small_and_its_face_is_documented() -> None:
+    """Nine modules at the most; whatever is exported exists, says what it is, and is used."""
+    faces = [ROOT / room.replace(".", "/") / "__init__.py" for room in ROOMS]
+    assert failures(_room, faces) == []
+
+
+def _room(init: Path) -> None:
+    room, folder = name_of(init), init.parent
     modules = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
-    assert len(modules) <= MAX_MODULES
+    assert len(modules) <= MAX_MODULES, f"{len(modules)} modules"
     face = importlib.import_module(f"shoal.{room}")
     exported = set(getattr(face, "__all__", ()))
     for name in exported:
@@ -282,29 +315,36 @@ def test_a_room_is_small_and_its_face_is_documented(room: str) -> None:
         for module, name in imports(file)
         if module == f"shoal.{room}" and room_of(name_of(file)) != room
     }
-    assert exported - used - {*shoal.__all__, "main"} == set(), "nobody uses these"
+    assert not (unused := exported - used - {*shoal.__all__, "main"}), f"nobody uses {unused}"
 
 
-@by_module
-def test_each_module_is_small_and_says_what_it_is(file: Path) -> None:
+def test_each_module_is_small_and_says_what_it_is() -> None:
     """A module is one noun of at most 300 lines, with a docstring, and unpickles nothing."""
+    assert failures(_small) == []
+
+
+def _small(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_LINES
-    assert "fmt: skip" not in text
-    assert ast.get_docstring(ast.parse(text))
+    assert (lines := len(text.splitlines())) <= MAX_LINES, f"{lines} lines"
+    assert "fmt: skip" not in text, "fmt: skip"
+    assert ast.get_docstring(tree_of(file)), "no docstring"
     known = {module.partition(".")[0] for module, _ in imports(file)}
-    assert not known & {"pickle", "dill", "cloudpickle"}
+    assert not (found := known & {"pickle", "dill", "cloudpickle"}), found
 
 
-@by_module
-def test_messages_say_fit_and_worker(file: Path) -> None:
+def test_messages_say_fit_and_worker() -> None:
     """A pack is named where its name finds its rows, and a lane never: docs/glossary.md."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert failures(_messages) == []
+
+
+def _messages(file: Path) -> None:
+    tree = tree_of(file)
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     for text in [node.value for node in nodes if id(node) not in told]:
         if isinstance(text, str) and " " in text:
-            assert not re.search(r"(?<!-)\b(lanes?|packs?)\b", text.removeprefix("fits of pack "))
+            told_by_name = text.removeprefix("fits of pack ")
+            assert not re.search(r"(?<!-)\b(lanes?|packs?)\b", told_by_name), text
 
 
 def test_the_public_face_offers_what_it_names() -> None:

@@ -36,15 +36,19 @@ def _of_a_folder(command: Any) -> Any:
 @click.command()
 @click.argument("words", nargs=-1, metavar="[PROBLEM] NAME=VALUE... | RUN")
 @click.option("--steps", type=int, help="Updates.  [2000]")
+@click.option("--epochs", type=int, help="Instead of updates, times through the rows.")
 @click.option(
     wire.SEED_OPTION, type=Numbered(int), default=None, help="Seed of the initial parameters.  [0]"
 )
-@click.option("--report", type=int, help="Updates between two printed losses.  [100]")
+@click.option(
+    "--report", type=int, help="Updates, or epochs, between two printed losses.  [100; epochs: 1]"
+)
 @_of_a_folder
 @click.option("--save", type=PathGiven(), help="Write the parameters to FILE, as safetensors.")
 def fit(
     words: tuple[str, ...],
     steps: int | None,
+    epochs: int | None,
     seed: int | None,
     report: int | None,
     trial: int | str | None,
@@ -62,7 +66,7 @@ def fit(
     """
     check_standing()
     if trial is not None:
-        typed = {"--steps": steps, wire.SEED_OPTION: seed, "--report": report}
+        typed = {"--steps": steps, "--epochs": epochs, wire.SEED_OPTION: seed, "--report": report}
         given = [option for option, value in typed.items() if value is not None]
         if given:
             raise BadInput(f"{given[0]} is that of the search; leave it out, or leave out --trial")
@@ -87,9 +91,10 @@ def fit(
     made = fit_once(
         problem,
         parse_assignments(values),
-        steps=2000 if steps is None else steps,
+        steps=steps,
+        epochs=epochs,
         seed=0 if seed is None else seed,
-        report=100 if report is None else report,
+        report=report,
         say=streams.tell,
         reported=_reported,
     )

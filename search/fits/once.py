@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +13,7 @@ from shoal.search.fits.fit import Fit
 from shoal.search.preparation import (
     WORDS,
     Updates,
+    check_epochs,
     check_names,
     default_values,
     known_of,
@@ -33,14 +34,44 @@ Reported = Callable[[int, float, dict[str, float]], None]
 """Is told step, loss and metrics at each reporting step."""
 
 
+class Sizes(NamedTuple):
+    """How long a fit is.
+
+    Attributes:
+        length: updates, or epochs where `epochs` is above 0; report: likewise, between two points
+            of the curve.
+    """
+
+    length: int
+    epochs: int
+    seed: int
+    report: int
+
+    @classmethod
+    def of(cls, steps: int | None, epochs: int | None, seed: int, report: int | None) -> Sizes:
+        """Return them, with defaults.
+
+        Raises:
+            BadInput: one is out of bounds, or both steps and epochs are given.
+        """
+        given = {"steps": steps, "epochs": epochs, "seed": seed, "report": report}
+        check_settings({name: value for name, value in given.items() if value is not None})
+        if epochs and steps is not None:
+            raise BadInput("steps and epochs say the same in two ways; give one of them")
+        usual = 1 if epochs else 100
+        length = epochs or (2000 if steps is None else steps)
+        return cls(length, epochs or 0, seed, usual if report is None else report)
+
+
 @own_settings()
 def fit_once(
     problem: str,
     values: Mapping[str, Any],
     *,
-    steps: int,
-    seed: int,
-    report: int,
+    steps: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    report: int | None = None,
     say: Callable[[str], None] = lambda note: None,
     reported: Reported = lambda step, loss, metrics: None,
 ) -> Fit:
@@ -49,13 +80,15 @@ def fit_once(
     Args:
         problem: a name, ``module:Class`` or ``file.py:Class``.
         values: hyperparameters, each a number, a word, or text as it is typed.
+        steps: updates, 2000 if absent; epochs: instead of them, times through the rows.
+        report: updates between two points of the curve, 100 if absent; with epochs: epochs, 1.
         say: is told what the user should know of the problem, before the fit begins.
 
     Raises:
         BadInput: the problem or a hyperparameter is wrong.
         SearchError: the fit diverged.
     """
-    check_settings({"steps": steps, "seed": seed, "report": report})
+    sizes = Sizes.of(steps, epochs, seed, report)
     given = of_names(values)
     for name, dimension in given.items():
         if not dimension.fixed:
@@ -63,7 +96,7 @@ def fit_once(
     source, threads = load_source(problem), torch.get_num_threads()
     torch.set_num_threads(1)  # sums would depend on it
     try:
-        made = _fit(problem, source.load, given, (steps, seed, report), say, reported)
+        made = _fit(problem, source.load, given, sizes, say, reported)
     except BaseException:
         source.release()
         raise
@@ -77,11 +110,10 @@ def _fit(
     problem: str,
     load: Callable[[], type],
     given: Mapping[str, Dimension],
-    sizes: tuple[int, int, int],
+    sizes: Sizes,
     say: Callable[[str], None],
     reported: Reported,
 ) -> Fit:
-    steps, seed, report = sizes
     try:
         cls = load()
         declared = hyperparameters(cls)
@@ -101,6 +133,7 @@ def _fit(
         defaults = default_values(declared, updates, given)
         point = {**defaults, **values}
         checked = check(cls, updates=updates.pairs, shapes=(shape,), points=(point,))
+        check_epochs(cls, sizes.epochs, checked.of_an_epoch)
         for note in checked.notes:
             say(note)
         program = program_of(
@@ -109,7 +142,8 @@ def _fit(
             None,
             defaults={**defaults, **values},
             block=1,
-            steps=steps,
+            steps=sizes.length,
+            epochs=sizes.epochs > 0,
             device="cuda" if torch.cuda.is_available() else "cpu",
             kind=SINGLE if checked.single else EAGER,
         )
@@ -118,19 +152,20 @@ def _fit(
     lane = Lanes(
         trial=torch.zeros(1, dtype=torch.int64),
         replicate=torch.zeros(1, dtype=torch.int64),
-        seed=torch.tensor([seed]),
+        seed=torch.tensor([sizes.seed]),
         values={},
         shape={},
     )
     plan = Plan(
-        steps=steps,
-        report=min(report, steps),
+        steps=sizes.length,
+        report=min(sizes.report, sizes.length),
+        epochs=sizes.epochs > 0,
         diverge_factor=float("inf"),
         metrics=checked.metrics,
         keep=1,
     )
     with torch.no_grad():
-        block = Block(program, lane, plan)
+        block = Block(program, lane, plan.in_updates(checked.of_an_epoch))
         block.prepare()
         while block.occupied():
             if (now := block.advance()) is not None:
@@ -142,10 +177,12 @@ def _fit(
         held = fitted.parameters
         if held is None:
             raise RuntimeError("a fit that is complete has parameters")
+        used = (*declared.own, *program.optimizer.hyperparameters)
+        usual = {name: value for name, value in defaults.items() if name in used}
         columns = zip(checked.metrics, fitted.curve_metrics.numpy().T, strict=True)
         return Fit(
             problem=problem,
-            hyperparameters={**updates.words, **shape, **defaults, **values},
+            hyperparameters={**updates.words, **shape, **usual, **values},
             loss=float(fitted.loss[0]),
             metrics=dict(zip(checked.metrics, fitted.metrics[0].tolist(), strict=True)),
             steps=int(fitted.steps[0]),

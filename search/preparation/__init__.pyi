@@ -1,5 +1,5 @@
 from .beginning import load_source
-from .declared import check_names, default_values
+from .declared import check_epochs, check_names, default_values
 from .preparation import load, prepare
 from .prepared import Prepared
 from .resuming import source_of
@@ -9,6 +9,7 @@ __all__ = [
     "WORDS",
     "Prepared",
     "Updates",
+    "check_epochs",
     "check_names",
     "default_values",
     "known_of",

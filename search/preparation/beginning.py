@@ -10,6 +10,7 @@ import torch
 
 from shoal.search.errors import BadInput
 from shoal.search.preparation.declared import (
+    check_epochs,
     check_metric_names,
     check_names,
     default_values,
@@ -92,6 +93,8 @@ def _checked(
         raise BadInput(f"{problem.__name__}.space must be a dict of names and values")
     dimensions = {**of_names(offered), **given}
     updates = Updates.of(dimensions, known_of(problem))
+    of_others = updates.of_others - {*given, *declared.shape, *declared.own}
+    dimensions = {name: d for name, d in dimensions.items() if name not in of_others}
     check_names(dimensions, declared, updates)
     space = Space(dimensions.values(), updates.conditions(dimensions))
     if not space:
@@ -134,11 +137,7 @@ def _checked(
     check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
     epoch = checked.of_an_epoch
-    if asked.epochs and not epoch:
-        raise BadInput(
-            f"epochs counts minibatches, and {problem.__name__} takes all rows in each update; "
-            "give steps, or write batch = 128 in the class"
-        )
+    check_epochs(problem, asked.epochs, epoch)
     length = asked.epochs or asked.steps
     report = min(asked.report or max(1, length // 20), length)
     steps = asked.epochs * epoch or asked.steps

@@ -100,6 +100,22 @@ def objective_of(problem: type, asked: str | None, metrics: Sequence[str]) -> Ob
     return objective
 
 
+def check_epochs(problem: type, epochs: int, of_an_epoch: int) -> None:
+    """Check that epochs can be counted, where they are asked for.
+
+    Args:
+        of_an_epoch: batches of an epoch; 0: there are none.
+
+    Raises:
+        BadInput: they cannot.
+    """
+    if epochs and not of_an_epoch:
+        raise BadInput(
+            f"epochs counts minibatches, and {problem.__name__} takes all rows in each update; "
+            "give steps, or write batch = 128 in the class"
+        )
+
+
 def check_metric_names(metrics: Sequence[str], declared: Hyperparameters, space: Space) -> None:
     """Check that each metric can be a column of the results.
 

@@ -107,6 +107,17 @@ class Updates:
         return found
 
     @property
+    def of_others(self) -> frozenset[str]:
+        """Hyperparameters of optimizers and schedules that are none of these: a problem's own space
+        may name them, for those that it is usually fitted by."""
+        known = self.known
+        every = [
+            *(known.hyperparameters(optimizer, CONSTANT) for optimizer in known.optimizers),
+            *(known.hyperparameters(USUAL[OPTIMIZER], schedule) for schedule in known.schedules),
+        ]
+        return frozenset(name for own in every for name in own) - self.hyperparameters.keys()
+
+    @property
     def differing(self) -> frozenset[str]:
         """Those of them that have a default with each optimizer and schedule, and not the same."""
         every = [own for _, _, own in self.each()]

@@ -47,6 +47,8 @@ Eventually = Callable[..., None]
 StrangeCompiler = Callable[[Path, str], str]
 
 THREE_OPTIMIZERS = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}
+MADE = 4
+"""Their libraries, of updates and of the loss: sgd that is given a momentum is `momentum`."""
 
 ASKED: dict[str, Any] = {
     "problem": "legendre-sine",
@@ -111,7 +113,7 @@ def test_search_toml_says_how_each_shape_is_run(
         ],
     }
     calls = [line for line in (tmp_path / "calls").read_text().splitlines() if "kernel" in line]
-    assert len(calls) == len(list(cache.glob("*.so"))) == 6  # of updates and of the loss
+    assert len(calls) == len(list(cache.glob("*.so"))) == MADE
 
 
 def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
@@ -124,7 +126,7 @@ def test_settling_makes_no_more_libraries_at_once_than_there_are_cores(
     monkeypatch.setenv("CXX", strange_compiler(tmp_path, does))
     prepare(Asked.of(ASKED), None)
     most = [int(word) for word in log.read_text().split()]
-    assert len(most) == 6
+    assert len(most) == MADE
     assert max(most) <= cores()
 
 

@@ -1,4 +1,4 @@
-"""Checks of a problem, made before a search starts: does it keep the contract?"""
+"""Validation of a problem class before a search starts: shapes, dtypes, randomness, gradients."""
 
 import lazy_loader
 

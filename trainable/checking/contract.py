@@ -1,4 +1,4 @@
-"""The checks of a problem, one after the other, before anything starts.
+"""All checks of a problem class, run in order before a search starts.
 
 Each promise of `trainable.problems.Problem` is checked by running the problem: one lane, several
 lanes under ``torch.vmap``, and under full tracing; versions of tensors before and after; the
@@ -36,7 +36,7 @@ from shoal.trainable.programs import LaneValues, Program, Work, counted
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What the checks found out about a problem.
+    """What the checks have measured: the cost of a step, the metrics' names, and warnings.
 
     Attributes:
         work: what one update of one lane does, at the most over all shapes and optimizers tried.
@@ -63,7 +63,7 @@ def check(
     points: Sequence[Mapping[str, float]],
     folds: Folds | None = None,
 ) -> Checked:
-    """Check that `problem` keeps the contract of `shoal.trainable.problems.problem`.
+    """Run all checks of a problem class (`shoal.trainable.problems.Problem` says what must hold).
 
     Args:
         updates: optimizers and schedules to try, one of each.
@@ -107,7 +107,7 @@ def check(
 
 
 def _gradient(trial: Trial, point: Mapping[str, float]) -> None:
-    """Check the problem's gradient, in float64 if its code allows that."""
+    """Check the hand-written gradient, in float64 where the code allows it."""
     start = trial.initial(point)
     double: Params = cast(start, torch.float64)
     function, dtype = trial.doubled_step(point), torch.float64
@@ -126,8 +126,8 @@ def _stacked(
     points: Sequence[Mapping[str, float]],
     folds: Folds | None,
 ) -> tuple[Work, bool]:
-    """Run several lanes under vmap and traced; return what a lane's update does, and whether it
-    has to be done for one lane at a time.
+    """Run a step of several fits by ``torch.vmap`` and by its trace; return the cost of one fit,
+    and whether fits have to run one at a time.
 
     Two steps, since after one the optimizer's state and the parameters are still as they began.
     What torch.func makes of a loss is compared at each of both places; a gradient by hand also by
@@ -200,7 +200,7 @@ def _measured(
     apart: Sequence[Sequence[Leaves]],
     reached: Sequence[Leaves],
 ) -> None:
-    """Compare the metrics of lanes alone with those among others, by both routes.
+    """Compare metrics of single fits with those under ``torch.vmap``, as called and as traced.
 
     Args:
         apart: parameters, state and values of each lane; reached: parameters of all, by each route.
@@ -215,7 +215,7 @@ def _measured(
 def _alike(
     trial: Trial, what: str, one: torch.Tensor, many: torch.Tensor, method: str = ""
 ) -> None:
-    """Compare what a lane gives alone and among others, up to rounding.
+    """Check that a fit gives the same alone and under ``torch.vmap``, up to rounding.
 
     Args:
         method: that has made it; empty: the loss's.

@@ -1,4 +1,4 @@
-"""The first step of one fit: what it returns, in which dtype, and whether it is finite."""
+"""Check of the first step: shapes and dtypes of loss and gradient, and that they are finite."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def begins_finite(trial: Trial) -> None:
 
 
 def _at(trial: Trial, first: First) -> str:
-    """Return `` at NAME=VALUE, …``; nothing if the problem has no hyperparameters of its own."""
+    """Format the hyperparameters for a message: `` at NAME=VALUE, …``; empty if there are none."""
     own = [f"{name}={first.point[name]:g}" for name in trial.declared.own]
     return f" at {', '.join(own)}" if own else ""
 
 
 def _explain(trial: Trial, first: First) -> None:
-    """Explain why the first loss is not finite, as far as that can be found out."""
+    """Return a likely reason for a first loss that is NaN or infinite, for the error message."""
     value = "NaN" if bool(first.loss.isnan()) else "infinite"
     begun = f"the first loss is already {value}"
     told = inputs.not_finite(labelled(trial.data))

@@ -1,4 +1,4 @@
-"""What ``data()`` and ``validation()`` return: tensors, or what is wrong with them in words."""
+"""Check of what ``data()`` and ``validation()`` return: dense CPU tensors, in tuples or dicts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ALLOWED = "not a tensor or a tuple or dict of tensors"
 
 
 def complaint(data: Any, method: str = "data") -> str | None:
-    """What is wrong with the data and the way out, in one line; None: nothing.
+    """Return why the data cannot be used and what to write instead, in one line; None: they can.
 
     Args:
-        method: what has returned them.
+        method: the name of the method that returned them.
     """
     if not isinstance(data, (torch.Tensor, tuple, dict)):
         return f"returns {kind(data)}, {ALLOWED}: {_way_out(data, method)}"
@@ -57,7 +57,7 @@ def _of_tensor(name: str, tensor: torch.Tensor) -> str | None:
 
 
 def _way_out(value: Any, method: str) -> str:
-    """What to write for something that is no tensor."""
+    """Return how to make a tensor of a value, for the message."""
     module = type(value).__module__.partition(".")[0]
     if value is None:
         return f"end {method}() with a return of tensors"
@@ -81,7 +81,7 @@ def _way_out(value: Any, method: str) -> str:
 
 
 def not_finite(tensors: Mapping[str, Any]) -> list[str]:
-    """Name each tensor with NaN or infinite values: ``x has 1 NaN in 50 values``."""
+    """Return a line for each tensor with NaN or infinite values: ``x has 1 NaN in 50 values``."""
     found = []
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):

@@ -1,4 +1,4 @@
-"""The check of metrics: what they are of, what they return, and that it is the same each time."""
+"""Check of ``metrics()`` and ``validation()``: names, scalar shapes, dtypes, determinism."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _METHOD = "def metrics(self, params, validation)"
 
 
 def check_metrics(trial: Trial, folds: Folds | None) -> tuple[str, ...]:
-    """Return the names of the problem's metrics, after a check of all that they promise.
+    """Check ``metrics()``, and return the metrics' names.
 
     Args:
         folds: how the rows are split; None: they are not.
@@ -84,7 +84,7 @@ def _check_validation(trial: Trial) -> None:
 
 
 def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
-    """Call it for the first parameters; return the names."""
+    """Call ``metrics()`` for the initial parameters; return the names."""
     dtype = leaves(first.params)[0].dtype
     own = {
         name: torch.tensor(first.point[name], dtype=dtype) for name in trial.declared.metrics or ()

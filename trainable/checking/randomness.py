@@ -1,4 +1,4 @@
-"""Finds out whether a problem's methods return the same each time, and if not, why."""
+"""Detection of non-determinism: global random generators, the clock, state kept between calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def source(call: Callable[[], Any], file: str | None) -> str | None:
-    """Return which random numbers `call` draws, for a message; None: none are found.
+    """Return which global random generator `call` draws from, for a message; None: none was found.
 
     Args:
         file: the user's file, a line of which is named.

@@ -1,4 +1,4 @@
-"""A problem under test: its methods must return the same each time, in any order of calls."""
+"""Determinism check: methods return the same each time, in any order, on any instance."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ Step = Callable[[Params], tuple[torch.Tensor, Params]]
 
 
 class NotTheSame(ContractError):
-    """A method returned something else than before."""
+    """A method returned another result than in its first call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class First:
-    """The first step at one set of hyperparameters; all in the parameters' dtype.
+    """Initial parameters, loss and gradient for one set of hyperparameters, in one dtype.
 
     Attributes:
         own: the problem's own hyperparameters, each of shape ().
@@ -66,7 +66,7 @@ class First:
 
 
 class Trial(Calls):
-    """One instance of a problem under test.
+    """An instance of the problem class, with the first results of its methods to compare with.
 
     Attributes:
         firsts: the first steps that were tried.
@@ -74,7 +74,7 @@ class Trial(Calls):
     """
 
     def __init__(self, problem: type, shape: dict[str, Any]) -> None:
-        """Make an instance and its data, twice.
+        """Make two instances and their data.
 
         Raises:
             ContractError: they differ, or the data cannot be fitted to.
@@ -248,7 +248,7 @@ class Trial(Calls):
         return lambda params: self.update.returned(params, own)
 
     def doubled_step(self, point: Mapping[str, float]) -> Step:
-        """The same with data, hyperparameters and the instance's own tensors in float64."""
+        """Loss and gradient with all tensors in float64: data, hyperparameters, attributes."""
         try:
             problem = doubled(self.problem)
         except Exception:  # a class with a mind of its own about copies

@@ -9,7 +9,7 @@ what a module counts in whole numbers is left as it was built.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,12 +19,27 @@ from torch.func import functional_call, grad_and_value
 from shoal.trainable.errors import ContractError
 from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
-from shoal.trainable.losses.predict import Predict
 from shoal.trainable.losses.refusing import refusal
 from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
 
 _one_at_a_time = threading.RLock()
 """Torch's generators are the process's, and fits may run in several threads."""
+
+
+class Predict:
+    """What ``loss`` and ``metrics`` call the module by, with the parameters of one fit.
+
+    Attributes:
+        parameters: of the module, by name, for a penalty such as
+            ``sum((w * w).sum() for w in predict.parameters.values())``.
+    """
+
+    def __init__(self, call: Callable[..., Any], parameters: Mapping[str, torch.Tensor]) -> None:
+        self._call, self.parameters = call, parameters
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Return what the module's ``forward`` does."""
+        return self._call(*inputs, **named)
 
 
 class OfModule(Loss):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pandas
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import shoal
+from shoal.search.fits.chosen import Chosen
+from shoal.search.fits.refit import _is, _same, _with
 from shoal.trainable.compiling import compiler
+from shoal.trainable.lanes import Fitted
 
 PROBLEM = textwrap.dedent(
     """
@@ -231,6 +237,9 @@ def test_a_fit_to_all_rows_that_nothing_judges_goes_to_its_last_step(tmp_path: P
     assert (result.trials["steps"] < 60).any()
     again = result.refit(0, fold="all")
     assert again.steps == 60
+    plain = shoal.fit(f"{tmp_path / 'classes.py'}:Classes", lr=1.0, l2=1e-3, scale=1, steps=60)
+    assert again.numbers["loss"] == pytest.approx(plain.loss, rel=1e-6)
+    assert plain.loss < plain.curve["loss"].min()  # so no earlier step counts
     assert "the metrics are of the rows that were fitted to" in again.notes[0]
 
 
@@ -283,3 +292,123 @@ def test_a_folder_that_was_moved_predicts_without_its_data(
     shutil.copytree(result.path, tmp_path / "moved")
     moved = shoal.load(tmp_path / "moved")
     assert numpy.array_equal(moved.predict("best", numpy.ones((2, 3)), fold=fold), before)
+
+
+ODD = """
+import os
+from pathlib import Path
+
+import torch
+
+
+class Odd:
+    space = {"lr": "1e-3:1e2:log"}
+
+    def data(self):
+        left = Path(os.environ["ODD_TIMES"])
+        times = int(left.read_text())
+        left.write_text(str(max(0, times - 1)))
+        return torch.linspace(0, 1, 10) * (1.5 if times else 1.0)
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 2
+        return (r * r).mean(), ((2 * r * data).mean(),)
+"""
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A search in which trial 0 has diverged, and how to make its data other ones for so many
+    times."""
+    left = tmp_path / "times"
+    left.write_text("0")
+    monkeypatch.setenv("ODD_TIMES", str(left))
+    (tmp_path / "odd.py").write_text(ODD)
+    asked: dict[str, Any] = {"trials": 8, "steps": 9, "seed": 2, "keep": 0, "report": 3}
+    result = shoal.run(f"{tmp_path / 'odd.py'}:Odd", **asked, engine="inline", out=tmp_path / "out")
+    assert result.trials["state"][0] == "diverged"
+    return result, lambda times: left.write_text(str(times))
+
+
+def test_a_fit_that_has_other_numbers_alone_is_fitted_with_those_that_ran_with_it(odd: Any) -> None:
+    """And then has its own parameters: it is neither the first of them nor the best."""
+    result, other = odd
+    trial = int(result.ranking["trial"].iloc[2])
+    usual = result.refit(trial)
+    assert usual.same is True
+    other(1)
+    again = result.refit(trial)
+    assert again.same is True
+    assert again.notes == ()
+    assert (again.numbers, again.steps) == (usual.numbers, usual.steps)
+    assert again.one.named["0"] == usual.one.named["0"]
+
+
+def test_numbers_that_are_not_the_tables_are_told(odd: Any) -> None:
+    """With what was other where the table was made, if that is known."""
+    result, other = odd
+    trial = int(result.ranking["trial"].iloc[2])
+    held = float(result.trials["loss"][trial])
+    other(99)
+    again = result.refit(trial)
+    assert again.same is False
+    assert again.numbers["loss"] != held
+    ours = again.numbers["loss"]
+    assert again.notes == (
+        f"trial {trial} has loss {held!r} in the table, and {ours!r} here",
+        f"it ran on {result.trials['node'][trial]}: another kind of processor, perhaps",
+    )
+    file = result.path / "environment.json"
+    entries = json.loads(file.read_text())
+    entries[-1]["packages"]["torch"] = "2.0"
+    file.write_text(json.dumps(entries))
+    told = result.refit(trial).notes
+    assert told[0].startswith("the search ran with torch 2.0 -> ")
+    assert told[0].endswith(": last digits may differ")
+    assert told[1:] == again.notes[:1]
+
+
+def test_the_fits_that_ran_together_are_those_of_a_round_and_a_pack() -> None:
+    """Of a table with two rounds of two packs."""
+    rows = pa.table(
+        {
+            "trial": list(range(8)),
+            "replicate": [0] * 8,
+            "fold": [0, 1] * 4,
+            "round": [0, 0, 0, 0, 1, 1, 1, 1],
+            "pack": [0, 0, 1, 1, 0, 0, 1, 1],
+        }
+    )
+    folder: Any = SimpleNamespace(trials=lambda: rows)
+    fit = Chosen(trial=5, replicate=0, fold=1, row={"round": 1, "pack": 0})
+    assert _with(folder, fit)["trial"].to_pylist() == [4, 5]
+    twice = pa.table({"trial": [5, 5, 5], "replicate": [0, 1, 0], "fold": [0, 1, 1]})
+    assert _is(twice, fit).tolist() == [False, False, True]
+    assert _is(twice.drop_columns(["fold"]), fit).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [({}, True), ({"steps": 5}, False), ({"loss": 1.5}, False), ({"m": 0.5}, False)],
+)
+def test_a_fit_is_the_tables_if_loss_metrics_and_steps_are(
+    other: dict[str, Any], same: bool
+) -> None:
+    """A metric that is null there is NaN here."""
+    none = torch.zeros(0, dtype=torch.int64)
+    fitted = Fitted(
+        loss=torch.tensor([9.0, 1.0], dtype=torch.float64),
+        metrics=torch.tensor([[0.5], [math.nan]], dtype=torch.float64),
+        best_step=torch.tensor([0, 3]),
+        state=torch.tensor([0, 0]),
+        steps=torch.tensor([1, 4]),
+        curve_lane=none,
+        curve_step=none,
+        curve_loss=torch.zeros(0),
+        curve_metrics=torch.zeros(0, 1),
+    )
+    row = {"loss": 1.0, "m": None, "steps": 4, **other}
+    assert _same(fitted, 1, Chosen(trial=0, replicate=0, fold=None, row=row), ("m",)) is same

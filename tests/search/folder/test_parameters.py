@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 import shoal
-from shoal.search.folder import RunFolder, Writer
+from shoal.search.folder import RunFolder, Writer, ledger
 from shoal.search.folder.parameters import One, Stack, described
 
 
@@ -81,16 +81,129 @@ def test_nothing_pickled_is_read() -> None:
             Stack.from_bytes(raw)
 
 
-def test_a_description_that_does_not_fit_is_refused() -> None:
-    """More trials than rows."""
-    raw = stack_of([1, 2]).to_bytes()
+def told_otherwise(raw: bytes, **fits: object) -> bytes:
+    """A file whose description says something else."""
     size = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + size])
     held = header["__metadata__"]
-    held["fits"] = held["fits"].replace("[1, 2]", "[1, 2, 3]")
+    held["fits"] = json.dumps({**json.loads(held["fits"]), **fits})
     text = json.dumps(header).encode()
-    with pytest.raises(ValueError, match="not of as many fits"):
-        Stack.from_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
+    return len(text).to_bytes(8, "little") + text + raw[8 + size :]
+
+
+THREE = [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("fits", "why"),
+    [
+        ({"trial": THREE, "replicate": THREE, "fold": THREE}, "not of as many fits"),
+        ({"trial": [1]}, "not of as many fits"),
+        ({"replicate": THREE}, "not of as many fits"),
+        ({"fold": [0]}, "not of as many fits"),
+        ({"names": ["w", "prepared/mean"]}, "not those of its description"),
+        ({"names": ["w", "b", "b", "prepared/mean"]}, "not those of its description"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(fits: dict[str, object], why: str) -> None:
+    """More trials than rows, or fewer; names of other tensors."""
+    raw = stack_of([1, 2]).to_bytes()
+    assert Stack.from_bytes(told_otherwise(raw)).trial.tolist() == [1, 2]
+    with pytest.raises(ValueError, match=why):
+        Stack.from_bytes(told_otherwise(raw, **fits))
+
+
+@pytest.mark.parametrize("held", [b"3", b"null", b"[]", b'"x"', b"{}", b"[" * 100_000])
+def test_a_description_of_another_form_is_none_of_ours(held: bytes) -> None:
+    """Whatever JSON it is."""
+    header = b'{"__metadata__":{"fits":' + json.dumps(held.decode()).encode() + b"}}"
+    with pytest.raises(ValueError, match="it has no description of ours"):
+        described(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="it has no description of ours"):
+        described(len(held).to_bytes(8, "little") + held)
+
+
+def test_fits_are_found_and_chosen_by_all_of_their_key() -> None:
+    """Trial, replicate and fold; each keeps its own parameters."""
+    keys = [(t, r, f) for t in (4, 7) for r in (0, 1) for f in (0, 1)]
+    trial, replicate, fold = (numpy.array(column) for column in zip(*keys, strict=True))
+    number = numpy.arange(len(keys), dtype=numpy.float64)
+    both = numpy.stack([number, -number])  # read along its other dimension
+    stack = Stack(trial=trial, replicate=replicate, fold=fold, named={"w": both.T}, prepared={})
+    again = Stack.from_bytes(stack.to_bytes())
+    assert [again.at(*key) for key in keys] == list(range(len(keys)))
+    assert again.named["w"].tolist() == both.T.tolist()
+    chosen = numpy.array([False, True, False, False, True, True, False, True])
+    few = again.only(chosen)
+    assert [few.key(i) for i in range(4)] == [key for key, c in zip(keys, chosen, strict=True) if c]
+    assert few.named["w"][:, 0].tolist() == number[chosen].tolist()
+    assert few.at(4, 0, 0) is None
+
+
+def test_what_a_pack_has_written_already_stays(out: Path) -> None:
+    """Also where it comes a second time, as after a life that died between file and rows."""
+    folder = RunFolder.open(out)
+    writer = Writer(folder, print)
+    try:
+        for _ in range(2):
+            writer.keeping.add("r000000-p000000", stack_of([0, 1]))
+            assert len(folder.parameter_files()) == 1
+    finally:
+        writer.close()
+
+
+def test_a_fit_whose_file_is_damaged_is_missing_at_the_end(out: Path) -> None:
+    """It is told, and the others stay; the ledger has what is there, and nothing else."""
+    first, second, _ = shoal.load(out).ranking["trial"].head(3).tolist()
+    damaged = out / "parameters" / f"trial-{first:06d}.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    writer = Writer(RunFolder.open(out), print)
+    try:
+        other = 9  # of a pack
+        writer.keeping.add("r000000-p000000", stack_of([other]))
+        assert writer.keeping.end([first, second, other]) == [first]
+    finally:
+        writer.close()
+    files = {f"parameters/trial-{trial:06d}.safetensors" for trial in (second, other)}
+    assert {f"parameters/{file.name}" for file in (out / "parameters").iterdir()} == files
+    assert {name for name in ledger.read(out) if name.startswith("parameters/")} == files
+    assert "trials.parquet" in ledger.read(out)
+
+
+def test_a_trial_is_missing_if_one_of_its_fits_is(tmp_path: Path) -> None:
+    """Of two replicates the pack had one."""
+    out = tmp_path / "out"
+    asked = {"trials": 2, "steps": 2, "keep": 1, "replicates": 2}
+    shoal.run(**asked, engine="inline", program="eager", out=out)  # type: ignore[arg-type]  # numbers
+    writer = Writer(RunFolder.open(out), print)
+    try:
+        writer.keeping.add("r000000-p000000", stack_of([5]))
+        assert writer.keeping.end([5]) == [5]
+    finally:
+        writer.close()
+
+
+def test_two_files_of_a_pack_become_one_where_all_of_its_trials_count(out: Path) -> None:
+    """A killed writer has left both."""
+    folder = RunFolder.open(out)
+    for trials in ([0, 1], [0]):
+        writer = Writer(folder, print)
+        try:
+            writer.keeping.add("r000000-p000000", stack_of(trials))
+        finally:
+            writer.close()
+        (name,) = folder.parameter_files()
+        kept = (out / "parameters" / name).read_bytes()
+        if trials == [0, 1]:
+            before = name, kept
+    (out / "parameters" / before[0]).write_bytes(before[1])
+    assert len(folder.parameter_files()) == 2
+    writer = Writer(folder, print)
+    try:
+        writer.keeping.settle(lambda trials: numpy.ones(len(trials), dtype=bool))
+    finally:
+        writer.close()
+    assert len(folder.parameter_files()) == 1
 
 
 def test_a_file_that_was_changed_is_named(out: Path) -> None:

@@ -79,7 +79,7 @@ SPACES: dict[str, tuple[Texts, int, int]] = {
 def test_no_trial_is_repeated_while_there_are_other_values(which: str, name: str) -> None:
     """In any kind of axis, over many rounds, of which two are in flight."""
     texts, trials, values = SPACES[which]
-    rows = asked(texts, trials, max(2, trials // 20), name)
+    rows = asked(texts, trials, max(2, trials // 8), name)
     assert len(rows) == trials
     assert len(set(rows)) == min(trials, values)
     if values < trials:

@@ -1,4 +1,4 @@
-"""The check of a gradient by hand, against autograd and against differences of the loss."""
+"""Check of a hand-written gradient against autograd and finite differences of the loss."""
 
 import lazy_loader
 

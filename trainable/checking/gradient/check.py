@@ -32,7 +32,7 @@ start may well be at a kink; a generic place is not, and what looks like one may
 
 @dataclass(frozen=True, kw_only=True)
 class Off:
-    """A parameter whose gradient is not autograd's.
+    """A parameter tensor whose hand-written gradient differs from autograd's.
 
     Attributes:
         ratio: how much more than they may; elements: a mask of those that do.
@@ -44,7 +44,7 @@ class Off:
 
 
 class GradientCheck:
-    """Compares the gradients for one set of hyperparameters, at the start and at random points."""
+    """The check for one set of hyperparameters, at the initial parameters and at random points."""
 
     def __init__(self, calls: Calls, function: Function, start: Params, dtype: torch.dtype) -> None:
         """Prepare.
@@ -89,7 +89,7 @@ class GradientCheck:
         return []
 
     def _off(self, place: Place) -> list[Off]:
-        """Return the parameters whose gradient is not that of autograd, the worst first."""
+        """Return the tensors whose gradient differs from autograd's, largest error first."""
         found = []
         for i, (g, t) in enumerate(zip(place.given, place.autograd, strict=True)):
             if t.numel():
@@ -103,7 +103,7 @@ class GradientCheck:
         return sorted(found, key=lambda off: -off.ratio)
 
     def _grossly(self, place: Place) -> bool:
-        """Whether the gradient is so far from autograd's that this alone shows it to be wrong."""
+        """Whether the difference from autograd alone proves the gradient wrong."""
         if place.truth is None or not all(bool(t.isfinite().all()) for t in place.truth):
             return False
         return any(

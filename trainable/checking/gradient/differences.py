@@ -1,4 +1,4 @@
-"""The derivative of a function along a line, by finite differences of its values.
+"""Numerical derivative of a function of one variable, by extrapolated central differences.
 
 Central differences D(h) = (f(h) - f(-h)) / 2h at steps h that shrink fourfold, extrapolated to
 h = 0 (Richardson; C. Ridders, Advances in Engineering Software 4 (1982) 75). The error is the
@@ -27,7 +27,7 @@ ENOUGH = 1e-8
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """The derivative of f at 0, as finite differences estimate it.
+    """A numerical derivative at 0, with its error and the one-sided derivatives.
 
     Attributes:
         value: the central slope; error: how far it may be off.

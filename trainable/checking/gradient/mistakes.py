@@ -1,4 +1,4 @@
-"""Recognizes usual mistakes in a gradient: a multiple of the true one, clipped, and so on.
+"""Diagnosis of a wrong gradient: scaled by a constant, clipped, with weight decay, and so on.
 
     G, T, X   gradient by hand, derivative, parameters: a vector for each parameter at each place
 
@@ -35,7 +35,7 @@ Vectors = list[torch.Tensor]
 
 
 def named(samples: Sequence[Sample], names: Sequence[str], wrong: int) -> str | None:
-    """Name the mistake that was recognized, and what to do; None if none was.
+    """Return the diagnosis with its remedy, for the error message; None if there is none.
 
     Args:
         wrong: the number of a parameter whose gradient is wrong.
@@ -79,7 +79,7 @@ def _likeness(G: Vectors, T: Vectors, X: Vectors) -> str | None:
 
 
 def _same(A: Vectors, B: Vectors, within: float = EXACTLY) -> bool:
-    """Whether two are equal at each point, relative to the largest element there."""
+    """Whether two vectors are equal at each point, relative to the largest element there."""
     return all(
         bool((a - b).abs().max() <= within * torch.maximum(a.abs().max(), b.abs().max()))
         for a, b in zip(A, B, strict=True)
@@ -109,7 +109,7 @@ def _multiple(G: Vectors, T: Vectors) -> str | None:
 
 
 def _rounded(number: float) -> float:
-    """The number, or the simple one that it is up to rounding."""
+    """Replace a number that is a simple one up to rounding (such as 1/2) by that."""
     for candidate in (float(f"{number:.3g}"), float(f"{number:.6g}")):
         if abs(number - candidate) <= 1e-6 * abs(number):
             return candidate

@@ -1,4 +1,4 @@
-"""Points in parameter space: loss and gradients there, and derivatives along lines."""
+"""Points in parameter space with loss and gradients, and directional derivatives at them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Along:
-    """The derivative along one direction: by differences, by the problem's gradient, by autograd.
+    """A directional derivative, by finite differences, by the hand-written gradient, by autograd.
 
     Attributes:
         at: the parameter and its element (flat), where the direction is that of one element.
@@ -72,17 +72,16 @@ class Along:
 
     @property
     def right(self) -> bool:
-        """Whether the problem's gradient agrees with differences."""
+        """Whether the hand-written gradient agrees with finite differences."""
         return abs(self.given - self.slope.value) <= self.slack
 
     @property
     def autograd_right(self) -> bool:
-        """Whether autograd agrees with differences."""
+        """Whether autograd agrees with finite differences."""
         return abs(self.truth - self.slope.value) <= self.slack
 
     def kinked(self, least: float) -> bool:
-        """Whether a kink of the loss may explain why the problem's gradient and differences
-        disagree.
+        """Whether a kink of the loss may explain why gradient and finite differences disagree.
 
         Args:
             least: how far apart the slopes to the two sides are at the least, in units of that
@@ -209,7 +208,7 @@ class Surface:
 
 
 def _size(leaf: torch.Tensor) -> float:
-    """The root of the mean square of a parameter's elements; 1 where they are all 0."""
+    """Root mean square of a tensor's elements; 1 where they are all 0."""
     size = float(leaf.double().pow(2).mean().sqrt()) if leaf.numel() else 0.0
     return size if math.isfinite(size) and size > 0 else 1.0
 

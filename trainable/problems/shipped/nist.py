@@ -16,6 +16,8 @@ Of the 26, Adam reaches the certified sum of 20 from both starts, to 5e-7 of it 
 these to 5e-11): 14 of them in 2,000 steps; Eckerle4, Hahn1, Kirby2, MGH09, Misra1b and Thurber in
 4,000 to 196,000. MGH17 is reached from start 2 alone. Not reached in 200,000 steps, from either
 start, are Bennett5, Lanczos1, Lanczos2, Lanczos3 and MGH10. docs/problems.md has the figures.
+Levenberg-Marquardt (the optimizer ``lm``) reaches Lanczos2 too, and Hahn1, Kirby2, MGH09 and
+Thurber in at most 200 steps (tests/trainable/optimizers/test_levenberg_marquardt.py).
 
 Source: NIST/ITL StRD, Nonlinear Least Squares Regression, in the public domain,
 https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. ``nist.json`` beside this file has the
