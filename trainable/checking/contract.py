@@ -17,6 +17,7 @@ import torch
 
 from shoal.trainable.checking.first import begins_finite, first_step
 from shoal.trainable.checking.gradient import GradientCheck
+from shoal.trainable.checking.later import check_later
 from shoal.trainable.checking.metrics import check_metrics
 from shoal.trainable.checking.several import check_several
 from shoal.trainable.checking.trial import Trial
@@ -81,6 +82,7 @@ def check(
             trial.firsts.append(first_step(trial, point))
             check_several(trial, trial.firsts[-1])
         begins_finite(trial)
+        check_later(trial, trial.firsts[0])
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)
         for optimizer, schedule in updates:

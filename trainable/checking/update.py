@@ -18,6 +18,8 @@ class Update:
         problem: the instance; loss: its own.
         of_an_epoch: batches of an epoch; 0: it takes all rows.
         data: the rows that it takes; noise: likewise, None where there is none.
+        last: rows and noise of the last batch of an epoch, and how many rows these are; None: it
+            has as many as the others.
     """
 
     def __init__(self, problem: Any, declared: Hyperparameters, data: Any) -> None:
@@ -31,21 +33,32 @@ class Update:
         feed = Feed(problem, data, fold=0, device=torch.device("cpu"))
         self.data, self.noise = feed.taken(feed.at(0, 0))
         self.of_an_epoch = feed.batches.of_an_epoch if feed.batches else 0
+        self.last: tuple[Any, Any, int] | None = None
+        self._all = data
+        if feed.batches and (count := feed.batches.of_the_last) < feed.batches.size:
+            self.last = *feed.taken(feed.at(0, self.of_an_epoch - 1)), count
 
     @property
     def by_hand(self) -> bool:
         """Whether the gradient is."""
         return isinstance(self.loss, ByHand)
 
-    def returned(self, params: Params, own: dict[str, torch.Tensor], data: Any = None) -> Any:
+    def of_all(self, params: Params, own: dict[str, torch.Tensor]) -> Any:
+        """Return the loss over all rows, as it judges a fit."""
+        zero = torch.zeros((), dtype=leaves(params)[0].dtype)
+        return self.loss.value(params, self._all, Given(own=own, step=zero))
+
+    def returned(
+        self, params: Params, own: dict[str, torch.Tensor], data: Any = None, noise: Any = None
+    ) -> Any:
         """Return what the problem does: (loss, gradient); or the loss alone, where it is no number.
 
         Args:
-            own: hyperparameters; data: None: the rows of this update.
+            own: hyperparameters; data, noise: None: those of this update.
         """
         zero = torch.zeros((), dtype=leaves(params)[0].dtype)
         key = (zero,) * len(KEY) if self.loss.draws else ()
-        given = Given(own=own, step=zero, noise=self.noise, key=key)
+        given = Given(own=own, step=zero, noise=self.noise if noise is None else noise, key=key)
         rows = self.data if data is None else data
         if isinstance(self.loss, ByHand):
             return self.loss.returned(params, rows, given)

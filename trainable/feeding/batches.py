@@ -88,6 +88,12 @@ class Batches:
         full, left = divmod(self.rows, self.size)
         return full + (1 if left and not self.drop_last else 0)
 
+    @property
+    def of_the_last(self) -> int:
+        """How many rows the last of an epoch has."""
+        left = self.rows % self.size
+        return self.size if self.drop_last or not left else left
+
     def at(self, seed: int, step: int) -> torch.Tensor:
         """Return the numbers of the rows of an update, int64.
 

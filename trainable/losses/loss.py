@@ -57,7 +57,7 @@ class Made(NamedTuple):
     Attributes:
         loss: shape ().
         gradient: one for each parameter that is trained, of its shape.
-        buffers: new values of all others, such as a module's running means.
+        buffers: new values of all others, such as a module's running means, and of what is frozen.
     """
 
     loss: torch.Tensor

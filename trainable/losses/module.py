@@ -48,6 +48,7 @@ class OfModule(Loss):
     def __init__(self, problem: Any, declared: Hyperparameters) -> None:
         super().__init__(problem, declared)
         self._module: torch.nn.Module | None = None
+        self._parameters: tuple[str, ...] = ()
         self._trained: dict[str, bool] = {}
         self._fixed: dict[str, torch.Tensor] = {}
 
@@ -63,7 +64,8 @@ class OfModule(Loss):
         """Build a module with this seed; the first one is that which is called."""
         module = self._built(seed)
         found = {name: p.detach().clone() for name, p in module.named_parameters()}
-        trained = dict.fromkeys(found, True)
+        parameters = tuple(found)
+        trained = {name: p.requires_grad for name, p in module.named_parameters()}
         saved = module.state_dict()
         fixed = {}
         for name, buffer in module.named_buffers():
@@ -72,9 +74,12 @@ class OfModule(Loss):
             else:
                 fixed[name] = buffer.detach().clone()
         if not any(trained.values()):
-            raise ContractError(f"{self._where}: the module has no parameters")
+            frozen = "no parameter of the module requires a gradient; leave one to be fitted"
+            what = frozen if parameters else "the module has no parameters"
+            raise ContractError(f"{self._where}: {what}")
         if self._module is None:
             self._module, self._trained, self._fixed = module, trained, fixed
+            self._parameters = parameters
             self.draws = any(_drops(part) for part in module.modules())
         self._check_same(seed, trained, fixed)
         return found
@@ -132,7 +137,7 @@ class OfModule(Loss):
         return self._module
 
     def trained(self, params: Params) -> tuple[bool, ...]:
-        """Return which leaves are parameters; all others are buffers."""
+        """Return which leaves are fitted; all others are buffers, or require no gradient."""
         return tuple(self._trained.values())
 
     def made(self, params: Params, data: Any, given: Given) -> Made:
@@ -203,7 +208,7 @@ class OfModule(Loss):
         def call(*inputs: Any, **named: Any) -> Any:
             return functional_call(self.module, {**fixed, **whole}, inputs, named)
 
-        return Predict(call, {n: t for n, t in whole.items() if self._trained[n]})
+        return Predict(call, {name: whole[name] for name in self._parameters})
 
     @contextmanager
     def _mode(self, *, training: bool, given: Given | None = None) -> Iterator[None]:

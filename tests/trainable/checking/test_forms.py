@@ -146,12 +146,63 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"loss": loss, "noise": lambda self, seed, step: torch.zeros(())},
         "does not take noise; add it: noise=None",
     ),
+    "noise of as many rows as the first batch has": (
+        {
+            "loss": lambda self, params, data, noise=None: (
+                loss(self, params, data) if noise is None else ((data[1] + noise) ** 2).sum()
+            ),
+            "noise": lambda self, seed, step: torch.zeros(5),
+            "batch": 5,
+        },
+        "(in the last batch of an epoch, of 2 rows: take any number of rows, or leave that batch "
+        "out, by drop_last = True)",
+    ),
+    "a batch norm of one row": (
+        {
+            "loss": of_module,
+            "module": lambda self: nn.Sequential(
+                nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)
+            ),
+            "batch": 11,
+        },
+        "(in the last batch of an epoch, of 1 row: ",
+    ),
+    "no noise for all rows": (
+        {
+            "loss": lambda self, params, data, noise=None: loss(self, params, data) + noise,
+            "noise": lambda self, seed, step: torch.zeros(()),
+        },
+        "(in the loss over all rows, by which a fit is judged; noise is None there)",
+    ),
+    "another loss without noise": (
+        {
+            "loss": lambda self, params, data, noise=None: (
+                params["w"] if noise is None else loss(self, params, data)
+            ),
+            "noise": lambda self, seed, step: torch.zeros(()),
+        },
+        "the loss is float32 of shape (2,), not a tensor of shape () (in the loss over all rows",
+    ),
     "too large a batch": ({"loss": loss, "batch": 13}, "batch is 13, and there are 12 rows"),
     "a module with a hyperparameter": (
         {"loss": of_module, "module": lambda self, width=3: nn.Linear(2, 1)},
         "takes width; take it in __init__",
     ),
 }
+
+
+def test_a_last_batch_that_is_left_out_need_not_be_taken() -> None:
+    """And one that is as large as the others is none of its own."""
+
+    def blurred(self: Any, params: Any, data: Any, noise: Any = None) -> Any:
+        x, y = data
+        return loss(self, params, data if noise is None else (x, y + noise))
+
+    for methods in ({"batch": 5, "drop_last": True}, {"batch": 6}):
+        noise = torch.zeros(methods["batch"])
+        found = checked(loss=blurred, noise=lambda self, seed, step, n=noise: n, **methods)
+        assert found.of_an_epoch == 2
+        assert found.noisy
 
 
 @pytest.mark.parametrize("name", REFUSED)

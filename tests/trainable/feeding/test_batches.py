@@ -25,6 +25,7 @@ def test_each_epoch_takes_each_row_once(rows: int, size: int, drop_last: bool) -
         first = epoch * batches.of_an_epoch
         taken = [batches.at(5, first + i) for i in range(batches.of_an_epoch)]
         assert [len(rows) for rows in taken[:full]] == [size] * full
+        assert len(taken[-1]) == batches.of_the_last
         every = torch.cat(taken).tolist()
         assert len(set(every)) == len(every) == (full * size if drop_last else rows)
 

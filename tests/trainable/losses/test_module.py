@@ -81,6 +81,14 @@ class Tied(nn.Module):
         return self.last(torch.tanh(self.second(torch.tanh(self.first(x)))))
 
 
+class Frozen(nn.Sequential):
+    """A layer that stays as it was built, before one that is fitted, with running means between."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, CLASSES))
+        self[0].requires_grad_(False)
+
+
 FLAT = torch.float64, (ROWS, 5)
 SEQUENCE = torch.float64, (ROWS, 4, 4)
 IMAGE = torch.float64, (ROWS, 1, 6, 6)
@@ -129,6 +137,7 @@ MODULES: dict[str, tuple[Any, Any]] = {
         ),
     ),
     "tied": (FLAT, Tied),
+    "frozen": (FLAT, Frozen),
 }
 
 
@@ -357,3 +366,22 @@ def test_a_buffer_that_is_not_saved_has_to_be_the_same_for_each_seed() -> None:
     )
     with pytest.raises(ContractError, match="the buffer shift is another one for each seed"):
         program.initial(lanes_of(2, 2), torch.arange(2))
+
+
+def test_a_frozen_parameter_stays_as_it_was_built_and_one_has_to_move() -> None:
+    """What has ``requires_grad=False`` is the seed's own, and still among `predict.parameters`; a
+    module of which all has it is refused."""
+    problem, lanes = problem_of(FLAT, Frozen), lanes_of(2, 2)
+    parameters = fitted(problem, lanes, block=2).parameters
+    assert parameters is not None
+    for lane, seed in enumerate(lanes.seed.tolist()):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            built = Frozen().double()
+        assert torch.equal(parameters.named["0.weight"][lane], built[0].weight)
+        assert not torch.equal(parameters.named["2.weight"][lane], built[2].weight)
+    still = problem_of(FLAT, lambda: nn.Linear(5, CLASSES).requires_grad_(False))
+    with pytest.raises(
+        ContractError, match=r"no parameter of the module requires a gradient; leave"
+    ):
+        fitted(still, lanes, block=2)
