@@ -187,18 +187,19 @@ def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[s
 def test_the_steps_to_the_net_end_as_the_page_says(printed: tuple[Path, dict[str, str]]) -> None:
     """Each search finds a net that tells validation rows; what it fits tells those to test."""
     folder, said = printed
-    digits, batches, net, noisy, example = (
+    digits, batches, net, noisy, cosine, blurred = (
         shoal.load(folder / "runs" / name)
-        for name in ("digits", "batches", "net", "noisy", "example")
+        for name in ("digits", "batches", "net", "noisy", "cosine", "blurred")
     )
-    for result in (digits, batches, net, noisy, example):
+    for result in (digits, batches, net, noisy, cosine, blurred):
         assert result.best["accuracy"] > 0.9
         assert set(result.trials["state"]) == {"complete"}
     assert set(digits.trials["steps"]) == {10 * 9}  # 1,077 rows, of which the last batch has 53
     of_a_batch = batches.trials.groupby("batch")["steps"].unique()
     assert {size: steps.tolist() for size, steps in of_a_batch.items()} == {64: [85], 256: [25]}
     assert noisy.trials["sigma"].nunique() == 8
-    for command in ("python tested.py", "python examples/digits.py runs/example"):
+    assert set(cosine.trials["schedule"]) == {"constant", "cosine"}
+    for command in ("python tested.py", "python examples/digits.py runs/blurred"):
         right = re.fullmatch(r"right: (0\.\d+) of 360 test rows\n", said[command])
         assert right is not None
         assert float(right[1]) > 0.9
