@@ -28,29 +28,29 @@ SEARCH = [
     "best",
     "--keep",
     "3",
-    "--steps",
-    "2000",
+    "--epochs",
+    "150",
     "--pack",
     "8",
     "--round",
     "48",
     "--quiet",
-    "--program",
-    "eager",
 ]
 
+
+BESIDE = ("net.py", "sides.py")
 
 GATED = """
 import os
 import time
 from pathlib import Path
 
-from sides import Sides
+from net import Net
 
 GATE = Path(__file__).parent / "gate"
 
 
-class Gated(Sides):
+class Gated(Net):
     def data(self):
         gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if gpu in ("0", "1"):  # a worker's own; who prepares the search does not wait
@@ -60,7 +60,7 @@ class Gated(Sides):
                 time.sleep(0.1)
         return super().data()
 """
-"""A problem with metrics, of which no pack begins before each of six GPUs has one."""
+"""A module with minibatches and metrics, of which no fit begins before each of six GPUs has one."""
 
 
 def test_a_new_user_goes_by_the_page_on_slurm(
@@ -80,7 +80,8 @@ def test_a_new_user_goes_by_the_page_on_slurm(
     assert make.startswith("make search ")
     install(home / "shoal")
     (home / "shoal/gated.py").write_text(GATED)
-    shutil.copy(ROOT / "tests/sides.py", home / "shoal")
+    for name in BESIDE:
+        shutil.copy(ROOT / "tests" / name, home / "shoal")
     (home / "shoal/gate").mkdir()
     for path in (home, *home.rglob("*")):
         os.chown(path, 4001, 4001, follow_symlinks=False)
@@ -116,7 +117,8 @@ def test_a_new_user_goes_by_the_page_on_slurm(
     assert "torch finds no CUDA" in done.stdout
     assert "best    accuracy" in done.stdout
     (tmp_path / "gated.py").write_text(GATED)
-    shutil.copy(ROOT / "tests/sides.py", tmp_path)
+    for name in BESIDE:
+        shutil.copy(ROOT / "tests" / name, tmp_path)
     alone = shell("run", "gated.py:Gated", *SEARCH, "--out", "alone", "--engine", "inline")
     assert alone.returncode == 0, alone.stderr
     same_folder(tmp_path / "alone", home / "shoal/runs/big")

@@ -175,6 +175,7 @@ WRONG: dict[str, list[Any]] = {
     "trials": NO_NUMBER,
     "replicates": NO_NUMBER,
     "steps": NO_NUMBER,
+    "epochs": NO_NUMBER,
     "report": NO_NUMBER,
     "round": NO_NUMBER,
     "pack": NO_NUMBER,
