@@ -41,7 +41,9 @@ def _of_a_folder(command: Any) -> Any:
     wire.SEED_OPTION, type=Numbered(int), default=None, help="Seed of the initial parameters.  [0]"
 )
 @click.option(
-    "--report", type=int, help="Updates, or epochs, between two printed losses.  [100; epochs: 1]"
+    "--report",
+    type=int,
+    help="Updates between two printed losses; with --epochs, epochs (then 1).  [100]",
 )
 @_of_a_folder
 @click.option("--save", type=PathGiven(), help="Write the parameters to FILE, as safetensors.")

@@ -168,7 +168,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="report",
         kind="integer",
         help="Updates, or epochs where these are given, between two points of a curve.",
-        shown="a twentieth of them",
+        shown="steps or epochs / 20",
     ),
     Setting(
         name="round",

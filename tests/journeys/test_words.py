@@ -220,7 +220,7 @@ NO_CONSTANT = {
     "one per GPU, else one per core",
     "$RAY_ADDRESS",
     "runs/PROBLEM-TIME",
-    "steps / 20",
+    "steps or epochs / 20",
     "until it is done",
 }
 """What help says of a setting that has no one value where it is absent."""
