@@ -13,7 +13,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -156,9 +156,8 @@ class Worker:
             kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
-            flags = " ".join(target_of(device).flags) if kind == KERNEL else ""
-            if kind == KERNEL and recipe.settled.flags != flags:
-                raise CompileError(f"this version of shoal compiles with {flags}")
+            if kind == KERNEL:
+                _check_flags(recipe.settled.flags.split(), target_of(device).flags)
             self._programs[name] = recipe.made(
                 task.lanes, block=task.block, device=device, kind=kind
             )
@@ -168,6 +167,22 @@ class Worker:
 def _name(task: Task) -> tuple[Any, ...]:
     """The key of a pack's program."""
     return task.block, *task.lanes.shape.items()
+
+
+def _check_flags(began: Sequence[str], here: Sequence[str]) -> None:
+    """Check that kernels are compiled as those that a search began with.
+
+    Raises:
+        CompileError: they are not: their numbers have other last digits.
+    """
+    if list(began) == list(here):
+        return
+    theirs = " ".join(flag for flag in began if flag not in here) or "other flags"
+    ours = " ".join(flag for flag in here if flag not in began) or "fewer"
+    raise CompileError(
+        f"the search began with another version of shoal, whose kernels are compiled with {theirs} "
+        f"({ours} here); install that version"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from fuzzing.grammar import Problem
 
+from shoal.trainable.compiling import Run
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
@@ -21,6 +22,9 @@ from shoal.trainable.programs.tracing import traced
 
 FITS = 41
 """More than two registers of single precision, so that both widths of a kernel are used."""
+
+NARROW = 4
+"""Fits that a kernel takes by its narrow form, in either precision."""
 
 PLAIN = slice(0, FITS, 8)
 """The fits that are also run in a plain loop."""
@@ -176,12 +180,27 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
     assert made is not None
     ((run,), _) = made
     given, own = trial.given, trial.lane_inputs
-    _judge(result, trial, "kernel", run(given[:own]), given)
+    found = run(given[:own])
+    _judge(result, trial, "kernel", found, given)
+    _compare_forms(result, run, given[:own], found)
     few = [*(tensor[PLAIN] for tensor in given[:own]), *given[own:]]
     raw = [*few[:own], *trial.problem.data.values()]
     plain = iterated(trial.loop, raw, trial.carried, trial.updates)
     _judge(result, trial, "plain loop", plain, few)
     return result
+
+
+def _compare_forms(
+    result: Result, run: Run, given: list[torch.Tensor], found: Sequence[torch.Tensor]
+) -> None:
+    """Compare the bits that a fit has among many, and among few."""
+    for first in range(0, FITS, NARROW):
+        few = slice(first, first + NARROW)
+        narrow = run([tensor[few] for tensor in given])
+        for i, (ours, theirs) in enumerate(zip(narrow, found, strict=True)):
+            if not torch.allclose(ours, theirs[few], rtol=0, atol=0, equal_nan=True):
+                result.wrong.append(f"output {i} of fits {first}-: other digits among few")
+                return
 
 
 def _judge(

@@ -560,6 +560,22 @@ def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
     assert worker.run(task).fault is None
 
 
+def test_kernels_of_another_version_are_named_and_not_mixed(cache: Path) -> None:
+    """A search that began with compilers' own contraction has other last digits."""
+    prepared = prepare(Asked.of({**ASKED, "space": {"lr": "1e-6:1e-4"}}), None)
+    recipe = recipe_of(prepared.request, prepared.source, prepared.defaults, gpu=False)
+    flags = " ".join(FLAGS).replace("contract=off", "contract=fast")
+    recipe = replace(recipe, settled=replace(recipe.settled, flags=flags), patience=0.0)
+    outcome = Worker(recipe).run(
+        Tasks(recipe, cache, None, lambda _: 8).of(next(packs_of(prepared)))
+    )
+    assert outcome.fitted is None
+    assert outcome.fault == (
+        "the search began with another version of shoal, whose kernels are compiled with "
+        "-ffp-contract=fast (-ffp-contract=off here); install that version"
+    )
+
+
 def packs_of(prepared: Prepared) -> Iterator[Pack]:
     """The first packs of a search."""
     none = rows.trials_schema(prepared.request).empty_table()

@@ -19,6 +19,7 @@ from shoal.trainable.fused.loops import (
     Operation,
     Reduction,
     Value,
+    contracted,
     needed,
     operands_of,
     over,
@@ -66,6 +67,8 @@ def resolved(
     largest, together = max(map(size, small)), sum(map(size, small))
     if largest > limits.max_numbers or together > limits.max_numbers_together:
         raise NotLowered("intermediate values too large for a kernel's stack")
+    work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
+    final = contracted(final, outputs, long)
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     return Loops(
         dtype=dtype,
@@ -75,7 +78,7 @@ def resolved(
         outputs=tuple(outputs),
         shapes=tuple(shapes),
         long=long,
-        work=sum(size(_swept(operation)) * _cost(operation) for operation in final),
+        work=work,
     )
 
 

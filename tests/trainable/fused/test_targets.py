@@ -11,6 +11,11 @@ from shoal.trainable.compiling import compiler
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused import LANES, FusedRun, Target, lower, target_of
 from shoal.trainable.fused.loops import Limits, Loops, NotLowered, Operator
+from shoal.trainable.fused.loops.contraction import (
+    MULTIPLY_ADD,
+    MULTIPLY_SUBTRACT,
+    SUBTRACT_PRODUCT,
+)
 from shoal.trainable.fused.loops.meanings import MEANINGS
 from shoal.trainable.fused.loops.operators import _BOOLEAN, _PLAIN, COPY, TRUTH, mapped
 from shoal.trainable.fused.registry import TARGETS
@@ -25,6 +30,7 @@ OPERANDS = re.compile(r"\{(\d)\}")
 def operators() -> list[tuple[Operator, int]]:
     """Those that operations of torch are lowered to, each with how many operands it is given."""
     found = [*_PLAIN.values(), (COPY, 1), (TRUTH, 1)]
+    found += [(operator, 3) for operator in (MULTIPLY_ADD, MULTIPLY_SUBTRACT, SUBTRACT_PRODUCT)]
     found += [(operator, len(operator.conditions)) for operator in _BOOLEAN.values()]
     special = [
         *(("add", [0.0, 0.0], {"alpha": alpha}) for alpha in (1, 2)),

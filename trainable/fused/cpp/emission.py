@@ -230,9 +230,13 @@ class _Kernel:
             self._list.say(f"{into} = {_JOIN[operation.how].format(into, part)};")
 
     def _add(self, operation: Reduction, into: str, places: Places) -> None:
-        """Add the product of the operands at one index."""
-        one = self._list.product(operation.operands, places)
-        self._list.say(f"{into} = {_JOIN[operation.how].format(into, one)};")
+        """Add the product of the operands at one index, in one rounding."""
+        *others, last = operation.operands
+        one = self._list.product([last], places)
+        joined = _JOIN[operation.how].format(into, one)
+        if others:
+            joined = f"multiply_add<N>({self._list.product(others, places)}, {one}, {into})"
+        self._list.say(f"{into} = {joined};")
 
     def _compute(self, operation: Operation, places: Places) -> None:
         """One result, along its small axes."""

@@ -23,7 +23,7 @@ FLAGS = (
     "-std=c++17",
     "-O3",
     "-march=native",
-    "-ffp-contract=fast",  # a b + c in one instruction
+    "-ffp-contract=off",  # where a b + c is one instruction is written in the source
     "-fno-math-errno",
     "-fno-trapping-math",  # neither changes a number
     "-shared",

@@ -5,7 +5,8 @@
 //   Truth<N>  a truth value for each of them
 //
 // Each operation takes Lanes, or a number that they share. Nothing here reorders arithmetic or
-// assumes that numbers are finite.
+// assumes that numbers are finite. Kernels are compiled without contraction: a product and a sum are
+// one instruction where multiply_add and its like are called, and nowhere else.
 
 #include <cmath>
 #include <cstdint>
@@ -40,7 +41,7 @@ template <int N>
 struct Lanes {
   Register part[N];
   Lanes() = default;
-  __attribute__((always_inline)) Lanes(T x) { EACH_PART part[i] = Register{} + x; }
+  __attribute__((always_inline)) Lanes(T x) { EACH_PART part[i] = x - Register{}; }  // -0 too
 };
 
 OF_N Lanes<N> operator-(Lanes<N> x) {
@@ -65,6 +66,63 @@ ARITHMETIC(+)
 ARITHMETIC(-)
 ARITHMETIC(*)
 ARITHMETIC(/)
+
+// x y + z rounded once, by the processor's instruction; where it has none, rounded twice.
+#ifndef __has_builtin
+#define __has_builtin(name) 0
+#endif
+#if !(defined __FMA__ || defined __AVX512F__ || defined __aarch64__ || defined __FP_FAST_FMAF)
+INLINE Register fused(Register x, Register y, Register z) { return x * y + z; }
+INLINE Register fused_less(Register x, Register y, Register z) { return x * y - z; }
+INLINE Register less_fused(Register x, Register y, Register z) { return z - x * y; }
+#elif __has_builtin(__builtin_elementwise_fma)  // of clang
+INLINE Register fused(Register x, Register y, Register z) {
+  return __builtin_elementwise_fma(x, y, z);
+}
+INLINE Register fused_less(Register x, Register y, Register z) { return fused(x, y, -z); }
+INLINE Register less_fused(Register x, Register y, Register z) { return fused(-x, y, z); }
+#elif __has_builtin(__builtin_ia32_vfmaddps256) && !defined __clang__
+// Names of gcc's own: with its header of intrinsics, compiling would take twice as long.
+typedef float Floats __attribute__((vector_size(WIDTH)));
+typedef double Doubles __attribute__((vector_size(WIDTH)));
+#if defined __AVX512F__  // -1: all numbers; 4: the current rounding mode
+#define FUSED_OF(type, name, op, kind)                             \
+  INLINE type name(type x, type y, type z) {                       \
+    return __builtin_ia32_##op##kind##512_mask(x, y, z, -1, 4);    \
+  }
+#else
+#define FUSED_OF(type, name, op, kind)              \
+  INLINE type name(type x, type y, type z) {        \
+    return __builtin_ia32_##op##kind##256(x, y, z); \
+  }
+#endif
+#define FUSED(name, op) FUSED_OF(Floats, name, op, ps) FUSED_OF(Doubles, name, op, pd)
+FUSED(fused, vfmadd)
+FUSED(fused_less, vfmsub)
+FUSED(less_fused, vfnmadd)
+#else
+INLINE Register fused(Register x, Register y, Register z) {
+  T a[EACH], b[EACH], c[EACH];
+  memcpy(a, &x, sizeof x);
+  memcpy(b, &y, sizeof y);
+  memcpy(c, &z, sizeof z);
+  for (int j = 0; j < EACH; j++) c[j] = std::fma(a[j], b[j], c[j]);
+  memcpy(&z, c, sizeof z);
+  return z;
+}
+INLINE Register fused_less(Register x, Register y, Register z) { return fused(x, y, -z); }
+INLINE Register less_fused(Register x, Register y, Register z) { return fused(-x, y, z); }
+#endif
+
+// Called with N given: then numbers that fits share are taken as well.
+#define MULTIPLY(name, how)                                       \
+  OF_N Lanes<N> name(Lanes<N> x, Lanes<N> y, Lanes<N> z) {        \
+    EACH_PART z.part[i] = how(x.part[i], y.part[i], z.part[i]);   \
+    return z;                                                     \
+  }
+MULTIPLY(multiply_add, fused)            // x y + z
+MULTIPLY(multiply_subtract, fused_less)  // x y - z
+MULTIPLY(subtract_product, less_fused)   // z - x y
 
 #define COMPARISON(op)                                                    \
   OF_N Truth<N> operator op(Lanes<N> x, Lanes<N> y) {                     \

@@ -1,4 +1,5 @@
 from .axes import Axes, Axis, Dim, flat
+from .contraction import contracted
 from .limits import Limits
 from .loops import (
     Index,
@@ -37,6 +38,7 @@ __all__ = [
     "Reduction",
     "Value",
     "all_of",
+    "contracted",
     "flat",
     "floating",
     "mapped",

@@ -11,6 +11,9 @@ MEANINGS: Mapping[str, str] = {
     "subtract": "a - b",
     "multiply": "a b",
     "divide": "a / b",
+    "multiply_add": "a b + c, rounded once",
+    "multiply_subtract": "a b - c, rounded once",
+    "subtract_product": "c - a b, rounded once",
     "add_scaled": "a + c b",
     "subtract_scaled": "a - c b",
     "add_scaled_product": "a + d (b c)",
@@ -71,4 +74,4 @@ MEANINGS: Mapping[str, str] = {
     "masked_fill_truth": "c where b holds, else a",
 }
 """What each operator computes of its operands a, b, c, d; comparisons with NaN are false, but for
-"unequal"."""
+"unequal". A target without fused multiply-adds rounds twice, always."""
