@@ -56,8 +56,8 @@ def run(
     """Search, or go on with the search that `out` holds, and return its result.
 
     Args:
-        problem: a name, ``module:Class`` or ``file.py:Class``; or the class itself, also one of a
-            notebook's cell, or an instance with its data; ``cubic-sine`` if absent.
+        problem: a name, ``module:Class`` or ``file.py:Class``; ``cubic-sine`` if absent. Or a class
+            itself, also one of a notebook's cell, or an instance with its data.
         space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
             list of choices, or an Optuna distribution. The problem's default space has the rest.
         trials: hyperparameter sets; 1024 if absent.

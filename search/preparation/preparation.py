@@ -93,6 +93,11 @@ def _go_on(
             "it can be read, not gone on with; choose another --out"
         )
     request = folder.request
+    if request.without_momentum and not folder.whole:
+        raise BadInput(
+            f"{folder.path} was begun by an earlier version of shoal, whose sgd had no momentum: "
+            "it can be read, not gone on with; choose another --out"
+        )
     held = request.as_dict()
     given = asked.given
     if asked.trials is not None:

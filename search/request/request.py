@@ -52,6 +52,7 @@ class Request:
         settled: how each shape is run, where it is compiled.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
+        read: the format of the ``search.toml`` that it was read from; 0: it was not.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
 
@@ -82,6 +83,7 @@ class Request:
     halved: tuple[tuple[int, int], ...] = ()
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
+    read: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         check_settings({each.name: getattr(self, each.name) for each in fields(self)})
@@ -163,7 +165,7 @@ class Request:
         plain = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in ("space", "settled", "began")
+            if each.name not in ("space", "settled", "began", "read")
         }
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
@@ -177,8 +179,19 @@ class Request:
         space: dict[str, Any] = {"space": self.space.texts()}
         if self.space.conditions:
             space["conditions"] = as_plain(self.space.conditions)
-        version = CONDITIONAL if self.space.conditions else FORMAT
-        return {"format": version, **plain, "amendments": [], **space, **began}
+        return {"format": self._format, **plain, "amendments": [], **space, **began}
+
+    @property
+    def _format(self) -> int:
+        """The version that says what this search needs; of one that was read, what was read."""
+        newer = self.space.conditions or "momentum" in self.space
+        return self.read or (CONDITIONAL if newer else FORMAT)
+
+    @property
+    def without_momentum(self) -> bool:
+        """Whether it was begun where ``sgd`` had no momentum, whatever the space says."""
+        optimizers = self.space["optimizer"].choices if "optimizer" in self.space else ()
+        return self.read == FORMAT and "momentum" in self.space and "sgd" in optimizers
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:
@@ -188,7 +201,7 @@ class Request:
             BadInput: it is none; the message names the key.
         """
         known = dict(plain)
-        known.pop("format", None)
+        known["read"] = known.pop("format", 0)
         if known.pop("amendments", []) != []:
             raise BadInput("amendments: this version of shoal knows none")
         readings: dict[str, Callable[[Any], Any]] = {

@@ -83,17 +83,21 @@ def test_initial_is_called_with_the_dtype_of_what_it_returns(dtype: torch.dtype)
         seen.append(scale.dtype)
         return (torch.ones(2, dtype=dtype) * scale,)
 
-    (made,) = begun(SimpleNamespace(initial=initial), 5, {"scale": 0.1})
+    (made,) = begun(loss(initial), 5, {"scale": 0.1})
     assert made.dtype == dtype
     assert seen[-1] == (torch.float64 if dtype == torch.float64 else torch.float32)
     if dtype == torch.float64:
         assert made.tolist() == [0.1, 0.1]
-    stacks = SimpleNamespace(initial=lambda seed, scale: (torch.stack([scale]),))
+    stacks = loss(lambda seed, scale: (torch.stack([scale]),))
     assert begun(stacks, 0, {"scale": 0.1})[0].dtype == torch.float32
+
+
+def loss(initial: Any) -> Any:
+    """As far as its initial parameters go."""
+    return SimpleNamespace(initial=lambda seed, own: initial(seed, **own))
 
 
 @pytest.mark.parametrize("wrong", [None, 3, [], (), ("a",), {"w": 1.0}])
 def test_what_is_no_parameters_is_returned_as_it_is(wrong: Any) -> None:
     """For the contract to refuse."""
-    problem = SimpleNamespace(initial=lambda seed, scale: wrong)
-    assert begun(problem, 0, {"scale": 0.1}) is wrong
+    assert begun(loss(lambda seed, scale: wrong), 0, {"scale": 0.1}) is wrong

@@ -26,6 +26,9 @@ _one_at_a_time = threading.RLock()
 """Torch's generators are the process's, and fits may run in several threads."""
 
 
+_DROPOUTS = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d)
+
+
 class Predict:
     """What ``loss`` and ``metrics`` call the module by, with the parameters of one fit.
 
@@ -238,6 +241,4 @@ def seeded(seed: int) -> Iterator[None]:
 
 def _drops(part: torch.nn.Module) -> bool:
     """Whether a module may draw: by its kind, or since its own code is not known."""
-    return isinstance(part, torch.nn.modules.dropout._DropoutNd) or not type(
-        part
-    ).__module__.startswith("torch.nn.")
+    return isinstance(part, _DROPOUTS) or not type(part).__module__.startswith("torch.nn.")

@@ -65,7 +65,7 @@ def _of_random(part: nn.Module) -> str | None:
 
 
 _KINDS: Mapping[tuple[type[nn.Module], ...], Callable[[nn.Module], str | None]] = {
-    (nn.modules.batchnorm._BatchNorm,): _of_batchnorm,
+    (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm): _of_batchnorm,
     (nn.RNNBase, nn.MultiheadAttention): _of_dropout,
     (nn.RReLU, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.FractionalMaxPool2d): _of_random,
 }

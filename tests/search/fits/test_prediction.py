@@ -18,6 +18,15 @@ class Pair:
 
     inputs = ("weight", "age")
 
+    def data(self) -> Any:
+        return torch.ones(2)
+
+    def initial(self, seed: int) -> Any:
+        return {"w": torch.ones(2)}
+
+    def loss(self, params: Any, data: Any) -> Any:
+        return (params["w"] * data).sum()
+
     def predict(self, params: Any, x: torch.Tensor) -> Any:
         assert x.dtype == torch.float32
         return x @ params["w"]

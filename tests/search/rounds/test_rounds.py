@@ -20,7 +20,7 @@ SPACES = {
     "one optimizer": {"lr": "1e-8:1e-6:log"},
     "packs by optimizer": {
         "lr": "1e-8:1e-6:log",
-        "optimizer": "sgd,momentum",
+        "optimizer": "adagrad,momentum",
         "momentum": "0.1,0.5",
     },
 }
@@ -73,7 +73,7 @@ def test_rows_that_would_not_be_asked_again_stay_and_it_is_told(space: str) -> N
     _, whole = handed_out(asked, [])
     there = [row(lane, lr=2e-7) for lane in whole if lane["trial"] < 5]
     if "optimizer" in SPACES[space]:
-        there = [row(lane, optimizer="sgd", momentum=None) for lane in there]
+        there = [row(lane, optimizer="adagrad", momentum=None) for lane in there]
     rounds, left = handed_out(asked, there)
     assert rounds.warning is not None
     assert "another kind of processor" in rounds.warning
