@@ -71,7 +71,7 @@ NET_SEARCH = (
     "--keep",
     "3",
     "--epochs",
-    "200",
+    "80",
     "--pack",
     "12",
     "--round",

@@ -52,7 +52,7 @@ def arguments(program: str) -> dict[str, Any]:
         "select": "best",
         "patience": 4,
         "keep": KEPT,
-        "steps": 200,
+        "steps": 100 if program == "net" else 200,
         "report": 10,
         "diverge_factor": 1.5,
         "seed": 4,
