@@ -64,6 +64,11 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         SearchError: its code cannot be loaded, or it does not work here.
     """
     request = folder.request
+    if request.without_momentum and fit.row["optimizer"] == "sgd":
+        raise SearchError(
+            f"{folder.path} was begun by an earlier version of shoal, whose sgd had no momentum: "
+            "this one cannot do its fits by sgd again"
+        )
     source = source_of(folder, named=False, trust=trust, runs=True)
     try:
         prepared = load(Prepared(request=request, source=source, folder=folder), 0)

@@ -90,5 +90,9 @@ def test_a_search_whose_sgd_had_no_momentum_is_not_gone_on_with(tmp_path: Path) 
     assert (out / "search.toml").read_text() == toml
     assert shoal.load(whole).trials["momentum"].notna().all()
     assert set(shoal.load(whole).best.index) >= {"momentum", "optimizer"}
+    result = shoal.load(whole)
+    sgd = result.trials.query("optimizer == 'sgd'")["trial"].iloc[0]
+    with pytest.raises(shoal.SearchError, match="whose sgd had no momentum"):
+        result.refit(int(sgd))
     ended = shutil.copytree(whole, tmp_path / "ended")
     assert shoal.run(out=ended, engine="inline").ended == 16

@@ -44,6 +44,11 @@ def residuals(self: Any, params: Any, data: Any) -> Any:
     return x @ params["w"] - y
 
 
+def squares(self: Any, params: Any, data: Any) -> Any:
+    r = residuals(self, params, data)
+    return (r * r).sum(), {"w": 2 * (r @ data[0])}
+
+
 def of_module(self: Any, predict: Any, data: Any) -> Any:
     x, y = data
     return ((predict(x)[:, 0] - y) ** 2).mean()
@@ -62,6 +67,7 @@ def checked(**methods: Any) -> Checked:
         {"loss": loss},
         {"residuals": residuals},
         {"loss_and_gradient": by_hand, "loss": loss},
+        {"loss_and_gradient": squares, "residuals": residuals},
         {"loss": loss, "batch": 5},
         {"module": lambda self: nn.Linear(2, 1), "loss": of_module},
         {"module": lambda self: nn.Linear(2, 1), "loss": of_module, "batch": 5},
@@ -73,7 +79,16 @@ def checked(**methods: Any) -> Checked:
             "batch": 5,
         },
     ],
-    ids=["loss", "residuals", "both", "batches", "module", "module in batches", "batch norm"],
+    ids=[
+        "loss",
+        "residuals",
+        "both",
+        "squares by hand",
+        "batches",
+        "module",
+        "module in batches",
+        "batch norm",
+    ],
 )
 def test_each_way_to_write_a_fit_keeps_the_contract(methods: dict[str, Any]) -> None:
     """Without a note, and stacked."""

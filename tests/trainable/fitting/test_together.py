@@ -251,6 +251,23 @@ def test_a_block_of_another_size_has_the_same_numbers() -> None:
         torch.testing.assert_close(other.loss, one.loss, rtol=1e-12, atol=0)
 
 
+def test_a_batch_is_fetched_once_for_all_fits_of_a_replicate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However trials and replicates lie among each other."""
+    program, asked = program_of(Line, 16), list[tuple[int, int]]()
+    fetch = program.feed.at
+
+    def at(seed: int, step: int) -> list[torch.Tensor]:
+        asked.append((seed, step))
+        return fetch(seed, step)
+
+    monkeypatch.setattr(program.feed, "at", at)
+    plan = replace(PLAN, diverge_factor=math.inf, steps=6, report=6)
+    assert fit(program, lanes_of(14, 2), plan) is not None
+    assert asked == [(seed, step) for seed in (3, 4) for step in range(6)]
+
+
 def test_epochs_are_counted_in_batches() -> None:
     """Of the rows that are fitted to; and so is what is between two reporting steps."""
     lanes = lanes_of(4, 1)

@@ -269,7 +269,7 @@ def test_a_tensor_that_is_used_by_name_is_saved(cell: Any, again: Again, text: s
     assert found.requires_grad == there.requires_grad
     assert found.is_contiguous()
     bits = [torch.view_as_real(t) if t.is_complex() else t for t in (found, there.resolve_conj())]
-    raw = [t.detach().contiguous().view(torch.uint8) if t.dim() else t.detach()[None].view(torch.uint8) for t in bits]  # fmt: skip
+    raw = [t.detach().contiguous().view(torch.uint8) if t.dim() else t.detach()[None].view(torch.uint8) for t in bits]  # fmt: skip  # one row a line
     assert torch.equal(*raw)
     assert found.data_ptr() != there.data_ptr() or not len(there.shape) or not len(there)
 
