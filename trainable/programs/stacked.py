@@ -23,6 +23,7 @@ from shoal.trainable.problems import (
     leaves,
     rebuilt,
 )
+from shoal.trainable.programs.decomposing import decomposed
 from shoal.trainable.programs.step import LaneValues, Step, Stepped
 from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
 
@@ -104,7 +105,9 @@ class Stacked(Step):
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         graph, _ = self.traced(function, few, rows)
-        return lower(graph, len(few), self.data if rows is None else rows, limits)
+        return lower(
+            decomposed(graph, len(few)), len(few), self.data if rows is None else rows, limits
+        )
 
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
@@ -116,7 +119,10 @@ class Stacked(Step):
         try:
             target = target_of(self.device.type)
             return replace(
-                work, fused=target.cost(lower(graph, len(given), self.data, target.limits))
+                work,
+                fused=target.cost(
+                    lower(decomposed(graph, len(given)), len(given), self.data, target.limits)
+                ),
             )
         except NotLowered as error:
             return replace(work, unfused=str(error))

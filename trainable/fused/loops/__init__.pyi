@@ -15,7 +15,7 @@ from .loops import (
     over,
     size,
 )
-from .operators import COPY, TRUTH, NotLowered, Operator, mapped, on_truth_values
+from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "all_of",
     "flat",
     "floating",
+    "has_operator",
     "mapped",
     "needed",
     "of_number",
