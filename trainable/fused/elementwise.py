@@ -86,7 +86,10 @@ def converted(
     dtype = dtype or view.dtype
     if not isinstance(view.operand.value, Value):
         return replace(view, operand=Operand(as_number(view.operand.value, dtype)), dtype=dtype)
-    return assembly.map(TRUTH if dtype == torch.bool else COPY, [view], view.dims)
+    whole = dtype == torch.int64 and view.dtype in (torch.bool, torch.int64)
+    return assembly.map(
+        TRUTH if dtype == torch.bool else COPY, [view], view.dims, dtype if whole else None
+    )
 
 
 def _folded(

@@ -38,10 +38,10 @@ from shoal.trainable.fused.loops import (
     all_of,
     flat,
     has_operator,
+    resolved,
     size,
 )
 from shoal.trainable.fused.methods import METHODS
-from shoal.trainable.fused.resolving import resolved
 from shoal.trainable.fused.shared import name_of
 from shoal.trainable.fused.views import VIEWS, View
 from shoal.trainable.private import is_view, returning

@@ -16,6 +16,7 @@ from .loops import (
     size,
 )
 from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
+from .resolving import resolved
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "operands_of",
     "over",
     "promoted",
+    "resolved",
     "size",
 ]

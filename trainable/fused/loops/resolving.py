@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import torch
 
-from shoal.trainable.fused.loops import (
-    Axes,
-    Axis,
+from shoal.trainable.fused.loops.axes import Axes, Axis
+from shoal.trainable.fused.loops.limits import Limits
+from shoal.trainable.fused.loops.loops import (
     Index,
     Joint,
-    Limits,
     Loops,
     Map,
-    NotLowered,
     Operand,
     Operation,
     Reduction,
@@ -24,6 +22,7 @@ from shoal.trainable.fused.loops import (
     over,
     size,
 )
+from shoal.trainable.fused.loops.operators import NotLowered
 
 
 def resolved(
