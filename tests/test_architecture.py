@@ -123,7 +123,8 @@ ARROWS = {
         "trainable.optimizers trainable.problems trainable.programs"
     ),
     "trainable.fused": (
-        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt"
+        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt "
+        "trainable.private"
     ),
     "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
     "trainable.hosts": (

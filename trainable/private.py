@@ -11,6 +11,10 @@ Any release of torch may change these without a word. Tried with torch 2.13.0.
     torch.Tensor._version                               counts what was written in place
     torch._dynamo, torch._inductor                      the ahead-of-time compiler
     torch._C._aoti.AOTIModelContainerRunnerCpu          runs what it has made
+    torch._decomp.core_aten_decompositions              operators by simpler ones: the core table
+    torch._decomp.decomposition_table                   all that there are; some are added to it
+    impl_aten of ``torch.ops.prims``                    what torch's own references are made of
+    torch._ops.OpOverload._schema                       which operations give views
     torch._decomp.decompositions_for_jvp                imported by forward mode, with a warning
     torch.quasirandom.SobolEngine._first_point          made in the default dtype of the moment
 
@@ -25,11 +29,26 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+
+ADDED = (
+    "_log_softmax",
+    "_softmax",
+    "elu",
+    "gelu",
+    "hardtanh",
+    "leaky_relu",
+    "linalg_vector_norm",
+    "native_batch_norm",
+    "native_group_norm",
+    "native_layer_norm",
+)
+"""Operators that torch's core table leaves as they are, and that are decomposed here as well."""
 
 
 class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types there
@@ -94,6 +113,51 @@ def loaded_ahead(file: str) -> Callable[[list[torch.Tensor]], Sequence[torch.Ten
     run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
     run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
     return run
+
+
+@cache
+def _decompositions() -> Mapping[Any, Callable[..., Any]]:
+    """Those of the core table, and those of `ADDED`."""
+    decomp: Any = torch._decomp
+    table = dict(decomp.core_aten_decompositions().items())
+    every = decomp.decomposition_table
+    for name in ADDED:
+        packet = getattr(torch.ops.aten, name)
+        overloads = (getattr(packet, overload) for overload in packet.overloads())
+        table.update({op: every[op] for op in overloads if op in every})
+    return table
+
+
+def decomposition_of(operation: Any) -> Callable[..., Any] | None:
+    """Return torch's own decomposition of an operation into simpler ones; None: there is none.
+
+    Args:
+        operation: an overload, as a trace has it.
+    """
+    if getattr(operation, "namespace", "") == "prims":
+        return getattr(operation, "impl_aten", None)
+    return _decompositions().get(operation)
+
+
+def is_view(operation: Any) -> bool:
+    """Whether what an operation returns is a view of what it takes, which it leaves as it is."""
+    schema = getattr(operation, "_schema", None)
+    if schema is None:
+        return False
+    ends = [end.alias_info for end in schema.returns]
+    return any(alias is not None and not alias.is_write for alias in ends)
+
+
+def returning(operation: Any) -> Any:
+    """Return the operation that returns what another one writes in place, as ``add`` for ``add_``.
+
+    The same one, where there is no such.
+    """
+    name, _, overload = str(getattr(operation, "__name__", "")).partition(".")
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
+    if not name.endswith("_") or name.endswith("__") or packet is None:
+        return operation
+    return getattr(packet, overload) if overload in packet.overloads() else operation
 
 
 def pushed_forward(

@@ -72,6 +72,11 @@ OPERATORS = (
     Fault("log1p as log", r"\blog1p\(", "log("),
     Fault("log of base 2 as log", r"\blog2\(", "log("),
     Fault("erf as tanh", r"\berf\(", "tanh("),
+    Fault("erfc as erf", r"\berfc\(", "erf("),
+    Fault("sinh as tanh", r"\bsinh\(", "tanh("),
+    Fault("log gamma as log", r"\blgamma\(", "log("),
+    Fault("floor as itself", r"\bfloor\(", "real<N>("),
+    Fault("power of 2 as of e", r"\bexp2\(", "exp("),
     Fault(
         "powers turned round",
         r"std::pow\(base\[j\], exponent\[j\]\)",

@@ -279,6 +279,97 @@ def _function(w: _Writer) -> str:
     return f"torch.{name}({w.pick()})"
 
 
+def _later(w: _Writer) -> str:
+    """Functions that only those kernels have that call them."""
+    a, b = w.pick(), w.pick()
+    names = ["sinh", "cosh", "asinh", "exp2", "erfc", "floor", "ceil", "trunc", "round", "lgamma"]
+    if w.draw.random() < 0.7:
+        return f"torch.{w.draw.choice(names)}({a})"
+    return w.draw.choice(
+        [
+            f"torch.log10({a} * {a} + 0.1)",
+            f"torch.asin(torch.sin({a}) * 0.9)",
+            f"torch.acos({a} / ({a} * {a} + 1))",
+            f"torch.acosh({a} * {a} + 1.5)",
+            f"torch.atanh({a} / ({a} * {a} + 1))",
+            f"torch.digamma({a})",
+            f"torch.atan2({a}, {b})",
+            f"torch.hypot({a}, {b})",
+            f"torch.fmod({a}, 0.7)",
+            f"torch.remainder({a}, {b})",
+            f"torch.fmax({a}, {b})",
+            f"torch.fmin({a}, {b})",
+            f"torch.where(torch.isinf({a}), {b}, {a})",
+        ]
+    )
+
+
+def _composed(w: _Writer) -> str:
+    """Functions that torch makes of others."""
+    a, b = w.pick(), w.pick()
+    of, by = "torch.nn.functional.", w.draw.choice(["mean", "sum"])
+    names = [
+        "elu",
+        "selu",
+        "celu",
+        "leaky_relu",
+        "gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "hardtanh",
+        "hardswish",
+        "logsigmoid",
+    ]
+    names += ["softshrink", "hardshrink", "softsign", "relu6"]
+    every = [f"{of}{w.draw.choice(names)}({a})"] * 4
+    every += [f"torch.logaddexp({a}, {b})", f"torch.lerp({a}, {b}, 0.3)", f"torch.nan_to_num({a})"]
+    losses = ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"]
+    losses += ["binary_cross_entropy_with_logits", "poisson_nll_loss"]
+    if w.known[a].shape == w.known[b].shape:
+        every += [f"{of}{w.draw.choice(losses)}({a}, {b}, reduction={by!r})"] * 4
+    if w.known[a].dim():
+        dim = w.dim(a)
+        every += [
+            f"torch.softmax({a}, {dim})",
+            f"torch.log_softmax({a}, {dim})",
+            f"torch.logsumexp({a}, {dim})",
+            f"torch.var({a}, {dim}, correction=0)",
+            f"torch.linalg.vector_norm({a}, dim={dim})",
+            f"{of}normalize({a}, dim={dim})",
+            f"{of}layer_norm({a}, {tuple(w.known[a].shape[-1:])})",
+        ]
+    return w.draw.choice(every)
+
+
+def _looked_up(w: _Writer) -> str:
+    """Look-ups by integers of the data."""
+    names = [name for name, value in w.known.items() if value.dtype == torch.int64]
+    a = w.pick()
+    names = [name for name in names if w.known[name].dim()]
+    if not names or not w.known[a].dim():
+        raise LookupError("integers")
+    index, dim = w.draw.choice(names), w.dim(a)
+    rows, places = w.known[index].shape, w.known[a].shape[dim]
+    every = [f"{a}.select({dim}, 0)"] if places in LONG else []
+    if len(rows) == 1 and places not in LONG:
+        every += [
+            f"{a}.index_select({dim}, {index} % {places})",
+            f"torch.zeros_like({a}).index_add(0, {index} % {w.known[a].shape[0]}, {a})",
+        ]
+    if places not in LONG:
+        every += [f"{a}.movedim({dim}, 0)[{index} % {places}]"]
+    if w.known[a].dim() == 2 and len(rows) == 1 and rows[0] == w.known[a].shape[0]:
+        classes = w.known[a].shape[1]
+        if classes not in LONG:
+            every += [
+                f"torch.nn.functional.cross_entropy({a}, {index} % {classes})",
+                f"{a}.gather(1, ({index} % {classes})[:, None])",
+                f"{a}[torch.arange({rows[0]}), {index} % {classes}]",
+            ] * 2
+    return w.draw.choice(every)
+
+
 def _safe(w: _Writer) -> str:
     a = w.pick()
     return w.draw.choice(
@@ -494,4 +585,7 @@ _RULES = [
     *[_product] * 3,
     *[_side_by_side] * 1,
     _made,
+    *[_later] * 2,
+    *[_composed] * 4,
+    *[_looked_up] * 3,
 ]

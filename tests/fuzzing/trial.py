@@ -17,6 +17,7 @@ from shoal.trainable.fused.lowering import LANES, lower
 from shoal.trainable.optimizers.composed import composed
 from shoal.trainable.optimizers.methods.optimizer import Clock, Function
 from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
+from shoal.trainable.programs.decomposing import decomposed
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 
@@ -155,7 +156,8 @@ class Trial:
     def _kernel(self, kind: type[Kernel]) -> Kernel:
         few = [tensor[:LANES] for tensor in self.given[: self.lane_inputs]]
         graph = traced(self.stacked, [*few, *self.data])
-        return kind(lower(graph, len(few), self.data), self.carried, self.updates)
+        few_operators = decomposed(graph, len(few))
+        return kind(lower(few_operators, len(few), self.data), self.carried, self.updates)
 
 
 def tried(problem: Problem, kind: type[Kernel] = Kernel) -> Result:
@@ -212,13 +214,15 @@ def _judge(
 ) -> None:
     """Compare what came of one way with the stacked function as torch runs it."""
     exact = trial.loop if trial.problem.dtype != torch.float64 else None
+    graph = traced(trial.stacked, given)
     every = verdicts(
         found,
-        traced(trial.stacked, given),
+        graph,
         exact,
         given,
         carried=trial.carried,
         updates=trial.updates,
+        few=decomposed(graph, trial.lane_inputs),
     )
     for i, verdict in enumerate(every):
         result.compared += verdict.wrong.numel()

@@ -27,6 +27,8 @@ USED = (
     "torch.utils._python_dispatch.TorchDispatchMode",
     "torch.utils._python_dispatch.TorchDispatchMode._should_skip_dynamo",
     "torch.utils._pytree.tree_map",
+    "torch._decomp.core_aten_decompositions",
+    "torch._decomp.decomposition_table",
     "torch._GLOBAL_DEVICE_CONTEXT",
     "torch.Tensor._version",
     "torch._dynamo",

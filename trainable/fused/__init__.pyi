@@ -1,4 +1,4 @@
-from .lowering import LANES, lower
+from .lowering import LANES, lower, lowers
 from .registry import target_of
 from .target import FusedRun, Target
 
@@ -7,5 +7,6 @@ __all__ = [
     "FusedRun",
     "Target",
     "lower",
+    "lowers",
     "target_of",
 ]

@@ -67,13 +67,23 @@ class Assembly:
             return View(Operand(float(given)), (), of_number(given), number=True)
         raise NotLowered(f"an operand that is {type(given).__name__}")
 
-    def map(self, operator: Operator, views: Sequence[View], dims: Sequence[Dim]) -> View:
-        """Add an operator, on views whose dimensions are in line."""
+    def map(
+        self,
+        operator: Operator,
+        views: Sequence[View],
+        dims: Sequence[Dim],
+        dtype: torch.dtype | None = None,
+    ) -> View:
+        """Add an operator, on views whose dimensions are in line.
+
+        Args:
+            dtype: of what it gives, if that is neither a truth value nor of `self.dtype`.
+        """
         operands = tuple(view.operand for view in views)
         values = [operand.value for operand in operands if isinstance(operand.value, Value)]
         if all(value.shared for value in values):
             operator = operator.of_shared()
-        result = Value(torch.bool if operator.truth else self.dtype, ())
+        result = Value(torch.bool if operator.truth else dtype or self.dtype, ())
         self.operations.append(Map(result, operator, operands))
         return self._made(result, [axis for o in operands for axis in o.axes], dims)
 

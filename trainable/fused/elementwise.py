@@ -15,6 +15,7 @@ from shoal.trainable.fused.loops import (
     Dim,
     NotLowered,
     Operand,
+    Operator,
     Value,
     floating,
     mapped,
@@ -36,21 +37,46 @@ def elementwise(
         NotLowered: there is no operator for it, or not in the dtype that torch computes it in.
     """
     operator, given = mapped(name, args, keywords)
+    kept: torch.dtype | None = None
     views = [assembly.view(operand) for operand in given]
     if not operator.any_dtype:
         which = operator.selected or range(len(views))
         dtype = promoted([views[i].kind for i in which])
         dtype = floating(dtype) if operator.floating else dtype
-        if dtype == torch.bool:
+        if dtype == torch.int64 and _is_whole(assembly, operator, [views[i] for i in which]):
+            pass
+        elif dtype == torch.bool:
             operator = on_truth_values(name, operator)
         elif dtype != assembly.dtype:
             raise NotLowered(f"{name} is computed in {named(dtype)}")
         if any(views[i].dtype != torch.bool for i in operator.conditions):
             raise NotLowered(f"{name} with a condition that is not bool")
+        kept = torch.int64 if dtype == torch.int64 and not operator.truth else None
     views, dims = assembly.views.lined_up(views)
     if all(not isinstance(view.operand.value, Value) for view in views):
         return _folded(target, args, keywords, dims)
-    return assembly.map(operator, views, dims)
+    return assembly.map(operator, views, dims, kept)
+
+
+_WHOLE = ("absolute", "clamp", "copy", "masked_fill", "maximum", "minimum", "sign", "where")
+"""Operators that give one of the integers that they are given, or one that is no larger."""
+
+
+def _is_whole(assembly: Assembly, operator: Operator, views: Sequence[View]) -> bool:
+    """Whether integers come out of an operator exactly where they are kept as real numbers."""
+    largest = 1 / torch.finfo(assembly.dtype).eps
+    return operator.name in _WHOLE and all(_size(assembly, view) <= largest for view in views)
+
+
+def _size(assembly: Assembly, view: View) -> float:
+    """A bound on integers; those that operators have made are known to be exact."""
+    value = view.operand.value
+    if not isinstance(value, Value):
+        return abs(value)
+    if not value.shared:
+        return 0.0
+    tensor = assembly.shared.tensor(value)
+    return float(tensor.abs().max()) if tensor.numel() and tensor.dtype != torch.bool else 1.0
 
 
 def converted(
@@ -60,7 +86,10 @@ def converted(
     dtype = dtype or view.dtype
     if not isinstance(view.operand.value, Value):
         return replace(view, operand=Operand(as_number(view.operand.value, dtype)), dtype=dtype)
-    return assembly.map(TRUTH if dtype == torch.bool else COPY, [view], view.dims)
+    whole = dtype == torch.int64 and view.dtype in (torch.bool, torch.int64)
+    return assembly.map(
+        TRUTH if dtype == torch.bool else COPY, [view], view.dims, dtype if whole else None
+    )
 
 
 def _folded(

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,11 +37,14 @@ from shoal.trainable.fused.loops import (
     Value,
     all_of,
     flat,
+    has_operator,
+    resolved,
+    size,
 )
 from shoal.trainable.fused.methods import METHODS
-from shoal.trainable.fused.resolving import resolved
 from shoal.trainable.fused.shared import name_of
 from shoal.trainable.fused.views import VIEWS, View
+from shoal.trainable.private import is_view, returning
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
@@ -66,10 +70,18 @@ def lower(
     return _Lowering(graph, lane_inputs, data).loops(limits)
 
 
+def lowers(target: Any) -> bool:
+    """Whether there is a lowering for an operation of torch, with some of its arguments."""
+    name = name_of(target)
+    plain = name.removesuffix("_")
+    return name == "getitem" or name in VIEWS or plain in METHODS or has_operator(plain)
+
+
 class _Lowering:
     def __init__(self, graph: GraphModule, lane_inputs: int, data: Sequence[torch.Tensor]) -> None:
         self._graph = graph
         self._nodes: list[Node] = list(graph.graph.nodes)
+        self._order = {node: i for i, node in enumerate(self._nodes)}
         placeholders = [node for node in self._nodes if node.op == "placeholder"]
         dtype: torch.dtype = placeholders[0].meta["dtype"]
         if dtype not in (torch.float32, torch.float64):
@@ -131,15 +143,18 @@ class _Lowering:
     def _call(self, node: Node) -> Any:
         args = [self._seen(argument) for argument in node.args]
         keywords = {name: self._seen(argument) for name, argument in node.kwargs.items()}
+        name, assembly, target = name_of(node.target), self._assembly, node.target
+        in_place = name.endswith("_") and not name.endswith("__") and name not in VIEWS
+        if in_place:
+            name, target = name.removesuffix("_"), returning(node.target)
         if not _of_lanes([args, keywords]):
-            return self._assembly.shared.computed(node.target, args, keywords)
-        name, assembly = name_of(node.target), self._assembly
+            made = assembly.shared.computed(target, args, keywords)
+            if in_place:
+                made = made.to(args[0].dtype)
+                self._change(name, node, made)
+            return made
         if node.meta.get("dtype", assembly.dtype) not in (assembly.dtype, torch.bool, torch.int64):
             raise NotLowered(f"{name} gives {named(node.meta['dtype'])}")
-        changed = None
-        if name.endswith("_") and name not in VIEWS:
-            name = name.removesuffix("_")
-            changed = _alone(name, node.args[0])
         if name == "getitem":
             made = args[0][args[1]]
         elif name in VIEWS:
@@ -147,16 +162,41 @@ class _Lowering:
         elif name in METHODS:
             made = _called(name, METHODS[name], assembly, args, keywords)
         else:
-            made = elementwise(assembly, node.target, name, args, keywords)
+            made = elementwise(assembly, target, name, args, keywords)
         if isinstance(made, View):
             _check(name, made, node)
-        if changed is not None:
-            self._known[changed] = made
+        if in_place:
+            self._change(name, node, made)
         return made
+
+    def _change(self, name: str, node: Node, made: Any) -> None:
+        """Let what an operation in place changes, and all views of it, be what it gives.
+
+        Raises:
+            NotLowered: that is not known of one of them.
+        """
+        changed = node.args[0]
+        whole = _base(changed)
+        if not isinstance(changed, Node) or whole.op != "call_function":
+            raise NotLowered(f"{name} in place on what is given")
+        before = self._known[changed]
+        if isinstance(before, View) and isinstance(made, View):
+            for one, other in zip(before.dims, made.dims, strict=True):
+                self._assembly.axes.unify(one, other)
+        for alias in [known for known in self._known if _base(known) is whole]:
+            if alias is not changed and any(self._is_later(user, node) for user in alias.users):
+                self._known[alias] = _as_before(name, self._known[alias], before, made)
+        self._known[changed] = made
+
+    def _is_later(self, one: Node, other: Node) -> bool:
+        return self._order[one] > self._order[other]
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
-            return self._known[argument]
+            known = self._known[argument]
+            if isinstance(known, NotLowered):  # a part of what an operation gives
+                raise known
+            return known
         if isinstance(argument, (list, tuple)):
             return [self._seen(item) for item in argument]
         return argument
@@ -187,16 +227,33 @@ def _check(name: str, made: View, node: Node) -> None:
         )
 
 
-def _alone(name: str, changed: Any) -> Node:
-    """What an operation changes in place: the result of one operation, of which there is no view.
+def _base(node: Any) -> Any:
+    """What a node is a view of, or of which it is a part; itself, if of nothing."""
+    while isinstance(node, Node) and node.op == "call_function":
+        target, first = node.target, node.args[0] if node.args else None
+        if not isinstance(first, Node) or not (name_of(target) == "getitem" or is_view(target)):
+            break
+        node = first
+    return node
+
+
+def _as_before(name: str, other: Any, before: Any, made: Any) -> Any:
+    """What another view of a tensor is after that was changed in place.
+
+    Args:
+        before: what was changed; made: what it is now.
 
     Raises:
-        NotLowered: it is something else.
+        NotLowered: that is not known.
     """
-    if isinstance(changed, Node) and changed.op == "call_function":
-        users = [user for user in changed.users if user.op == "call_function"]
-        if not any(name_of(n.target) in (*VIEWS, "getitem") for n in (changed, *users)):
-            return changed
+    if isinstance(other, View) and isinstance(before, View) and isinstance(made, View):
+        alike = other.operand == before.operand
+        if alike and size(flat(other.dims)) == size(flat(before.dims)):
+            return replace(other, operand=made.operand)
+    if isinstance(other, torch.Tensor) and isinstance(made, torch.Tensor):
+        alike = other.is_contiguous() and before.is_contiguous()
+        if alike and other.numel() == made.numel():
+            return made.reshape(other.shape)
     raise NotLowered(f"{name} in place")
 
 

@@ -5,6 +5,7 @@ Reductions, matrix products, concatenations, and the backward operations of sele
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,25 +14,87 @@ import torch
 
 from shoal.trainable.fused.assembly import Assembly
 from shoal.trainable.fused.elementwise import converted, elementwise
+from shoal.trainable.fused.lookups import LOOKED_UP
 from shoal.trainable.fused.loops import Dim, NotLowered, Operand, flat, size
 from shoal.trainable.fused.views import View
 
 Method = Callable[..., View]
 
 
+def _gone(view: View, dim: Any) -> set[int]:
+    """The dimensions that a reduction goes over: all, if none is named."""
+    rank = len(view.dims)
+    which = range(rank) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
+    return {d % rank for d in which}
+
+
 def _reduced(how: str, mean: bool = False) -> Method:
     def method(
         assembly: Assembly, view: View, dim: Any = None, keepdim: bool = False, **keywords: Any
     ) -> View:
-        rank = len(view.dims)
-        which = range(rank) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
-        gone = {d % rank for d in which}
+        wanted = keywords.get("dtype")
+        if wanted is not None and wanted != view.dtype and wanted.is_floating_point:
+            view = converted(assembly, view, wanted)
+        gone = _gone(view, dim)
         dims = [d for i, d in enumerate(view.dims) if i not in gone]
         if keepdim:
             dims = [() if i in gone else d for i, d in enumerate(view.dims)]
         return assembly.reduce(how, [view], [view.dims[i] for i in sorted(gone)], dims, mean)
 
     return method
+
+
+def _variance_and_mean(
+    assembly: Assembly,
+    view: View,
+    dim: Any = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[View, View]:
+    """Of x, with mean m over n numbers: Σ (x - m)² / (n - correction), and m."""
+    aten = torch.ops.aten
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = float(unbiased)
+    gone = _gone(view, dim)
+    n = math.prod(size(view.dims[i]) for i in gone)
+    mean = _reduced("sum", mean=True)(assembly, view, list(gone), True)
+    off = elementwise(assembly, aten.sub, "sub", [view, mean], {})
+    square = elementwise(assembly, aten.mul, "mul", [off, off], {})
+    total = _reduced("sum")(assembly, square, list(gone), keepdim)
+    share = max(0.0, n - correction)
+    variance = elementwise(assembly, aten.div, "div", [total, share], {})
+    if not keepdim:
+        mean = mean.having([d for i, d in enumerate(mean.dims) if i not in gone])
+    return variance, mean
+
+
+def _variance(assembly: Assembly, view: View, *args: Any, **keywords: Any) -> View:
+    return _variance_and_mean(assembly, view, *args, **keywords)[0]
+
+
+def _largest(how: str) -> Callable[..., Any]:
+    def method(assembly: Assembly, view: View, dim: Any = None, keepdim: bool = False) -> Any:
+        if isinstance(dim, View):
+            raise NotLowered("max or min of two tensors")
+        found = _reduced(how)(assembly, view, dim, keepdim)
+        return found if dim is None else (found, NotLowered("the place of a maximum or minimum"))
+
+    return method
+
+
+def _copied(assembly: Assembly, into: Any, view: Any, non_blocking: bool = False) -> View:
+    """What is left in a tensor that another one is copied to."""
+    given = [assembly.view(into), assembly.view(view)]
+    (_, view), dims = assembly.views.lined_up(given)
+    return converted(assembly, view.having(dims), given[0].dtype)
+
+
+def _filled(assembly: Assembly, into: View, number: Any) -> View:
+    return _copied(assembly, into, number)
 
 
 def _product(assembly: Assembly, a: Any, b: Any) -> View:
@@ -107,17 +170,24 @@ def _beside_zeros(assembly: Assembly, view: View, places: int, dim: int, first: 
     return assembly.join(parts, [part.dims[dim] for part in parts], dim)
 
 
-METHODS: Mapping[str, Method] = {
+METHODS: Mapping[str, Callable[..., Any]] = {
     "_to_copy": converted,
     "sum": _reduced("sum"),
     "mean": _reduced("sum", mean=True),
+    "var": _variance,
+    "var_mean": _variance_and_mean,
     "amax": _reduced("max"),
     "amin": _reduced("min"),
+    "max": _largest("max"),
+    "min": _largest("min"),
+    "copy": _copied,
+    "fill": _filled,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added_product),
     "cat": _cat,
     "stack": _stack,
     "select_backward": _selected_back,
     "slice_backward": _sliced_back,
+    **LOOKED_UP,
 }
 """By name: each takes an `Assembly`, and torch's arguments."""

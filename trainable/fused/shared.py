@@ -52,6 +52,10 @@ class Shared:
             self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]
 
+    def tensor(self, value: Value) -> torch.Tensor:
+        """Return the tensor that a value stands for."""
+        return next(tensor for held, tensor in self.tensors if held is value)
+
 
 def name_of(target: Any) -> str:
     """Return the name of an operation of torch, whichever of its overloads it is."""

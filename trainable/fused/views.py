@@ -193,6 +193,13 @@ class Views:
         dtype = dtype or view.dtype
         return View(Operand(as_number(number, dtype)), view.dims, dtype)
 
+    def _new(self, view: View, shape: Sequence[int], number: float = 0.0, **named: Any) -> View:
+        dims = [self._axes.new(places) for places in shape]
+        return self._full(view.having(dims), number, **named)
+
+    def _new_ones(self, view: View, shape: Sequence[int], **named: Any) -> View:
+        return self._new(view, shape, 1.0, **named)
+
 
 def _only(dim: Dim) -> Axis:
     """The axis of a dimension.
@@ -228,7 +235,9 @@ VIEWS: Mapping[str, Callable[..., Any]] = {
     "select": Views._select,
     "slice": Views._slice,
     "unbind": Views._unbind,
-    "zeros_like": Views._zeros,
+    **dict.fromkeys(("zeros_like", "empty_like", "zero"), Views._zeros),
+    **dict.fromkeys(("new_zeros", "new_empty", "new_full"), Views._new),
+    "new_ones": Views._new_ones,
     "ones_like": Views._ones,
     "full_like": Views._full,
 }

@@ -1,3 +1,4 @@
+from .decomposing import decomposed
 from .program import Program, never, program_of
 from .settled import (
     CAPTURED,
@@ -28,6 +29,7 @@ __all__ = [
     "Work",
     "begun",
     "counted",
+    "decomposed",
     "key",
     "never",
     "program_of",

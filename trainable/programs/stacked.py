@@ -9,6 +9,7 @@ values  the hyperparameters, each of shape (B,)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -23,6 +24,7 @@ from shoal.trainable.problems import (
     leaves,
     rebuilt,
 )
+from shoal.trainable.programs.decomposing import decomposed
 from shoal.trainable.programs.step import LaneValues, Step, Stepped
 from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
 
@@ -103,8 +105,29 @@ class Stacked(Step):
             NotLowered: it is not expressible as such; says why.
         """
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
-        graph, _ = self.traced(function, few, rows)
-        return lower(graph, len(few), self.data if rows is None else rows, limits)
+        shared = self.data if rows is None else rows
+        try:
+            return _lowered(self.traced(function, few, rows)[0], few, shared, limits)
+        except NotLowered:
+            if function != self.flat_loss:
+                raise
+            with suppress(NotLowered):
+                return _lowered(self.traced(self._loss_by_parts, few, rows)[0], few, shared, limits)
+            raise
+
+    def _loss_by_parts(self, *flat: torch.Tensor) -> Tensors:
+        """`flat_loss`, with functions that torch knows by their parts as these: ``torch.vmap``
+        calls them for one fit after the other, but where there may be a gradient of them."""
+
+        def one(params: Leaves, rest: LaneValues, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+            loss: torch.Tensor = torch.func.vjp(lambda at: self._lane_loss(at, rest, rows), params)[
+                0
+            ]
+            return loss
+
+        p = len(leaves(self._like))
+        end = len(flat) - len(self.data)
+        return (torch.vmap(one, in_dims=(0, 0, None))(flat[:p], flat[p:end], flat[end:]),)
 
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
@@ -116,7 +139,18 @@ class Stacked(Step):
         try:
             target = target_of(self.device.type)
             return replace(
-                work, fused=target.cost(lower(graph, len(given), self.data, target.limits))
+                work,
+                fused=target.cost(_lowered(graph, given, self.data, target.limits)),
             )
         except NotLowered as error:
             return replace(work, unfused=str(error))
+
+
+def _lowered(
+    graph: GraphModule,
+    given: Sequence[torch.Tensor],
+    rows: Sequence[torch.Tensor],
+    limits: Limits,
+) -> Loops:
+    """The loops of a trace."""
+    return lower(decomposed(graph, len(given)), len(given), rows, limits)

@@ -61,14 +61,14 @@ def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) 
     Raises:
         RuntimeError: what the function does depends on a value of a tensor.
     """
-    recorder = _Recorder()
+    recorder = Recorder()
     apart = [recorder.argument(tensor) for tensor in arguments]
     with unwarned(), recorder:
         made = function(*apart)
     return recorder.module(made)
 
 
-class _Recorder(DispatchMode):
+class Recorder(DispatchMode):
     """Writes down each operation on tensors, below ``torch.vmap``."""
 
     def __init__(self) -> None:

@@ -424,7 +424,8 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
     cases: list[tuple[str, Lane, list[torch.Tensor], list[torch.Tensor]]] = [
         ("^sort has no fused operator$", lambda w: (w.sort().values,), [w], []),
         ("^cumsum has no fused operator$", lambda w: (w.cumsum(0),), [w], []),
-        ("^index has no fused operator$", lambda w, i: (w[i],), [w], [index]),
+        ("what differs from fit to fit", lambda w: (w[(w > 0).long()],), [w], []),
+        ("among 33 places, more than 32", lambda W, i: (W[i],), [big[:, 0, :33]], [index]),
         (
             "one axis twice in a tensor, as in a diagonal",
             lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,),
@@ -461,8 +462,8 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
             [x],
         ),
         (
-            "an in-place operation on the data",
-            lambda a, x: (a * (x.clone().mul_(2.0) + x.clone()).sum(),),
+            "^mul in place on what is given$",
+            lambda a, x: (a * x.mul_(2.0).sum(),),
             [a],
             [x],
         ),
@@ -471,6 +472,42 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
+
+
+def test_what_is_written_in_place_is_seen_in_all_views_of_it_and_nowhere_else() -> None:
+    """Of numbers of fits, and of the data; equal calls on the data give tensors of their own."""
+
+    def function(a: Any, w: Any, x: Any) -> Any:
+        u = w * 2.0
+        row = u.unsqueeze(0)
+        u.mul_(a)
+        y = x.clone()
+        flat = y.view(-1)
+        y.mul_(2.0)
+        return row + 1.0, u, (a * (flat + x.clone())).sum(), torch.ones_like(w).sub_(a)
+
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+    check(function, [numbers(N), numbers(N, 3)], [x])
+
+
+def test_look_ups_by_what_all_fits_share_pass_over_the_infinities_beside() -> None:
+    """From either end, of rows and of pairs, and back."""
+
+    def function(w: Any, W: Any, x: Any, i: Any) -> Any:
+        Z = x[:, None] * w
+        return (
+            w[i[:4] - 3],
+            W[:, i[:5]],
+            (torch.log(w) + w)[i].sum(),
+            Z.gather(1, i[:, None]).sum(),
+            Z[torch.arange(POINTS), i].amax(),
+            torch.zeros_like(w).index_add(0, i, Z[:, 0]),
+            torch.zeros_like(Z).scatter(1, i[:, None], 1.5).sum(0) * w,
+            torch.zeros_like(Z).scatter_add(1, i[:, None], Z[:, :1]).sum(0),
+        )
+
+    x = torch.linspace(-1.0, 2.0, POINTS, dtype=torch.float64)
+    check(function, [numbers(N, 3), numbers(N, 2, 3)], [x, torch.arange(POINTS) * 7 % 3])
 
 
 def test_an_overload_with_other_arguments_is_refused_and_a_fault_is_an_error() -> None:

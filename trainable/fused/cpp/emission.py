@@ -18,7 +18,9 @@ from pathlib import Path
 import torch
 
 from shoal.trainable.fused.cpp.entry import GIVE_UP, HEAD, TAIL
+from shoal.trainable.fused.cpp.functions import defined
 from shoal.trainable.fused.cpp.listing import Listing, Places
+from shoal.trainable.fused.cpp.operators import called
 from shoal.trainable.fused.loops import (
     Axis,
     Index,
@@ -74,6 +76,8 @@ class _Kernel:
         prelude = _PRELUDE.read_text(encoding="utf-8")
         self._kernel()
         head = f"#define REAL {kind}\n#define INTEGER {integer}\n"
+        maps = (one for one in self._loops.operations if isinstance(one, Map))
+        prelude += defined(name for one in maps for name in called(one.operator))
         return head + prelude + HEAD + "\n".join(self._list.lines) + TAIL
 
     def _kernel(self) -> None:

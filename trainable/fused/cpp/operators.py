@@ -7,11 +7,16 @@ digits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from shoal.trainable.fused.loops import Operator
 
 _FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tan", "tanh", "atan", "erf")
+_LATER = (
+    *("acos", "acosh", "asin", "asinh", "atanh", "ceil", "cosh", "digamma", "erfc", "exp2"),
+    *("floor", "lgamma", "log10", "sinh", "trunc"),
+)
 
 OPERATORS: Mapping[str, str] = {
     # real numbers from real numbers
@@ -43,10 +48,22 @@ OPERATORS: Mapping[str, str] = {
     "rsqrt": "T(1) / sqrt({0})",
     "power": "pow({0}, {1})",
     **{name: f"{name}({{0}})" for name in _FUNCTIONS},
+    **{name: f"{name}({{0}})" for name in _LATER},
+    **{name: f"{name}({{0}}, {{1}})" for name in ("atan2", "hypot", "fmod", "remainder")},
+    "round": "nearbyint({0})",
+    "fmax": (
+        "where(real<N>({0}) != real<N>({0}), real<N>({1}), "
+        "where(real<N>({0}) < real<N>({1}), real<N>({1}), real<N>({0})))"
+    ),
+    "fmin": (
+        "where(real<N>({0}) != real<N>({0}), real<N>({1}), "
+        "where(real<N>({0}) > real<N>({1}), real<N>({1}), real<N>({0})))"
+    ),
     "sigmoid": "T(1) / (T(1) + exp(-{0}))",
     "tanh_backward": "{0} * subtract_product<N>({1}, {1}, T(1))",
     "sigmoid_backward": "{0} * (T(1) - {1}) * {1}",
     "threshold_backward": "where(real<N>({1}) <= {2}, T(0), real<N>({0}))",
+    "shrink_backward": "where(absolute(real<N>({1})) <= {2}, T(0), real<N>({0}))",
     "where": "where({0}, {1}, {2})",
     "masked_fill": "where({1}, {2}, {0})",
     # truth values from real numbers
@@ -57,6 +74,7 @@ OPERATORS: Mapping[str, str] = {
     "equal": "{0} == {1}",
     "unequal": "{0} != {1}",
     "is_nan": "{0} != {0}",
+    "is_infinite": "absolute({0}) == T(INFINITY)",
     "is_finite": "absolute({0}) < T(INFINITY)",
     # truth values from truth values
     "truth": "truth<N>({0})",
@@ -86,3 +104,8 @@ def expression(operator: Operator) -> str:
         for i in set(range(text.count("{"))) - set(operator.conditions):
             text = text.replace(f"{{{i}}}", f"real<N>({{{i}}})")
     return text
+
+
+def called(operator: Operator) -> list[str]:
+    """Return the names of the functions that an operator's text calls."""
+    return re.findall(r"\w+(?=\()", OPERATORS[operator.name])

@@ -16,7 +16,8 @@ from .loops import (
     over,
     size,
 )
-from .operators import COPY, TRUTH, NotLowered, Operator, mapped, on_truth_values
+from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
+from .resolving import resolved
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "contracted",
     "flat",
     "floating",
+    "has_operator",
     "mapped",
     "needed",
     "of_number",
@@ -48,5 +50,6 @@ __all__ = [
     "operands_of",
     "over",
     "promoted",
+    "resolved",
     "size",
 ]

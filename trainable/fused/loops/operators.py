@@ -56,6 +56,11 @@ TRUTH = Operator("truth", truth=True, conditions=(0,), any_dtype=True)
 Mapped = tuple[Operator, Sequence[Any]]
 
 
+def has_operator(name: str) -> bool:
+    """Whether there is an operator for an operation of torch, with some of its arguments."""
+    return name in _PLAIN or name in _SPECIAL
+
+
 def mapped(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> Mapped:
     """Return the operator of an operation of torch on real numbers, and its operands.
 
@@ -157,6 +162,7 @@ def _copied(args: list[Any], named: dict[str, Any]) -> Mapped:
 
 _SAME = Operator("copy")
 _AT_THRESHOLD = Operator("threshold_backward", cost=2, selected=(0, 1))
+_SHRUNK = Operator("shrink_backward", cost=2, selected=(0, 1))
 _COMPARISONS = {
     "lt": "less",
     "le": "less_equal",
@@ -166,12 +172,25 @@ _COMPARISONS = {
     "ne": "unequal",
 }
 _FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tan", "tanh", "atan", "erf")
+_LATER = (
+    *("sinh", "cosh", "asin", "acos", "asinh", "acosh", "atanh", "exp2", "log10", "erfc"),
+    *("lgamma", "digamma"),
+)
+_ROUNDED = ("floor", "ceil", "trunc", "round")
 _LOGICAL = {"and": "and", "or": "or", "xor": "exclusive_or"}
 
 _PLAIN: Mapping[str, tuple[Operator, int]] = {
     "mul": (Operator("multiply"), 2),
     **{name: (Operator(how, truth=True), 2) for name, how in _COMPARISONS.items()},
     **{name: (Operator(name, cost=COSTLY, floating=True), 1) for name in _FUNCTIONS},
+    **{name: (Operator(name, cost=2 * COSTLY, floating=True), 1) for name in _LATER},
+    **{name: (Operator(name), 1) for name in _ROUNDED},
+    "atan2": (Operator("atan2", cost=2 * COSTLY, floating=True), 2),
+    "hypot": (Operator("hypot", cost=COSTLY), 2),
+    "fmod": (Operator("fmod", cost=2 * COSTLY), 2),
+    "remainder": (Operator("remainder", cost=2 * COSTLY), 2),
+    "fmax": (Operator("fmax", cost=2), 2),
+    "fmin": (Operator("fmin", cost=2), 2),
     **{
         f"logical_{name}": (Operator(how, truth=True, conditions=(0, 1), any_dtype=True), 2)
         for name, how in _LOGICAL.items()
@@ -196,11 +215,13 @@ _PLAIN: Mapping[str, tuple[Operator, int]] = {
     "where": (Operator("where", conditions=(0,), selected=(1, 2)), 3),
     "masked_fill": (Operator("masked_fill", conditions=(1,), selected=(0,)), 3),
     "isnan": (Operator("is_nan", truth=True), 1),
+    "isinf": (Operator("is_infinite", truth=True), 1),
     "isfinite": (Operator("is_finite", truth=True), 1),
     # how torch writes what these functions hand back to a gradient: of the gradient and ...
     "tanh_backward": (Operator("tanh_backward", cost=2), 2),  # ... y = tanh(x)
     "sigmoid_backward": (Operator("sigmoid_backward", cost=2), 2),  # ... y = sigmoid(x)
     "threshold_backward": (_AT_THRESHOLD, 3),
+    **dict.fromkeys(("softshrink_backward", "hardshrink_backward"), (_SHRUNK, 3)),
 }
 
 _SPECIAL: Mapping[str, tuple[Callable[[list[Any], dict[str, Any]], Mapped], int, int]] = {

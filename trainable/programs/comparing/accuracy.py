@@ -73,12 +73,14 @@ def verdicts(
     *,
     carried: int,
     updates: int,
+    few: GraphModule | None = None,
 ) -> list[Verdict]:
     """Judge what a compiled function has made of `given`.
 
     Args:
         found: its results, each of shape (lanes, ...).
         graph: the trace of one update, as torch runs it.
+        few: the same of few operators (`decomposed`), each of which rounds; None: `graph` itself.
         exact: the same update of float64 tensors; None: torch's own results count as exact.
     """
     eager = iterated(_of_list(graph), given, carried, updates)
@@ -87,7 +89,7 @@ def verdicts(
         truth = iterated(exact, [_double(tensor) for tensor in given], carried, updates)
     noisy: list[list[torch.Tensor]] = []
     for count in (NOISY_RUNS, SURE_RUNS):
-        runs = [Noisy(graph, seed).run for seed in range(len(noisy), count)]
+        runs = [Noisy(few or graph, seed).run for seed in range(len(noisy), count)]
         noisy += [iterated(_of_list(run), given, carried, updates) for run in runs]
         every = [
             judged(ours, theirs, true, moved)

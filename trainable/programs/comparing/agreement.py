@@ -18,7 +18,7 @@ from shoal.trainable.compiling import Run
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs import KERNEL, LaneValues, Program
+from shoal.trainable.programs import KERNEL, LaneValues, Program, decomposed
 from shoal.trainable.programs.comparing.accuracy import Step, Verdict, verdicts
 
 FITS, MIN_FITS = 36, 8
@@ -161,27 +161,38 @@ class _Trial:
         """Tell what differs for inputs `own` of each fit, and `rows` of all (None: the data)."""
         data = self._program.data if rows is None else rows
         found = compared.run([*own, *data])
-        every = self._verdicts(found, compared, [*own, *data])
+        few = decomposed(compared.graph, len(own))
+        every = self._verdicts(found, compared, few, [*own, *data])
         for name, ours, verdict in zip(compared.names, found, every, strict=True):
             if bool(verdict.wrong.any()):
                 place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
                 right = float(verdict.exact[place])
                 return f"{name} is {float(ours[place]):.8g}, not {right:.8g}"
         if self._program.kind == KERNEL:
-            few = compared.run([*(tensor[: MIN_FITS // 2] for tensor in own), *data])
-            for name, ours, theirs in zip(compared.names, few, found, strict=True):
+            less = compared.run([*(tensor[: MIN_FITS // 2] for tensor in own), *data])
+            for name, ours, theirs in zip(compared.names, less, found, strict=True):
                 if not _same(ours, theirs[: len(ours)]):
                     return f"{name} depends on how many fits there are"
         return None
 
     def _verdicts(
-        self, found: Sequence[torch.Tensor], compared: _Compared, given: list[torch.Tensor]
+        self,
+        found: Sequence[torch.Tensor],
+        compared: _Compared,
+        few: GraphModule,
+        given: list[torch.Tensor],
     ) -> list[Verdict]:
         carried, updates = compared.carried, compared.updates
         for exact in (compared.exact, None):
             with suppress(RuntimeError):  # a fit that is bound to its own dtype
                 return verdicts(
-                    found, compared.graph, exact, given, carried=carried, updates=updates
+                    found,
+                    compared.graph,
+                    exact,
+                    given,
+                    carried=carried,
+                    updates=updates,
+                    few=few,
                 )
         raise AssertionError("the plain step works")
 

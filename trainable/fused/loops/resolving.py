@@ -6,25 +6,24 @@ from collections.abc import Sequence
 
 import torch
 
-from shoal.trainable.fused.loops import (
-    Axes,
-    Axis,
+from shoal.trainable.fused.loops.axes import Axes, Axis
+from shoal.trainable.fused.loops.contraction import contracted
+from shoal.trainable.fused.loops.limits import Limits
+from shoal.trainable.fused.loops.loops import (
     Index,
     Joint,
-    Limits,
     Loops,
     Map,
-    NotLowered,
     Operand,
     Operation,
     Reduction,
     Value,
-    contracted,
     needed,
     operands_of,
     over,
     size,
 )
+from shoal.trainable.fused.loops.operators import NotLowered
 
 
 def resolved(

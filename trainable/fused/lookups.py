@@ -1,0 +1,246 @@
+"""Look-ups by an index that all fits share, such as the class of each row: gather and scatter.
+
+Whether a place is the one that an index names (a one-hot encoding of it) is the same for all fits
+and is computed once. A look-up is then a sum over all places of what stands there or 0, and what is
+scattered stands at a place or not; no other place's inf or NaN comes into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from shoal.trainable.fused.assembly import Assembly
+from shoal.trainable.fused.elementwise import elementwise
+from shoal.trainable.fused.loops import NotLowered, size
+from shoal.trainable.fused.views import View
+
+MAX_PLACES = 32
+"""Places to look among: each costs a selection and an addition for each look-up, so that torch is
+faster beyond."""
+
+MAX_ENCODED = 1 << 22
+"""Numbers of one encoding."""
+
+
+def encoded(index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return whether each index is each place: shape (*index, places), bool."""
+    return index.unsqueeze(-1) == torch.arange(places, device=index.device)
+
+
+def _encoding(assembly: Assembly, index: Any, places: int) -> View:
+    """The encoding of an index, with a last dimension for the places.
+
+    Raises:
+        NotLowered: fits have an index each, or it is too large.
+    """
+    if not isinstance(index, torch.Tensor) or index.dtype not in (torch.int64, torch.int32):
+        raise NotLowered("a look-up by what differs from fit to fit, or by truth values")
+    if places > MAX_PLACES:
+        raise NotLowered(f"a look-up among {places} places, more than {MAX_PLACES}")
+    if index.numel() * places > MAX_ENCODED:
+        raise NotLowered("a look-up of more numbers than a kernel is given")
+    return assembly.view(assembly.shared.computed(encoded, [index, places], {}))
+
+
+def _at(rank: int, dim: int) -> int:
+    return dim % max(1, rank)
+
+
+def _selected(assembly: Assembly, where: View, one: Any, other: Any) -> View:
+    given = [where, one, other]
+    return elementwise(assembly, torch.ops.aten.where, "where", given, {})
+
+
+def _added(assembly: Assembly, one: Any, other: Any) -> View:
+    return elementwise(assembly, torch.ops.aten.add, "add", [one, other], {})
+
+
+def _summed(assembly: Assembly, view: View, over: Sequence[int]) -> View:
+    gone = [d % len(view.dims) for d in over]
+    dims = [dim for i, dim in enumerate(view.dims) if i not in gone]
+    return assembly.reduce("sum", [view], [view.dims[i] for i in gone], dims)
+
+
+def _gather(
+    assembly: Assembly, view: View, dim: int, index: Any, *, sparse_grad: bool = False
+) -> View:
+    """y[i, j] = x[i, index[i, j]]: Σ over k of x[i, k] where index[i, j] = k."""
+    dim = _at(len(view.dims), dim)
+    hot = _encoding(assembly, index, size(view.dims[dim]))
+    _same_beside(view, index.shape, dim)
+    x = view.having([*view.dims[:dim], (), *view.dims[dim + 1 :], view.dims[dim]])
+    return _summed(assembly, _selected(assembly, hot, x, 0.0), [-1])
+
+
+def _same_beside(view: View, shape: Sequence[int], dim: int) -> None:
+    """Check that an index has the shape of a tensor, but for one dimension."""
+    beside = [places for i, places in enumerate(view.shape) if i != dim]
+    if beside != [places for i, places in enumerate(shape) if i != dim]:
+        raise NotLowered("a look-up by an index of another shape")
+
+
+def _scatter(assembly: Assembly, view: Any, dim: int, index: Any, source: Any) -> View:
+    """x, with source[i] at (i, index[i])."""
+    x = assembly.view(view)
+    dim = _at(len(x.dims), dim)
+    hot = _encoding(assembly, index, size(x.dims[dim]))
+    _same_beside(x, index.shape, dim)
+    if index.shape[dim] != 1:
+        raise NotLowered("a scatter of several values along one dimension")
+    if not isinstance(source, (bool, int, float)):
+        source = assembly.view(source)
+        if source.dims and source.shape != tuple(index.shape):
+            raise NotLowered("a look-up by an index of another shape")
+    placed = hot.having([*hot.dims[:dim], hot.dims[-1], *hot.dims[dim + 1 : -1]])
+    return _selected(assembly, placed, source, x)
+
+
+def _scatter_add(assembly: Assembly, view: Any, dim: int, index: Any, source: Any) -> View:
+    """x, and Σ over j of source[i, j] at (i, k) where index[i, j] = k."""
+    x, source = assembly.view(view), assembly.view(source)
+    dim = _at(len(x.dims), dim)
+    hot = _encoding(assembly, index, size(x.dims[dim]))
+    _same_beside(x, index.shape, dim)
+    if source.shape != tuple(index.shape):
+        raise NotLowered("a look-up by an index of another shape")
+    spread = _selected(assembly, hot, source.having([*source.dims, ()]), 0.0)
+    total = _summed(assembly, spread, [dim])
+    last = total.dims[-1]
+    total = total.having([*total.dims[:dim], last, *total.dims[dim:-1]])
+    return _added(assembly, x, total)
+
+
+def _picked(assembly: Assembly, view: View, dim: int, index: Any) -> View:
+    """Rows of x along a dimension, which becomes the dimensions of the index."""
+    dim = _at(len(view.dims), dim)
+    hot = _encoding(assembly, index, size(view.dims[dim]))
+    before, after = view.dims[:dim], view.dims[dim + 1 :]
+    *own, last = hot.dims
+    x = view.having([*before, *[()] * len(own), *after, view.dims[dim]])
+    hot = hot.having([*[()] * len(before), *own, *[()] * len(after), last])
+    return _summed(assembly, _selected(assembly, hot, x, 0.0), [-1])
+
+
+def _returned(assembly: Assembly, rows: View, dim: int, index: Any, places: int) -> View:
+    """The transpose of `_picked`: Σ of the rows that an index sends to each place."""
+    hot = _encoding(assembly, index, places)
+    *own, last = hot.dims
+    before, after = rows.dims[:dim], rows.dims[dim + len(own) :]
+    hot = hot.having([*[()] * len(before), *own, *[()] * len(after), last])
+    spread = _selected(assembly, hot, rows.having([*rows.dims, ()]), 0.0)
+    total = _summed(assembly, spread, range(dim, dim + len(own)))
+    return total.having([*total.dims[:dim], total.dims[-1], *total.dims[dim:-1]])
+
+
+def _index_add(
+    assembly: Assembly, view: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
+) -> View:
+    x, source = assembly.view(view), assembly.view(source)
+    dim = _at(len(x.dims), dim)
+    total = _returned(assembly, source, dim, index, size(x.dims[dim]))
+    given = [x, total]
+    return elementwise(assembly, torch.ops.aten.add, "add", given, {"alpha": alpha})
+
+
+def _embedding(
+    assembly: Assembly,
+    weight: View,
+    index: Any,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> View:
+    return _picked(assembly, assembly.view(weight), 0, index)
+
+
+def _embedding_back(
+    assembly: Assembly,
+    gradient: View,
+    index: Any,
+    places: int,
+    padding_idx: int,
+    scale_grad_by_freq: bool,
+) -> View:
+    if padding_idx >= 0 or scale_grad_by_freq:
+        raise NotLowered("an embedding with padding_idx or scale_grad_by_freq")
+    return _returned(assembly, gradient, 0, index, places)
+
+
+def _indices(shape: Sequence[int], given: Sequence[Any]) -> tuple[int, torch.Tensor, bool]:
+    """What an index of several dimensions comes to.
+
+    Returns:
+        the first indexed dimension; the index of it, or of the next one; and whether it is the
+        next one, where the first is indexed by 0, 1, ... in order: the pairs (i, index[i]).
+
+    Raises:
+        NotLowered: it is anything else.
+    """
+    dims = [i for i, index in enumerate(given) if index is not None]
+    found = [given[i] for i in dims]
+    if not all(
+        isinstance(i, torch.Tensor) and i.dtype in (torch.int64, torch.int32) for i in found
+    ):
+        raise NotLowered("a look-up by what differs from fit to fit, or by truth values")
+    wrapped = [
+        torch.where(i < 0, i + shape[d], i) if bool((i < 0).any()) else i
+        for i, d in zip(found, dims, strict=True)
+    ]
+    if len(dims) == 1:
+        return dims[0], wrapped[0], False
+    if len(dims) == 2 and dims[1] == dims[0] + 1 and all(i.dim() == 1 for i in wrapped):
+        count = torch.arange(shape[dims[0]], device=wrapped[0].device)
+        if torch.equal(wrapped[0], count) and len(wrapped[1]) == len(count):
+            return dims[0], wrapped[1], True
+    raise NotLowered("a look-up by several indices at once")
+
+
+def _index(assembly: Assembly, view: View, given: Sequence[Any]) -> View:
+    dim, index, pairs = _indices(view.shape, given)
+    if not pairs:
+        return _picked(assembly, view, dim, index)
+    hot = _encoding(assembly, index, size(view.dims[dim + 1]))
+    rest = view.dims[dim + 2 :]
+    x = view.having([*view.dims[: dim + 1], *rest, view.dims[dim + 1]])
+    hot = hot.having([hot.dims[0], *[()] * len(rest), hot.dims[-1]])
+    return _summed(assembly, _selected(assembly, hot, x, 0.0), [-1])
+
+
+def _index_put(
+    assembly: Assembly, view: Any, given: Sequence[Any], values: Any, accumulate: bool = False
+) -> View:
+    x, source = assembly.view(view), assembly.view(values)
+    dim, index, pairs = _indices(x.shape, given)
+    if not pairs:
+        if not accumulate or source.shape != (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]):
+            raise NotLowered("what is written by an index, not added")
+        back = _returned(assembly, source, dim, index, size(x.dims[dim]))
+        return _added(assembly, x, back)
+    hot = _encoding(assembly, index, size(x.dims[dim + 1]))
+    rest = len(x.dims) - dim - 2
+    hot = hot.having([hot.dims[0], hot.dims[-1], *[()] * rest])
+    if len(source.dims) == len(x.dims) - 1:
+        source = source.having([*source.dims[: dim + 1], (), *source.dims[dim + 1 :]])
+    elif source.dims:
+        raise NotLowered("what is written by an index, of another shape")
+    if not accumulate:
+        return _selected(assembly, hot, source, x)
+    return _added(assembly, x, _selected(assembly, hot, source, 0.0))
+
+
+LOOKED_UP: Mapping[str, Callable[..., View]] = {
+    "gather": _gather,
+    "scatter": _scatter,
+    "scatter_add": _scatter_add,
+    "index_select": _picked,
+    "index_add": _index_add,
+    "index": _index,
+    "index_put": _index_put,
+    "_unsafe_index": _index,
+    "embedding": _embedding,
+    "embedding_dense_backward": _embedding_back,
+}
+"""By name: each takes an `Assembly`, and torch's arguments."""
