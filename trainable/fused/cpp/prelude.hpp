@@ -30,6 +30,34 @@ typedef Int Mask __attribute__((vector_size(WIDTH)));
 #define INLINE static inline __attribute__((always_inline))
 #define EACH_PART _Pragma("GCC unroll 8") for (int i = 0; i < N; i++)
 #define OF_N template <int N> INLINE
+#define ALWAYS __attribute__((always_inline))
+
+// Tiles: rows, results of a product and sums over rows that are at once in registers, of 32 or 16.
+#if defined __AVX512F__ || defined __aarch64__
+template <int N> constexpr int ROWS = N == 1 ? 8 : 4;
+template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
+template <int N> constexpr int SUMS = N == 1 ? 4 : 2;
+#else
+template <int N> constexpr int ROWS = N == 1 ? 4 : 2;
+template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
+template <int N> constexpr int SUMS = N == 1 ? 3 : 1;
+#endif
+#define EACH_OF(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; i++)
+#define EACH_ROW EACH_OF(r, R)
+
+template <int COUNT>
+struct Count {
+  enum { value = COUNT };
+};
+
+// Calls do(Count<n>, first) for blocks of n <= MOST of SIZE numbers, of equal size but the last.
+template <int SIZE, int MOST, class Do>
+INLINE void in_blocks(Do what) {
+  constexpr int BLOCKS = (SIZE + MOST - 1) / MOST, EACH_BLOCK = (SIZE + BLOCKS - 1) / BLOCKS;
+  int64_t first = 0;
+  for (; first + EACH_BLOCK <= SIZE; first += EACH_BLOCK) what(Count<EACH_BLOCK>(), first);
+  if constexpr (SIZE % EACH_BLOCK != 0) what(Count<SIZE % EACH_BLOCK>(), first);
+}
 
 // Several registers: a number of the data is fetched once for all, and each has the others' waiting
 // time to itself.
