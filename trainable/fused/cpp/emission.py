@@ -74,6 +74,8 @@ class _Kernel:
         return head + prelude + HEAD + "\n".join(self._list.lines) + tail(self._shape.registers)
 
     def _kernel(self) -> None:
+        if self._shape.tiled:
+            self._list.say("enum { R = ROWS<N> };")
         for i in range(len(self._loops.data)):
             self._list.say(f"const T *__restrict d{i} = data[{i}];")
         for i, value in enumerate(self._loops.inputs):

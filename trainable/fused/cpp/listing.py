@@ -46,10 +46,14 @@ class Listing:
         """The axes of a value but for long ones."""
         return tuple(axis for axis in value.axes if axis not in self._long)
 
-    def each_row(self, value: Value) -> str:
-        """What stands before a statement that is done for each of R rows, if there is one `value`
-        of each."""
-        return "EACH_ROW " if self._by_rows(value) else ""
+    @contextmanager
+    def each_row(self, value: Value) -> Iterator[None]:
+        """Write lines that are done for each of R rows, if there is one `value` of each."""
+        if self._by_rows(value):
+            with self.block("for (int r = 0; r < R; r++)"):
+                yield
+        else:
+            yield
 
     def declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         """Write a value's declaration, and what it is at first."""

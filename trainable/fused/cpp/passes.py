@@ -71,25 +71,24 @@ def _one(
 def _tiles_of(
     listing: Listing, long: Axis, within: Sequence[Operation], sums: Sequence[Reduction]
 ) -> Rows:
-    """Several rows at a time, and those that are left."""
+    """R rows at a time. The last tile takes rows again where too few are left, and skips them where
+    rows are summed up."""
     places = {long: "(k + r)"}
 
     def rows(first: str, last: str) -> None:
-        with listing.block("const auto rows = [&](auto count, int64_t k) ALWAYS", "};"):
-            listing.say("enum { R = decltype(count)::value };")
+        with listing.block(f"for (int64_t at = {first}; at < {last}; at += R)"):
+            listing.say(
+                f"const int64_t skip = at + R > {last} ? at + R - {last} : 0, k = at - skip;"
+            )
             with listing.of_rows():
                 for group in grouped(within):
-                    (first_one, *_) = group
-                    if isinstance(first_one, Reduction):
-                        of_each_row(listing, first_one, places, long)
+                    (operation, *_) = group
+                    if isinstance(operation, Reduction):
+                        of_each_row(listing, operation, places, long)
                     else:
                         write_all(listing, group, places)
                 for operation in sums:
                     over_rows(listing, operation, places, long)
-        listing.say(f"int64_t k = {first};")
-        listing.say(f"for (; k + ROWS<N> <= {last}; k += ROWS<N>) rows(Count<ROWS<N>>(), k);")
-        left = f"{long.size} % ROWS<N>"
-        listing.say(f"if constexpr ({left} != 0) if (k < {last}) rows(Count<{left}>(), k);")
 
     return rows
 

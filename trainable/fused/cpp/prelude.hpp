@@ -43,20 +43,23 @@ template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
 template <int N> constexpr int SUMS = N == 1 ? 3 : 1;
 #endif
 #define EACH_OF(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; i++)
-#define EACH_ROW EACH_OF(r, R)
-
 template <int COUNT>
 struct Count {
   enum { value = COUNT };
 };
 
-// Calls do(Count<n>, first) for blocks of n <= MOST of SIZE numbers, of equal size but the last.
+// Calls what(Count<n>(), first) for blocks of SIZE numbers: of the largest n <= MOST + 1 that divides
+// SIZE; of a prime number, of about MOST, and of the rest.
+constexpr int block_of(int size, int most) {
+  for (int n = most + 1; n > 1; n--)
+    if (size % n == 0) return n;
+  return most < size ? most : size;
+}
 template <int SIZE, int MOST, class Do>
 INLINE void in_blocks(Do what) {
-  constexpr int BLOCKS = (SIZE + MOST - 1) / MOST, EACH_BLOCK = (SIZE + BLOCKS - 1) / BLOCKS;
-  int64_t first = 0;
-  for (; first + EACH_BLOCK <= SIZE; first += EACH_BLOCK) what(Count<EACH_BLOCK>(), first);
-  if constexpr (SIZE % EACH_BLOCK != 0) what(Count<SIZE % EACH_BLOCK>(), first);
+  constexpr int BLOCK = block_of(SIZE, MOST), LEFT = SIZE % BLOCK;
+  for (int64_t first = 0; first + BLOCK <= SIZE; first += BLOCK) what(Count<BLOCK>(), first);
+  if constexpr (LEFT != 0) what(Count<LEFT>(), int64_t(SIZE - LEFT));
 }
 
 // Several registers: a number of the data is fetched once for all, and each has the others' waiting

@@ -51,10 +51,10 @@ def _maps(listing: Listing, operations: Sequence[Map], places: Places) -> None:
     (axes, *_) = [operation.result.axes for operation in operations]
 
     def one(places: Places) -> None:
-        for operation in operations:
-            result = listing.at(all_of(operation.result), places)
-            of_rows = listing.each_row(operation.result)
-            listing.say(f"{of_rows}{result} = {listing.mapped(operation, places)};")
+        with listing.each_row(operations[0].result):
+            for operation in operations:
+                result = listing.at(all_of(operation.result), places)
+                listing.say(f"{result} = {listing.mapped(operation, places)};")
 
     listing.sweep([axis for axis in axes if axis not in places], places, one)
 
@@ -139,7 +139,6 @@ def _add(listing: Listing, operation: Reduction, into: str, places: Places) -> N
 
 def _join(listing: Listing, operation: Joint, axes: Sequence[Axis], places: Places) -> None:
     result = operation.result
-    of_rows = listing.each_row(result)
     for operand, begins, own in operation.parts:
 
         def put(
@@ -155,6 +154,7 @@ def _join(listing: Listing, operation: Joint, axes: Sequence[Axis], places: Plac
                 for axis in result.axes
             )
             target = listing.at(Operand(result, at), places)
-            listing.say(f"{of_rows}{target} = real<N>({listing.at(operand, places)});")
+            with listing.each_row(result):
+                listing.say(f"{target} = real<N>({listing.at(operand, places)});")
 
         listing.sweep([*axes, *([own] if own else [])], places, put)

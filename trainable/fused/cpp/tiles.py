@@ -59,7 +59,8 @@ def shape_of(loops: Loops) -> Shape:
         if set(loops.long) & set(value.axes)
     )
     held, results = _products(loops)
-    tiled = held > MIN_HELD and once + (MAX_ROWS - 1) * of_rows <= MAX_HELD
+    enough = all(axis.size >= MAX_ROWS for axis in loops.long)
+    tiled = enough and held > MIN_HELD and once + (MAX_ROWS - 1) * of_rows <= MAX_HELD
     many = once > MAX_HELD_OF_FOUR or (tiled and results >= MIN_RESULTS)
     return Shape(registers=1 if many else 4, tiled=tiled)
 
@@ -123,7 +124,7 @@ def over_rows(listing: Listing, operation: Reduction, places: Places, long: Axis
         ):
             tile = _Tile(listing, operation, (("j", "J", across), ("i", "I", along)))
             tile.begin("sum", listing.at(result, at, "t"))
-            with listing.block("EACH_ROW"):
+            with listing.block("for (int64_t r = skip; r < R; r++)"):
                 tile.reduce(small, "sum", at)
             tile.say(f"{listing.at(result, at, 't')} = {tile.of('sum')};")
 
