@@ -75,7 +75,7 @@ class _Kernel:
 
     def _kernel(self) -> None:
         if self._shape.tiled:
-            self._list.say("enum { R = ROWS<N> };")
+            self._list.say("enum { R = ROWS };")
         for i in range(len(self._loops.data)):
             self._list.say(f"const T *__restrict d{i} = data[{i}];")
         for i, value in enumerate(self._loops.inputs):
@@ -122,6 +122,9 @@ class _Kernel:
     def _body(self, outputs: Sequence[Value]) -> None:
         """Compute some of the outputs: passes over long axes, and the operations between them."""
         operations = needed(self._loops.operations, outputs)
+        always: set[Value] | None = None
+        if self._shape.tiled:
+            always = {o.result for o in needed(self._loops.operations, self._kept)}
         ready = self._ready(operations)
         for step in range(max(ready.values(), default=0) + 1):
             here = [o for o in operations if ready[o.result] == step]
@@ -140,7 +143,7 @@ class _Kernel:
                     wanted = {o.value for operation in sums for o in operands_of(operation)}
                     inside = [o for o in operations if long in o.result.axes]
                     within = needed(inside, wanted)
-                    write_pass(self._list, long, within, sums, self._shape.tiled)
+                    write_pass(self._list, long, within, sums, always)
 
     def _ready(self, operations: Sequence[Operation]) -> dict[Value, int]:
         """The number of passes that must end before each result is known."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from shoal.trainable.fused.cpp.entry import GIVE_UP
 from shoal.trainable.fused.cpp.grouping import grouped
 from shoal.trainable.fused.cpp.listing import Listing, Places
 from shoal.trainable.fused.cpp.statements import JOIN, START, reduce, write_all
 from shoal.trainable.fused.cpp.tiles import of_each_row, over_rows
-from shoal.trainable.fused.loops import Axis, Operation, Reduction, all_of
+from shoal.trainable.fused.loops import Axis, Operation, Reduction, Value, all_of
 
 STRETCH = 64
 """Blocked summation: rows of a partial sum, which keeps the rounding error of long sums small. A
@@ -21,15 +21,19 @@ def write_pass(
     long: Axis,
     within: Sequence[Operation],
     sums: Sequence[Reduction],
-    tiled: bool,
+    by_tiles: Collection[Value] | None,
 ) -> None:
     """Write one loop over a long axis.
 
     Args:
         within: what is computed of each row; sums: what is summed over the rows.
-        tiled: several rows at a time.
+        by_tiles: take several rows at a time, and what is none of these values in the last update
+            alone; None: rows one by one.
     """
-    rows = _tiles_of(listing, long, within, sums) if tiled else _one(listing, long, within, sums)
+    if by_tiles is None:
+        rows = _one(listing, long, within, sums)
+    else:
+        rows = _tiles_of(listing, long, within, sums, by_tiles)
 
     def stretches(first: str, last: str, into: str) -> None:
         _parts(listing, sums, ("t", into), STRETCH, "stretch", (first, last), rows)
@@ -69,11 +73,25 @@ def _one(
 
 
 def _tiles_of(
-    listing: Listing, long: Axis, within: Sequence[Operation], sums: Sequence[Reduction]
+    listing: Listing,
+    long: Axis,
+    within: Sequence[Operation],
+    sums: Sequence[Reduction],
+    always: Collection[Value],
 ) -> Rows:
     """R rows at a time. The last tile takes rows again where too few are left, and skips them where
     rows are summed up."""
     places = {long: "(k + r)"}
+
+    def write(operations: Sequence[Operation], sums: Sequence[Reduction]) -> None:
+        for group in grouped(operations):
+            (operation, *_) = group
+            if isinstance(operation, Reduction):
+                of_each_row(listing, operation, places, long)
+            else:
+                write_all(listing, group, places)
+        for operation in sums:
+            over_rows(listing, operation, places, long)
 
     def rows(first: str, last: str) -> None:
         with listing.block(f"for (int64_t at = {first}; at < {last}; at += R)"):
@@ -81,16 +99,20 @@ def _tiles_of(
                 f"const int64_t skip = at + R > {last} ? at + R - {last} : 0, k = at - skip;"
             )
             with listing.of_rows():
-                for group in grouped(within):
-                    (operation, *_) = group
-                    if isinstance(operation, Reduction):
-                        of_each_row(listing, operation, places, long)
-                    else:
-                        write_all(listing, group, places)
-                for operation in sums:
-                    over_rows(listing, operation, places, long)
+                write(*_both(within, sums, lambda value: value in always))
+                later = _both(within, sums, lambda value: value not in always)
+                if later[1]:
+                    with listing.block("if (update + 1 == updates)"):
+                        write(*later)
 
     return rows
+
+
+def _both(
+    within: Sequence[Operation], sums: Sequence[Reduction], which: Callable[[Value], bool]
+) -> tuple[list[Operation], list[Reduction]]:
+    """Those that give some values."""
+    return [o for o in within if which(o.result)], [o for o in sums if which(o.result)]
 
 
 def _parts(

@@ -34,13 +34,9 @@ typedef Int Mask __attribute__((vector_size(WIDTH)));
 
 // Tiles: rows, results of a product and sums over rows that are at once in registers, of 32 or 16.
 #if defined __AVX512F__ || defined __aarch64__
-template <int N> constexpr int ROWS = N == 1 ? 8 : 4;
-template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
-template <int N> constexpr int SUMS = N == 1 ? 4 : 2;
+enum { ROWS = 8, RESULTS = 2, SUMS = 4 };
 #else
-template <int N> constexpr int ROWS = N == 1 ? 4 : 2;
-template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
-template <int N> constexpr int SUMS = N == 1 ? 3 : 1;
+enum { ROWS = 4, RESULTS = 2, SUMS = 2 };
 #endif
 #define EACH_OF(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; i++)
 template <int COUNT>

@@ -15,12 +15,9 @@ from shoal.trainable.fused.cpp.listing import Listing, Places
 from shoal.trainable.fused.cpp.statements import JOIN, START, in_parts
 from shoal.trainable.fused.loops import Axis, Loops, Operand, Reduction, Value, all_of, size
 
-MIN_HELD = 24
-"""Numbers of a fit that products take or sum up in a loop over rows, beyond which they are not in
-registers and several rows are worth while."""
-
-MIN_RESULTS = 4
-"""Results of a product side by side from which on one register of fits is enough for a tile."""
+MIN_HELD = 16
+"""Numbers of a fit that products in a loop over rows take or sum up, from which on they are not all
+in registers and several rows are worth while (measured)."""
 
 MAX_ROWS = 8
 """Rows of a tile, of the largest (`ROWS` in ``prelude.hpp``)."""
@@ -41,35 +38,34 @@ class Shape:
     """How much is done at once.
 
     Attributes:
-        registers: full of fits, 1 or up to 4.
+        registers: full of fits, 1 or up to 4; 1 with tiles.
         tiled: whether several rows are taken at a time; how many, ``prelude.hpp`` says.
     """
 
     registers: int
-    tiled: bool
+    tiled: bool = False
 
 
 def shape_of(loops: Loops) -> Shape:
     """Return the shape of a kernel, by what it has to hold."""
     values = [*loops.inputs, *(operation.result for operation in loops.operations)]
-    once = sum(size(axis for axis in value.axes if axis not in loops.long) for value in values)
-    of_rows = sum(
-        size(axis for axis in value.axes if axis not in loops.long)
-        for value in values
-        if set(loops.long) & set(value.axes)
-    )
-    held, results = _products(loops)
+    once = sum(_small(value, loops) for value in values)
+    of_rows = sum(_small(value, loops) for value in values if set(loops.long) & set(value.axes))
     enough = all(axis.size >= MAX_ROWS for axis in loops.long)
-    tiled = enough and held > MIN_HELD and once + (MAX_ROWS - 1) * of_rows <= MAX_HELD
-    many = once > MAX_HELD_OF_FOUR or (tiled and results >= MIN_RESULTS)
-    return Shape(registers=1 if many else 4, tiled=tiled)
+    fits = once + (MAX_ROWS - 1) * of_rows <= MAX_HELD
+    if enough and fits and _held(loops) >= MIN_HELD:
+        return Shape(registers=1, tiled=True)
+    return Shape(registers=4 if once <= MAX_HELD_OF_FOUR else 1)
 
 
-def _products(loops: Loops) -> tuple[int, int]:
-    """The numbers that products in loops over rows take or sum up for all rows; the most results of
-    a product within a row."""
+def _small(value: Value, loops: Loops) -> int:
+    """How many numbers a value has at one place of the long axes."""
+    return size(axis for axis in value.axes if axis not in loops.long)
+
+
+def _held(loops: Loops) -> int:
+    """How many numbers products in loops over rows take or sum up for all rows."""
     held: dict[Value, int] = {}
-    results = 1
     rows = set(loops.long)
     for operation in loops.operations:
         if not isinstance(operation, Reduction) or len(operation.operands) < 2:
@@ -79,10 +75,7 @@ def _products(loops: Loops) -> tuple[int, int]:
         for value in (operation.result, *(operand.value for operand in operation.operands)):
             if isinstance(value, Value) and not value.shared and not rows & set(value.axes):
                 held[value] = size(value.axes)
-        if rows & set(operation.result.axes):
-            small = [axis for axis in operation.result.axes if axis not in rows]
-            results = max(results, size(small))
-    return sum(held.values()), results
+    return sum(held.values())
 
 
 def of_each_row(listing: Listing, operation: Reduction, places: Places, long: Axis) -> None:
@@ -216,7 +209,7 @@ def _blocks(
             listing.say(f"enum {{ {count} = 1 }};")
             yield places
         return
-    head = f"in_blocks<{axis.size}, {most}<N>>([&](auto {name}_count, int64_t {name}_first) ALWAYS"
+    head = f"in_blocks<{axis.size}, {most}>([&](auto {name}_count, int64_t {name}_first) ALWAYS"
     with listing.block(head, "});"):
         listing.say(f"enum {{ {count} = decltype({name}_count)::value }};")
         yield {**places, axis: f"({name}_first + {name})"}
