@@ -126,7 +126,12 @@ ARROWS = {
         "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt "
         "trainable.private"
     ),
-    "trainable.fused.cpp": "trainable.compiling trainable.fused.loops trainable.halt",
+    "trainable.fused.cpp": (
+        "trainable.compiling trainable.fused.cpp.dialect trainable.fused.cpp.writing "
+        "trainable.fused.loops trainable.halt"
+    ),
+    "trainable.fused.cpp.dialect": "trainable.fused.loops",
+    "trainable.fused.cpp.writing": "trainable.fused.cpp.dialect trainable.fused.loops",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
         "trainable.worker"

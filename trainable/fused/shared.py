@@ -20,7 +20,7 @@ class Shared:
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
         self._views: dict[int, View] = {}
-        self._computed: dict[str, Any] = {}  # holding a reference prevents reuse of id()
+        self._computed: dict[str, tuple[Any, Any]] = {}
         self.tensors: list[tuple[Value, torch.Tensor]] = []
 
     def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
@@ -34,8 +34,9 @@ class Shared:
         key = repr((target, _identified(args), _identified(named)))
         if key not in self._computed:
             with torch.no_grad():
-                self._computed[key] = target(*args, **named)
-        return self._computed[key]
+                made = target(*args, **named)
+            self._computed[key] = (args, named), made  # arguments held: no id() is used again
+        return self._computed[key][1]
 
     def view(self, tensor: torch.Tensor) -> View:
         """Return the view of a tensor.

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.compiling import Run, command
-from shoal.trainable.fused.cpp.emission import source
+from shoal.trainable.fused.cpp.writing import source
 from shoal.trainable.fused.loops import Loops
 from shoal.trainable.halt import Halt, Halted
 
@@ -47,7 +47,7 @@ class Kernel:
         """Write its source.
 
         Args:
-            carried: how many of its inputs change from update to update (`emission.source`).
+            carried: how many of its inputs change from update to update (`writing.source`).
             updates: how many one call does.
         """
         self._loops, self._updates = loops, updates

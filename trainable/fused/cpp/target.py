@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shoal.trainable.compiling import Code
-from shoal.trainable.fused.cpp.emission import source
+from shoal.trainable.fused.cpp.dialect import OPERATORS
 from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
-from shoal.trainable.fused.cpp.operators import OPERATORS
+from shoal.trainable.fused.cpp.writing import source
 from shoal.trainable.fused.loops import Limits, Loops
 
 
@@ -21,7 +21,7 @@ class Cpp:
     dialect: Mapping[str, str] = OPERATORS
 
     def emit(self, loops: Loops, carried: int) -> str:
-        """Return the source text (`emission.source`)."""
+        """Return the source text (`writing.source`)."""
         return source(loops, carried)
 
     def code(self, loops: Loops, carried: int = 0, updates: int = 1) -> Code:

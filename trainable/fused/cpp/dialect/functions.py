@@ -37,7 +37,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "lgamma": Function("lgamma_of", special=True),
     "digamma": Function("digamma_of", special=True),
 }
-"""By the name that an operator's text calls (`shoal.trainable.fused.cpp.operators`)."""
+"""By the name that an operator's text calls (`shoal.trainable.fused.cpp.dialect.operators`)."""
 
 _DECLARED = """
 #ifdef AT_ONCE

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shoal.trainable.fused.cpp.listing import Listing, Places
-from shoal.trainable.fused.cpp.statements import JOIN, START, in_parts
+from shoal.trainable.fused.cpp.writing.listing import Listing, Places
+from shoal.trainable.fused.cpp.writing.statements import JOIN, START, in_parts
 from shoal.trainable.fused.loops import Axis, Loops, Operand, Reduction, Value, all_of, size
 
 MIN_HELD = 16

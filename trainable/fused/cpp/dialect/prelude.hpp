@@ -1,4 +1,4 @@
-// What fused kernels are written in (trainable/fused/emission.py): lanes side by side in registers.
+// What fused kernels are written in (trainable/fused/cpp/writing): lanes side by side in registers.
 //
 //   T         float or double
 //   Lanes<N>  one number for each of N * EACH fits: N registers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from shoal.trainable.fused.cpp.grouping import grouped
-from shoal.trainable.fused.cpp.listing import Listing, Places
+from shoal.trainable.fused.cpp.writing.grouping import grouped
+from shoal.trainable.fused.cpp.writing.listing import Listing, Places
 from shoal.trainable.fused.loops import (
     Axis,
     Index,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from shoal.trainable.fused.cpp.grouping import grouped
+from shoal.trainable.fused.cpp.writing.grouping import grouped
 from shoal.trainable.fused.loops import (
     Axis,
     Index,

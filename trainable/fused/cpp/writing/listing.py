@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from shoal.trainable.fused.cpp.operators import expression
+from shoal.trainable.fused.cpp.dialect import expression
 from shoal.trainable.fused.loops import Axis, Loops, Map, Operand, Value, size
 
 MAX_UNROLLED = 9

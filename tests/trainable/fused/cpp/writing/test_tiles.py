@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from shoal.trainable.fused import LANES, lower
-from shoal.trainable.fused.cpp.emission import source
 from shoal.trainable.fused.cpp.kernel import FLAGS, KernelRun
-from shoal.trainable.fused.cpp.tiles import Shape, shape_of
+from shoal.trainable.fused.cpp.writing.emission import source
+from shoal.trainable.fused.cpp.writing.tiles import Shape, shape_of
 from shoal.trainable.fused.loops import Loops
 from shoal.trainable.programs.tracing import traced
 

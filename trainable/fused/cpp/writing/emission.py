@@ -13,18 +13,16 @@ each point is fetched once for a handful of lanes, and no sum crosses lanes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
-from shoal.trainable.fused.cpp.entry import GIVE_UP, HEAD, tail
-from shoal.trainable.fused.cpp.functions import defined
-from shoal.trainable.fused.cpp.listing import Listing
-from shoal.trainable.fused.cpp.operators import called
-from shoal.trainable.fused.cpp.outputs import without_copies
-from shoal.trainable.fused.cpp.passes import write_pass
-from shoal.trainable.fused.cpp.statements import write_all
-from shoal.trainable.fused.cpp.tiles import Shape, shape_of
+from shoal.trainable.fused.cpp.dialect import PRELUDE, called, defined
+from shoal.trainable.fused.cpp.writing.entry import GIVE_UP, HEAD, tail
+from shoal.trainable.fused.cpp.writing.listing import Listing
+from shoal.trainable.fused.cpp.writing.outputs import without_copies
+from shoal.trainable.fused.cpp.writing.passes import write_pass
+from shoal.trainable.fused.cpp.writing.statements import write_all
+from shoal.trainable.fused.cpp.writing.tiles import Shape, shape_of
 from shoal.trainable.fused.loops import (
     Loops,
     Map,
@@ -36,8 +34,6 @@ from shoal.trainable.fused.loops import (
     over,
     size,
 )
-
-_PRELUDE = Path(__file__).with_name("prelude.hpp")
 
 _KINDS = {torch.float32: ("float", "int32_t"), torch.float64: ("double", "int64_t")}
 
@@ -66,12 +62,13 @@ class _Kernel:
 
     def text(self) -> str:
         kind, integer = _KINDS[self._loops.dtype]
-        prelude = _PRELUDE.read_text(encoding="utf-8")
         self._kernel()
         head = f"#define REAL {kind}\n#define INTEGER {integer}\n"
         maps = (one for one in self._loops.operations if isinstance(one, Map))
-        prelude += defined(name for one in maps for name in called(one.operator))
-        return head + prelude + HEAD + "\n".join(self._list.lines) + tail(self._shape.registers)
+        used = defined(name for one in maps for name in called(one.operator))
+        return (
+            head + PRELUDE + used + HEAD + "\n".join(self._list.lines) + tail(self._shape.registers)
+        )
 
     def _kernel(self) -> None:
         if self._shape.tiled:

@@ -1,0 +1,5 @@
+from .emission import source
+
+__all__ = [
+    "source",
+]
