@@ -2,6 +2,7 @@ from .axes import Axes, Axis, Dim, flat
 from .contraction import contracted
 from .limits import Limits
 from .loops import (
+    Fed,
     Index,
     Joint,
     Loops,
@@ -17,7 +18,7 @@ from .loops import (
     size,
 )
 from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
-from .resolving import resolved
+from .resolving import Computing, resolved
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "TRUTH",
     "Axes",
     "Axis",
+    "Computing",
     "Dim",
+    "Fed",
     "Index",
     "Joint",
     "Kind",
