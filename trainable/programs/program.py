@@ -21,7 +21,14 @@ from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.choosing import chosen
-from shoal.trainable.programs.runs import in_blocks, interpreted, one_by_one, prepared
+from shoal.trainable.programs.runs import (
+    Feeds,
+    Taken,
+    in_blocks,
+    interpreted,
+    one_by_one,
+    prepared,
+)
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, SINGLE
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
@@ -95,12 +102,15 @@ class Program(Stacked):
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
-        self.kind = kind or (usual if compiled and not self.feed.together else EAGER)
+        fixed = usual is None or not self.feed.together
+        self.kind = kind or (usual if compiled and fixed else EAGER)
         self._compiler, self._private = compiler, private
         self.metrics_kind = metrics
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._metrics: Run | None = None
+        self._last: Run | None = None  # the last update of an epoch, if it takes fewer rows
+        self._feeds: Feeds | None = None
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._notes: list[str] = []
@@ -167,8 +177,7 @@ class Program(Stacked):
         return self.traced(self.flat_metrics, [*params, *values], self.validation)
 
     def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
-        """Return what is to be compiled for `take`: the updates, the loss, and the metrics where
-        they are fused.
+        """Return what is to be compiled for `take` (`Choice.codes`).
 
         Raises:
             CompileError: it cannot be of the kind that it is to be.
@@ -191,6 +200,11 @@ class Program(Stacked):
         """Use the compiled functions of `codes`."""
         self._chunk, self._loss, *fused = runs
         self.elastic = self.kind == KERNEL
+        if self.last is not None:
+            self._last, *fused = fused
+        if isinstance(self._chunk, FusedRun) and self._chunk.fed:
+            last = self._last if isinstance(self._last, FusedRun) else None
+            self._feeds = Feeds(self.feed, self._chunk, last, [self.sample, self.last])
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -208,7 +222,7 @@ class Program(Stacked):
         self._heed()
 
     def _heed(self) -> None:
-        for run in (self._chunk, self._loss, self._metrics):
+        for run in (self._chunk, self._last, self._loss, self._metrics):
             if isinstance(run, FusedRun) and self._halt is not None:
                 run.halt = self._halt
 
@@ -236,18 +250,31 @@ class Program(Stacked):
         params: Leaves,
         state: State,
         values: LaneValues,
-        fed: Sequence[torch.Tensor] | None = None,
+        taken: Taken | None = None,
     ) -> Stepped:
-        """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
-        and state.
+        """Do some updates; return the losses (B,) before the last of them, and the new params and
+        state.
 
         Args:
-            fed: what the update takes (`Feed.at`); None: the first one's.
+            taken: what they take (`taken`); None: `unroll` updates, each with what the first takes.
         """
         given = [*params, *state, *values]
-        fed = self.sample if fed is None else fed
-        loss, *moved = self._chunk_of(given, fed)([*given, *fed])
+        if taken is not None and taken.run is not None:
+            loss, *moved = taken.run.over(given, taken.updates)
+        else:
+            fed = self.sample if taken is None else taken.updates[0]
+            loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
+
+    def taken(self, seed: int, step: int, most: int) -> Taken | None:
+        """Return what the next updates take, those of one call of `chunk`; None: what each takes.
+
+        Args:
+            seed: of the fits; step: updates done before; most: how many there may be.
+        """
+        if self._feeds is not None:
+            return self._feeds.at(seed, step, min(most, self.unroll))
+        return Taken([self.feed.at(seed, step)]) if self.feed.together else None
 
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch.fx import GraphModule
 
 from shoal.trainable.compiling import Run
+from shoal.trainable.errors import ContractError
+from shoal.trainable.feeding import Feed, Held
+from shoal.trainable.fused import FusedRun
 
 
 def prepared(run: Run | None) -> Run:
@@ -63,3 +67,71 @@ def in_blocks(run: Run, block: int, own: int) -> Run:
         return [torch.cat(parts)[:lanes] for parts in zip(*made, strict=True)]
 
     return all_of
+
+
+class Taken(NamedTuple):
+    """What the updates of one call take, and the kernel that does them, if one does.
+
+    Attributes:
+        updates: of each, its tensors, as the kernel has them (`FusedRun.data_of`); without one, as
+            the feed has them.
+    """
+
+    updates: Sequence[Sequence[torch.Tensor]]
+    run: FusedRun | None = None
+
+
+class Feeds:
+    """What updates take that kernels do, held for other fits of the same seed."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        usual: FusedRun,
+        last: FusedRun | None,
+        samples: Sequence[Sequence[torch.Tensor] | None],
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            usual: the kernel of most updates; last: that of the last one of an epoch, where it
+                takes fewer rows.
+            samples: what an update of each takes.
+        """
+        self._feed, self._held = feed, Held()
+        self._usual, self._last = usual, last
+        self._forms = [_form(sample or ()) for sample in samples]
+
+    def at(self, seed: int, step: int, most: int) -> Taken:
+        """Return what the next updates take that one call does.
+
+        Args:
+            seed: of the fits; step: updates done before; most: how many there may be.
+
+        Raises:
+            ContractError: noise is of another form than at the first step.
+        """
+        count, is_last = self._feed.alike(step, most)
+        run, form = self._usual, self._forms[0]
+        if is_last and self._last is not None:
+            run, form = self._last, self._forms[1]
+        updates = []
+        for each in range(step, step + count):
+            data = self._held.get(seed, each)
+            if data is None:
+                fed = self._feed.at(seed, each)
+                if _form(fed) != form:
+                    raise ContractError(
+                        f"noise() returns tensors of other shapes or dtypes at step {each} than at "
+                        "the first, and what is compiled takes only these: return the same at each "
+                        "step, or run with --program eager"
+                    )
+                data = run.data_of(fed)
+                self._held.put(seed, each, data)
+            updates.append(data)
+        return Taken(updates, run)
+
+
+def _form(tensors: Sequence[torch.Tensor]) -> list[tuple[torch.Size, torch.dtype]]:
+    """What a kernel is written for."""
+    return [(tensor.shape, tensor.dtype) for tensor in tensors]

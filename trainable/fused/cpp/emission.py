@@ -56,7 +56,7 @@ def source(loops: Loops, carried: int) -> str:
     """Return the C++ source of ``run(fits, updates, in, data, out, halt)``.
 
     ``in`` and ``out`` have an array for each input and output, a row for each fit; ``data`` has
-    one for each of `loops.data`. It returns 0, and what is in ``out`` is of no use, where ``*halt``
+    one for each of `loops.data`; where these change (`loops.fed`), so many for each update. It returns 0, and what is in ``out`` is of no use, where ``*halt``
     was not 0 meanwhile; else 1.
 
     Args:
@@ -81,7 +81,8 @@ class _Kernel:
         return head + prelude + HEAD + "\n".join(self._list.lines) + TAIL
 
     def _kernel(self) -> None:
-        for i in range(len(self._loops.data)):
+        count = len(self._loops.data)
+        for i in range(count):
             self._list.say(f"const T *__restrict d{i} = data[{i}];")
         for i, value in enumerate(self._loops.inputs):
             n = size(value.axes)
@@ -91,6 +92,8 @@ class _Kernel:
             with self._list.block("for (int64_t update = 1; update < updates; update++)"):
                 self._list.say(GIVE_UP)
                 self._carry()
+                for i in range(count if self._loops.fed else 0):
+                    self._list.say(f"d{i} = data[update * {count} + {i}];")
         self._body(self._loops.outputs)
         for i, value in enumerate(self._loops.outputs):
             n = size(value.axes)
