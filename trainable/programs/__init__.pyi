@@ -1,6 +1,6 @@
 from .decomposing import decomposed
 from .program import Program, never, program_of
-from .runs import Taken
+from .runs import Taken, Tried
 from .settled import (
     CAPTURED,
     EAGER,
@@ -28,6 +28,7 @@ __all__ = [
     "Program",
     "Settled",
     "Taken",
+    "Tried",
     "Work",
     "begun",
     "counted",

@@ -24,10 +24,11 @@ from shoal.trainable.programs.choosing import chosen
 from shoal.trainable.programs.runs import (
     Feeds,
     Taken,
+    Tried,
     in_blocks,
     interpreted,
-    one_by_one,
     prepared,
+    singly,
 )
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, SINGLE
 from shoal.trainable.programs.stacked import Stacked
@@ -102,8 +103,8 @@ class Program(Stacked):
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
-        fixed = usual is None or not self.feed.together
-        self.kind = kind or (usual if compiled and fixed else EAGER)
+        machine = compiled and (usual is None or not self.feed.together)
+        self.kind = kind or (usual if machine else EAGER)
         self._compiler, self._private = compiler, private
         self.metrics_kind = metrics
         self._chunk: Run | None = None
@@ -143,7 +144,7 @@ class Program(Stacked):
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == SINGLE:
-            self._singly(params, state, values)
+            self._chunk, self._loss, self._metrics = singly(self, params, state, values)
             return True
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
@@ -161,15 +162,6 @@ class Program(Stacked):
         self._notes += notes
         self.take(runs)
         return True
-
-    def _singly(self, params: Leaves, state: State, values: LaneValues) -> None:
-        """Call the step of one lane for one after the other."""
-        own = len(params) + len(state) + len(values)
-        self._chunk = one_by_one(self.lane_flat_step, own)
-        judged = self.judged_with(state, values)
-        self._loss = one_by_one(self.lane_flat_loss, len(params) + len(judged))
-        if self.measured:
-            self._metrics = one_by_one(self.lane_flat_metrics, len(params) + len(values))
 
     def _traced_metrics(
         self, params: Leaves, values: LaneValues
@@ -202,9 +194,8 @@ class Program(Stacked):
         self.elastic = self.kind == KERNEL
         if self.last is not None:
             self._last, *fused = fused
-        if isinstance(self._chunk, FusedRun) and self._chunk.fed:
-            last = self._last if isinstance(self._last, FusedRun) else None
-            self._feeds = Feeds(self.feed, self._chunk, last, [self.sample, self.last])
+        if self.feed.together:
+            self._feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -214,31 +205,31 @@ class Program(Stacked):
             )
             graph, _ = self._traced_metrics(params, values)
             self._metrics = in_blocks(interpreted(graph), self.block, len(params) + len(values))
-        self._heed()
+        if self._halt is not None:
+            self.heed(self._halt)
 
     def heed(self, halt: Halt) -> None:
         """Let `halt` cancel `chunk` and `loss`, which then raise Halted; only kernels can."""
         self._halt = halt
-        self._heed()
-
-    def _heed(self) -> None:
         for run in (self._chunk, self._last, self._loss, self._metrics):
-            if isinstance(run, FusedRun) and self._halt is not None:
-                run.halt = self._halt
+            if isinstance(run, FusedRun):
+                run.halt = halt
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
         return self.flat_step(*flat, updates=self.unroll)
 
-    def compiled(self, updates: int) -> tuple[Run, Run, int]:
-        """Return what was compiled: updates and losses; and how many updates a call does.
+    def compiled(self, updates: int) -> tuple[list[Tried], Run]:
+        """Return what was compiled: updates, each with what they take; and losses.
 
         Args:
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
+        if self._feeds is not None:
+            return self._feeds.tried(updates), loss
         if isinstance(chunk, FusedRun):
-            return chunk.doing(updates), loss, updates
-        return chunk, loss, self.unroll
+            return [Tried(chunk.doing(updates), [self.data] * updates)], loss
+        return [Tried(chunk, [self.data] * self.unroll)], loss
 
     @property
     def compiled_metrics(self) -> Run | None:

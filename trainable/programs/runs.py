@@ -12,6 +12,9 @@ from shoal.trainable.compiling import Run
 from shoal.trainable.errors import ContractError
 from shoal.trainable.feeding import Feed, Held
 from shoal.trainable.fused import FusedRun
+from shoal.trainable.optimizers import State
+from shoal.trainable.problems import Leaves
+from shoal.trainable.programs.step import LaneValues, Step
 
 
 def prepared(run: Run | None) -> Run:
@@ -48,6 +51,17 @@ def one_by_one(function: Callable[..., Sequence[torch.Tensor]], own: int) -> Run
     return all_of
 
 
+def singly(
+    step: Step, params: Leaves, state: State, values: LaneValues
+) -> tuple[Run, Run, Run | None]:
+    """The update, loss and metrics of one lane, called for one lane after the other."""
+    own = len(params) + len(values)
+    judged = len(params) + len(step.judged_with(state, values))
+    update = one_by_one(step.lane_flat_step, own + len(state))
+    metrics = one_by_one(step.lane_flat_metrics, own) if step.measured else None
+    return update, one_by_one(step.lane_flat_loss, judged), metrics
+
+
 def in_blocks(run: Run, block: int, own: int) -> Run:
     """A function of `block` lanes as one of any number of them, a few at a time.
 
@@ -81,25 +95,40 @@ class Taken(NamedTuple):
     run: FusedRun | None = None
 
 
+class Tried(NamedTuple):
+    """A compiled function that does updates, to be tried.
+
+    Attributes:
+        rows: of each of its updates, what it takes.
+    """
+
+    run: Run
+    rows: Sequence[Sequence[torch.Tensor]]
+
+    def __call__(self, own: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Run it, for these inputs of each lane."""
+        fed = isinstance(self.run, FusedRun) and self.run.fed
+        rows = self.rows if fed else self.rows[:1]
+        return self.run([*own, *(tensor for one in rows for tensor in one)])
+
+
 class Feeds:
     """What updates take that kernels do, held for other fits of the same seed."""
 
     def __init__(
         self,
         feed: Feed,
-        usual: FusedRun,
-        last: FusedRun | None,
+        runs: Sequence[Run | None],
         samples: Sequence[Sequence[torch.Tensor] | None],
     ) -> None:
         """Begin with none.
 
         Args:
-            usual: the kernel of most updates; last: that of the last one of an epoch, where it
-                takes fewer rows.
-            samples: what an update of each takes.
+            runs: the kernel of most updates, and that of the last one of an epoch, where it takes
+                fewer rows; samples: what the first update of each takes.
         """
         self._feed, self._held = feed, Held()
-        self._usual, self._last = usual, last
+        self._runs = [run for run in runs if isinstance(run, FusedRun)]
         self._forms = [_form(sample or ()) for sample in samples]
 
     def at(self, seed: int, step: int, most: int) -> Taken:
@@ -112,9 +141,7 @@ class Feeds:
             ContractError: noise is of another form than at the first step.
         """
         count, is_last = self._feed.alike(step, most)
-        run, form = self._usual, self._forms[0]
-        if is_last and self._last is not None:
-            run, form = self._last, self._forms[1]
+        run, form = self._runs[is_last], self._forms[is_last]
         updates = []
         for each in range(step, step + count):
             data = self._held.get(seed, each)
@@ -130,6 +157,16 @@ class Feeds:
                 self._held.put(seed, each, data)
             updates.append(data)
         return Taken(updates, run)
+
+
+    def tried(self, updates: int) -> list[Tried]:
+        """Return each kernel, with what its first updates take."""
+        usual = range(self._feed.alike(0, updates)[0])
+        tried = [Tried(self._runs[0], [self._feed.at(0, step) for step in usual])]
+        batches = self._feed.batches
+        if batches is not None and len(self._runs) > 1:
+            tried.append(Tried(self._runs[1], [self._feed.at(0, batches.of_an_epoch - 1)]))
+        return tried
 
 
 def _form(tensors: Sequence[torch.Tensor]) -> list[tuple[torch.Size, torch.dtype]]:

@@ -206,7 +206,7 @@ def test_where_an_operation_rounds_inside_is_no_fault(name: str, dtype: torch.dt
     exact = (lambda held: (one(*held),)) if dtype != torch.float64 else None
 
     def judge(found: torch.Tensor) -> Verdict:
-        (verdict,) = verdicts([found], graph, exact, [a, b, c], carried=0, updates=1)
+        (verdict,) = verdicts([found], graph, exact, [a, b, c], [()], carried=0)
         return verdict
 
     verdict = judge(other(a, b, c))
@@ -279,6 +279,6 @@ def test_the_last_digit_of_a_product_inside_is_no_fault(name: str) -> None:
     assert len([node for node in graph.graph.nodes if node.op == "call_function"]) == 1
     eps = torch.finfo(torch.float64).eps
     found = one(*held) + eps * product(a, b, c)
-    (verdict,) = verdicts([found], graph, None, held, carried=0, updates=1)
+    (verdict,) = verdicts([found], graph, None, held, [()], carried=0)
     assert not verdict.wrong.any()
     assert not verdict.unsettled.any()
