@@ -43,7 +43,7 @@ class Held:
             for gone in self._seeds.pop(oldest).values():
                 self._let_go(gone)
         steps[step] = tensors
-        self._users.update(own)
+        self._users.update(list(own))
         self._bytes += more
 
     def _let_go(self, tensors: Sequence[torch.Tensor]) -> None:

@@ -34,8 +34,8 @@ def encoded(index: torch.Tensor, places: int) -> torch.Tensor:
     return made.expand(*index.shape, places)
 
 
-def within(index: torch.Tensor, places: int) -> torch.Tensor:
-    """Return an index.
+def encoded_within(index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return likewise for an index that torch does not look at.
 
     Raises:
         IndexError: there is no such place.
@@ -43,7 +43,7 @@ def within(index: torch.Tensor, places: int) -> torch.Tensor:
     for bound in torch.aminmax(index) if index.numel() else ():
         if not 0 <= int(bound) < places:
             raise IndexError(f"index {int(bound)} is out of bounds for {places} places")
-    return index
+    return encoded(index, places)
 
 
 def from_the_end(index: torch.Tensor, places: int) -> torch.Tensor:
@@ -63,9 +63,9 @@ def _encoding(assembly: Assembly, index: Any, places: int) -> View:
         raise NotLowered(f"a look-up among {places} places, more than {MAX_PLACES}")
     if index.numel() * places > MAX_ENCODED:
         raise NotLowered("a look-up of more numbers than a kernel is given")
-    if assembly.shared.changes(index):  # torch has seen to it, where it does not
-        index = assembly.shared.computed(within, [index, places], {})
-    return assembly.view(assembly.shared.computed(encoded, [index, places], {}))
+    shared = assembly.shared
+    function = encoded_within if shared.changes(index) else encoded  # which the trace has seen
+    return assembly.view(shared.computed(function, [index, places], {}))
 
 
 def _at(rank: int, dim: int) -> int:

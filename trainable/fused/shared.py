@@ -135,7 +135,7 @@ class _Record:
         return GraphModule(self._root, self._graph).forward
 
     def _know(self, tensor: torch.Tensor, node: Node) -> None:
-        """Let a tensor be what a node gives; one that is given back as it is keeps its own."""
+        """Let a tensor be what a node gives; what is given back as it was is no operation."""
         self._held.append(tensor)
         self._nodes.setdefault(id(tensor), node)
 

@@ -109,12 +109,13 @@ class Stacked(Step):
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         shared = self.data if rows is None else rows
         try:
-            return _lowered(self.traced(function, few, rows)[0], few, shared, limits, fixed)
+            return self._lowered(self.traced(function, few, rows)[0], few, shared, limits, fixed)
         except NotLowered:
             if function != self.flat_loss:
                 raise
             with suppress(NotLowered):
-                return _lowered(self.traced(self._loss_by_parts, few, rows)[0], few, shared, limits)
+                graph, _ = self.traced(self._loss_by_parts, few, rows)
+                return self._lowered(graph, few, shared, limits)
             raise
 
     def _loss_by_parts(self, *flat: torch.Tensor) -> Tensors:
@@ -138,18 +139,21 @@ class Stacked(Step):
         work = work_of(graph, self.block)
         try:
             target = target_of(self.device.type)
-            loops = _lowered(graph, given, self.sample, target.limits, self.feed.fixed)
+            loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
             return replace(work, fused=target.cost(loops))
         except NotLowered as error:
             return replace(work, unfused=str(error))
 
-
-def _lowered(
-    graph: GraphModule,
-    given: Sequence[torch.Tensor],
-    rows: Sequence[torch.Tensor],
-    limits: Limits,
-    fixed: int | None = None,
-) -> Loops:
-    """The loops of a trace."""
-    return lower(decomposed(graph, len(given)), len(given), rows, limits, fixed)
+    def _lowered(
+        self,
+        graph: GraphModule,
+        given: Sequence[torch.Tensor],
+        rows: Sequence[torch.Tensor],
+        limits: Limits,
+        fixed: int | None = None,
+    ) -> Loops:
+        """The loops of a trace. The rows of a batch are a long axis, however few they are: the last
+        ones of an epoch make no kernel too large that is not for the others."""
+        if fixed is not None and self.feed.batches is not None:
+            limits = replace(limits, min_long=min(limits.min_long, max(2, len(rows[0]))))
+        return lower(decomposed(graph, len(given)), len(given), rows, limits, fixed)
