@@ -98,7 +98,9 @@ class _Lowering:
         (lane,) = axes.new(LANES)
         fed: list[torch.Tensor | None] | None = None
         if fixed is not None:
-            data = [tensor.detach().contiguous() for tensor in data]  # one that is given twice is two
+            data = [
+                tensor.detach().contiguous() for tensor in data
+            ]  # one that is given twice is two
             fed = [*[None] * fixed, *data[fixed:]]
         self._assembly = Assembly(dtype, axes, lane, fed=fed)
         self._inputs: list[Value] = []

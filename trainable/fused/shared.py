@@ -107,14 +107,12 @@ class _Record:
         """Write an operation down, if it takes any of them.
 
         Raises:
-            NotLowered: it does not give as many numbers for other values, or draws them.
+            NotLowered: it does not give as many numbers for other values.
         """
         taken = [tensor for tensor in _tensors([args, named]) if self.holds(tensor)]
         if not taken:
             return
         name, tags = name_of(target), getattr(target, "tags", ())
-        if torch.Tag.nondeterministic_seeded in tags:
-            raise NotLowered(f"{name} draws random numbers")
         by_value = torch.Tag.dynamic_output_shape in tags
         if name in ("index", "_unsafe_index"):
             by_value = any(t.dtype in (torch.bool, torch.uint8) for t in _tensors(args[1:]))

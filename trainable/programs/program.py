@@ -103,10 +103,8 @@ class Program(Stacked):
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
-        machine = compiled and (usual is None or not self.feed.together)
-        self.kind = kind or (usual if machine else EAGER)
-        self._compiler, self._private = compiler, private
-        self.metrics_kind = metrics
+        self.kind = kind or (usual if compiled and not (usual and self.feed.together) else EAGER)
+        self._compiler, self._private, self.metrics_kind = compiler, private, metrics
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._metrics: Run | None = None
@@ -191,9 +189,9 @@ class Program(Stacked):
     def take(self, runs: Sequence[Run]) -> None:
         """Use the compiled functions of `codes`."""
         self._chunk, self._loss, *fused = runs
-        self.elastic = self.kind == KERNEL
         if self.last is not None:
             self._last, *fused = fused
+        self.elastic = self.kind == KERNEL
         if self.feed.together:
             self._feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
         if fused:
@@ -249,11 +247,11 @@ class Program(Stacked):
         Args:
             taken: what they take (`taken`); None: `unroll` updates, each with what the first takes.
         """
-        given = [*params, *state, *values]
-        if taken is not None and taken.run is not None:
+        given, taken = [*params, *state, *values], taken or Taken([self.sample])
+        if taken.run is not None:
             loss, *moved = taken.run.over(given, taken.updates)
         else:
-            fed = self.sample if taken is None else taken.updates[0]
+            (fed,) = taken.updates
             loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 

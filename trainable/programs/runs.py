@@ -158,7 +158,6 @@ class Feeds:
             updates.append(data)
         return Taken(updates, run)
 
-
     def tried(self, updates: int) -> list[Tried]:
         """Return each kernel, with what its first updates take."""
         usual = range(self._feed.alike(0, updates)[0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from shoal.trainable.compiling import compiler
 from shoal.trainable.feeding import held
@@ -47,7 +47,7 @@ class Net:
     def loss(self, params: Any, data: Any, l2: Any = 0.0) -> Any:
         hidden = torch.tanh(data["x"] @ params["w"] + params["b"])
         penalty = l2 * (params["w"] ** 2).sum()
-        return F.cross_entropy(hidden @ params["v"], data["y"]) + penalty
+        return functional.cross_entropy(hidden @ params["v"], data["y"]) + penalty
 
     def metrics(self, params: Any, rows: Any) -> Any:
         hidden = torch.tanh(rows["x"] @ params["w"] + params["b"])
@@ -66,7 +66,10 @@ class Dropped(Net):
         hidden = torch.tanh(data["x"] @ params["w"] + params["b"])
         if noise is not None:
             hidden = hidden * noise["kept"][: len(hidden)] / 0.7 * noise["scale"]
-        return F.cross_entropy(hidden @ params["v"], data["y"]) + l2 * (params["v"] ** 2).sum()
+        return (
+            functional.cross_entropy(hidden @ params["v"], data["y"])
+            + l2 * (params["v"] ** 2).sum()
+        )
 
 
 class NoiseAlone(Dropped):
@@ -90,7 +93,7 @@ class Embedded(Net):
         return {"table": normal(seed, WORDS, INPUTS), **super().initial(seed)}
 
     def loss(self, params: Any, data: Any, l2: Any = 0.0) -> Any:
-        one = F.embedding(data["words"][:, 0], params["table"])
+        one = functional.embedding(data["words"][:, 0], params["table"])
         other = params["table"][data["words"][:, 1] - WORDS]
         return Net.loss(self, params, {**data, "x": data["x"] * one + other}, l2)
 
@@ -174,7 +177,8 @@ def alike(one: Fitted, other: Fitted, rtol: float = 1e-8) -> None:
     torch.testing.assert_close(one.metrics[done], other.metrics[done], rtol=rtol, atol=1e-12)
     torch.testing.assert_close(one.curve_loss, other.curve_loss, rtol=rtol, atol=0)
     kept, same = one.parameters, other.parameters
-    assert kept is not None and same is not None
+    assert kept is not None
+    assert same is not None
     assert kept.lane.tolist() == same.lane.tolist()
     for name, tensor in kept.named.items():
         torch.testing.assert_close(tensor, same.named[name], rtol=rtol, atol=1e-10)
@@ -222,7 +226,9 @@ def test_so_they_have_with_batches_folds_and_plans_as_they_come() -> None:
         plan = replace(PLAN, steps=steps, report=draw.randint(1, steps), best=draw.random() < 0.5)
         how: dict[str, Any] = {"fold": fold, "steps": steps, "block": draw.choice([1, 3, 16])}
         lanes = lanes_of(7, draw.choice([1, 2, 3]))
-        found = fitted(program_of(problem, KERNEL, unroll=draw.choice([1, 3, 50]), **how), lanes, plan)
+        found = fitted(
+            program_of(problem, KERNEL, unroll=draw.choice([1, 3, 50]), **how), lanes, plan
+        )
         alike(found, fitted(program_of(problem, EAGER, **how), lanes, plan))
 
 

@@ -56,8 +56,8 @@ def source(loops: Loops, carried: int) -> str:
     """Return the C++ source of ``run(fits, updates, in, data, out, halt)``.
 
     ``in`` and ``out`` have an array for each input and output, a row for each fit; ``data`` has
-    one for each of `loops.data`; where these change (`loops.fed`), so many for each update. It returns 0, and what is in ``out`` is of no use, where ``*halt``
-    was not 0 meanwhile; else 1.
+    one for each of `loops.data`; where these change (`loops.fed`), so many for each update. It
+    returns 0, and what is in ``out`` is of no use, where ``*halt`` was not 0 meanwhile; else 1.
 
     Args:
         carried: k, the number of loop-carried values: the first k inputs of update t + 1 are the

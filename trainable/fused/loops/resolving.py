@@ -85,7 +85,7 @@ def resolved(
     work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
     final = contracted(final, outputs, long)
     taken = {operand.value for operation in final for operand in operands_of(operation)}
-    kept = [
+    read = [
         (value, shared.computed(_as_read, [tensor, dtype], {}))
         for value, tensor in data
         if value in taken
@@ -93,13 +93,13 @@ def resolved(
     return Loops(
         dtype=dtype,
         inputs=tuple(inputs),
-        data=tuple(kept),
+        data=tuple(read),
         operations=tuple(final),
         outputs=tuple(outputs),
         shapes=tuple(shapes),
         long=long,
         work=work,
-        fed=shared.again([tensor for _, tensor in kept]),
+        fed=shared.again([tensor for _, tensor in read]),
     )
 
 
