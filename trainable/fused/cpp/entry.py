@@ -9,21 +9,33 @@ static bool some(int64_t first, int64_t fits, int64_t updates, const T *const *i
 """
 """The fits from `first` on that fill N registers; returns false where it was cancelled."""
 
-TAIL = """
+_TAIL = """
   return true;
 }
 
 extern "C" int run(int64_t fits, int64_t updates, const T *const *in, const T *const *data,
                    T *const *out, const volatile int32_t *halt) {
   int64_t first = 0;
+"""
+
+_SEVERAL = """\
   for (; fits - first > 2 * EACH; first += 4 * EACH)
     if (*halt || !some<4>(first, fits, updates, in, data, out, halt)) return 0;
+"""
+"""Four registers at a time take as long as three, one after the other."""
+
+_ONE = """\
   for (; first < fits; first += EACH)
     if (*halt || !some<1>(first, fits, updates, in, data, out, halt)) return 0;
   return 1;
 }
 """
-"""Four registers at a time take as long as three, one after the other."""
+
+
+def tail(registers: int) -> str:
+    """Return the end of a kernel that takes up to 1 or 4 registers full of fits at a time."""
+    return _TAIL + (_SEVERAL if registers > 1 else "") + _ONE
+
 
 GIVE_UP = "if (*halt) return false;"
 """Cancellation point: before whatever takes a millisecond, and not in the loops within."""

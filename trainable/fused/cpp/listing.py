@@ -28,20 +28,39 @@ class Listing:
         self._long = loops.long
         self._names: dict[Value, str] = {v: f"p{i}" for i, v in enumerate(loops.inputs)}
         self._names.update({v: f"d{i}" for i, (v, _) in enumerate(loops.data)})
-        results = (operation.result for operation in loops.operations)
-        self._names.update({v: f"v{i}" for i, v in enumerate(results)})
+        for i, operation in enumerate(loops.operations):
+            self._names[operation.result] = f"v{i}"
         self.lines: list[str] = []
         self._depth = 1
+        self._tiled = False
 
-    def _small(self, value: Value) -> tuple[Axis, ...]:
+    @contextmanager
+    def of_rows(self) -> Iterator[None]:
+        """Write lines for R rows of the data at a time: what there is of each row is an array, and
+        ``r`` the place in it. Loops are left to the compiler, since the arrays are in memory."""
+        self._tiled = True
+        yield
+        self._tiled = False
+
+    def small(self, value: Value) -> tuple[Axis, ...]:
+        """The axes of a value but for long ones."""
         return tuple(axis for axis in value.axes if axis not in self._long)
+
+    @contextmanager
+    def each_row(self, value: Value) -> Iterator[None]:
+        """Write lines that are done for each of R rows, if there is one `value` of each."""
+        if self._by_rows(value):
+            with self.block("for (int r = 0; r < R; r++)"):
+                yield
+        else:
+            yield
 
     def declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         """Write a value's declaration, and what it is at first."""
-        n = size(self._small(value))
+        n = size(self.small(value))
         kind = "Truth<N>" if value.truth else "Lanes<N>"
-        name = f"{prefix}{self._names[value]}"
-        self.say(f"{kind} {name}{f'[{n}]' if n > 1 else ''};")
+        name = f"{prefix}{self._names[value]}{f'[{n}]' if n > 1 else ''}"
+        self.say(f"{kind} {name}{'[R]' if self._by_rows(value) else ''};")
         if start is not None:
             self.each(value, f"{prefix}{{0}} = {start};")
 
@@ -52,7 +71,7 @@ class Listing:
             second = "" if other is None else self._element(other, e)
             self.say(line.format(self._element(value, e), second, e=e))
 
-        n = size(self._small(value))
+        n = size(self.small(value))
         if n > MAX_UNROLLED:
             with self.block(f"for (int64_t e = 0; e < {n}; e++)"):
                 say("e")
@@ -65,7 +84,7 @@ class Listing:
         axes = list(axes)
         if not axes:
             do(places)
-        elif size(axes) <= MAX_UNROLLED:
+        elif size(axes) <= (1 if self._tiled else MAX_UNROLLED):
             for i in range(axes[0].size):
                 self.sweep(axes[1:], {**places, axes[0]: i}, do)
         else:
@@ -74,13 +93,13 @@ class Listing:
                 self.sweep(axes[1:], {**places, axes[0]: name}, do)
 
     @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str, end: str = "}") -> Iterator[None]:
         """Write lines inside braces."""
         self.say(head + " {")
         self._depth += 1
         yield
         self._depth -= 1
-        self.say("}")
+        self.say(end)
 
     def say(self, line: str) -> None:
         """Write a line."""
@@ -92,16 +111,16 @@ class Listing:
         texts = [
             f"truth<N>({self.at(operand, places)})"
             if i in operator.conditions
-            else self._real(operand, places)
+            else self.real(operand, places)
             for i, operand in enumerate(operation.operands)
         ]
         return expression(operator).format(*texts)
 
     def product(self, operands: Sequence[Operand], places: Places) -> str:
         """Return the product of operands at a place."""
-        return " * ".join(self._real(operand, places) for operand in operands)
+        return " * ".join(self.real(operand, places) for operand in operands)
 
-    def _real(self, operand: Operand, places: Places) -> str:
+    def real(self, operand: Operand, places: Places) -> str:
         """An operand at a place as real numbers."""
         text = self.at(operand, places)
         is_truth = isinstance(operand.value, Value) and operand.value.truth
@@ -130,11 +149,16 @@ class Listing:
             stride *= axis.size
         return self._element(value, _total(terms), prefix)
 
+    def _by_rows(self, value: Value) -> bool:
+        """Whether it is an array of R rows."""
+        return self._tiled and any(axis in self._long for axis in value.axes)
+
     def _element(self, value: Value, place: str | int, prefix: str = "") -> str:
         name = f"{prefix}{self._names[value]}"
-        if value.shared or size(self._small(value)) > 1:
-            return f"{name}[{place}]"
-        return name
+        row = "[r]" if self._by_rows(value) and not value.shared else ""
+        if value.shared or size(self.small(value)) > 1:
+            return f"{name}[{place}]{row}"
+        return name + row
 
 
 def _total(terms: Sequence[str | int]) -> str | int:

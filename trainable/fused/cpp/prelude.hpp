@@ -30,6 +30,37 @@ typedef Int Mask __attribute__((vector_size(WIDTH)));
 #define INLINE static inline __attribute__((always_inline))
 #define EACH_PART _Pragma("GCC unroll 8") for (int i = 0; i < N; i++)
 #define OF_N template <int N> INLINE
+#define ALWAYS __attribute__((always_inline))
+
+// Tiles: rows, results of a product and sums over rows that are at once in registers, of 32 or 16.
+#if defined __AVX512F__ || defined __aarch64__
+template <int N> constexpr int ROWS = N == 1 ? 8 : 4;
+template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
+template <int N> constexpr int SUMS = N == 1 ? 4 : 2;
+#else
+template <int N> constexpr int ROWS = N == 1 ? 4 : 2;
+template <int N> constexpr int RESULTS = N == 1 ? 2 : 1;
+template <int N> constexpr int SUMS = N == 1 ? 3 : 1;
+#endif
+#define EACH_OF(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; i++)
+template <int COUNT>
+struct Count {
+  enum { value = COUNT };
+};
+
+// Calls what(Count<n>(), first) for blocks of SIZE numbers: of the largest n <= MOST + 1 that divides
+// SIZE; of a prime number, of about MOST, and of the rest.
+constexpr int block_of(int size, int most) {
+  for (int n = most + 1; n > 1; n--)
+    if (size % n == 0) return n;
+  return most < size ? most : size;
+}
+template <int SIZE, int MOST, class Do>
+INLINE void in_blocks(Do what) {
+  constexpr int BLOCK = block_of(SIZE, MOST), LEFT = SIZE % BLOCK;
+  for (int64_t first = 0; first + BLOCK <= SIZE; first += BLOCK) what(Count<BLOCK>(), first);
+  if constexpr (LEFT != 0) what(Count<LEFT>(), int64_t(SIZE - LEFT));
+}
 
 // Several registers: a number of the data is fetched once for all, and each has the others' waiting
 // time to itself.

@@ -1,5 +1,4 @@
 from .axes import Axes, Axis, Dim, flat
-from .contraction import contracted
 from .limits import Limits
 from .loops import (
     Fed,
@@ -42,7 +41,6 @@ __all__ = [
     "Reduction",
     "Value",
     "all_of",
-    "contracted",
     "flat",
     "floating",
     "has_operator",

@@ -11,14 +11,13 @@ class Limits:
 
     Attributes:
         min_long: length from which on an axis may be a long one (a loop over rows of the data).
-        max_numbers: numbers of a lane that one value may have along its small axes;
-            max_numbers_together: and all values. A CPU has them on its stack, 256 bytes for each,
-            and more would not stay in a cache.
+        max_numbers: numbers of a lane that all values may have along their small axes. A CPU has
+            them on its stack, 64 bytes for each, or fewer where a loop needs no array; what one
+            loop reads of them should stay in its second cache.
         max_product: multiplications of a matrix product for one point of the long axis; beyond it
             a library is faster (BLAS).
     """
 
-    min_long: int = 32
-    max_numbers: int = 512
-    max_numbers_together: int = 4096
-    max_product: int = 2048
+    min_long: int = 16
+    max_numbers: int = 32768
+    max_product: int = 16384

@@ -79,8 +79,7 @@ def resolved(
             raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
-    largest, together = max(map(size, small)), sum(map(size, small))
-    if largest > limits.max_numbers or together > limits.max_numbers_together:
+    if sum(map(size, small)) > limits.max_numbers:
         raise NotLowered("intermediate values too large for a kernel's stack")
     work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
     final = contracted(final, outputs, long)
