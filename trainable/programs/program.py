@@ -50,6 +50,7 @@ class Program(Stacked):
         metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
+        feeds: what its kernels are fed, if they are.
     """
 
     elastic = False
@@ -109,7 +110,7 @@ class Program(Stacked):
         self._loss: Run | None = None
         self._metrics: Run | None = None
         self._last: Run | None = None  # the last update of an epoch, if it takes fewer rows
-        self._feeds: Feeds | None = None
+        self.feeds: Feeds | None = None
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._notes: list[str] = []
@@ -193,7 +194,7 @@ class Program(Stacked):
             self._last, *fused = fused
         self.elastic = self.kind == KERNEL
         if self.feed.together:
-            self._feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
+            self.feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -223,8 +224,8 @@ class Program(Stacked):
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
-        if self._feeds is not None:
-            return self._feeds.tried(updates), loss
+        if self.feeds is not None:
+            return self.feeds.tried(updates), loss
         if isinstance(chunk, FusedRun):
             return [Tried(chunk.doing(updates), [self.data] * updates)], loss
         return [Tried(chunk, [self.data] * self.unroll)], loss
@@ -235,11 +236,7 @@ class Program(Stacked):
         return self._metrics if isinstance(self._metrics, FusedRun) else None
 
     def chunk(
-        self,
-        params: Leaves,
-        state: State,
-        values: LaneValues,
-        taken: Taken | None = None,
+        self, params: Leaves, state: State, values: LaneValues, taken: Taken | None = None
     ) -> Stepped:
         """Do some updates; return the losses (B,) before the last of them, and the new params and
         state.
@@ -261,8 +258,8 @@ class Program(Stacked):
         Args:
             seed: of the fits; step: updates done before; most: how many there may be.
         """
-        if self._feeds is not None:
-            return self._feeds.at(seed, step, min(most, self.unroll))
+        if self.feeds is not None:
+            return self.feeds.at(seed, step, min(most, self.unroll))
         return Taken([self.feed.at(seed, step)]) if self.feed.together else None
 
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:

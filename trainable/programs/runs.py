@@ -113,7 +113,7 @@ class Tried(NamedTuple):
 
 
 class Feeds:
-    """What updates take that kernels do, held for other fits of the same seed."""
+    """What updates take that kernels do, held for later fits of the same seed."""
 
     def __init__(
         self,
@@ -157,6 +157,10 @@ class Feeds:
                 self._held.put(seed, each, data)
             updates.append(data)
         return Taken(updates, run)
+
+    def forget(self) -> None:
+        """Hold nothing any more."""
+        self._held = Held()
 
     def tried(self, updates: int) -> list[Tried]:
         """Return each kernel, with what its first updates take."""
