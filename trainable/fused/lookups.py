@@ -25,24 +25,24 @@ MAX_ENCODED = 1 << 22
 """Numbers of one encoding."""
 
 
-def encoded(index: torch.Tensor, places: int) -> torch.Tensor:
+def encoded(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return whether each index is each place: shape (*index, places), bool."""
     few = index
     for dim, stride in enumerate(index.stride()):
         few = few if stride else few.narrow(dim, 0, 1)  # an expanded one has one index along it
-    made = few.unsqueeze(-1) == torch.arange(places, device=index.device)
-    return made.expand(*index.shape, places)
+    made = few.unsqueeze(-1) == places
+    return made.expand(*index.shape, len(places)) if few is not index else made
 
 
-def encoded_within(index: torch.Tensor, places: int) -> torch.Tensor:
+def encoded_within(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return likewise for an index that torch does not look at.
 
     Raises:
         IndexError: there is no such place.
     """
     for bound in torch.aminmax(index) if index.numel() else ():
-        if not 0 <= int(bound) < places:
-            raise IndexError(f"index {int(bound)} is out of bounds for {places} places")
+        if not 0 <= int(bound) < len(places):
+            raise IndexError(f"index {int(bound)} is out of bounds for {len(places)} places")
     return encoded(index, places)
 
 
@@ -65,7 +65,8 @@ def _encoding(assembly: Assembly, index: Any, places: int) -> View:
         raise NotLowered("a look-up of more numbers than a kernel is given")
     shared = assembly.shared
     function = encoded_within if shared.changes(index) else encoded  # which the trace has seen
-    return assembly.view(shared.computed(function, [index, places], {}))
+    every = shared.computed(torch.arange, [places], {"device": index.device})
+    return assembly.view(shared.computed(function, [index, every], {}))
 
 
 def _at(rank: int, dim: int) -> int:

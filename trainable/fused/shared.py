@@ -19,6 +19,10 @@ from shoal.trainable.fused.loops import Axes, Fed, NotLowered, Value, all_of, fl
 from shoal.trainable.fused.views import View
 
 
+_VIEWS = ("view", "_unsafe_view", "reshape", "expand", "alias", "detach")
+"""Operations that give what they are given, where its shape stays as it is."""
+
+
 class Shared:
     """Tensors that all fits share (no stacked dimension).
 
@@ -55,6 +59,17 @@ class Shared:
             self._record.add(target, args, named, made)
             self._computed[key] = (made, args, named)
         return self._computed[key][0]
+
+    def first(self, tensor: torch.Tensor, sizes: Sequence[int], i: int) -> torch.Tensor:
+        """Return the first of some equal parts along dimension i, where a tensor has these sizes.
+
+        Raises:
+            NotLowered: they are not equal.
+        """
+        made: torch.Tensor = self.computed(_first, [tensor, sizes, i], {})
+        if i == 0 and tensor.shape[1:] == made.shape:
+            self._record.is_first(made, tensor)
+        return made
 
     def changes(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is another one at each update."""
@@ -118,6 +133,9 @@ class _Record:
             by_value = any(t.dtype in (torch.bool, torch.uint8) for t in _tensors(args[1:]))
         if by_value:
             raise NotLowered(f"{name}, whose shape follows from values of a batch or of noise")
+        if name in _VIEWS and made.shape == args[0].shape:
+            self._know(made, self._nodes[id(args[0])])
+            return
         node = self._graph.call_function(target, self._seen(tuple(args)), self._seen(named))
         if isinstance(made, torch.Tensor):
             self._know(made, node)
@@ -125,6 +143,14 @@ class _Record:
             for i, part in enumerate(made):
                 if isinstance(part, torch.Tensor):
                     self._know(part, self._graph.call_function(operator.getitem, (node, i)))
+
+    def is_first(self, part: torch.Tensor, whole: torch.Tensor) -> None:
+        """Let the first of equal parts be what all were made of by ``expand``, if they were."""
+        node = self._nodes.get(id(whole))
+        if node is not None and node.op == "call_function" and name_of(node.target) == "expand":
+            (one, *_) = node.args
+            if isinstance(one, Node) and one.meta["shape"] == part.shape:
+                self._nodes[id(part)] = one
 
     def function(self, tensors: Sequence[torch.Tensor]) -> Any:
         """Return what computes these tensors from those that an update takes."""
@@ -135,6 +161,7 @@ class _Record:
     def _know(self, tensor: torch.Tensor, node: Node) -> None:
         """Let a tensor be what a node gives; what is given back as it was is no operation."""
         self._held.append(tensor)
+        node.meta.setdefault("shape", tensor.shape)
         self._nodes.setdefault(id(tensor), node)
 
     def _seen(self, given: Any) -> Any:
@@ -150,6 +177,14 @@ class _Record:
             self._root.register_buffer(name, given)
             return self._graph.get_attr(name)
         return self._nodes[id(given)]
+
+
+def _first(tensor: torch.Tensor, sizes: Sequence[int], i: int) -> torch.Tensor:
+    whole = tensor.reshape(sizes)
+    one = whole.narrow(i, 0, 1)
+    if whole.stride(i) and not bool(((one == whole) | ((one != one) & (whole != whole))).all()):
+        raise NotLowered("a tensor whose values depend on the place in the stack")
+    return one.squeeze(i)
 
 
 def _tensors(given: Any) -> list[torch.Tensor]:

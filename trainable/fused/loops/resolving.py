@@ -34,6 +34,13 @@ class Computing(Protocol):
     def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
         """Return the result of an operation."""
 
+    def first(self, tensor: torch.Tensor, sizes: Sequence[int], i: int) -> torch.Tensor:
+        """Return the first of some equal parts along dimension i, where a tensor has these sizes.
+
+        Raises:
+            NotLowered: they are not equal.
+        """
+
     def again(self, tensors: Sequence[torch.Tensor]) -> Fed | None:
         """Return how such results are computed at each update; None: they never change."""
 
@@ -153,23 +160,10 @@ def _without_lanes(
     for i, axis in enumerate(value.axes):
         if axes.are_one(axis, lane):
             sizes = [axis.size for axis in value.axes]
-            one = shared.computed(_first, [tensor, sizes, i], {})
+            one = shared.first(tensor, sizes, i)
             value.axes = (*value.axes[:i], *value.axes[i + 1 :])
             return _without_lanes(value, one, axes, lane, shared)
     return tensor
-
-
-def _first(tensor: torch.Tensor, sizes: Sequence[int], i: int) -> torch.Tensor:
-    """The first of some equal parts along dimension i, where a tensor has these sizes.
-
-    Raises:
-        NotLowered: they are not equal.
-    """
-    whole = tensor.reshape(sizes)
-    one = whole.narrow(i, 0, 1)
-    if whole.stride(i) and not bool(((one == whole) | ((one != one) & (whole != whole))).all()):
-        raise NotLowered("a tensor whose values depend on the place in the stack")
-    return one.squeeze(i)
 
 
 def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
