@@ -17,7 +17,7 @@ from .loops import (
     size,
 )
 from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
-from .resolving import Computing, resolved
+from .resolving import resolved
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "TRUTH",
     "Axes",
     "Axis",
-    "Computing",
     "Dim",
     "Fed",
     "Index",
