@@ -101,7 +101,8 @@ ARROWS = {
     "search.space": "search.errors",
     "search.watching": "search.process search.request",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue "
+        "slurm.wire"
     ),
     "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
     "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",
@@ -156,8 +157,7 @@ ARROWS = {
         "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
     "trainable.programs.comparing": (
-        "trainable.compiling trainable.lanes trainable.optimizers trainable.problems "
-        "trainable.programs"
+        "trainable.lanes trainable.optimizers trainable.problems trainable.programs"
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.worker": (

@@ -161,6 +161,9 @@ class Worker:
             self._programs[name] = recipe.made(
                 task.lanes, block=task.block, device=device, kind=kind
             )
+        for other in self._programs.keys() - {name}:
+            if (feeds := self._programs[other].feeds) is not None:
+                feeds.forget()  # what is held is bounded for the program at work alone
         return self._programs[name]
 
 

@@ -152,7 +152,7 @@ def _checked(
             names=shape_names,
             defaults=defaults,
             points=points[:8],
-            report=report,
+            report=report * (epoch if asked.epochs else 1),
             pack=pack,
             device="cuda" if cuda else "cpu",
             folds=folds,

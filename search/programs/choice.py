@@ -71,10 +71,11 @@ def programs_of(
         steps=asked.steps,
         report=programs.report,
         pack=programs.pack,
+        fed=programs.fed,
     )
     required = asked.program == "compiled"
-    if programs.single or programs.fed:
-        why = "fits run one at a time" if programs.single else "it takes minibatches or noise"
+    if programs.single or (programs.fed and programs.device == "cuda"):
+        why = "fits run one at a time" if programs.single else "minibatches or noise on a GPU"
         if required:
             raise BadInput(f"--program compiled: {why}, which is not compiled; leave it out")
         running = chosen("eager")
@@ -106,7 +107,7 @@ def programs_of(
         block=running.block,
         unroll=running.unroll,
         required=required,
-        by_torch=running.by_torch,
+        by_torch=running.by_torch and not programs.fed,
         folds=programs.folds,
     )
     settled, notes = settle(case, shapes, meanwhile)

@@ -71,6 +71,7 @@ def choose(
     steps: int,
     report: int,
     pack: int,
+    fed: bool = False,
 ) -> Running:
     """Resolve what was asked.
 
@@ -79,6 +80,9 @@ def choose(
         work: what one update of one lane does.
         device: ``cpu`` or ``cuda``.
         programs: how many there may be: one for each combination of shape hyperparameters.
+        report: updates between two reporting steps.
+        fed: whether each update takes other rows, or noise: then a call does as many updates as it
+            is told to.
 
     Raises:
         BadInput: a compiled program is asked for that cannot be had.
@@ -108,7 +112,7 @@ def choose(
         return Running(
             program="compiled",
             block=size,
-            unroll=_updates(steps, report, most),
+            unroll=max(1, min(most, report)) if fed else _updates(steps, report, most),
             lane_seconds=steps * update,
             by_torch=by_torch,
         )

@@ -187,7 +187,7 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
     _compare_forms(result, run, given[:own], found)
     few = [*(tensor[PLAIN] for tensor in given[:own]), *given[own:]]
     raw = [*few[:own], *trial.problem.data.values()]
-    plain = iterated(trial.loop, raw, trial.carried, trial.updates)
+    plain = iterated(trial.loop, raw[:own], [raw[own:]] * trial.updates, trial.carried)
     _judge(result, trial, "plain loop", plain, few)
     return result
 
@@ -219,9 +219,9 @@ def _judge(
         found,
         graph,
         exact,
-        given,
+        given[: trial.lane_inputs],
+        [given[trial.lane_inputs :]] * trial.updates,
         carried=trial.carried,
-        updates=trial.updates,
         few=decomposed(graph, trial.lane_inputs),
     )
     for i, verdict in enumerate(every):

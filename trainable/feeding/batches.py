@@ -94,6 +94,14 @@ class Batches:
         left = self.rows % self.size
         return self.size if self.drop_last or not left else left
 
+    def alike(self, step: int, most: int) -> tuple[int, bool]:
+        """Return how many batches from an update on have as many rows as its own, `most` at the
+        most; and whether it is a last one, with fewer than the others."""
+        if self.of_the_last == self.size:
+            return most, False
+        left = self.of_an_epoch - 1 - step % self.of_an_epoch
+        return (min(most, left), False) if left else (1, True)
+
     def at(self, seed: int, step: int) -> torch.Tensor:
         """Return the numbers of the rows of an update, int64.
 

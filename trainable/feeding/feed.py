@@ -62,6 +62,18 @@ class Feed:
         self._noise = made
         return [*rows, *(tensor.contiguous().to(self._device) for tensor in tensors(made))]
 
+    @property
+    def fixed(self) -> int | None:
+        """How many tensors of an update, the first, are the same at each; None: all are."""
+        if not self.together:
+            return None
+        return len(self.all) if self.batches is None else 0
+
+    def alike(self, step: int, most: int) -> tuple[int, bool]:
+        """Return how many updates from one on take as many rows as it, `most` at the most; and
+        whether it takes the last batch of an epoch, which is smaller."""
+        return (most, False) if self.batches is None else self.batches.alike(step, most)
+
     def taken(self, given: Sequence[torch.Tensor]) -> tuple[Any, Any]:
         """Return rows and noise, as the problem has them, from the tensors of an update."""
         count = len(self.all)

@@ -26,7 +26,7 @@ from shoal.trainable.halt import Halted
 from shoal.trainable.lanes import Fitted, Lanes, Parameters
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs import LaneValues, Program, never
+from shoal.trainable.programs import LaneValues, Program, Taken, never
 
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
@@ -167,25 +167,27 @@ class Block:
                 until = int(slots.left[moving].min())
                 seats = None if bool(moving.all()) else moving.to(program.device)
             while self._done < until:
-                loss, params, state = program.chunk(self.params, self.state, values, self._fed())
+                taken = self._taken(until - self._done)
+                loss, params, state = program.chunk(self.params, self.state, values, taken)
                 if seats is not None:  # some lanes have done their last update: they stand still
                     loss = torch.where(seats, loss, slots.reported.to(program.device))
                     params = _where(seats, params, self.params)
                     state = _where(seats, state, self.state)
                 slots.reported, self.params, self.state = loss, params, state
-                self._done += program.unroll
+                self._done += program.unroll if taken is None else len(taken.updates)
                 if pause() and self._done < longest:
                     return False
         return True
 
-    def _fed(self) -> list[torch.Tensor] | None:
-        """What the next update takes, of the seed and at the step that all lanes are; None: what
+    def _taken(self, most: int) -> Taken | None:
+        """What the next updates take, of the seed and at the step that all lanes are; None: what
         every update takes."""
-        feed, slots = self._program.feed, self._slots
-        if not feed.together:
+        program, slots = self._program, self._slots
+        if not program.feed.together:
             return None
         first = int(torch.nonzero(slots.lane != NO_LANE)[0])
-        return feed.at(int(self._lanes.seed[slots.lane[first]]), int(slots.age[first]) + self._done)
+        seed = int(self._lanes.seed[slots.lane[first]])
+        return program.taken(seed, int(slots.age[first]) + self._done, most)
 
     def _report(self) -> Reported:
         """Report losses and metrics, and end lanes.

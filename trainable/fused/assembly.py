@@ -43,15 +43,17 @@ class Assembly:
     Attributes:
         dtype: what real numbers of the lanes are.
         lane: the lanes' axis.
+        fed: what changes from update to update (`Shared`).
     """
 
     dtype: torch.dtype
     axes: Axes
     lane: Axis
     operations: list[Operation] = field(default_factory=list)
+    fed: Sequence[torch.Tensor | None] | None = None
 
     def __post_init__(self) -> None:
-        self.views, self.shared = Views(self.axes, self.lane), Shared(self.axes)
+        self.views, self.shared = Views(self.axes, self.lane), Shared(self.axes, self.fed)
 
     def view(self, given: Any) -> View:
         """Return what an operation takes, as a view.

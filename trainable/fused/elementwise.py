@@ -64,8 +64,13 @@ _WHOLE = ("absolute", "clamp", "copy", "masked_fill", "maximum", "minimum", "sig
 
 def _is_whole(assembly: Assembly, operator: Operator, views: Sequence[View]) -> bool:
     """Whether integers come out of an operator exactly where they are kept as real numbers."""
-    largest = 1 / torch.finfo(assembly.dtype).eps
+    largest = _largest_whole(assembly)
     return operator.name in _WHOLE and all(_size(assembly, view) <= largest for view in views)
+
+
+def _largest_whole(assembly: Assembly) -> float:
+    """The integers up to which all are exact as real numbers of the lanes."""
+    return 1 / torch.finfo(assembly.dtype).eps
 
 
 def _size(assembly: Assembly, view: View) -> float:
@@ -76,6 +81,8 @@ def _size(assembly: Assembly, view: View) -> float:
     if not value.shared:
         return 0.0
     tensor = assembly.shared.tensor(value)
+    if tensor.dtype != torch.bool and assembly.shared.changes(tensor):
+        return float(torch.iinfo(tensor.dtype).max)
     return float(tensor.abs().max()) if tensor.numel() and tensor.dtype != torch.bool else 1.0
 
 
@@ -87,6 +94,8 @@ def converted(
     if not isinstance(view.operand.value, Value):
         return replace(view, operand=Operand(as_number(view.operand.value, dtype)), dtype=dtype)
     whole = dtype == torch.int64 and view.dtype in (torch.bool, torch.int64)
+    if whole and _size(assembly, view) > _largest_whole(assembly):
+        raise NotLowered("integers that may be larger than the dtype holds exactly")
     return assembly.map(
         TRUTH if dtype == torch.bool else COPY, [view], view.dims, dtype if whole else None
     )

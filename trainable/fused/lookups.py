@@ -25,9 +25,30 @@ MAX_ENCODED = 1 << 22
 """Numbers of one encoding."""
 
 
-def encoded(index: torch.Tensor, places: int) -> torch.Tensor:
+def encoded(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return whether each index is each place: shape (*index, places), bool."""
-    return index.unsqueeze(-1) == torch.arange(places, device=index.device)
+    few = index
+    for dim, stride in enumerate(index.stride()):
+        few = few if stride else few.narrow(dim, 0, 1)  # an expanded one has one index along it
+    made = few.unsqueeze(-1) == places
+    return made.expand(*index.shape, len(places)) if few is not index else made
+
+
+def encoded_within(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return likewise for an index that torch does not look at.
+
+    Raises:
+        IndexError: there is no such place.
+    """
+    for bound in torch.aminmax(index) if index.numel() else ():
+        if not 0 <= int(bound) < len(places):
+            raise IndexError(f"index {int(bound)} is out of bounds for {len(places)} places")
+    return encoded(index, places)
+
+
+def from_the_end(index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return an index without negative numbers, which count from the end."""
+    return torch.where(index < 0, index + places, index)
 
 
 def _encoding(assembly: Assembly, index: Any, places: int) -> View:
@@ -42,7 +63,10 @@ def _encoding(assembly: Assembly, index: Any, places: int) -> View:
         raise NotLowered(f"a look-up among {places} places, more than {MAX_PLACES}")
     if index.numel() * places > MAX_ENCODED:
         raise NotLowered("a look-up of more numbers than a kernel is given")
-    return assembly.view(assembly.shared.computed(encoded, [index, places], {}))
+    shared = assembly.shared
+    function = encoded_within if shared.changes(index) else encoded  # which the trace has seen
+    every = shared.computed(torch.arange, [places], {"device": index.device})
+    return assembly.view(shared.computed(function, [index, every], {}))
 
 
 def _at(rank: int, dim: int) -> int:
@@ -169,7 +193,9 @@ def _embedding_back(
     return _returned(assembly, gradient, 0, index, places)
 
 
-def _indices(shape: Sequence[int], given: Sequence[Any]) -> tuple[int, torch.Tensor, bool]:
+def _indices(
+    assembly: Assembly, shape: Sequence[int], given: Sequence[Any]
+) -> tuple[int, torch.Tensor, bool]:
     """What an index of several dimensions comes to.
 
     Returns:
@@ -185,21 +211,25 @@ def _indices(shape: Sequence[int], given: Sequence[Any]) -> tuple[int, torch.Ten
         isinstance(i, torch.Tensor) and i.dtype in (torch.int64, torch.int32) for i in found
     ):
         raise NotLowered("a look-up by what differs from fit to fit, or by truth values")
+    shared = assembly.shared
     wrapped = [
-        torch.where(i < 0, i + shape[d], i) if bool((i < 0).any()) else i
+        shared.computed(from_the_end, [i, shape[d]], {})
+        if shared.changes(i) or bool((i < 0).any())
+        else i
         for i, d in zip(found, dims, strict=True)
     ]
     if len(dims) == 1:
         return dims[0], wrapped[0], False
     if len(dims) == 2 and dims[1] == dims[0] + 1 and all(i.dim() == 1 for i in wrapped):
         count = torch.arange(shape[dims[0]], device=wrapped[0].device)
-        if torch.equal(wrapped[0], count) and len(wrapped[1]) == len(count):
+        ordered = not shared.changes(wrapped[0]) and torch.equal(wrapped[0], count)
+        if ordered and len(wrapped[1]) == len(count):
             return dims[0], wrapped[1], True
     raise NotLowered("a look-up by several indices at once")
 
 
 def _index(assembly: Assembly, view: View, given: Sequence[Any]) -> View:
-    dim, index, pairs = _indices(view.shape, given)
+    dim, index, pairs = _indices(assembly, view.shape, given)
     if not pairs:
         return _picked(assembly, view, dim, index)
     hot = _encoding(assembly, index, size(view.dims[dim + 1]))
@@ -213,7 +243,7 @@ def _index_put(
     assembly: Assembly, view: Any, given: Sequence[Any], values: Any, accumulate: bool = False
 ) -> View:
     x, source = assembly.view(view), assembly.view(values)
-    dim, index, pairs = _indices(x.shape, given)
+    dim, index, pairs = _indices(assembly, x.shape, given)
     if not pairs:
         if not accumulate or source.shape != (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]):
             raise NotLowered("what is written by an index, not added")

@@ -56,6 +56,7 @@ def lower(
     lane_inputs: int,
     data: Sequence[torch.Tensor],
     limits: Limits = Limits(),  # noqa: B008  # it is frozen
+    fixed: int | None = None,
 ) -> Loops:
     """Return the loops of a function that was traced with `LANES` lanes.
 
@@ -63,11 +64,12 @@ def lower(
         lane_inputs: how many of its inputs, the first, have lanes; their first dimension is that.
         data: the other inputs.
         limits: of the kernels that are to be written of them.
+        fixed: how many of the data, the first, are the same at each update; None: all are.
 
     Raises:
         NotLowered: it is not expressible as loops; says why.
     """
-    return _Lowering(graph, lane_inputs, data).loops(limits)
+    return _Lowering(graph, lane_inputs, data, fixed).loops(limits)
 
 
 def lowers(target: Any) -> bool:
@@ -78,7 +80,13 @@ def lowers(target: Any) -> bool:
 
 
 class _Lowering:
-    def __init__(self, graph: GraphModule, lane_inputs: int, data: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        graph: GraphModule,
+        lane_inputs: int,
+        data: Sequence[torch.Tensor],
+        fixed: int | None,
+    ) -> None:
         self._graph = graph
         self._nodes: list[Node] = list(graph.graph.nodes)
         self._order = {node: i for i, node in enumerate(self._nodes)}
@@ -88,7 +96,13 @@ class _Lowering:
             raise NotLowered(f"parameters in {named(dtype)}")
         axes = Axes()
         (lane,) = axes.new(LANES)
-        self._assembly = Assembly(dtype, axes, lane)
+        fed: list[torch.Tensor | None] | None = None
+        if fixed is not None:
+            data = [
+                tensor.detach().contiguous() for tensor in data
+            ]  # one that is given twice is two
+            fed = [*[None] * fixed, *data[fixed:]]
+        self._assembly = Assembly(dtype, axes, lane, fed=fed)
         self._inputs: list[Value] = []
         self._known: dict[Node, Any] = {}  # views, or what does not depend on lanes
         for i, node in enumerate(placeholders):
@@ -106,12 +120,12 @@ class _Lowering:
         assembly = self._assembly
         ends: tuple[Node, ...] = output.args[0]  # type: ignore[assignment]  # as tracing writes it
         outputs = [self._output(node) for node in ends]
-        tensors = [(value, t.to(assembly.dtype)) for value, t in assembly.shared.tensors]
         return resolved(
             assembly.axes,
             assembly.lane,
             inputs=self._inputs,
-            data=tensors,
+            data=assembly.shared.tensors,
+            shared=assembly.shared,
             operations=assembly.operations,
             outputs=outputs,
             shapes=[node.meta["shape"][1:] for node in ends],
@@ -150,7 +164,7 @@ class _Lowering:
         if not _of_lanes([args, keywords]):
             made = assembly.shared.computed(target, args, keywords)
             if in_place:
-                made = made.to(args[0].dtype)
+                made = assembly.shared.computed(torch.Tensor.to, [made, args[0].dtype], {})
                 self._change(name, node, made)
             return made
         if node.meta.get("dtype", assembly.dtype) not in (assembly.dtype, torch.bool, torch.int64):
@@ -185,8 +199,28 @@ class _Lowering:
                 self._assembly.axes.unify(one, other)
         for alias in [known for known in self._known if _base(known) is whole]:
             if alias is not changed and any(self._is_later(user, node) for user in alias.users):
-                self._known[alias] = _as_before(name, self._known[alias], before, made)
+                self._known[alias] = self._as_before(name, self._known[alias], before, made)
         self._known[changed] = made
+
+    def _as_before(self, name: str, other: Any, before: Any, made: Any) -> Any:
+        """What another view of a tensor is after that was changed in place.
+
+        Args:
+            before: what was changed; made: what it is now.
+
+        Raises:
+            NotLowered: that is not known.
+        """
+        if isinstance(other, View) and isinstance(before, View) and isinstance(made, View):
+            alike = other.operand == before.operand
+            if alike and size(flat(other.dims)) == size(flat(before.dims)):
+                return replace(other, operand=made.operand)
+        if isinstance(other, torch.Tensor) and isinstance(made, torch.Tensor):
+            alike = other.is_contiguous() and before.is_contiguous()
+            if alike and other.numel() == made.numel():
+                shape = list(other.shape)
+                return self._assembly.shared.computed(torch.Tensor.reshape, [made, shape], {})
+        raise NotLowered(f"{name} in place")
 
     def _is_later(self, one: Node, other: Node) -> bool:
         return self._order[one] > self._order[other]
@@ -235,26 +269,6 @@ def _base(node: Any) -> Any:
             break
         node = first
     return node
-
-
-def _as_before(name: str, other: Any, before: Any, made: Any) -> Any:
-    """What another view of a tensor is after that was changed in place.
-
-    Args:
-        before: what was changed; made: what it is now.
-
-    Raises:
-        NotLowered: that is not known.
-    """
-    if isinstance(other, View) and isinstance(before, View) and isinstance(made, View):
-        alike = other.operand == before.operand
-        if alike and size(flat(other.dims)) == size(flat(before.dims)):
-            return replace(other, operand=made.operand)
-    if isinstance(other, torch.Tensor) and isinstance(made, torch.Tensor):
-        alike = other.is_contiguous() and before.is_contiguous()
-        if alike and other.numel() == made.numel():
-            return made.reshape(other.shape)
-    raise NotLowered(f"{name} in place")
 
 
 def _of_lanes(given: Any) -> bool:

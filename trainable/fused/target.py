@@ -69,9 +69,11 @@ class FusedRun(Protocol):
 
     Attributes:
         halt: has a call given up, which then raises `Halted`.
+        fed: whether its data change from update to update.
     """
 
     halt: Halt
+    fed: bool
 
     def doing(self, updates: int) -> FusedRun:
         """Return the same with another number of updates in a call."""
@@ -80,5 +82,23 @@ class FusedRun(Protocol):
         """Return the outputs, a row for each lane.
 
         Args:
-            arguments: the inputs, a row for each lane; what follows them is not looked at.
+            arguments: the inputs, a row for each lane; what follows them is not looked at, unless
+                it is fed: then as many updates are done as it has the tensors of.
+        """
+
+    def data_of(self, taken: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what the tensors of an update are to a kernel that is fed, to be kept for `over`.
+
+        Raises:
+            ValueError: they have not the shapes that it is written for.
+            IndexError: a number in them names a place that is not there.
+        """
+
+    def over(
+        self, lanes: Sequence[torch.Tensor], data: Sequence[Sequence[torch.Tensor]]
+    ) -> Sequence[torch.Tensor]:
+        """Return the outputs after an update with each of the data, of a kernel that is fed.
+
+        Args:
+            lanes: the inputs, a row for each lane; data: of each update, as `data_of` has it.
         """

@@ -1,5 +1,6 @@
 from .decomposing import decomposed
 from .program import Program, never, program_of
+from .runs import Taken, Tried
 from .settled import (
     CAPTURED,
     EAGER,
@@ -26,6 +27,8 @@ __all__ = [
     "LaneValues",
     "Program",
     "Settled",
+    "Taken",
+    "Tried",
     "Work",
     "begun",
     "counted",

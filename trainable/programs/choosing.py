@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +25,8 @@ class Choice:
 
     Attributes:
         kind: ``kernel`` or ``inductor`` (`settled`).
-        codes: what is to be compiled: the updates, the loss, and the metrics where they are fused.
+        codes: what is to be compiled: the updates, the loss, the last update of an epoch where it
+            takes fewer rows, and the metrics where they are fused.
         metrics: ``kernel`` or ``eager``.
         unfused: why it is no fused kernel; empty: it is one, or none was tried.
     """
@@ -61,17 +63,26 @@ def chosen(
     loss = [*params, *stacked.judged_with(state, values)]
     codes: list[Code]
     unfused = ""
+    if kind == INDUCTOR and stacked.feed.together:
+        raise CompileError("torch's compiler is not given minibatches or noise")
     if kind != INDUCTOR:
         try:
             target = target_of(stacked.device.type)
-            step = stacked.lowered(stacked.flat_step, chunk, limits=target.limits)
+
+            def code_of(rows: Sequence[torch.Tensor]) -> Code:
+                fixed = stacked.feed.fixed
+                step = stacked.lowered(stacked.flat_step, chunk, rows, target.limits, fixed)
+                return target.code(step, len(params) + len(state), updates)
+
             kernels = [
-                target.code(step, len(params) + len(state), updates),
+                code_of(stacked.sample),
                 target.code(stacked.lowered(stacked.flat_loss, loss, limits=target.limits)),
             ]
+            if stacked.last is not None:
+                kernels.append(code_of(stacked.last))
         except NotLowered as error:
             unfused = str(error)
-            if kind == KERNEL:
+            if kind == KERNEL or stacked.feed.together:
                 raise CompileError(f"it cannot be fused: {unfused}") from error
         else:
             measured = _metrics(stacked, target, metrics, [*params, *values])

@@ -21,7 +21,15 @@ from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.choosing import chosen
-from shoal.trainable.programs.runs import in_blocks, interpreted, one_by_one, prepared
+from shoal.trainable.programs.runs import (
+    Feeds,
+    Taken,
+    Tried,
+    in_blocks,
+    interpreted,
+    prepared,
+    singly,
+)
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, SINGLE
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
@@ -42,6 +50,7 @@ class Program(Stacked):
         metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
+        feeds: what its kernels are fed, if they are.
     """
 
     elastic = False
@@ -95,12 +104,13 @@ class Program(Stacked):
         )
         self.unroll = unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
-        self.kind = kind or (usual if compiled and not self.feed.together else EAGER)
-        self._compiler, self._private = compiler, private
-        self.metrics_kind = metrics
+        self.kind = kind or (usual if compiled and not (usual and self.feed.together) else EAGER)
+        self._compiler, self._private, self.metrics_kind = compiler, private, metrics
         self._chunk: Run | None = None
         self._loss: Run | None = None
         self._metrics: Run | None = None
+        self._last: Run | None = None  # the last update of an epoch, if it takes fewer rows
+        self.feeds: Feeds | None = None
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._notes: list[str] = []
@@ -133,7 +143,7 @@ class Program(Stacked):
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind == SINGLE:
-            self._singly(params, state, values)
+            self._chunk, self._loss, self._metrics = singly(self, params, state, values)
             return True
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
@@ -152,23 +162,13 @@ class Program(Stacked):
         self.take(runs)
         return True
 
-    def _singly(self, params: Leaves, state: State, values: LaneValues) -> None:
-        """Call the step of one lane for one after the other."""
-        own = len(params) + len(state) + len(values)
-        self._chunk = one_by_one(self.lane_flat_step, own)
-        judged = self.judged_with(state, values)
-        self._loss = one_by_one(self.lane_flat_loss, len(params) + len(judged))
-        if self.measured:
-            self._metrics = one_by_one(self.lane_flat_metrics, len(params) + len(values))
-
     def _traced_metrics(
         self, params: Leaves, values: LaneValues
     ) -> tuple[GraphModule, list[torch.Tensor]]:
         return self.traced(self.flat_metrics, [*params, *values], self.validation)
 
     def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
-        """Return what is to be compiled for `take`: the updates, the loss, and the metrics where
-        they are fused.
+        """Return what is to be compiled for `take` (`Choice.codes`).
 
         Raises:
             CompileError: it cannot be of the kind that it is to be.
@@ -190,7 +190,11 @@ class Program(Stacked):
     def take(self, runs: Sequence[Run]) -> None:
         """Use the compiled functions of `codes`."""
         self._chunk, self._loss, *fused = runs
+        if self.last is not None:
+            self._last, *fused = fused
         self.elastic = self.kind == KERNEL
+        if self.feed.together:
+            self.feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -200,31 +204,31 @@ class Program(Stacked):
             )
             graph, _ = self._traced_metrics(params, values)
             self._metrics = in_blocks(interpreted(graph), self.block, len(params) + len(values))
-        self._heed()
+        if self._halt is not None:
+            self.heed(self._halt)
 
     def heed(self, halt: Halt) -> None:
         """Let `halt` cancel `chunk` and `loss`, which then raise Halted; only kernels can."""
         self._halt = halt
-        self._heed()
-
-    def _heed(self) -> None:
-        for run in (self._chunk, self._loss, self._metrics):
-            if isinstance(run, FusedRun) and self._halt is not None:
-                run.halt = self._halt
+        for run in (self._chunk, self._last, self._loss, self._metrics):
+            if isinstance(run, FusedRun):
+                run.halt = halt
 
     def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
         return self.flat_step(*flat, updates=self.unroll)
 
-    def compiled(self, updates: int) -> tuple[Run, Run, int]:
-        """Return what was compiled: updates and losses; and how many updates a call does.
+    def compiled(self, updates: int) -> tuple[list[Tried], Run]:
+        """Return what was compiled: updates, each with what they take; and losses.
 
         Args:
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
+        if self.feeds is not None:
+            return self.feeds.tried(updates), loss
         if isinstance(chunk, FusedRun):
-            return chunk.doing(updates), loss, updates
-        return chunk, loss, self.unroll
+            return [Tried(chunk.doing(updates), [self.data] * updates)], loss
+        return [Tried(chunk, [self.data] * self.unroll)], loss
 
     @property
     def compiled_metrics(self) -> Run | None:
@@ -232,22 +236,31 @@ class Program(Stacked):
         return self._metrics if isinstance(self._metrics, FusedRun) else None
 
     def chunk(
-        self,
-        params: Leaves,
-        state: State,
-        values: LaneValues,
-        fed: Sequence[torch.Tensor] | None = None,
+        self, params: Leaves, state: State, values: LaneValues, taken: Taken | None = None
     ) -> Stepped:
-        """Do `unroll` updates; return the losses (B,) before the last of them, and the new params
-        and state.
+        """Do some updates; return the losses (B,) before the last of them, and the new params and
+        state.
 
         Args:
-            fed: what the update takes (`Feed.at`); None: the first one's.
+            taken: what they take (`taken`); None: `unroll` updates, each with what the first takes.
         """
-        given = [*params, *state, *values]
-        fed = self.sample if fed is None else fed
-        loss, *moved = self._chunk_of(given, fed)([*given, *fed])
+        given, taken = [*params, *state, *values], taken or Taken([self.sample])
+        if taken.run is not None:
+            loss, *moved = taken.run.over(given, taken.updates)
+        else:
+            (fed,) = taken.updates
+            loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
+
+    def taken(self, seed: int, step: int, most: int) -> Taken | None:
+        """Return what the next updates take, those of one call of `chunk`; None: what each takes.
+
+        Args:
+            seed: of the fits; step: updates done before; most: how many there may be.
+        """
+        if self.feeds is not None:
+            return self.feeds.at(seed, step, min(most, self.unroll))
+        return Taken([self.feed.at(seed, step)]) if self.feed.together else None
 
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""

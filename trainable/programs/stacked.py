@@ -94,12 +94,14 @@ class Stacked(Step):
         given: Sequence[torch.Tensor],
         rows: Sequence[torch.Tensor] | None = None,
         limits: Limits = Limits(),  # noqa: B008  # it is frozen
+        fixed: int | None = None,
     ) -> Loops:
         """Return a function as loops over named axes.
 
         Args:
             given: its first arguments, of any lanes; rows: its last ones; None: the data.
             limits: of the kernels that are to be written of them.
+            fixed: how many of the rows' tensors never change (`Feed.fixed`); None: all.
 
         Raises:
             NotLowered: it is not expressible as such; says why.
@@ -107,12 +109,13 @@ class Stacked(Step):
         few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
         shared = self.data if rows is None else rows
         try:
-            return _lowered(self.traced(function, few, rows)[0], few, shared, limits)
+            return self._lowered(self.traced(function, few, rows)[0], few, shared, limits, fixed)
         except NotLowered:
             if function != self.flat_loss:
                 raise
             with suppress(NotLowered):
-                return _lowered(self.traced(self._loss_by_parts, few, rows)[0], few, shared, limits)
+                graph, _ = self.traced(self._loss_by_parts, few, rows)
+                return self._lowered(graph, few, shared, limits)
             raise
 
     def _loss_by_parts(self, *flat: torch.Tensor) -> Tensors:
@@ -134,23 +137,23 @@ class Stacked(Step):
         given = [*params, *state, *values]
         graph, _ = self.traced(self.flat_step, given, self.sample)
         work = work_of(graph, self.block)
-        if self.feed.together:
-            return replace(work, unfused="minibatches, or noise")
         try:
             target = target_of(self.device.type)
-            return replace(
-                work,
-                fused=target.cost(_lowered(graph, given, self.data, target.limits)),
-            )
+            loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
+            return replace(work, fused=target.cost(loops))
         except NotLowered as error:
             return replace(work, unfused=str(error))
 
-
-def _lowered(
-    graph: GraphModule,
-    given: Sequence[torch.Tensor],
-    rows: Sequence[torch.Tensor],
-    limits: Limits,
-) -> Loops:
-    """The loops of a trace."""
-    return lower(decomposed(graph, len(given)), len(given), rows, limits)
+    def _lowered(
+        self,
+        graph: GraphModule,
+        given: Sequence[torch.Tensor],
+        rows: Sequence[torch.Tensor],
+        limits: Limits,
+        fixed: int | None = None,
+    ) -> Loops:
+        """The loops of a trace. The rows of a batch are a long axis, however few they are: the last
+        ones of an epoch make no kernel too large that is not for the others."""
+        if fixed is not None and self.feed.batches is not None:
+            limits = replace(limits, min_long=min(limits.min_long, max(2, len(rows[0]))))
+        return lower(decomposed(graph, len(given)), len(given), rows, limits, fixed)

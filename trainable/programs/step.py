@@ -50,7 +50,8 @@ class Step:
     Attributes:
         block: lanes in one tensor operation.
         data: the tensors that all lanes share; validation: likewise, for metrics alone.
-        feed: what each update takes of the data; sample: the tensors of one update.
+        feed: what each update takes of the data; sample: the tensors of the first update.
+        last: of the last one of an epoch, where that takes fewer rows; None: it does not.
         metric_names: of the metrics, once they have been computed or traced.
     """
 
@@ -95,12 +96,16 @@ class Step:
         self.sample: list[torch.Tensor] = self.data
         if self.feed.together:
             self.sample = self.feed.at(0, 0)
+        self.last: list[torch.Tensor] | None = None
+        batches = self.feed.batches
+        if batches is not None and batches.of_the_last < batches.size:
+            self.last = self.feed.at(0, batches.of_an_epoch - 1)
         self._validation: Any = ()
         if self.measured:
             self._validation = to_device(validation, self.device)
         self.validation: list[torch.Tensor] = tensors(self._validation)
-        if epochs and self.feed.batches is not None:
-            steps *= self.feed.batches.of_an_epoch
+        if epochs and batches is not None:
+            steps *= batches.of_an_epoch
         self.optimizer = composed_of(
             problem, optimizer, schedule, given=given, values=defaults, steps=steps
         )

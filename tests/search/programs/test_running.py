@@ -44,6 +44,12 @@ def test_small_searches_never_compile_and_large_ones_do() -> None:
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
 
+@pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 262)])
+def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, unroll: int) -> None:
+    """No number of updates has to divide another."""
+    assert chosen(report=report, fed=True).unroll == unroll
+
+
 @pytest.mark.parametrize(
     ("work", "steps", "report", "unroll"),
     [

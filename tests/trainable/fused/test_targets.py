@@ -72,17 +72,60 @@ def loops_of(target: Target, limits: Limits | None = None) -> Loops:
 def test_its_kernels_compile_and_take_any_number_of_fits(target: Target) -> None:
     """On the devices that it is for."""
     assert target_of(target.device) is target
-    if target.device != "cpu" or compiler() is None:
-        pytest.skip("needs the target's device and compiler: apt-get install g++ for cpu")
-    loops = loops_of(target)
-    made = functions([target.code(loops)], None, never, private=False)
-    assert made is not None
-    ((run,), _) = made
-    assert isinstance(run, FusedRun)
+    run = compiled(target, loops_of(target))
     for fits in (1, 9, 70):
         x = torch.randn(fits, 40)
         assert torch.equal(run([x])[0], x + 1)
         assert torch.equal(run.doing(3)([x])[0], x + 1), "nothing is carried over"
+
+
+def compiled(target: Target, loops: Loops, carried: int = 0) -> FusedRun:
+    """A kernel, loaded."""
+    if target.device != "cpu" or compiler() is None:
+        pytest.skip("needs the target's device and compiler: apt-get install g++ for cpu")
+    made = functions([target.code(loops, carried)], None, never, private=False)
+    assert made is not None
+    ((run,), _) = made
+    assert isinstance(run, FusedRun)
+    return run
+
+
+@by_target
+@pytest.mark.parametrize("width", [3, 40])
+def test_a_kernel_that_is_fed_does_an_update_with_each_of_its_data(
+    target: Target, width: int
+) -> None:
+    """For any number of fits, row by row and in tiles; also data that are of several tensors."""
+    fed = [torch.randn(20, width), torch.randn(20)]
+
+    def step(x: torch.Tensor, rows: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor]:
+        return ((0.1 * (x @ rows.T).tanh() * weights) @ rows + x,)
+
+    graph = traced(step, [torch.zeros(LANES, width), *fed])
+    run = compiled(target, lower(graph, 1, fed, target.limits, fixed=0), 1)
+    assert run.fed
+    every = [[torch.randn(20, width), torch.randn(20)] for _ in range(3)]
+    for fits in (1, 9, 70):
+        x = expected = torch.randn(fits, width)
+        for i, data in enumerate(every, 1):
+            expected = step(expected, *data)[0]
+            found = run.over([x], [run.data_of(one) for one in every[:i]])[0]
+            torch.testing.assert_close(found, expected)
+            assert torch.equal(run([x, *(t for one in every[:i] for t in one)])[0], found)
+
+
+@by_target
+def test_a_kernel_that_is_fed_takes_no_other_shapes(target: Target) -> None:
+    """It would read beyond their ends."""
+    rows = torch.randn(20)
+    graph = traced(lambda x, r: ((x[:, None] * r).sum(1),), [torch.zeros(LANES), rows])
+    run = compiled(target, lower(graph, 1, [rows], target.limits, fixed=0), 1)
+    with pytest.raises(ValueError, match=r"shape \(19,\) and torch.float32: .* for \(20,\)"):
+        run.data_of([rows[:19]])
+    with pytest.raises(ValueError, match=r"and torch.float64: .* and torch.float32"):
+        run.data_of([rows.double()])
+    with pytest.raises(ValueError, match="no update"):
+        run([torch.zeros(4)])
 
 
 @by_target

@@ -77,13 +77,15 @@ class KernelRun:
 
     Attributes:
         halt: has a call given up.
+        fed: whether the data change from update to update.
     """
 
     def __init__(self, run: Any, loops: Loops, updates: int) -> None:
         self._run, self._loops = run, loops
         self.halt = Halt()
         run.restype = ctypes.c_int
-        self._updates = ctypes.c_int64(updates)
+        self.fed = loops.fed is not None
+        self._updates = updates
         self._data = _addresses([tensor for _, tensor in loops.data])
 
     def doing(self, updates: int) -> KernelRun:
@@ -96,13 +98,55 @@ class KernelRun:
         Raises:
             Halted: it was given up.
         """
+        fed, inputs = self._loops.fed, len(self._loops.inputs)
+        if fed is None:
+            return self._called(arguments[:inputs], self._updates, self._data)
+        each = range(inputs, len(arguments), fed.count)
+        every = [self.data_of(arguments[first : first + fed.count]) for first in each]
+        return self.over(arguments[:inputs], every)
+
+    def data_of(self, taken: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what the tensors of an update are to it: computed once for all lanes and calls.
+
+        Raises:
+            ValueError: they have not the shapes that it is written for.
+            IndexError: a number in them names a place that is not there.
+        """
         loops = self._loops
-        rows = [tensor.contiguous() for tensor in arguments[: len(loops.inputs)]]
+        if loops.fed is None:
+            raise ValueError("its data never change")
+        found = list(loops.fed.compute(*(tensor.contiguous() for tensor in taken)))
+        for (_, first), tensor in zip(loops.data, found, strict=True):
+            alike = tensor.shape == first.shape and tensor.dtype == first.dtype
+            if not alike or not tensor.is_contiguous():
+                raise ValueError(
+                    f"data of shape {tuple(tensor.shape)} and {tensor.dtype}: the kernel is "
+                    f"written for {tuple(first.shape)} and {first.dtype}"
+                )
+        return found
+
+    def over(
+        self, lanes: Sequence[torch.Tensor], data: Sequence[Sequence[torch.Tensor]]
+    ) -> Sequence[torch.Tensor]:
+        """Do an update with each of the data (`data_of`), one after the other.
+
+        Raises:
+            Halted: it was given up.
+        """
+        if not data:
+            raise ValueError("no update")
+        every = _addresses([tensor for one in data for tensor in one])
+        return self._called(lanes, len(data), every)
+
+    def _called(
+        self, lanes: Sequence[torch.Tensor], updates: int, data: Any
+    ) -> Sequence[torch.Tensor]:
+        loops = self._loops
+        rows = [tensor.contiguous() for tensor in lanes]
         fits = len(rows[0])
         made = [torch.empty((fits, *shape), dtype=loops.dtype) for shape in loops.shapes]
-        inputs, outputs = _addresses(rows), _addresses(made)
-        halt = self.halt.address
-        if not self._run(ctypes.c_int64(fits), self._updates, inputs, self._data, outputs, halt):
+        counts = ctypes.c_int64(fits), ctypes.c_int64(updates)
+        if not self._run(*counts, _addresses(rows), data, _addresses(made), self.halt.address):
             raise Halted
         return made
 

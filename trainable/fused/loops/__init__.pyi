@@ -1,6 +1,7 @@
 from .axes import Axes, Axis, Dim, flat
 from .limits import Limits
 from .loops import (
+    Fed,
     Index,
     Joint,
     Loops,
@@ -25,6 +26,7 @@ __all__ = [
     "Axes",
     "Axis",
     "Dim",
+    "Fed",
     "Index",
     "Joint",
     "Kind",

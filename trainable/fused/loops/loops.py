@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -89,17 +89,33 @@ class Joint:
 Operation = Map | Reduction | Joint
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fed:
+    """How data are computed that change from update to update (batches of rows, noise).
+
+    Attributes:
+        count: how many tensors an update takes.
+        compute: of these, contiguous: the tensors of `Loops.data`, in order. It raises what torch
+            raises where an index is not within a tensor.
+    """
+
+    count: int
+    compute: Callable[..., Sequence[torch.Tensor]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loops:
     """A lowered function.
 
     Attributes:
         inputs: the values that come of each lane, in order.
-        data: tensors that all lanes share, and the value that stands for each.
+        data: tensors that all lanes share, and the value that stands for each; those of the first
+            update, where they change.
         operations: what is done, in order.
         outputs: what is given back of each lane; shapes: its shape.
         long: the long axes, no two of which one value has.
         work: numbers computed for each lane, those of costly functions counted many times.
+        fed: how the data of an update are computed; None: they never change.
     """
 
     dtype: torch.dtype
@@ -110,6 +126,7 @@ class Loops:
     shapes: tuple[tuple[int, ...], ...]
     long: tuple[Axis, ...]
     work: int
+    fed: Fed | None = None
 
 
 def operands_of(operation: Operation) -> tuple[Operand, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 
@@ -10,6 +11,7 @@ from shoal.trainable.fused.loops.axes import Axes, Axis
 from shoal.trainable.fused.loops.contraction import contracted
 from shoal.trainable.fused.loops.limits import Limits
 from shoal.trainable.fused.loops.loops import (
+    Fed,
     Index,
     Joint,
     Loops,
@@ -26,12 +28,30 @@ from shoal.trainable.fused.loops.loops import (
 from shoal.trainable.fused.loops.operators import NotLowered
 
 
+class Computing(Protocol):
+    """Operations on tensors that all lanes share."""
+
+    def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
+        """Return the result of an operation."""
+
+    def first(self, tensor: torch.Tensor, sizes: Sequence[int], i: int) -> torch.Tensor:
+        """Return the first of some equal parts along dimension i, where a tensor has these sizes.
+
+        Raises:
+            NotLowered: they are not equal.
+        """
+
+    def again(self, tensors: Sequence[torch.Tensor]) -> Fed | None:
+        """Return how such results are computed at each update; None: they never change."""
+
+
 def resolved(
     axes: Axes,
     lane: Axis,
     *,
     inputs: Sequence[Value],
     data: Sequence[tuple[Value, torch.Tensor]],
+    shared: Computing,
     operations: Sequence[Operation],
     outputs: Sequence[Value],
     shapes: Sequence[tuple[int, ...]],
@@ -40,13 +60,16 @@ def resolved(
 ) -> Loops:
     """Return the loops of what was lowered, without what no output needs.
 
+    Args:
+        data: tensors that all lanes share, in any dtype; shared: computes what becomes of them.
+
     Raises:
         NotLowered: it is not expressible as loops, or beyond the kernel's size limits.
     """
     used = needed(operations, outputs)
     final = [_final(operation, axes, axes.find(lane)) for operation in used]
     results = [operation.result for operation in final]
-    data = [(value, _without_lanes(value, tensor, axes, lane)) for value, tensor in data]
+    data = [(value, _without_lanes(value, t, axes, lane, shared)) for value, t in data]
     for value in (*inputs, *(value for value, _ in data), *results):
         value.axes = tuple(axes.find(axis) for axis in value.axes)
         axes.check(value.axes)
@@ -68,16 +91,27 @@ def resolved(
     work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
     final = contracted(final, outputs, long)
     taken = {operand.value for operation in final for operand in operands_of(operation)}
+    read = [
+        (value, shared.computed(_as_read, [tensor, dtype], {}))
+        for value, tensor in data
+        if value in taken
+    ]
     return Loops(
         dtype=dtype,
         inputs=tuple(inputs),
-        data=tuple((value, tensor.contiguous()) for value, tensor in data if value in taken),
+        data=tuple(read),
         operations=tuple(final),
         outputs=tuple(outputs),
         shapes=tuple(shapes),
         long=long,
         work=work,
+        fed=shared.again([tensor for _, tensor in read]),
     )
+
+
+def _as_read(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor as a kernel reads it."""
+    return tensor.to(dtype).contiguous()
 
 
 def _swept(operation: Operation) -> tuple[Axis, ...]:
@@ -115,7 +149,9 @@ def _largest_first(axis: Axis) -> tuple[int, int]:
     return -axis.size, axis.number
 
 
-def _without_lanes(value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis) -> torch.Tensor:
+def _without_lanes(
+    value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis, shared: Computing
+) -> torch.Tensor:
     """The data of one lane, where torch has made as many of them as there are lanes.
 
     Raises:
@@ -123,12 +159,10 @@ def _without_lanes(value: Value, tensor: torch.Tensor, axes: Axes, lane: Axis) -
     """
     for i, axis in enumerate(value.axes):
         if axes.are_one(axis, lane):
-            whole = tensor.reshape([axis.size for axis in value.axes])
-            one = whole.narrow(i, 0, 1)
-            if not torch.equal(one.expand_as(whole), whole):
-                raise NotLowered("a tensor whose values depend on the place in the stack")
+            sizes = [axis.size for axis in value.axes]
+            one = shared.first(tensor, sizes, i)
             value.axes = (*value.axes[:i], *value.axes[i + 1 :])
-            return _without_lanes(value, one.squeeze(i), axes, lane)
+            return _without_lanes(value, one, axes, lane, shared)
     return tensor
 
 

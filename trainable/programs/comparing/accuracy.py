@@ -50,16 +50,17 @@ Step = Callable[[list[torch.Tensor]], Tensors]
 """One update: of what changes and what stays, in one list, what it tells and what has changed."""
 
 
-def iterated(step: Step, given: Tensors, carried: int, updates: int) -> list[torch.Tensor]:
+def iterated(step: Step, own: Tensors, rows: Sequence[Tensors], carried: int) -> list[torch.Tensor]:
     """Return what the last of several updates gives.
 
     Args:
-        carried: how many of `given`, the first, each update replaces by its last results.
+        own: inputs of each lane; rows: what follows them, of each update.
+        carried: how many of `own`, the first, each update replaces by its last results.
     """
-    held = list(given)
+    held = list(own)
     made: Tensors = ()
-    for _ in range(updates):
-        made = step(held)
+    for taken in rows:
+        made = step([*held, *taken])
         if carried:
             held[:carried] = made[len(made) - carried :]
     return list(made)
@@ -69,13 +70,14 @@ def verdicts(
     found: Tensors,
     graph: GraphModule,
     exact: Step | None,
-    given: Tensors,
+    own: Tensors,
+    rows: Sequence[Tensors],
     *,
     carried: int,
-    updates: int,
     few: GraphModule | None = None,
 ) -> list[Verdict]:
-    """Judge what a compiled function has made of `given`.
+    """Judge what a compiled function has made of `own`, inputs of each lane, and of `rows`, what
+    each update takes besides.
 
     Args:
         found: its results, each of shape (lanes, ...).
@@ -83,14 +85,15 @@ def verdicts(
         few: the same of few operators (`decomposed`), each of which rounds; None: `graph` itself.
         exact: the same update of float64 tensors; None: torch's own results count as exact.
     """
-    eager = iterated(_of_list(graph), given, carried, updates)
+    eager = iterated(_of_list(graph), own, rows, carried)
     truth = eager
     if exact is not None:
-        truth = iterated(exact, [_double(tensor) for tensor in given], carried, updates)
+        doubled = [[_double(tensor) for tensor in taken] for taken in rows]
+        truth = iterated(exact, [_double(tensor) for tensor in own], doubled, carried)
     noisy: list[list[torch.Tensor]] = []
     for count in (NOISY_RUNS, SURE_RUNS):
         runs = [Noisy(few or graph, seed).run for seed in range(len(noisy), count)]
-        noisy += [iterated(_of_list(run), given, carried, updates) for run in runs]
+        noisy += [iterated(_of_list(run), own, rows, carried) for run in runs]
         every = [
             judged(ours, theirs, true, moved)
             for ours, theirs, true, *moved in zip(found, eager, truth, *noisy, strict=True)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule
 
-from shoal.trainable.compiling import Run
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs import KERNEL, LaneValues, Program, decomposed
+from shoal.trainable.programs import KERNEL, LaneValues, Program, Tried, decomposed
 from shoal.trainable.programs.comparing.accuracy import Step, Verdict, verdicts
 
 FITS, MIN_FITS = 36, 8
@@ -93,8 +92,11 @@ def _one_thread() -> Iterator[None]:
 class _Trial:
     def __init__(self, program: Program, values: LaneValues, start: Start) -> None:
         self._program, self._values = program, values
-        self._run, self._loss_run, self._updates = program.compiled(UPDATES)
-        self._step, _ = program.traced(program.flat_step, [*start[0], *start[1], *values])
+        self._tried, self._loss_run = program.compiled(UPDATES)
+        given = [*start[0], *start[1], *values]
+        self._steps = [
+            program.traced(program.flat_step, given, tried.rows[0])[0] for tried in self._tried
+        ]
         judged = program.judged_with(start[1], values)
         self._loss, _ = program.traced(program.flat_loss, [*start[0], *judged])
 
@@ -106,33 +108,38 @@ class _Trial:
             p + AWAY * (1 + p.abs()) * torch.randn(p.shape, generator=generator, dtype=p.dtype)
             for p in params
         )
-        made = self._step(*moved, *state, *self._values, *self._program.data)
+        made = self._steps[0](*moved, *state, *self._values, *self._program.sample)
         return moved, tuple(made[1 + len(params) :])
 
     def updates(self, params: Leaves, state: State) -> str | None:
-        """Tell what differs after several updates."""
+        """Tell what differs after several updates, by each kernel that does some."""
         names = [f"parameter {name}" for name in self._program.parameter_names]
         names += self._program.state_names
-        after = "1 update" if self._updates == 1 else f"{self._updates} updates"
-        compared = _Compared(
-            names=[f"{name} after {after}" for name in ("the loss", *names)],
-            run=self._run,
-            graph=self._step,
-            exact=lambda given: self._program.flat_step(*given),
-            carried=len(params) + len(state),
-            updates=self._updates,
-        )
-        return self._told(compared, [*params, *state, *self._values])
+        for tried, step in zip(self._tried, self._steps, strict=True):
+            updates = len(tried.rows)
+            after = "1 update" if updates == 1 else f"{updates} updates"
+            if tried is not self._tried[0]:
+                after += " with the last batch of an epoch"
+            compared = _Compared(
+                names=[f"{name} after {after}" for name in ("the loss", *names)],
+                tried=tried,
+                graph=step,
+                exact=lambda given: self._program.flat_step(*given),
+                carried=len(params) + len(state),
+            )
+            told = self._told(compared, [*params, *state, *self._values])
+            if told is not None:
+                return told
+        return None
 
     def loss(self, params: Leaves, state: State) -> str | None:
         """Tell what differs in the loss alone."""
         compared = _Compared(
             names=["the loss"],
-            run=self._loss_run,
+            tried=Tried(self._loss_run, [self._program.data]),
             graph=self._loss,
             exact=lambda given: self._program.flat_loss(*given),
             carried=0,
-            updates=1,
         )
         return self._told(compared, [*params, *self._program.judged_with(state, self._values)])
 
@@ -144,32 +151,25 @@ class _Trial:
         given = [*params, *self._values]
         compared = _Compared(
             names=[f"the metric {name}" for name in program.metric_names],
-            run=run,
+            tried=Tried(run, [program.validation]),
             graph=program.traced(program.flat_metrics, given, program.validation)[0],
             exact=lambda given: program.flat_metrics(*given),
             carried=0,
-            updates=1,
         )
-        return self._told(compared, given, program.validation)
+        return self._told(compared, given)
 
-    def _told(
-        self,
-        compared: _Compared,
-        own: list[torch.Tensor],
-        rows: Sequence[torch.Tensor] | None = None,
-    ) -> str | None:
-        """Tell what differs for inputs `own` of each fit, and `rows` of all (None: the data)."""
-        data = self._program.data if rows is None else rows
-        found = compared.run([*own, *data])
+    def _told(self, compared: _Compared, own: list[torch.Tensor]) -> str | None:
+        """Tell what differs for inputs `own` of each fit."""
+        found = compared.tried(own)
         few = decomposed(compared.graph, len(own))
-        every = self._verdicts(found, compared, few, [*own, *data])
+        every = self._verdicts(found, compared, few, own)
         for name, ours, verdict in zip(compared.names, found, every, strict=True):
             if bool(verdict.wrong.any()):
                 place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
                 right = float(verdict.exact[place])
                 return f"{name} is {float(ours[place]):.8g}, not {right:.8g}"
         if self._program.kind == KERNEL:
-            less = compared.run([*(tensor[: MIN_FITS // 2] for tensor in own), *data])
+            less = compared.tried([tensor[: MIN_FITS // 2] for tensor in own])
             for name, ours, theirs in zip(compared.names, less, found, strict=True):
                 if not _same(ours, theirs[: len(ours)]):
                     return f"{name} depends on how many fits there are"
@@ -180,18 +180,17 @@ class _Trial:
         found: Sequence[torch.Tensor],
         compared: _Compared,
         few: GraphModule,
-        given: list[torch.Tensor],
+        own: list[torch.Tensor],
     ) -> list[Verdict]:
-        carried, updates = compared.carried, compared.updates
         for exact in (compared.exact, None):
             with suppress(RuntimeError):  # a fit that is bound to its own dtype
                 return verdicts(
                     found,
                     compared.graph,
                     exact,
-                    given,
-                    carried=carried,
-                    updates=updates,
+                    own,
+                    compared.tried.rows,
+                    carried=compared.carried,
                     few=few,
                 )
         raise AssertionError("the plain step works")
@@ -202,11 +201,10 @@ class _Compared:
     """A compiled function, and the same as torch runs it (`accuracy.verdicts`)."""
 
     names: Sequence[str]
-    run: Run
+    tried: Tried
     graph: GraphModule
     exact: Step
     carried: int
-    updates: int
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -206,7 +206,7 @@ def test_where_an_operation_rounds_inside_is_no_fault(name: str, dtype: torch.dt
     exact = (lambda held: (one(*held),)) if dtype != torch.float64 else None
 
     def judge(found: torch.Tensor) -> Verdict:
-        (verdict,) = verdicts([found], graph, exact, [a, b, c], carried=0, updates=1)
+        (verdict,) = verdicts([found], graph, exact, [a, b, c], [()], carried=0)
         return verdict
 
     verdict = judge(other(a, b, c))
@@ -279,6 +279,73 @@ def test_the_last_digit_of_a_product_inside_is_no_fault(name: str) -> None:
     assert len([node for node in graph.graph.nodes if node.op == "call_function"]) == 1
     eps = torch.finfo(torch.float64).eps
     found = one(*held) + eps * product(a, b, c)
-    (verdict,) = verdicts([found], graph, None, held, carried=0, updates=1)
+    (verdict,) = verdicts([found], graph, None, held, [()], carried=0)
     assert not verdict.wrong.any()
     assert not verdict.unsettled.any()
+
+
+class Fed:
+    """A line, with a batch of all but a few rows and a smaller one of these."""
+
+    batch = 40
+
+    def data(self) -> torch.Tensor:
+        return torch.stack([torch.linspace(-1, 1, 90), torch.linspace(0, 2, 90).sin()], 1)
+
+    def initial(self, seed: int) -> dict[str, torch.Tensor]:
+        return {"w": torch.zeros(()) + 0.1 * seed}
+
+    def noise(self, seed: int, step: int) -> torch.Tensor:
+        return torch.full((), 0.1 * step)
+
+    def loss(
+        self,
+        params: dict[str, torch.Tensor],
+        data: torch.Tensor,
+        noise: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        x = data[:, 0] if noise is None else data[:, 0] + noise
+        return ((x * params["w"] - data[:, 1]) ** 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pattern", "instead", "what"),
+    [
+        (0, "", "", None),
+        (0, r"data\[update \* \d+ \+", "data[", r"after 2 updates is"),
+        (2, r"data\[0\]", "data[1]", r"after 1 update with the last batch of an epoch is"),
+    ],
+    ids=["right", "first batch again", "other data"],
+)
+def test_kernels_are_tried_with_the_batches_that_they_take(
+    kernel: int, pattern: str, instead: str, what: str | None
+) -> None:
+    """Several updates, each with its own, and the last one of an epoch."""
+    made = Program(
+        Fed, optimizer="sgd", shape={}, defaults={}, block=8, device="cpu", compiled=True, unroll=5
+    )
+    at = torch.arange(8)
+    given = Lanes(
+        trial=at,
+        replicate=0 * at,
+        seed=at,
+        values={"lr": torch.logspace(-6, -2, 8).double()},
+        shape={},
+    )
+    with torch.no_grad():
+        params, state = made.initial(given, at)
+        codes = made.codes(params, state, made.values(given, at))
+    assert len(codes) == 3
+    wrong = codes[kernel]
+    assert isinstance(wrong, Kernel)
+    if pattern:
+        wrong.source, count = re.subn(pattern, instead, wrong.source)
+        assert count, wrong.source
+    built = functions(codes, None, never, private=False)
+    assert built is not None
+    made.take(built[0])
+    found = difference(made, given)
+    if what is None:
+        assert found is None
+    else:
+        assert re.search(what, found or ""), found

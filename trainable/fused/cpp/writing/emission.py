@@ -42,8 +42,8 @@ def source(loops: Loops, carried: int, shape: Shape | None = None) -> str:
     """Return the C++ source of ``run(fits, updates, in, data, out, halt)``.
 
     ``in`` and ``out`` have an array for each input and output, a row for each fit; ``data`` has
-    one for each of `loops.data`. It returns 0, and what is in ``out`` is of no use, where ``*halt``
-    was not 0 meanwhile; else 1.
+    one for each of `loops.data`; where these change (`loops.fed`), so many for each update. It
+    returns 0, and what is in ``out`` is of no use, where ``*halt`` was not 0 meanwhile; else 1.
 
     Args:
         carried: k, the number of loop-carried values: the first k inputs of update t + 1 are the
@@ -87,6 +87,7 @@ class _Kernel:
                 self._list.say(GIVE_UP)
                 self._body(self._kept)
                 self._carry()
+                self._feed()
         self._body(self._loops.outputs)
         self._store()
 
@@ -94,10 +95,17 @@ class _Kernel:
         """All updates in one loop, so that a long text is compiled once."""
         with self._list.block("for (int64_t update = 0; update < updates; update++)"):
             self._list.say(GIVE_UP)
+            self._feed()
             self._body(self._loops.outputs)
             with self._list.block("if (update + 1 == updates)"):
                 self._store()
             self._carry()
+
+    def _feed(self) -> None:
+        """Let the data be those of an update, where they change."""
+        count = len(self._loops.data)
+        for i in range(count if self._loops.fed else 0):
+            self._list.say(f"d{i} = data[update * {count} + {i}];")
 
     @property
     def _kept(self) -> Sequence[Value]:
