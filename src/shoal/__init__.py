@@ -7,6 +7,19 @@ shoal.load("runs/mine")
 shoal.fit("cubic-sine", lr=1e-6).curve
 """
 
-import lazy_loader  # torch and pandas take seconds to import: not before they are needed
+from typing import Any
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> Any:
+    """Return something of the face, whose modules are imported when they are needed: torch and
+    pandas take seconds, and ``shoal.__main__`` is to begin before anything else is imported."""
+    import lazy_loader
+
+    face = globals()
+    face.update(zip(("__getattr__", "__dir__", "__all__"), lazy_loader.attach_stub(__name__, __file__)))
+    return face[name] if name in face else face["__getattr__"](name)
+
+
+def __dir__() -> list[str]:
+    __getattr__("__all__")
+    return globals()["__dir__"]()
