@@ -74,11 +74,13 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
         (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
         place(beside, path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too
         shutil.rmtree(beside, ignore_errors=True)
         with suppress(OSError):
             for above in missing:
                 above.rmdir()
+        if not isinstance(error, OSError):
+            raise
         if isinstance(error, FileExistsError) and error.filename == str(path):
             raise starting.Taken(f"{path} is there already; choose another --out") from error
         if error.errno in NO_ROOM:

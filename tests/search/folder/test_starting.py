@@ -15,7 +15,7 @@ import pytest
 
 import shoal
 from shoal.search.driver.execution import _begin
-from shoal.search.folder import starting
+from shoal.search.folder import starting, writer
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.starting import beside, free
 from shoal.search.preparation.preparation import prepare
@@ -122,6 +122,26 @@ def test_what_killed_starts_have_left_goes_and_nothing_else(
             assert (tmp_path / "elsewhere" / "parts").exists()
         finally:
             living.kill()
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_start_that_is_interrupted_leaves_nothing(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """Nor the folders above it, by Ctrl-C while the disk gets the folder; once it is in its place,
+    it stays."""
+
+    def interrupted(beside: Path, path: Path) -> None:
+        assert (beside / "search.toml").exists()
+        if done:
+            beside.rename(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writer, "place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _begin(prepared, tmp_path / "runs/out")
+    left = [path.name for path in tmp_path.rglob("*") if path.parent in (tmp_path, tmp_path / "runs")]
+    assert sorted(left) == (["out", "runs"] if done else [])
 
 
 def test_a_start_that_was_killed_while_it_filled_a_jobs_folder_holds_nobody_up(
