@@ -24,7 +24,7 @@ import tomli_w
 from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger, starting
 from shoal.search.folder.keeping import Keeping
-from shoal.search.folder.placing import ENTRIES, place
+from shoal.search.folder.placing import place, unfinished
 from shoal.search.folder.reader import PROBLEM, RunFolder
 from shoal.search.folder.staging import Staging
 from shoal.search.folder.tables import Keys, in_order, merge, parquet_bytes, rows
@@ -55,7 +55,7 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
     missing = [above for above in path.parents if not above.exists()]
     try:
         beside.mkdir(parents=True)
-        starting.tidy(beside, {*ENTRIES, "search.toml"})
+        starting.tidy(beside, unfinished)
         (beside / "parts").mkdir()
         (beside / "packs").mkdir()
         for name, content in source.contents().items():  # what was hashed and executed

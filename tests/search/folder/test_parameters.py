@@ -170,6 +170,22 @@ def test_a_fit_whose_file_is_damaged_is_missing_at_the_end(out: Path) -> None:
     assert "trials.parquet" in ledger.read(out)
 
 
+def test_files_of_other_names_stay_beside_those_of_fits(out: Path) -> None:
+    """Whatever they begin with."""
+    place = out / "parameters"
+    (place / "trial-000099.safetensors").write_bytes(b"of an earlier end")
+    theirs = {place / "trial-notes.txt", place / "trial-000001.safetensors.bak"}
+    for file in theirs:
+        file.write_text("theirs")
+    writer = Writer(RunFolder.open(out), print)
+    try:
+        writer.keeping.add("r000000-p000000", stack_of([9]))
+        assert writer.keeping.end([9]) == []
+    finally:
+        writer.close()
+    assert set(place.iterdir()) == {*theirs, place / "trial-000009.safetensors"}
+
+
 def test_a_trial_is_missing_if_one_of_its_fits_is(tmp_path: Path) -> None:
     """Of two replicates the pack had one."""
     out = tmp_path / "out"
