@@ -222,14 +222,18 @@ def test_two_files_of_a_pack_become_one_where_all_of_its_trials_count(out: Path)
     assert len(folder.parameter_files()) == 1
 
 
-def test_a_file_that_was_changed_is_named(out: Path) -> None:
-    """And no other is."""
+def test_a_file_that_was_changed_or_lost_is_named(out: Path) -> None:
+    """And no other is; what makes it again is told, since no row is lost with it."""
     best = shoal.load(out).ranking["trial"].head(2).tolist()
     file = out / "parameters" / f"trial-{best[0]:06d}.safetensors"
     raw = bytearray(file.read_bytes())
     raw[-1] ^= 1
     file.write_bytes(raw)
-    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is damaged"):
+    again = rf"put it back; shoal fit --trial {best[0]} makes it again"
+    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is damaged: .*{again}"):
+        shoal.load(out).parameters(best[0])
+    file.unlink()
+    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is missing; {again}"):
         shoal.load(out).parameters(best[0])
     assert shoal.load(out).parameters(best[1])
 
