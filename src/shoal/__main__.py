@@ -6,6 +6,8 @@ its own, or after it has ended, ends the process in a line, and so does one betw
 
 import os
 import signal
+import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -35,7 +37,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         command()
     except KeyboardInterrupt as error:
-        _end(next((number for number in CODES if number in error.args), signal.SIGINT), None)
+        sys.exit(_tell(next((number for number in CODES if number in error.args), signal.SIGINT)))
     finally:  # nothing is left to be saved
         for number in taken:
             signal.signal(number, signal.SIG_IGN if number is signal.SIGUSR1 else _end)
@@ -43,13 +45,17 @@ def main() -> None:
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     """End at once."""
-    code = CODES[signal.Signals(number)]
+    os._exit(_tell(signal.Signals(number)))
+
+
+def _tell(number: signal.Signals) -> int:
+    """Say what has ended the command; return its exit code."""
+    code = CODES[number]
     save = code == EXIT_NOTHING_GAINED
     said = "told to save before anything had begun" if save else "interrupted"
-    try:
+    with suppress(OSError):  # standard error may be closed
         os.write(2, f"shoal: {said}\n".encode())
-    finally:
-        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":
