@@ -165,11 +165,16 @@ class Writer:
             self.merge()
 
     def merge(self) -> None:
-        """Merge all parts into the two tables, sorted by trial and replicate."""
+        """Merge all parts into the two tables, sorted by trial and replicate.
+
+        Raises:
+            RunFolderError: a file is damaged or gone, the disk does not take the tables, or there
+                is another writer.
+        """
         if not self._parts:
             return
         request = self.folder.request
-        parts = [self.folder.read_part(file) for file in self._parts]
+        parts = [self._own_part(file) for file in self._parts]
         trials, curves = rows.split(request, in_order(pa.concat_tables(parts), request))
         if len(trials):
             self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
@@ -254,6 +259,16 @@ class Writer:
                 self._part_rows += len(part)
             else:
                 self._remove_part(file)
+
+    def _own_part(self, file: Path) -> pa.Table:
+        """The rows of a part, which nobody else has merged."""
+        rows = self.folder.read_part(file)
+        if not len(rows):
+            self.check()
+            raise RunFolderError(
+                f"{file} is gone; run the same command again: its fits are done again"
+            )
+        return rows
 
     def _remove_part(self, file: Path) -> None:
         with self._staging.writing(file), self._staging.top.folder("parts") as parts:
