@@ -59,7 +59,12 @@ def tidy(mine: Path, unfinished: Callable[[Path], bool]) -> None:
     with suppress(OSError):
         now = mine.stat().st_mtime
         for entry in list(os.scandir(mine.parent)):
-            if entry.name != mine.name and _is_dead(entry, now) and _is_ours(entry) and unfinished(Path(entry.path)):
+            if (
+                entry.name != mine.name
+                and _is_dead(entry, now)
+                and _is_ours(entry)
+                and unfinished(Path(entry.path))
+            ):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 

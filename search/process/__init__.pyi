@@ -1,6 +1,5 @@
 from . import loggers, processes, streams
 from .encoding import print_anything
-from .handlers import stand_for_default
 from .loggers import quiet
 from .settings import own_settings
 from .stopping import Reason, Stop, listen_early, listening
@@ -17,7 +16,6 @@ __all__ = [
     "print_anything",
     "processes",
     "quiet",
-    "stand_for_default",
     "streams",
     "tell",
 ]

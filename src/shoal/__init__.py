@@ -16,10 +16,11 @@ def __getattr__(name: str) -> Any:
     import lazy_loader
 
     face = globals()
-    face.update(zip(("__getattr__", "__dir__", "__all__"), lazy_loader.attach_stub(__name__, __file__)))
+    names = "__getattr__", "__dir__", "__all__"
+    face.update(zip(names, lazy_loader.attach_stub(__name__, __file__), strict=True))
     return face[name] if name in face else face["__getattr__"](name)
 
 
 def __dir__() -> list[str]:
-    __getattr__("__all__")
-    return globals()["__dir__"]()
+    """Names of the face."""
+    return list(__getattr__("__all__"))

@@ -29,7 +29,7 @@ def main() -> None:
     for number in taken:
         signal.signal(number, _end)
     from shoal.search.command import main as command
-    from shoal.search.process import stand_for_default
+    from shoal.search.process.handlers import stand_for_default
 
     stand_for_default(_end)
     try:

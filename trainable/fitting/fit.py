@@ -71,6 +71,6 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and one and other:
         return len(one) == len(other) and all(map(_alike, one, other))
     if isinstance(one, torch.Tensor):
-        same_kind = one.is_floating_point() == other.is_floating_point()
-        return same_kind and one.shape[1:] == other.shape[1:]
+        forms = [(leaf.is_floating_point(), leaf.shape[1:]) for leaf in (one, other)]
+        return forms[0] == forms[1]
     return True

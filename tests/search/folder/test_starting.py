@@ -151,7 +151,9 @@ def test_a_start_that_is_interrupted_leaves_nothing(
     monkeypatch.setattr(writer, "place", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _begin(prepared, tmp_path / "runs/out")
-    left = [path.name for path in tmp_path.rglob("*") if path.parent in (tmp_path, tmp_path / "runs")]
+    left = [
+        path.name for path in tmp_path.rglob("*") if path.parent in (tmp_path, tmp_path / "runs")
+    ]
     assert sorted(left) == (["out", "runs"] if done else [])
 
 

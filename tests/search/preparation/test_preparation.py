@@ -34,8 +34,6 @@ MANY = 10**6
 """More than a small search has of anything."""
 
 
-
-
 @pytest.mark.parametrize(
     ("problem", "size", "other"),
     [
