@@ -121,7 +121,7 @@ ARROWS = {
     "trainable.feeding": "trainable.errors trainable.problems",
     "trainable.fitting": (
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
-        "trainable.optimizers trainable.problems trainable.programs"
+        "trainable.optimizers trainable.problems trainable.programs version"
     ),
     "trainable.fused": (
         "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt "

@@ -16,6 +16,7 @@ import click
 
 from shoal.search.command import fits, jobs, watch
 from shoal.search.command.group import Group, printed
+from shoal.search.command.numbered import numbered
 from shoal.search.command.options import of_settings
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
@@ -133,7 +134,7 @@ def _asked(
     typed = Asked.of({**given, "problem": problem} if problem is not None else given)
     if space:
         typed = replace(typed, space=parse_assignments(space))
-    return typed.over(Asked.of(_read_config(config) if config is not None else {}))
+    return typed.over(Asked.of(numbered(_read_config(config)) if config is not None else {}))
 
 
 @main.command()

@@ -1,13 +1,14 @@
-"""Numbers of the command line: one or a word, and those that may hold an array job's ``{task}``."""
+"""Numbers that a user gives: one or a word, and those that may hold an array job's ``{task}``."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from shoal.slurm.queue import filled
+from shoal.slurm.queue import MARK, filled
 
 
 class OrWord(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
@@ -36,3 +37,12 @@ class Numbered(click.ParamType):  # type: ignore[type-arg]  # generic in new cli
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = filled(value, os.environ) if isinstance(value, str) else value
         return self._kind.convert(text, param, ctx)
+
+
+def numbered(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a TOML file, a seed with ``{task}`` as the number that it means."""
+    seed = given.get("seed")
+    if not isinstance(seed, str) or MARK not in seed:
+        return dict(given)
+    text = filled(seed, os.environ)
+    return {**given, "seed": int(text) if text.isdecimal() else text}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import ledger
-from shoal.search.folder.parameters import FOLDER, Stack, file_name
+from shoal.search.folder.parameters import FOLDER, OF_FIT, Stack, file_name
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.staging import Staging
 
@@ -136,7 +136,7 @@ class Keeping:
                 staging.put(ledger.NAME, (json.dumps(digests) + "\n").encode())
                 staging.place(ledger.NAME)
                 for name in place.names():
-                    if name.startswith("trial-") and name not in contents:
+                    if OF_FIT.fullmatch(name) and name not in contents:
                         place.unlink(name)
 
     def _remove(self, name: str) -> None:

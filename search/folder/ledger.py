@@ -24,6 +24,9 @@ PART = re.compile(r"r\d{6}-p\d{6}(?:\+\d+)?\.([0-9a-f]{16})\.parquet")
 TRIES, PAUSE_SECONDS = 20, 0.05
 """How often a file is read again that is being replaced."""
 
+MEND = "put it back, or choose another --out"
+"""What to do about a file that rows are made of."""
+
 Digests = dict[str, list[str]]
 Read = TypeVar("Read")
 
@@ -57,15 +60,20 @@ def read(folder: Path) -> Digests:
             raise TypeError("each file has a list of digests")
         return {str(name): [str(digest) for digest in both] for name, both in held.items()}
     except FileNotFoundError:
-        raise RunFolderError(f"{file} is missing; put it back, or choose another --out") from None
+        raise RunFolderError(f"{file} is missing; {MEND}") from None
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise RunFolderError(f"{file} is damaged; put it back, or choose another --out") from None
+        raise RunFolderError(f"{file} is damaged; {MEND}") from None
 
 
-def checked(folder: Path, name: str, use: Callable[[BufferedReader], Read]) -> Read:
+def checked(
+    folder: Path, name: str, use: Callable[[BufferedReader], Read], mend: str = MEND
+) -> Read:
     """Return what `use` makes of a file that is as the ledger says.
+
+    Args:
+        mend: what to do where it is not.
 
     Raises:
         RunFolderError: it is missing, or not what was written.
@@ -79,15 +87,11 @@ def checked(folder: Path, name: str, use: Callable[[BufferedReader], Read]) -> R
                     handle.seek(0)
                     return use(handle)
         except FileNotFoundError:
-            raise RunFolderError(
-                f"{file} is missing; put it back, or choose another --out"
-            ) from None
+            raise RunFolderError(f"{file} is missing; {mend}") from None
         except OSError as error:
             raise RunFolderError(f"{file} cannot be read: {error.strerror}") from error
         time.sleep(PAUSE_SECONDS)
-    raise RunFolderError(
-        f"{file} is damaged: it is not what shoal has written; put it back, or choose another --out"
-    )
+    raise RunFolderError(f"{file} is damaged: it is not what shoal has written; {mend}")
 
 
 def checked_part(file: Path, use: Callable[[BufferedReader], Read]) -> Read | None:

@@ -27,6 +27,7 @@ from shoal.trainable.columns import FOLD
 
 FOLDER = "parameters"
 
+OF_FIT = re.compile(r"trial-\d{6,}(?:-replicate-\d+)?(?:-fold-\d+)?\.safetensors")
 OF_PACK = re.compile(r"(r\d{6}-p\d{6})\.([0-9a-f]{16})\.safetensors")
 
 _PREPARED, _FITS, _NAMES = "prepared/", "fits", "names"

@@ -41,6 +41,33 @@ def reserved(path: Path) -> bool:
         return False
 
 
+def unfinished(path: Path) -> bool:
+    """Whether a folder is as a start leaves it that is killed while it makes it: nothing that has a
+    row in it, and no entry of another name."""
+    try:
+        with Directory.at(path) as folder:
+            names = set(folder.names(MAX_ENTRIES))
+            return names <= {*ENTRIES, "search.toml"} and all(
+                _is_new(folder, name)
+                for name in names
+                if not (name in TABLES and _is_torn(folder, name, names))
+            )
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _is_torn(folder: Directory, name: str, names: set[str]) -> bool:
+    """Whether a table is half-written, in a folder that was never whole."""
+    if "digests.json" in names:
+        return False
+    try:
+        with folder.open(name) as handle:
+            pq.read_metadata(handle)
+    except pa.ArrowException:
+        return True
+    return False
+
+
 def _is_new(folder: Directory, name: str) -> bool:
     """Whether an entry is as a search makes it that begins."""
     mode = folder.kind(name)

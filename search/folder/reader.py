@@ -167,7 +167,12 @@ class RunFolder:
         name = f"{FOLDER}/{file_name(self.request, trial, replicate, fold)}"
         for _ in range(2):  # between the two, those of packs may become those of fits
             if name in ledger.read(self.path):
-                return ledger.checked(self.path, name, lambda handle: One.from_bytes(handle.read()))
+                return ledger.checked(
+                    self.path,
+                    name,
+                    lambda handle: One.from_bytes(handle.read()),
+                    mend=f"put it back; shoal fit --trial {trial} makes it again",
+                )
             for file in self.parameter_files():
                 stack = self.stack(file)
                 index = None if stack is None else stack.at(trial, replicate, fold)

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -50,16 +50,21 @@ def free(path: Path) -> Path:
     return found
 
 
-def tidy(mine: Path, entries: set[str]) -> None:
+def tidy(mine: Path, unfinished: Callable[[Path], bool]) -> None:
     """Remove what starts that were killed have left beside `mine`, which has just been made.
 
     Args:
-        entries: names that a new run folder has; where something else is, it is not ours.
+        unfinished: whether a folder has nothing but what a new run folder has; else it is not ours.
     """
     with suppress(OSError):
         now = mine.stat().st_mtime
         for entry in list(os.scandir(mine.parent)):
-            if entry.name != mine.name and _is_dead(entry, now) and _is_new(entry, entries):
+            if (
+                entry.name != mine.name
+                and _is_dead(entry, now)
+                and _is_ours(entry)
+                and unfinished(Path(entry.path))
+            ):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -109,13 +114,11 @@ def _is_dead(entry: os.DirEntry[str], now: float) -> bool:
     return now - entry.stat(follow_symlinks=False).st_mtime > OLD_SECONDS
 
 
-def _is_new(entry: os.DirEntry[str], entries: set[str]) -> bool:
-    """Whether a folder has nothing but what a new run folder has."""
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder that shoal alone names so, or has made so far as to tell."""
     if not stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
         return False
-    names = set(os.listdir(entry.path))
-    made = _BESIDE.fullmatch(entry.name) is not None or "parts" in names  # which is made first
-    return made and names <= entries
+    return _BESIDE.fullmatch(entry.name) is not None or "parts" in os.listdir(entry.path)
 
 
 def _machine() -> str:

@@ -24,7 +24,7 @@ import tomli_w
 from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger, starting
 from shoal.search.folder.keeping import Keeping
-from shoal.search.folder.placing import ENTRIES, place
+from shoal.search.folder.placing import place, unfinished
 from shoal.search.folder.reader import PROBLEM, RunFolder
 from shoal.search.folder.staging import Staging
 from shoal.search.folder.tables import Keys, in_order, merge, parquet_bytes, rows
@@ -55,7 +55,7 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
     missing = [above for above in path.parents if not above.exists()]
     try:
         beside.mkdir(parents=True)
-        starting.tidy(beside, {*ENTRIES, "search.toml"})
+        starting.tidy(beside, unfinished)
         (beside / "parts").mkdir()
         (beside / "packs").mkdir()
         for name, content in source.contents().items():  # what was hashed and executed
@@ -74,11 +74,13 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
         digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
         (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
         place(beside, path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too
         shutil.rmtree(beside, ignore_errors=True)
         with suppress(OSError):
             for above in missing:
                 above.rmdir()
+        if not isinstance(error, OSError):
+            raise
         if isinstance(error, FileExistsError) and error.filename == str(path):
             raise starting.Taken(f"{path} is there already; choose another --out") from error
         if error.errno in NO_ROOM:
@@ -163,11 +165,16 @@ class Writer:
             self.merge()
 
     def merge(self) -> None:
-        """Merge all parts into the two tables, sorted by trial and replicate."""
+        """Merge all parts into the two tables, sorted by trial and replicate.
+
+        Raises:
+            RunFolderError: a file is damaged or gone, the disk does not take the tables, or there
+                is another writer.
+        """
         if not self._parts:
             return
         request = self.folder.request
-        parts = [self.folder.read_part(file) for file in self._parts]
+        parts = [self._own_part(file) for file in self._parts]
         trials, curves = rows.split(request, in_order(pa.concat_tables(parts), request))
         if len(trials):
             self._replace(dict(zip(TABLES, (curves, trials), strict=True)))
@@ -252,6 +259,16 @@ class Writer:
                 self._part_rows += len(part)
             else:
                 self._remove_part(file)
+
+    def _own_part(self, file: Path) -> pa.Table:
+        """The rows of a part, which nobody else has merged."""
+        rows = self.folder.read_part(file)
+        if not len(rows):
+            self.check()
+            raise RunFolderError(
+                f"{file} is gone; run the same command again: its fits are done again"
+            )
+        return rows
 
     def _remove_part(self, file: Path) -> None:
         with self._staging.writing(file), self._staging.top.folder("parts") as parts:

@@ -16,7 +16,7 @@ from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile
-from shoal.search.request import Asked, Objective
+from shoal.search.request import Asked, Objective, as_resolved
 from shoal.search.space import Dimension
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated
@@ -99,7 +99,7 @@ def _go_on(
             "it can be read, not gone on with; choose another --out"
         )
     held = request.as_dict()
-    given = asked.given
+    given = as_resolved(asked.given, request)
     if asked.trials is not None:
         given["trials"] = different_trials(asked.trials, request.sampler, request.space)
     if asked.objective is not None:

@@ -1,8 +1,13 @@
-"""How many trials a round has, where nobody says it; and what rounds mean for workers."""
+"""How many trials a round has, where nobody says it; what rounds mean for workers; and sizes that
+are larger than the search."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shoal.search.request.request import Request
+from shoal.trainable.programs import SINGLE
 
 ROUNDS, FINE_ROUNDS = 16, 32
 """Rounds of a search, where the number of trials allows it. A sampler does the better, the more
@@ -32,3 +37,15 @@ def in_flight(request: Request) -> int:
     """Return how many packs two rounds have: no more run at once."""
     lanes = min(2 * request.round * request.fits, request.lanes)
     return -(-lanes // request.pack)
+
+
+def as_resolved(given: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Return what is asked for as a search of this request has it: of a size that is larger than
+    the search, all there is."""
+    most = {
+        "round": request.trials,
+        "pack": request.round * request.replicates,
+        "block": 1 if request.settled.usual == SINGLE else request.pack,
+        "report": request.epochs or request.steps,
+    }
+    return {n: min(value, most[n]) if n in most else value for n, value in given.items()}

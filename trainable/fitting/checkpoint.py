@@ -8,7 +8,7 @@ KEY is a hash of the pack's lanes and of all that decides their numbers, so that
 anything else has another name. ATTEMPT counts how often the pack was handed out; the driver says
 which one to go on from, so that a worker that was thought dead is never listened to. A checkpoint
 is loaded with ``weights_only=True`` and only if it is whole, of this key, and of this kind of
-device and version of torch, whose last digits differ.
+device and these versions of torch and shoal, whose last digits differ.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from shoal.trainable.errors import CheckpointError
 from shoal.trainable.fitting.block import Snapshot
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Lanes
+from shoal.version import __version__
 
 _DIGEST_BYTES = 32
 _NAME = re.compile(r"([0-9a-z]{24})-([0-9]{6,12})\.pt")
@@ -122,6 +123,7 @@ def save(saving: Saving, snapshot: Snapshot, *, device: str, seconds: float, beg
             "key": saving.key,
             "device": device,
             "torch": str(torch.__version__),
+            "shoal": __version__,
             "seconds": seconds,
             "began": began,
             "snapshot": snapshot,
@@ -152,7 +154,8 @@ def load(file: Path, *, of: str, device: str) -> dict[str, Any]:
     """Return what `save` has written: ``snapshot``, ``seconds`` and ``began``.
 
     Raises:
-        CheckpointError: it is damaged, or of another pack, kind of device or version of torch.
+        CheckpointError: it is damaged, or of another pack, kind of device or version of torch or
+            shoal.
     """
     try:
         with opened_in(file.parent.parent, f"{file.parent.name}/{file.name}") as handle:
@@ -166,13 +169,19 @@ def load(file: Path, *, of: str, device: str) -> dict[str, Any]:
         raise CheckpointError(f"{file} is damaged")
     try:
         held: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True)
-        wanted = {"key": of, "device": device, "torch": str(torch.__version__)}
-        other = [name for name, value in wanted.items() if held[name] != value]
+        wanted = {
+            "key": of,
+            "device": device,
+            "torch": str(torch.__version__),
+            "shoal": __version__,
+        }
+        had = {name: held.get(name) for name in wanted}
+        other = [name for name, value in wanted.items() if had[name] != value]
     except Exception as error:  # whole, and yet none of ours: torch has many words for it
         raise CheckpointError(f"{file} is no checkpoint of fits") from error
     if other:
         raise CheckpointError(
-            f"{file} is of another {other[0]} ({held[other[0]]}, not {wanted[other[0]]})"
+            f"{file} is of another {other[0]} ({had[other[0]]}, not {wanted[other[0]]})"
         )
     return held
 
@@ -214,6 +223,14 @@ class CheckpointKeeper:
         self.began, self.before = float(held["began"]), float(held["seconds"])
         snapshot: Snapshot = held["snapshot"]
         return snapshot
+
+    def refuse(self) -> None:
+        """The snapshot cannot be gone on from."""
+        if self._saving is None or self._saving.resume is None:
+            raise ValueError("there is none")
+        self.began, self.before = time.time(), 0.0
+        file = Path(self._saving.folder, self._saving.resume)
+        self.notes.append(f"{file} is of another version of shoal; its fits begin anew")
 
     def due(self) -> bool:
         """Whether the period is over, or to stop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -17,6 +17,9 @@ class Keeper(Protocol):
 
     def begin(self) -> Snapshot | None:
         """Return the snapshot to go on from, if there is one."""
+
+    def refuse(self) -> None:
+        """That snapshot is of another form."""
 
     def due(self) -> bool:
         """Whether a snapshot is to be kept now; asked after each chunk of updates."""
@@ -45,7 +48,9 @@ def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None
                 block.advance()
             return block.fitted()
         kept = keeper.begin()
-        if kept is not None:
+        if kept is not None and not _alike(kept, block.snapshot()):
+            keeper.refuse()
+        elif kept is not None:
             block.restore(kept)
         while block.occupied():
             block.advance(keeper.due)
@@ -54,3 +59,18 @@ def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None
                 if keeper.stopped():
                     return None
         return block.fitted()
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two snapshots, or parts of them, have one form; how many fits there are is not asked,
+    nor of which there are none yet."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, tuple) and one and other:
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, torch.Tensor):
+        forms = [(leaf.is_floating_point(), leaf.shape[1:]) for leaf in (one, other)]
+        return forms[0] == forms[1]
+    return True

@@ -170,6 +170,22 @@ def test_a_fit_whose_file_is_damaged_is_missing_at_the_end(out: Path) -> None:
     assert "trials.parquet" in ledger.read(out)
 
 
+def test_files_of_other_names_stay_beside_those_of_fits(out: Path) -> None:
+    """Whatever they begin with."""
+    place = out / "parameters"
+    (place / "trial-000099.safetensors").write_bytes(b"of an earlier end")
+    theirs = {place / "trial-notes.txt", place / "trial-000001.safetensors.bak"}
+    for file in theirs:
+        file.write_text("theirs")
+    writer = Writer(RunFolder.open(out), print)
+    try:
+        writer.keeping.add("r000000-p000000", stack_of([9]))
+        assert writer.keeping.end([9]) == []
+    finally:
+        writer.close()
+    assert set(place.iterdir()) == {*theirs, place / "trial-000009.safetensors"}
+
+
 def test_a_trial_is_missing_if_one_of_its_fits_is(tmp_path: Path) -> None:
     """Of two replicates the pack had one."""
     out = tmp_path / "out"
@@ -206,14 +222,18 @@ def test_two_files_of_a_pack_become_one_where_all_of_its_trials_count(out: Path)
     assert len(folder.parameter_files()) == 1
 
 
-def test_a_file_that_was_changed_is_named(out: Path) -> None:
-    """And no other is."""
+def test_a_file_that_was_changed_or_lost_is_named(out: Path) -> None:
+    """And no other is; what makes it again is told, since no row is lost with it."""
     best = shoal.load(out).ranking["trial"].head(2).tolist()
     file = out / "parameters" / f"trial-{best[0]:06d}.safetensors"
     raw = bytearray(file.read_bytes())
     raw[-1] ^= 1
     file.write_bytes(raw)
-    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is damaged"):
+    again = rf"put it back; shoal fit --trial {best[0]} makes it again"
+    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is damaged: .*{again}"):
+        shoal.load(out).parameters(best[0])
+    file.unlink()
+    with pytest.raises(shoal.RunFolderError, match=rf"{file.name} is missing; {again}"):
         shoal.load(out).parameters(best[0])
     assert shoal.load(out).parameters(best[1])
 

@@ -94,6 +94,30 @@ def test_a_merge_that_was_interrupted_loses_and_doubles_nothing(
     assert not list((out / "parts").iterdir())
 
 
+def test_a_part_that_is_lost_while_the_search_runs_is_told(
+    whole: Path, tmp_path: Path, part_of: PartOf
+) -> None:
+    """Else the search would end well, without its rows; they are done again."""
+    out = tmp_path / "out"
+    create(out, RunFolder.open(whole).request, find("cubic-sine"))
+    writer = Writer(RunFolder.open(out), print)
+    for pack in range(8):
+        writer.add(f"r{pack // 2:06d}-p{pack % 2:06d}", part_of(whole, eight(pack)))
+    lost = sorted((out / "parts").iterdir())[3]
+    lost.unlink()
+    again = "is gone; run the same command again: its fits are done again"
+    with pytest.raises(shoal.RunFolderError, match=f"{lost.name} {again}"):
+        writer.merge()
+    writer.close()
+    assert len(shoal.load(out).trials) == 56
+    shoal.run(out=out, engine="inline")
+    pandas.testing.assert_frame_equal(
+        shoal.load(out).trials.drop(columns=["node", "device", "seconds", "started"]),
+        shoal.load(whole).trials.drop(columns=["node", "device", "seconds", "started"]),
+        check_exact=True,
+    )
+
+
 def test_a_reader_during_merges_sees_each_row_once(
     whole: Path, tmp_path: Path, part_of: PartOf
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ import pytest
 
 import shoal
 from shoal.search.driver.execution import _begin
-from shoal.search.folder import starting
+from shoal.search.folder import starting, writer
+from shoal.search.folder.placing import FOLDERS
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.starting import beside, free
 from shoal.search.preparation.preparation import prepare
@@ -83,10 +85,10 @@ def test_the_next_free_name_is_free_also_where_a_link_leads_nowhere(tmp_path: Pa
 
 
 def folder(path: Path, *entries: str) -> Path:
-    """A folder with some files."""
+    """A folder with some files, and folders where a run folder has some."""
     path.mkdir()
     for name in entries:
-        (path / name).write_text("x")
+        (path / name).mkdir() if name in FOLDERS else (path / name).write_text("x")
     return path
 
 
@@ -104,9 +106,10 @@ def test_what_killed_starts_have_left_goes_and_nothing_else(
                 folder(tmp_path / f".out.{os.getpid()}", "parts", "search.toml"),
                 folder(tmp_path / ".other.99999999", "parts"),
                 folder(tmp_path / f".out.{living.pid}-{mine[1]}-1-0000"),
+                folder(tmp_path / f".out.{living.pid}-{mine[1]}-1-0001", "trials.parquet"),
                 folder(tmp_path / ".out.7-00000000-1-0000", "parts"),
             ]
-            os.utime(dead[3], (0, 0))
+            os.utime(dead[-1], (0, 0))
             stay = [
                 folder(tmp_path / f".out.{living.pid}-{mine[1]}-{began}-0000"),
                 folder(tmp_path / ".out.7-00000000-2-0000", "parts"),
@@ -115,6 +118,14 @@ def test_what_killed_starts_have_left_goes_and_nothing_else(
                 folder(tmp_path / "elsewhere", "parts"),
             ]
             (tmp_path / ".out.99999998").symlink_to("elsewhere")
+            for number, name in ((99999997, "trials.parquet"), (99999996, "packs/checkpoint.pt")):
+                whole = tmp_path / f".copy.{number}"
+                shoal.run(trials=1, steps=1, keep=0, engine="inline", out=whole)
+                shutil.rmtree(whole / ".lock")
+                if name != "trials.parquet":
+                    (whole / "trials.parquet").unlink()
+                    (whole / name).write_text("")
+                stay.append(whole)
             _begin(prepared, tmp_path / "out")
             assert not [path.name for path in dead if path.exists()]
             left = {entry.name for entry in tmp_path.iterdir()}
@@ -122,6 +133,28 @@ def test_what_killed_starts_have_left_goes_and_nothing_else(
             assert (tmp_path / "elsewhere" / "parts").exists()
         finally:
             living.kill()
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_start_that_is_interrupted_leaves_nothing(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """Nor the folders above it, by Ctrl-C while the disk gets the folder; once it is in its place,
+    it stays."""
+
+    def interrupted(beside: Path, path: Path) -> None:
+        assert (beside / "search.toml").exists()
+        if done:
+            beside.rename(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writer, "place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _begin(prepared, tmp_path / "runs/out")
+    left = [
+        path.name for path in tmp_path.rglob("*") if path.parent in (tmp_path, tmp_path / "runs")
+    ]
+    assert sorted(left) == (["out", "runs"] if done else [])
 
 
 def test_a_start_that_was_killed_while_it_filled_a_jobs_folder_holds_nobody_up(

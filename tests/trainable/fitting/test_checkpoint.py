@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from shoal.trainable.errors import CheckpointError
-from shoal.trainable.fitting import Plan, fit
+from shoal.trainable.fitting import Plan, checkpoint, fit
 from shoal.trainable.fitting.checkpoint import (
     CheckpointKeeper,
     Saving,
@@ -179,6 +180,46 @@ def test_a_damaged_or_foreign_checkpoint_is_named_and_not_used(tmp_path: Path) -
     assert whole is not None
     assert same(whole, fitted)
     assert again.notes == [f"{at.file} is damaged; its fits begin anew"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda snapshot: snapshot.pop("reported"),
+        lambda snapshot: snapshot.update(more=0),
+        lambda snapshot: snapshot.update(params=tuple(p.long() for p in snapshot["params"])),
+        lambda snapshot: snapshot.update(state=snapshot["state"][:-1]),
+        lambda snapshot: snapshot["selection"].pop("since"),
+    ],
+    ids=["one less", "one more", "other numbers", "a state less", "one less within"],
+)
+def test_a_checkpoint_of_another_form_costs_time_and_no_numbers(
+    tmp_path: Path, other: Callable[[dict[str, Any]], object]
+) -> None:
+    """Such as another version of shoal may have left: an error would be the fits' own."""
+    at = saving(tmp_path)
+    assert fit(program("adam"), lanes("adam"), PLAN, keeper(at, AfterSome(10))) is None
+    held = load(at.file, of=at.key, device="cpu")["snapshot"]
+    other(held)
+    save(at, held, device="cpu", seconds=0.0, began=0.0)
+    again = keeper(saving(tmp_path, 1, at.file.name), lambda: False)
+    fitted = fit(program("adam"), lanes("adam"), PLAN, again)
+    whole = fit(program("adam"), lanes("adam"), PLAN)
+    assert fitted is not None
+    assert whole is not None
+    assert same(whole, fitted)
+    assert again.notes == [f"{at.file} is of another version of shoal; its fits begin anew"]
+
+
+def test_a_checkpoint_of_another_version_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its numbers may be others."""
+    at = saving(tmp_path)
+    assert fit(program("sgd"), lanes("sgd"), PLAN, keeper(at, AfterSome(10))) is None
+    monkeypatch.setattr(checkpoint, "__version__", "0.0.1")
+    with pytest.raises(CheckpointError, match=r"of another shoal \(.*, not 0.0.1\)"):
+        load(at.file, of=at.key, device="cpu")
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
