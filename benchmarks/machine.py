@@ -30,6 +30,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def instructions() -> str:
+    """The widest vector instructions that kernels are compiled to here."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            flags = line.split()
+            wide = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}
+            return next((name for flag, name in wide.items() if flag in flags), "SSE")
+    return platform.machine()
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -19,12 +19,12 @@ from shoal.search.space import Dimension, of_names
 from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems import find, hyperparameters
-from shoal.trainable.programs import EAGER, program_of
+from shoal.trainable.programs import KERNEL, SINGLE, program_of
 from shoal.trainable.task import Task
 from shoal.trainable.worker import Worker
 
-SEARCH = 4096
-"""Trials of the search whose program is measured: enough that compiling is worth while."""
+SEARCH = 4096 * 2000
+"""Updates, or epochs, of the search whose program is measured: 4,096 trials of 2,000."""
 
 SEED = 0
 DIVERGE_FACTOR = 1000.0
@@ -46,7 +46,7 @@ class Ours:
             Asked(
                 problem=row.spec,
                 space={name: [value] for name, value in row.shape.items()},
-                trials=SEARCH,
+                trials=SEARCH // steps,
                 pack=fits,
                 report=report,
                 seed=SEED,
@@ -63,8 +63,9 @@ class Ours:
         self.block = request.block
         self.program = recipe.settled.of(self._lanes.shape)
         self.metrics = recipe.settled.metrics.get(next(iter(recipe.settled.programs), ""), "")
-        self.why = "; ".join(prepared.notes)
-        if not self.why and self.program != "kernel":
+        self.updates_of_an_epoch = request.steps // steps if row.epochs else 1
+        self.why = "" if self.program == KERNEL else "; ".join(prepared.notes)
+        if not self.why and self.program != KERNEL:
             self.why = "minibatches or noise" if row.epochs else "it is not worth compiling"
 
     def fit(self) -> tuple[float, list[list[float]]]:
@@ -114,8 +115,8 @@ def losses_of(fitted: Any, fits: int) -> list[list[float]]:
     return [[*curve.tolist(), float(fitted.loss[i])] for i, curve in enumerate(curves)]
 
 
-def eager(row: Row, steps: int, fits: int) -> tuple[list[Values], list[list[float]]]:
-    """Hyperparameters and losses of a few updates, operation by operation and unprepared."""
+def single(row: Row, steps: int, fits: int) -> tuple[list[Values], list[list[float]]]:
+    """Hyperparameters and losses of a few updates, one fit at a time and unprepared."""
     problem = find(row.spec).load()
     space = {**of_names(problem.space), **of_names({n: [v] for n, v in row.shape.items()})}
     declared = hyperparameters(problem)
@@ -129,7 +130,7 @@ def eager(row: Row, steps: int, fits: int) -> tuple[list[Values], list[list[floa
         defaults=default_values(declared, updates, space),
         block=fits,
         device="cpu",
-        kind=EAGER,
+        kind=SINGLE,
         steps=steps,
         given=tuple(lanes.values),
     )

@@ -45,7 +45,7 @@ def _net(name: str, cls: str, goal: tuple[float, float], width: int) -> Row:
         file="digits_net",
         cls=cls,
         plain=plain,
-        steps=10,
+        steps=5,
         report=1,
         epochs=True,
         goal=goal,
