@@ -46,6 +46,9 @@ TOLERANCE = 1e-4
 PLAIN_SECONDS = 0.3
 """How long a turn of the plain loop is at the least: as many fits as that takes."""
 
+COMPILE_SECONDS = 300.0
+"""After which a row is run eager, as if a search had given up compiling it."""
+
 AVX512, AVX2 = "AVX-512", "AVX2"
 
 
@@ -60,14 +63,14 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def measure(row: Row, core: int, quick: bool) -> dict[str, Any]:
+def measure(row: Row, core: int, quick: bool, compile_seconds: float) -> dict[str, Any]:
     """Measure a row."""
     steps, report, turns = row.steps, row.report, TURNS
     if quick:
         turns = QUICK_TURNS
         steps, report = (1, 1) if row.epochs else (min(steps, 10), min(report, 5))
     began = time.perf_counter()
-    ours = Ours(row, steps, report, row.fits)
+    ours = Ours(row, steps, report, row.fits, compile_seconds)
     per_epoch = ours.updates_of_an_epoch
     plain = Plain(row, steps * per_epoch, report * per_epoch)
     preparing = time.perf_counter() - began
@@ -155,6 +158,13 @@ def table(record: Mapping[str, Any]) -> str:
     )
 
 
+def write(record: Mapping[str, Any], out: Path) -> None:
+    """Write what was measured."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    out.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print and write; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -162,14 +172,16 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="a row")
     parser.add_argument("--quick", action="store_true", help="few updates: does it all work?")
     parser.add_argument("--core", type=int, help="the core to measure on  [the last]")
+    parser.add_argument("--compile", type=float, default=COMPILE_SECONDS, metavar="SECONDS")
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
     parser.add_argument("--out", type=Path, help=f"where to write  [{RESULTS}, of a whole run]")
     given = parser.parse_args()
     torch.set_num_threads(1)
     core = max(os.sched_getaffinity(0)) if given.core is None else given.core
-    began = time.monotonic()
+    out = given.out or (None if given.quick or given.only else RESULTS)
+    began, having = time.monotonic(), instructions()
     record: dict[str, Any] = {
-        "machine": {**machine(), "instructions": instructions(), "core": core},
+        "machine": {**machine(), "instructions": having, "core": core},
         "quick": given.quick,
         "runs": [],
     }
@@ -179,8 +191,8 @@ def main() -> int:
         least = row.goal or (1, 1)
         run = {"name": row.name, "goals": {AVX512: least[0], AVX2: least[1]}}
         try:
-            run |= measure(row, core, given.quick)
-            told = f"{run['ratio']:.3g} ({run['program']})"
+            run |= measure(row, core, given.quick, given.compile)
+            told = f"{run['ratio']:.3g} ({run['program']}), {verdict(run, having)}"
         except Exception as error:  # a row that does not work does not end the others
             run["error"] = f"{type(error).__name__}: {error}".partition("\n")[0]
             told = run["error"]
@@ -188,14 +200,10 @@ def main() -> int:
         print(
             f"[{time.monotonic() - began:5.0f} s] {row.name}: {told}", file=sys.stderr, flush=True
         )
-    record["seconds"] = round(time.monotonic() - began, 1)
-    text = json.dumps(record, ensure_ascii=False)
-    print(text if given.json else table(record))
-    out = given.out or (None if given.quick or given.only else RESULTS)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record, indent=1, ensure_ascii=False)
-        out.write_text(text + "\n", encoding="utf-8")
+        record["seconds"] = round(time.monotonic() - began, 1)
+        if out is not None:  # after each row: what is measured is kept
+            write(record, out)
+    print(json.dumps(record, ensure_ascii=False) if given.json else table(record))
     return int(any("error" in run or not run["same"] for run in record["runs"]))
 
 

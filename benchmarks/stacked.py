@@ -5,22 +5,25 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import torch
 from rows import HERE, Row
 
+from shoal.search.errors import BadInput
 from shoal.search.preparation import Updates, default_values, known_of, prepare
+from shoal.search.programs import Meanwhile
 from shoal.search.request import Asked
 from shoal.search.rounds import recipe_of
 from shoal.search.space import Dimension, of_names
 from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems import find, hyperparameters
-from shoal.trainable.programs import KERNEL, SINGLE, program_of
-from shoal.trainable.task import Task
+from shoal.trainable.programs import EAGER, KERNEL, SINGLE, program_of
+from shoal.trainable.task import Recipe, Task
 from shoal.trainable.worker import Worker
 
 SEARCH = 4096 * 2000
@@ -29,6 +32,9 @@ SEARCH = 4096 * 2000
 SEED = 0
 DIVERGE_FACTOR = 1000.0
 
+FEW = torch.arange(3)
+"""Fits that a step is traced with."""
+
 Values = dict[str, float]
 
 
@@ -36,24 +42,40 @@ class Ours:
     """A pack of a search of this row, which a worker fits as often as it is asked.
 
     Attributes:
-        program: how it is run; why: why that is no kernel, empty if it is one.
+        values: the hyperparameters of each fit.
+        program: how it is run; metrics: how these are, beside a kernel.
+        why: why it is no kernel, empty if it is one.
         block: lanes in one tensor operation.
+        updates_of_an_epoch: 1 where steps are no epochs.
     """
 
-    def __init__(self, row: Row, steps: int, report: int, fits: int) -> None:
-        length = {"epochs": steps} if row.epochs else {"steps": steps}
-        prepared = prepare(
-            Asked(
-                problem=row.spec,
-                space={name: [value] for name, value in row.shape.items()},
-                trials=SEARCH // steps,
-                pack=fits,
-                report=report,
-                seed=SEED,
-                **length,
-            ),
-            None,
+    def __init__(
+        self, row: Row, steps: int, report: int, fits: int, compile_seconds: float
+    ) -> None:
+        """Prepare the search.
+
+        Args:
+            steps, report: in epochs where the row has these.
+            compile_seconds: after which it is run eager instead.
+        """
+        asked = Asked(
+            problem=row.spec,
+            space={name: [value] for name, value in row.shape.items()},
+            trials=SEARCH // steps,
+            pack=fits,
+            report=report,
+            seed=SEED,
+            **{"epochs" if row.epochs else "steps": steps},
         )
+        late = ""
+        try:
+            until = time.monotonic() + compile_seconds
+            prepared = prepare(asked, None, meanwhile=Meanwhile(until=until))
+        except BadInput as error:
+            if "before the programs are compiled" not in str(error):
+                raise
+            late = f"torch's compiler took over {compile_seconds:.0f} s"
+            prepared = prepare(replace(asked, program="eager"), None)
         request = prepared.request
         recipe = recipe_of(request, prepared.source, prepared.defaults, gpu=False)
         space = {name: request.space[name] for name in request.space}
@@ -64,9 +86,7 @@ class Ours:
         self.program = recipe.settled.of(self._lanes.shape)
         self.metrics = recipe.settled.metrics.get(next(iter(recipe.settled.programs), ""), "")
         self.updates_of_an_epoch = request.steps // steps if row.epochs else 1
-        self.why = "" if self.program == KERNEL else "; ".join(prepared.notes)
-        if not self.why and self.program != KERNEL:
-            self.why = "minibatches or noise" if row.epochs else "it is not worth compiling"
+        self.why = "" if self.program == KERNEL else _why(recipe, self._lanes, prepared.notes, late)
 
     def fit(self) -> tuple[float, list[list[float]]]:
         """Return the seconds, and of each fit the losses reported and the last.
@@ -81,6 +101,17 @@ class Ours:
         if fitted is None:
             raise RuntimeError(outcome.error or outcome.fault)
         return seconds, losses_of(fitted, len(self._lanes))
+
+
+def _why(recipe: Recipe, lanes: Lanes, notes: Sequence[str], late: str) -> str:
+    """Why fits have no kernel: what the search says, or else what a trace of three fits does."""
+    if notes or recipe.settled.usual == SINGLE:
+        return "; ".join([*notes, *([late] if late else [])])
+    program = recipe.made(lanes, block=len(FEW), device="cpu", kind=EAGER)
+    with torch.no_grad():
+        params, state = program.initial(lanes, FEW)
+        unfused = program.count(params, state, program.values(lanes, FEW)).unfused
+    return "; ".join([unfused or "it is not worth compiling", *([late] if late else [])])
 
 
 def lanes_of(
