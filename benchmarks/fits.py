@@ -3,6 +3,7 @@
     python benchmarks/fits.py                       # all, some ten minutes on a quiet core
     python benchmarks/fits.py --only cubic --only k-means
     python benchmarks/fits.py --quick               # whether all work: two turns, few updates
+    ATEN_CPU_CAPABILITY=avx2 CXX="g++ -mno-avx512f" python benchmarks/fits.py    # by AVX2 alone
 
 Each row's fits are stacked as a worker of a search has them, by the program that a search of 4,096
 trials of 2,000 updates would take. They and the plain loop, one fit after the other, are run in

@@ -31,13 +31,11 @@ def machine() -> dict[str, Any]:
 
 
 def instructions() -> str:
-    """The widest vector instructions that kernels are compiled to here."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            flags = line.split()
-            wide = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}
-            return next((name for flag, name in wide.items() if flag in flags), "SSE")
-    return platform.machine()
+    """The vector instructions that torch uses here: ATEN_CPU_CAPABILITY=avx2 limits it."""
+    import torch
+
+    named = {"AVX512": "AVX-512", "AVX2": "AVX2"}
+    return named.get(torch.backends.cpu.get_cpu_capability(), platform.machine())
 
 
 def _processor() -> str:

@@ -119,7 +119,7 @@ def quantiles(problem, seed, steps, report, lr, momentum):
 
 
 class Filter:
-    space = {"lr": "1e-2:0.3:log", "l2": "1e-5:0.1:log"}
+    space = {"lr": "1e-2:0.1:log", "l2": "1e-5:0.1:log"}
 
     def data(self):
         generator = torch.Generator().manual_seed(0)

@@ -13,7 +13,7 @@ SEQUENCES, LENGTH, WIDTH = 64, 30, 16
 
 
 class Recurrent:
-    space = {"lr": "1e-3:5e-2:log", "momentum": "0:0.9"}
+    space = {"lr": "1e-4:2e-3:log", "momentum": "0:0.5"}
 
     def data(self):
         x = torch.randn(SEQUENCES, LENGTH, generator=torch.Generator().manual_seed(0))
@@ -23,7 +23,7 @@ class Recurrent:
         generator = torch.Generator().manual_seed(seed)
         return {
             "wx": torch.randn(WIDTH, generator=generator) / 2,
-            "wh": torch.randn(WIDTH, WIDTH, generator=generator) / WIDTH**0.5,
+            "wh": torch.randn(WIDTH, WIDTH, generator=generator) / (2 * WIDTH**0.5),
             "b": torch.zeros(WIDTH),
             "wo": torch.randn(WIDTH, generator=generator) / WIDTH**0.5,
             "bo": torch.zeros(()),

@@ -128,7 +128,7 @@ def series(problem, seed, steps, report, lr, momentum):
 
 
 class Components:
-    space = {"lr": "1e-3:3e-2:log", "momentum": "0:0.8"}
+    space = {"lr": "1e-3:5e-3:log", "momentum": "0:0.8"}
 
     def data(self):
         generator = torch.Generator().manual_seed(0)
