@@ -74,7 +74,7 @@ class Ours:
         except BadInput as error:
             if "before the programs are compiled" not in str(error):
                 raise
-            late = f"torch's compiler took over {compile_seconds:.0f} s"
+            late = f"compiling took over {compile_seconds:.0f} s"
             prepared = prepare(replace(asked, program="eager"), None)
         request = prepared.request
         recipe = recipe_of(request, prepared.source, prepared.defaults, gpu=False)
@@ -111,7 +111,7 @@ def _why(recipe: Recipe, lanes: Lanes, notes: Sequence[str], late: str) -> str:
     with torch.no_grad():
         params, state = program.initial(lanes, FEW)
         unfused = program.count(params, state, program.values(lanes, FEW)).unfused
-    return "; ".join([unfused or "it is not worth compiling", *([late] if late else [])])
+    return "; ".join(filter(None, [unfused, late])) or "it is not worth compiling"
 
 
 def lanes_of(
