@@ -92,6 +92,15 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["SHOAL_CACHE"] = str(shared / "cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """One thread of torch, as a worker has: two of them, of several processes at once on two cores,
+    wait for each other at each sum, many times as long as the sum takes."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 class Commands:
     """Runs ``shoal`` with arguments, each time in a fork of one process that has imported torch."""
 

@@ -32,7 +32,7 @@ class Cluster:
         self.shared = self.folder / "shared"
         self.pids: dict[str, int] = {"login": facts["login"], **facts["hosts"]}
         self.conf = str(self.folder / "slurm.conf")
-        self.cut: set[str] = set()  # hosts whose processes SLURM had to kill
+        self.cut: set[str] = set()  # hosts that were out of SLURM's reach
         self._spaces = {h: os.readlink(f"/proc/{p}/ns/net") for h, p in self.pids.items()}
 
     def run(
@@ -113,6 +113,11 @@ class Cluster:
         if state == "up":
             for pid in self.daemon(host):
                 os.kill(pid, signal.SIGHUP)
+
+    def give_up(self, host: str) -> None:
+        """Do at once what SLURM does with a host that was silent for SlurmdTimeout."""
+        down = ("state=down", "reason=silent")
+        self.run("scontrol", "update", f"nodename={host}", *down, check=True)
 
     def daemon(self, host: str) -> list[int]:
         """The process of a host's slurmd; for some seconds after its death there is none."""

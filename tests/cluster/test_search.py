@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import sysconfig
-import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +28,7 @@ SEARCH = [
     "--keep",
     "3",
     "--epochs",
-    "150",
+    "15",
     "--pack",
     "8",
     "--round",
@@ -61,6 +60,33 @@ class Gated(Net):
         return super().data()
 """
 """A module with minibatches and metrics, of which no fit begins before each of six GPUs has one."""
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+import torch
+
+
+class Slow:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        if not Path(__file__).with_name("go").exists():
+            time.sleep(0.1)
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+"""
+"""A problem whose fits take a while each, without computing, until a file says go."""
+
+SLOWLY = ("run", "slow.py:Slow", "--steps", "20", "--pack", "16", "--program", "eager", "--quiet")
 
 
 def test_a_new_user_goes_by_the_page_on_slurm(
@@ -172,21 +198,17 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
 
 def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) -> None:
     """The job goes on with what is left, says so, and has every trial once."""
+    (home / "slow.py").write_text(SLOW)
     job = cluster.sbatch(
         "--nodes=3",
         "--cpus-per-task=1",
         "--mem=2500",
         "slurm/search.sbatch",
-        "run",
+        *SLOWLY,
         "--trials",
         "1280",
-        "--pack",
-        "16",
         "--round",
         "256",
-        "--quiet",
-        "--program",
-        "eager",
         "--out",
         "runs/mended",
         cwd=home,
@@ -202,11 +224,11 @@ def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) 
     cluster.link(other, "down")
     try:
         cluster.eventually(lambda: f"Ray lost {other}" in log.read_text())
-        while cluster.job(job)["JobState"] == "RUNNING":
-            time.sleep(0.3)
+        (home / "go").touch()
+        cluster.give_up(other)  # else the job ends when it answers
+        fields = cluster.wait(job)
     finally:
         cluster.link(other, "up")
-    fields = cluster.wait(job)  # SLURM holds it back until all nodes answer
     assert fields["JobState"] == "COMPLETED", log.read_text()
     trials = pandas.read_parquet(parts / "trials.parquet")
     assert trials["trial"].tolist() == list(range(1280))
@@ -217,21 +239,17 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     cluster: Any, home: Path
 ) -> None:
     """Requeued within 60 s with one line of why; then it does what is left."""
+    (home / "slow.py").write_text(SLOW)
     job = cluster.sbatch(
         "--nodes=2",
         "--cpus-per-task=1",
         "--mem=2500",
         "slurm/search.sbatch",
-        "run",
+        *SLOWLY,
         "--trials",
         "512",
-        "--program",
-        "eager",
-        "--pack",
-        "16",
         "--round",
         "128",
-        "--quiet",
         "--out",
         "runs/again",
         cwd=home,
@@ -242,6 +260,7 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     head = cluster.nodes(job)[0]
     (gcs,) = [p for p, line in cluster.processes(head).items() if "gcs/gcs_server" in line]
     os.kill(gcs, signal.SIGKILL)
+    (home / "go").touch()
     cluster.eventually(lambda: "is back in the queue" in log.read_text())
     assert f"Ray's head on {head} ended" in log.read_text()
     fields = cluster.wait(job)
@@ -252,21 +271,17 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
 
 def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home: Path) -> None:
     """A surviving agent asks for it; the next life, on the other nodes, does what is left."""
+    (home / "slow.py").write_text(SLOW)
     job = cluster.sbatch(
         "--nodes=2",
         "--cpus-per-task=1",
         "--mem=2500",
         "slurm/search.sbatch",
-        "run",
+        *SLOWLY,
         "--trials",
         "1024",
-        "--pack",
-        "16",
         "--round",
         "128",
-        "--quiet",
-        "--program",
-        "eager",
         "--out",
         "runs/cut",
         cwd=home,
@@ -279,6 +294,8 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
         asked = "the batch host is lost: asking SLURM"
         log = folder / f"slurm/{job}/node-{other}.log"
         cluster.eventually(lambda: asked in log.read_text(), seconds=60)
+        (home / "go").touch()
+        cluster.give_up(batch_host)  # the next life begins when this one is over on all nodes
         cluster.eventually(lambda: cluster.job(job)["Restarts"] == "1")
         cluster.wait(job, "RUNNING")
         assert batch_host not in cluster.nodes(job)
