@@ -57,7 +57,12 @@ class Good:
 
 def pytest_configure() -> None:
     """Let signals reach what the tests start, also where a shell runs them in the background or
-    ``nohup`` does."""
+    ``nohup`` does.
+
+    And give torch one thread, as a worker has, here and in what is started: two of each of several
+    processes on two cores wait for each other at each sum, many times as long as the sum takes.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -90,15 +95,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["SHOAL_CACHE"] = str(shared / "cache")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    """One thread of torch, as a worker has: two of them, of several processes at once on two cores,
-    wait for each other at each sum, many times as long as the sum takes."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 class Commands:
