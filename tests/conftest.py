@@ -69,11 +69,13 @@ def pytest_configure() -> None:
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without annotations
     """Where the tests run in several processes: those of a file stay together, and those of the
-    cluster share one cluster."""
+    cluster share two clusters, of a process each: they wait most of their time."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/cluster" if file.startswith("tests/cluster/") else file
+        if file.startswith("tests/cluster/"):
+            return "a cluster" if Path(file).stem in ("test_jobs", "test_search") else "another"
+        return file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

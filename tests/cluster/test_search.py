@@ -76,17 +76,17 @@ class Slow:
         return torch.linspace(0, 1, 10)
 
     def initial(self, seed):
-        if not Path(__file__).with_name("go").exists():
-            time.sleep(0.1)
         return (torch.ones(()),)
 
     def loss_and_gradient(self, params, data):
+        if not Path(__file__).with_name("go").exists():
+            time.sleep(0.05)
         r = params[0] * data - 1
         return (r * r).sum(), ((2 * r * data).sum(),)
 """
-"""A problem whose fits take a while each, without computing, until a file says go."""
+"""A problem whose packs take five seconds each, without computing, until a file says go."""
 
-SLOWLY = ("run", "slow.py:Slow", "--steps", "20", "--pack", "16", "--program", "eager", "--quiet")
+SLOWLY = ("run", "slow.py:Slow", "--steps", "100", "--pack", "16", "--program", "eager", "--quiet")
 
 
 def test_a_new_user_goes_by_the_page_on_slurm(
@@ -124,6 +124,7 @@ def test_a_new_user_goes_by_the_page_on_slurm(
         cwd=home,
         user=4001,
         check=True,
+        timeout=240,
         **account,
         **defaults,
     )

@@ -14,7 +14,7 @@ from shoal.trainable.fused.loops.operators import NotLowered
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Torch warns of what the grammar writes, such as the transpose of a number."""
 
-SEEDS = range(1000, 1040)
+SEEDS = range(1000, 1024)
 
 MAX_TRIED = 24
 """Problems that use an operator, of which one has to tell its fault."""
@@ -22,18 +22,18 @@ MAX_TRIED = 24
 
 @pytest.fixture(scope="module")
 def sources() -> list[tuple[Problem, str]]:
-    """Problems, each with the source of its kernel."""
+    """Problems, each with the source of its kernel; those that compile quickly come first."""
     found = []
     for seed in range(160):
         try:
             found.append((problem(seed), Trial(problem(seed)).kernel().source))
         except NotLowered:
             continue
-    return found
+    return sorted(found, key=lambda given: len(given[1]))
 
 
 def test_random_problems_give_the_numbers_of_torch() -> None:
-    """Forty problems, most of them fused; `make fuzz` tries thousands."""
+    """Two dozen problems, most of them fused; `make fuzz` tries thousands."""
     results = [tried(problem(seed)) for seed in SEEDS]
     assert [line for result in results for line in result.wrong] == []
     refused = Counter(result.refused for result in results if result.refused is not None)
