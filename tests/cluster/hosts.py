@@ -114,11 +114,6 @@ class Cluster:
             for pid in self.daemon(host):
                 os.kill(pid, signal.SIGHUP)
 
-    def give_up(self, host: str) -> None:
-        """Do at once what SLURM does with a host that was silent for SlurmdTimeout."""
-        down = ("state=down", "reason=silent")
-        self.run("scontrol", "update", f"nodename={host}", *down, check=True)
-
     def daemon(self, host: str) -> list[int]:
         """The process of a host's slurmd; for some seconds after its death there is none."""
         return list(self.processes(host, f"slurmd -D -N {host}").keys() - {self.pids[host]})
