@@ -347,8 +347,8 @@ def test_the_rooms_of_the_architecture_are_those_of_the_code() -> None:
 
 
 def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> None:
-    """Followed word by word in a copy of the project: its tests pass, and a search uses it. (Those of
-    the other optimizers are run where they stand.)"""
+    """Followed word by word in a copy of the project: its tests pass, and a search uses it. The
+    tests of the other optimizers run where they stand."""
     page = ROOT / "CONTRIBUTING.md"
     for name in ("search", "trainable", "slurm", "src", "tests/trainable"):
         ignored = shutil.ignore_patterns("__pycache__")
