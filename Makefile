@@ -18,10 +18,10 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CON
 search: $(VENV)/installed
 	$(BIN)/shoal run
 
-# Three processes, since one waits for SLURM most of its time. One that dies ends the run, which names
+# Four processes, since two wait for SLURM most of their time. One that dies ends the run, which names
 # its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
