@@ -275,7 +275,7 @@ def test_a_call_ends_where_the_next_batch_is_smaller_and_at_reporting_steps(
 
     monkeypatch.setattr(program, "chunk", counted)
     fitted(program, lanes_of(2, 1), replace(PLAN, steps=16, report=8))
-    assert calls == [5, 1, 1, 1, 5, 1, 1, 1]
+    assert calls == [5, 1, 1, 1, 5, 1, 2]
 
 
 def test_what_updates_take_is_made_once_for_all_blocks_of_a_seed(
