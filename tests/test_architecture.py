@@ -154,10 +154,11 @@ ARROWS = {
         "trainable.programs"
     ),
     "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
-    "trainable.worker": (
+    "trainable.runners": (
         "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
+    "trainable.worker": ("trainable.halt trainable.programs trainable.runners trainable.task"),
 }
 """Room or single module: what it may import of the others, each by its face."""
 

@@ -230,7 +230,7 @@ class Driver:
 
     def trust(self, pack: Pack) -> Trust:
         """Where a pack may run, here."""
-        return self.mishaps.trust(pack)
+        return Trust.FULL if self.recipe.apart else self.mishaps.trust(pack)
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
         """A process that was started for packs died over one."""
