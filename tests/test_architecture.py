@@ -52,9 +52,9 @@ ARROWS = {
         "trainable.programs trainable.task"
     ),
     "search.engines": (
-        "search.errors search.machine search.process search.programs search.request search.rounds "
-        "search.space trainable.disk trainable.halt trainable.hosts trainable.task "
-        "trainable.worker"
+        "search.errors search.machine search.process search.programs search.request "
+        "search.rounds search.space trainable.disk trainable.functions trainable.halt "
+        "trainable.hosts trainable.task trainable.worker"
     ),
     "search.engines.ray_tune": (
         "search.engines search.errors search.machine search.process search.rounds slurm.node "
@@ -64,8 +64,8 @@ ARROWS = {
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.lanes trainable.losses trainable.problems "
-        "trainable.programs trainable.task trainable.worker"
+        "trainable.errors trainable.fitting trainable.functions trainable.lanes trainable.losses "
+        "trainable.problems trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -76,8 +76,8 @@ ARROWS = {
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
         "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
-        "trainable.process"
+        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
+        "trainable.problems trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -91,11 +91,12 @@ ARROWS = {
     ),
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.request "
-        "search.samplers search.space trainable.lanes"
+        "search.samplers search.space trainable.functions trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
-        "trainable.fitting trainable.lanes trainable.optimizers trainable.problems trainable.task"
+        "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
+        "trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
@@ -122,6 +123,14 @@ ARROWS = {
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs"
     ),
+    "trainable.functions": (
+        "trainable.errors trainable.halt trainable.lanes trainable.modules trainable.problems "
+        "trainable.process trainable.task"
+    ),
+    "trainable.functions.inside": (
+        "trainable.errors trainable.functions trainable.modules trainable.problems "
+        "trainable.process"
+    ),
     "trainable.fused": (
         "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt"
     ),
@@ -145,20 +154,20 @@ ARROWS = {
     "trainable.problems.shipped.digits": "trainable.errors trainable.problems",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
-        "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
-        "trainable.fused.loops trainable.halt trainable.lanes trainable.losses "
+        "trainable.columns trainable.compiling trainable.errors trainable.feeding "
+        "trainable.fused trainable.fused.loops trainable.halt trainable.lanes trainable.losses "
         "trainable.optimizers trainable.private trainable.problems trainable.process"
     ),
     "trainable.programs.comparing": (
         "trainable.compiling trainable.lanes trainable.optimizers trainable.problems "
         "trainable.programs"
     ),
-    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
     "trainable.runners": (
         "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
-    "trainable.worker": ("trainable.halt trainable.programs trainable.runners trainable.task"),
+    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
+    "trainable.worker": "trainable.halt trainable.programs trainable.runners trainable.task",
 }
 """Room or single module: what it may import of the others, each by its face."""
 

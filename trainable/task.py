@@ -30,6 +30,24 @@ class Recipe:
     gpu: bool = False
     patience: float = 0.0
 
+    @property
+    def grace(self) -> float:
+        """Seconds that a pack has to end in, once it is told to."""
+        return 30.0
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What Ray keeps for a pack."""
+        return {"gpu": 1.0} if self.gpu else {"cpu": 1.0}
+
+    def of_slot(self, slot: int, gpus: int) -> Recipe:
+        """Return the same for one of the workers of this machine.
+
+        Args:
+            slot: its number; gpus: how many there are.
+        """
+        return self
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source.spec})"
 

@@ -52,7 +52,7 @@ class Threads:
     def run(self, driver: EngineCallbacks) -> None:
         """Run the driver's packs in threads, as many as the options say."""
         workers = self._options.threads(driver.request)
-        if self._options.workers is not None:
+        if self._options.workers is not None or driver.request.called:
             driver.warn_idle(workers)
         folder, number = driver.notes
         driver.suspect(left_behind(folder, number))
@@ -74,7 +74,8 @@ def run_inline(
     """
     abandoned, halt = threading.Event(), Halt()
     processes = [Alone(driver.recipe) for _ in range(workers)]
-    slots = [Worker(driver.recipe) for _ in range(workers)]
+    gpus = torch.cuda.device_count()
+    slots = [Worker(driver.recipe.of_slot(slot, gpus)) for slot in range(workers)]
     idle = list(range(workers))
     flight: Flight = {}
 

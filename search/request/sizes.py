@@ -32,3 +32,15 @@ def in_flight(request: Request) -> int:
     """Return how many packs two rounds have: no more run at once."""
     lanes = min(2 * request.round * request.fits, request.lanes)
     return -(-lanes // request.pack)
+
+
+def idle(request: Request, workers: int) -> str:
+    """Say that so many workers are more than there is work for; nothing where they are not."""
+    packs = in_flight(request)
+    if workers <= packs:
+        return ""
+    smaller = "" if request.called else f"a smaller --pack than {request.pack} or "
+    return (
+        f"{workers - packs} of {workers} workers will stand idle: there is work for {packs} at a "
+        f"time; {smaller}a larger --round than {request.round} helps"
+    )

@@ -413,9 +413,9 @@ CASES = [
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
     (
         "run good.py:Missing",
-        "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded, Batched, Halves, Ragged, Net, Twice, Noisy",
+        "good.py:Missing: there is no class or function Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded, Batched, Halves, Ragged, Net, Twice, Noisy",
     ),
-    ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
+    ("run empty.py:A", "empty.py:A: there is no class or function A; it has neither"),
     (
         "run no_such_module:A",
         "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'",

@@ -9,6 +9,7 @@ from shoal.trainable.runners.runner import Runner
 from shoal.trainable.task import Recipe
 
 RUNNERS: Mapping[str, tuple[str, str]] = {
+    "calls": ("shoal.trainable.functions.runner", "Calls"),
     "stacked": ("shoal.trainable.runners.stacked", "Stacked"),
 }
 """Name of a runner: (module, class). A module is imported when its runner is needed; the class is
