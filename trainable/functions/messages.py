@@ -22,10 +22,12 @@ class Common:
 
     Attributes:
         source: of the function; command: of the program, where one is called instead.
+        cpus: threads of a call.
     """
 
     source: Source
     aim: Aim
+    cpus: int = 1
     command: Command | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -39,6 +41,7 @@ class Common:
                 "world": source.world.as_dict(),
             },
             "aim": self.aim.as_dict(),
+            "cpus": self.cpus,
             "command": None if self.command is None else self.command.as_dict(),
         }
 
@@ -51,6 +54,7 @@ class Common:
         return cls(
             source=Source(**source),
             aim=Aim.from_dict(plain["aim"]),
+            cpus=plain["cpus"],
             command=None if command is None else Command.from_dict(command),
         )
 

@@ -63,7 +63,7 @@ class CallRecipe(Recipe):
     @property
     def common(self) -> Common:
         """What the process of calls is told of it."""
-        return Common(source=self.source, aim=self.aim, command=self.command)
+        return Common(source=self.source, aim=self.aim, command=self.command, cpus=self.cpus)
 
     @property
     def logs(self) -> Path:

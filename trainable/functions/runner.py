@@ -38,7 +38,7 @@ GROWTH, MIN_GROWTH = 1.2, 1 << 26
 """A process is renewed whose memory is so many times, and so many bytes more, what it was."""
 
 MAX_LOG = 1 << 20
-"""Bytes of a log; where it has twice as many, all behind these goes."""
+"""Bytes of a log; where it has twice as many, what is in the middle goes."""
 
 CUT = b"\n... (a part is left out here: a log has 1 MiB)\n"
 
@@ -198,13 +198,15 @@ def _hear(attempt: _Attempt, message: dict[str, Any]) -> None:
 
 
 def _cap(log: str) -> None:
-    """Cut a log that has become too long: its beginning stays, and what comes next."""
+    """Cut a log that has become too long: its beginning and its end stay."""
     with suppress(OSError):
         if os.stat(log).st_size > 2 * MAX_LOG:
             with open(log, "r+b") as file:
-                file.truncate(MAX_LOG)
+                file.seek(-MAX_LOG // 2, os.SEEK_END)
+                last = file.read()
+                file.truncate(MAX_LOG // 2)
             with open(log, "ab") as file:
-                file.write(CUT)
+                file.write(CUT + last)
 
 
 def fitted(reports: list[Report], how: str, recipe: CallRecipe) -> Fitted:

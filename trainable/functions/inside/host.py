@@ -61,7 +61,7 @@ class Host:
         self._calls: queue.SimpleQueue[Asked] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._guard = threading.Lock()
-        self._seeding = Seeding()
+        self._seeding = Seeding(self._common.cpus)
 
     def run(self) -> None:
         """Run calls until the worker is gone."""

@@ -24,9 +24,14 @@ MOST = 2**32
 
 
 class Seeding(importlib.abc.MetaPathFinder):
-    """Seeds the generators of this process, and of libraries that are loaded later."""
+    """Seeds the generators of this process, and of libraries that are loaded later.
 
-    def __init__(self) -> None:
+    Args:
+        threads: that torch computes with.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._seed: int | None = None  # of the call that runs
         self._finding = False
         sys.meta_path.insert(0, self)
@@ -47,6 +52,7 @@ class Seeding(importlib.abc.MetaPathFinder):
                 module.random.seed(self._seed)
             elif name == "torch":
                 module.manual_seed(self._seed)
+                module.set_num_threads(self._threads)  # whatever a call before has set
             else:
                 module.utils.set_random_seed(self._seed)
 
