@@ -249,7 +249,7 @@ def _named(problem: object) -> tuple[str | None, Generated | None]:
     except TrainableError as error:
         raise BadInput(str(error)) from error
     if given is None:
-        allowed = "a name, module:Class, file.py:Class, a class or an instance of one"
+        allowed = "a name, module:Class, file.py:Class, a class, an instance of one, or a function"
         raise BadInput(f"problem must be {allowed}, not {problem!r}")
     return (given.spec, given) if isinstance(given, Generated) else (given, None)
 

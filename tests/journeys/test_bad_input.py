@@ -1210,7 +1210,7 @@ STEP = distributions.FloatDistribution(0, 1, step=0.25)
 CALLS: list[tuple[dict[str, Any], str]] = [
     (
         {"problem": 5},
-        "problem must be a name, module:Class, file.py:Class, a class or an instance of one, not 5",
+        "problem must be a name, module:Class, file.py:Class, a class, an instance of one, or a function, not 5",
     ),
     (
         {"problem": ""},

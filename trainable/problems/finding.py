@@ -98,7 +98,7 @@ def made(generated: Generated) -> Source:
         world=world,
     )
     try:
-        source.load()
+        source.named()
         generated.check(sys.modules[f"{bundle.prefix}.{generated.module}"])
         return replace(source, sha256=digest(source.met()), files=source.met())
     except BaseException as error:
