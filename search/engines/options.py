@@ -176,11 +176,21 @@ class RunOptions:
         return Meanwhile(say=tell, until=until) if told else Meanwhile(until=until)
 
     def choose(self, request: Request) -> str:
-        """Return the engine; it depends on the arguments alone, never on a clock."""
+        """Return the engine; it depends on the arguments alone, never on a clock.
+
+        Raises:
+            BadInput: calls need more GPUs than this machine has.
+        """
+        there = torch.cuda.device_count() if request.gpus and self.ray_address is None else 0
+        if request.gpus > there and self.ray_address is None:
+            raise BadInput(
+                f"gpus={request.gpus:g}: torch finds {there} GPUs on this machine; leave it out, "
+                "or give the address of a Ray that has some"
+            )
         if self.engine != "auto":
             return self.engine
         if request.called:
-            return "inline" if self.ray_address is None else "ray"
+            return "ray" if self.ray_address is not None else "inline"
         if self.ray_address is not None or torch.cuda.is_available():
             return "ray"
         compiled = request.program == "compiled"

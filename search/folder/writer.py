@@ -218,12 +218,12 @@ class Writer:
             self._staging.place(file.name)
         return list(earlier)
 
-    def log_error(self, pack: str, details: str) -> Path:
-        """Append a failed pack's traceback to ``errors.log``; return that file."""
+    def log_error(self, whose: str, details: str) -> Path:
+        """Append the traceback of what failed to ``errors.log``; return that file."""
         file = self._path / "errors.log"
         self.check()
         with self._staging.writing(file), self._own_log(file.name) as handle:
-            text = f"fits of pack {pack}\n{details.rstrip()}\n\n"
+            text = f"{whose}\n{details.rstrip()}\n\n"
             handle.write(text.encode(errors="backslashreplace"))
         return file
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from shoal.search.errors import BadInput
 from shoal.search.preparation.declared import CURVE
 from shoal.search.preparation.prepared import Prepared
@@ -190,4 +192,9 @@ def _prepared(
         gpus=asked.gpus,
         **{**LEFT_OUT, **own},
     )
-    return Prepared(request=request, source=source, shape_names=tuple(space), folder=None)
+    notes = tuple[str, ...]()
+    if not asked.gpus and (there := torch.cuda.device_count()):
+        notes = (f"calls see none of the {there} GPUs here; --gpus 1 gives each call one",)
+    return Prepared(
+        request=request, source=source, shape_names=tuple(space), folder=None, notes=notes
+    )

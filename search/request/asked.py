@@ -105,7 +105,8 @@ class Asked:
                 raise BadInput(f"unknown setting {name!r}; known: {', '.join(known)}")
             if value is None and name not in WRITTEN:
                 raise BadInput(f"{name} must have a value")
-        return cls(**{name: value for name, value in given.items() if name not in WRITTEN})
+        left = {*WRITTEN, *(["problem"] if "format" in given and "exec" in given else [])}
+        return cls(**{name: value for name, value in given.items() if name not in left})
 
     @property
     def given(self) -> dict[str, Any]:

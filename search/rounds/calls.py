@@ -138,6 +138,8 @@ class CallTasks:
 
     def _prune(self) -> None:
         """Remove the checkpoints of trials that are none of the best."""
+        if self._recipe.checkpoints.is_symlink():  # not made by shoal
+            return
         with suppress(FileNotFoundError):
             for name in os.listdir(self._recipe.checkpoints):
                 trial = name.partition("-")[0]

@@ -757,14 +757,14 @@ CASES = [
         "run --out /proc/folder",
         "cannot make /proc/folder: No such file or directory; choose another --out",
     ),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 7"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 8"),
     (
         "run --out format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
     ),
     (
         "run --out no-format",
-        "no-format/search.toml has format None; this version of shoal reads 3 to 7",
+        "no-format/search.toml has format None; this version of shoal reads 3 to 8",
     ),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
@@ -773,7 +773,7 @@ CASES = [
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
     (
         "results format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
     ),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),

@@ -217,5 +217,5 @@ class Mishaps:
             self._say(f"{pack.told} failed: {error} (each failure in full: {file})")
 
     def _log(self, pack: Pack, error: str, details: str) -> str:
-        self._last = str(self._writer.log_error(pack.name, details or error))
+        self._last = str(self._writer.log_error(pack.told, details or error))
         return self._last
