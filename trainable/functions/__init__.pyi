@@ -3,7 +3,7 @@ from .declared import RESERVED, Declared, declared
 from .messages import Asked, Common
 from .recipe import CallRecipe, Limits, log_of
 from .reports import DIVERGED, STEP, Aim, Report, ReportError, Reports
-from .saving import FOLDER, Saving, Superseded, committed, files_of, place_of
+from .saving import FOLDER, Saving, Superseded, Unsaved, committed, files_of, place_of
 
 __all__ = [
     "DIVERGED",
@@ -22,6 +22,7 @@ __all__ = [
     "Reports",
     "Saving",
     "Superseded",
+    "Unsaved",
     "committed",
     "declared",
     "files_of",

@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.1
 DEATHS = 2
 """How many deaths without a new report in between are the call's own doing."""
 
+OUT_OF_MEMORY = ": out of memory, or killed"
+
 GROWTH, MIN_GROWTH = 1.2, 1 << 26
 """A process is renewed whose memory is so many times, and so many bytes more, what it was."""
 
@@ -99,6 +101,9 @@ class Calls:
                 end={"broken": f"its process cannot be started: {error.strerror}", "details": ""}
             )
         told = self._told(attempt, deaths)
+        until = time.monotonic() + self._recipe.patience
+        while "fault" in told and time.monotonic() < until and not stop():
+            time.sleep(LOOK_SECONDS)
         return Outcome(
             node=socket.gethostname(),
             device=self._device(),
@@ -127,6 +132,8 @@ class Calls:
                 now = time.monotonic()
                 if message is not None:
                     _hear(attempt, message)
+                    if "told" in message:  # what was imported before is no part of the call
+                        began = now
                 if message is None or now - looked > LOOK_SECONDS:
                     looked = now
                     _cap(asked.log)
@@ -170,9 +177,10 @@ class Calls:
             return {"fitted": None, "stopped": True}
         if end.get("end") == "failed":
             return _failed(end["error"], end["details"])
+        how = f"{attempt.death}{OUT_OF_MEMORY if attempt.death == 'SIGKILL' else ''}"
         return _failed(
-            f"its process died {deaths} times without a new report ({attempt.death}); the end of "
-            "what it printed is in its log"
+            f"its process died {deaths} times without a new report ({how}); the end of what it "
+            "printed is in its log"
         )
 
     def _device(self) -> str:

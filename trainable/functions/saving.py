@@ -36,6 +36,10 @@ _NEW = ".new-"
 Stamp = dict[str, tuple[int, int, int]]
 
 
+class Unsaved(Exception):
+    """The disk does not take a checkpoint; the message is one line."""
+
+
 class Superseded(Exception):
     """A later attempt at the same fit has begun."""
 

@@ -393,7 +393,7 @@ def test_two_deaths_without_a_new_report_are_a_calls_own_doing(caller: Make) -> 
     assert len(each.notes) == 2
     outcome = train(3, lr=0, width=9)
     assert outcome.error is not None
-    assert "its process died 2 times without a new report (SIGKILL)" in outcome.error
+    assert "its process died 2 times without a new report (SIGKILL: out of memory" in outcome.error
 
 
 def test_the_process_goes_with_its_worker(caller: Make, eventually: Eventually) -> None:
@@ -608,3 +608,24 @@ def test_a_program_keeps_a_checkpoint(tmp_path: Path, program: Make) -> None:
     run = program(f"{script} {{checkpoint}} {{lr}}", {"step": r"epoch (\d+)", **LOSS}, grace=5)
     assert run(1, lr=1.0, stop=began.exists).saved
     assert numbers(run(1, lr=0.0)) == ("complete", {"loss": 0.4}, [1, 2, 3, 4])
+
+
+def test_a_disk_that_takes_no_checkpoint_is_not_the_calls_doing(
+    caller: Make, tmp_path: Path
+) -> None:
+    """It goes back, and is called again once there is room; what the call itself cannot write is
+    its own."""
+    train = caller("""
+        def train(lr, name, *, checkpoint):
+            if lr:
+                open("/dev/full", "w").write("x" * 10000)
+            (checkpoint / "model").write_text("x")
+            if name:
+                (checkpoint.parent / ".new-0-1").write_text("in the way")
+            yield {"step": 1, "loss": 1.0}
+        """)
+    outcome = train(lr=0, name="x")
+    assert outcome.fault == "its checkpoint cannot be saved: File exists"
+    assert (outcome.fitted, outcome.error) == (None, None)
+    assert "OSError: [Errno 28] No space left" in str(train(1, lr=1, name="").error)
+    assert numbers(train(lr=0, name=""))[0] == "complete"

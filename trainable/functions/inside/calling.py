@@ -23,6 +23,7 @@ from shoal.trainable.functions import (
     Reports,
     Saving,
     Superseded,
+    Unsaved,
 )
 from shoal.trainable.functions.inside.given import Given
 from shoal.trainable.modules import traceback_of
@@ -76,12 +77,13 @@ class Watched:
             quiet: whether the call does nothing meanwhile.
 
         Raises:
-            ReportError: it is none. Superseded: a later attempt has begun.
+            ReportError: it is none. Superseded: a later attempt has begun. Unsaved: the disk does
+                not take its checkpoint.
         """
         report = self.reports.add(given, final=final)
         why = None if report is None else self._aim.verdict(self.reports.all)
-        if self._saving is not None and self._between:
-            self._saving.commit(self.reports.all, done=final or why is not None, quiet=quiet)
+        if self._between:
+            self._commit(done=final or why is not None, quiet=quiet)
         if report is not None:
             self._tell(report)
         return why or (STOPPED if self.stopping() and not final else None)
@@ -92,13 +94,23 @@ class Watched:
             return End(how=STOPPED)
         if not self.reports.all:
             return End(how=FAILED, error=NOTHING)
-        if self._saving is not None:
-            self._saving.commit(self.reports.all, done=True)
+        self._commit(done=True)
         return End(how=DIVERGED if why == DIVERGED else DONE)
+
+    def _commit(self, *, done: bool, quiet: bool = True) -> None:
+        try:
+            if self._saving is not None:
+                self._saving.commit(self.reports.all, done=done, quiet=quiet)
+        except OSError as error:
+            raise Unsaved(f"its checkpoint cannot be saved: {error.strerror or error}") from error
 
 
 def call(function: Callable[..., Any], given: Given, watched: Watched) -> End:
-    """Call a function, in this thread, until it ends or is to end."""
+    """Call a function, in this thread, until it ends or is to end.
+
+    Raises:
+        Unsaved: the disk does not take its checkpoint.
+    """
     result: Any = None
     try:
         result = given.call(function)
@@ -111,6 +123,8 @@ def call(function: Callable[..., Any], given: Given, watched: Watched) -> End:
         return End(how=FAILED, error=str(error))
     except Superseded:
         return End(how=STOPPED)
+    except Unsaved:
+        raise
     except BaseException as error:  # the user's code may raise anything
         return End(how=FAILED, error=one_line(error), details=traceback_of(error))
     finally:

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from shoal.trainable.errors import SourceError
-from shoal.trainable.functions import STEP, Asked, Common, Report, Reports, Saving
-from shoal.trainable.functions.inside.calling import FAILED, STOPPED, End, Watched, call
+from shoal.trainable.functions import STEP, Asked, Common, Report, Reports, Saving, Unsaved
+from shoal.trainable.functions.inside.calling import STOPPED, End, Watched, call
 from shoal.trainable.functions.inside.given import Given
 from shoal.trainable.functions.inside.program import run
 from shoal.trainable.functions.inside.seeding import Seeding
@@ -92,8 +92,10 @@ class Host:
         try:
             saving = Saving(Path(asked.place)) if asked.place is not None else None
             end = self._followed(asked, function, saving)
-        except OSError as error:  # of the checkpoint's folder
-            end = End(how=FAILED, error=f"its checkpoint: {error.strerror or error}")
+        except (OSError, Unsaved) as error:  # the disk's doing, and not the call's
+            told = error.strerror if isinstance(error, OSError) else None
+            self._tell(broken=told or str(error), details=traceback_of(error))
+            return
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
