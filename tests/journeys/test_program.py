@@ -586,7 +586,7 @@ def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
         assert (outcome.error, outcome.stopped, outcome.fitted) == (None, False, None)
     monkeypatch.delenv("CXX")
     assert worker.run(task, lambda: True).fault is not None
-    monkeypatch.setattr("shoal.trainable.worker.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("shoal.trainable.runners.stacked.AGAIN_SECONDS", 0.0)
     assert worker.run(task).fault is None
 
 
