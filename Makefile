@@ -1,7 +1,7 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
 # make check    format, lint and types
-# make benchmark  shoal against its peers and against the machine: benchmarks/results/
+# make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
 # make fuzz     random problems for half an hour: kernels against torch, and with sanitizers
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
@@ -18,18 +18,19 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CON
 search: $(VENV)/installed
 	$(BIN)/shoal run
 
-# Three processes, since one waits for SLURM most of its time. One that dies ends the run, which names
+# Four processes, since two wait for SLURM most of their time. One that dies ends the run, which names
 # its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-benchmark: $(VENV)/installed
+benchmark: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/fits.py
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python tests/faults/campaign.py all --minutes 30

@@ -30,6 +30,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+def instructions() -> str:
+    """The vector instructions that torch uses here: ATEN_CPU_CAPABILITY=avx2 limits it."""
+    import torch
+
+    named = {"AVX512": "AVX-512", "AVX2": "AVX2"}
+    return named.get(torch.backends.cpu.get_cpu_capability(), platform.machine())
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

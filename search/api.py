@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal.search.driver import Report, run_prepared
-from shoal.search.engines import CHECKPOINT_SECONDS, RunOptions
+from shoal.search.engines import CHECKPOINT_SECONDS, GRACE_SECONDS, RunOptions
 from shoal.search.errors import BadInput, Interrupted, Suspended
 from shoal.search.fits import Fit, fit_once
 from shoal.search.folder import RunFolder, free
@@ -47,8 +47,16 @@ def run(
     block: int | None = None,
     program: str | None = None,
     diverge_factor: float | None = None,
+    exec: str | None = None,
+    read: Mapping[str, str] | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
     checkpoint: str | float | None = CHECKPOINT_SECONDS,
     time_budget: str | float | None = None,
+    memory: str | int | None = None,
+    trial_timeout: str | float | None = None,
+    grace: str | float = GRACE_SECONDS,
+    fresh: bool = False,
     progress: bool = False,
     observers: Sequence[Observer] = (),
     trust: bool = False,
@@ -57,7 +65,8 @@ def run(
 
     Args:
         problem: a name, ``module:Class`` or ``file.py:Class``; ``cubic-sine`` if absent. Or a class
-            itself, also one of a notebook's cell, or an instance with its data.
+            itself, also one of a notebook's cell, or an instance with its data. Or a function of a
+            file, which is called for each fit and returns or yields its numbers.
         space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
             list of choices, or an Optuna distribution. The problem's default space has the rest.
         trials: hyperparameter sets; 1024 if absent.
@@ -82,8 +91,15 @@ def run(
             operation; from `trials` and the kind of device if absent.
         program: ``eager``, ``compiled``, or ``auto``, which is what it is if absent.
         diverge_factor: a fit whose loss exceeds this many times its first has diverged.
+        exec: instead of a problem, a program to call for each fit, ``"./simulate --lr {lr}"``.
+        read: for each number that it prints, a regular expression whose first group it is.
+        cpus, gpus: threads, and GPUs or a share of one, of each call of a function or a program.
         checkpoint: time between checkpoints of a pack, in seconds or as in ``"5m"``; None: none.
         time_budget: how long the search may take, likewise; None: until it is whole.
+        memory: that Ray keeps for each call, in bytes or as in ``"4G"``.
+        trial_timeout: how long a call may take; then its trial has failed. None: any time.
+        grace: how long a call has to end in, once it is told to stop.
+        fresh: whether each call has a new process.
         progress: whether to show it on standard error.
         observers: who else is told of rows, status and messages meanwhile.
         trust: whether code of a run folder may run that another user could have written.
@@ -119,6 +135,10 @@ def run(
         block=block,
         program=program,
         diverge_factor=diverge_factor,
+        exec=exec,
+        read=read,
+        cpus=cpus,
+        gpus=gpus,
     )
     options = RunOptions.of(
         engine=engine,
@@ -126,6 +146,10 @@ def run(
         address=address,
         checkpoint=checkpoint,
         time_budget=time_budget,
+        memory=memory,
+        trial_timeout=trial_timeout,
+        grace=grace,
+        fresh=fresh,
         patient=True,
         typed=False,
     )
@@ -225,7 +249,7 @@ def _named(problem: object) -> tuple[str | None, Generated | None]:
     except TrainableError as error:
         raise BadInput(str(error)) from error
     if given is None:
-        allowed = "a name, module:Class, file.py:Class, a class or an instance of one"
+        allowed = "a name, module:Class, file.py:Class, a class, an instance of one, or a function"
         raise BadInput(f"problem must be {allowed}, not {problem!r}")
     return (given.spec, given) if isinstance(given, Generated) else (given, None)
 

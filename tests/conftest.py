@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import linecache
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -55,18 +57,25 @@ class Good:
 
 def pytest_configure() -> None:
     """Let signals reach what the tests start, also where a shell runs them in the background or
-    ``nohup`` does."""
+    ``nohup`` does.
+
+    And give torch one thread, as a worker has, here and in what is started: two of each of several
+    processes on two cores wait for each other at each sum, many times as long as the sum takes.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without annotations
     """Where the tests run in several processes: those of a file stay together, and those of the
-    cluster share one cluster."""
+    cluster share two clusters, of a process each: they wait most of their time."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/cluster" if file.startswith("tests/cluster/") else file
+        if file.startswith("tests/cluster/"):
+            return "a cluster" if Path(file).stem in ("test_jobs", "test_search") else "another"
+        return file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -90,13 +99,70 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["SHOAL_CACHE"] = str(shared / "cache")
 
 
+class Commands:
+    """Runs ``shoal`` with arguments, each time in a fork of one process that has imported torch."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._numbers = itertools.count()
+        self._server: subprocess.Popen[str] | None = None
+
+    def __call__(
+        self, arguments: Sequence[str], cwd: Path, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("forking.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                },  # before numpy
+            )
+        said, errors = (self._place / f"{next(self._numbers)}" for _ in range(2))
+        argv = ["shoal", *arguments]
+        files = {"stdout": str(said), "stderr": str(errors)}
+        asked = {"argv": argv, "cwd": str(cwd), "environment": dict(os.environ), **files}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(json.dumps(asked), file=self._server.stdin, flush=True)
+        child = int(self._server.stdout.readline())
+        late = threading.Timer(timeout, os.kill, (child, signal.SIGKILL))
+        late.start()
+        code = int(self._server.stdout.readline())
+        late.cancel()
+        late.join()
+        return subprocess.CompletedProcess(argv, code, said.read_text(), errors.read_text())
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._server is not None:
+            self._server.communicate()
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Ends with the tests of this process."""
+    made = Commands(tmp_path_factory.mktemp("commands"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """Run ``shoal`` with arguments in the test's own folder; return what it printed."""
+def shell(tmp_path: Path, commands: Commands) -> Shell:
+    """Run ``shoal`` with arguments in the test's own folder; return what it printed.
+
+    With an environment of its own it is a new process from the beginning.
+    """
 
     def run(
         *arguments: object, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
+        if not environment:
+            return commands([str(word) for word in arguments], tmp_path, timeout)
         return subprocess.run(
             [sys.executable, "-m", "shoal", *map(str, arguments)],
             cwd=tmp_path,

@@ -53,8 +53,8 @@ ARROWS = {
     ),
     "search.engines": (
         "search.errors search.machine search.process search.programs search.request search.rounds "
-        "search.space trainable.disk trainable.halt trainable.hosts trainable.task "
-        "trainable.worker"
+        "search.space trainable.disk trainable.functions trainable.halt trainable.hosts "
+        "trainable.task trainable.worker"
     ),
     "search.engines.ray_tune": (
         "search.engines search.errors search.machine search.process search.rounds slurm.node "
@@ -64,8 +64,8 @@ ARROWS = {
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.lanes trainable.losses trainable.problems "
-        "trainable.programs trainable.task trainable.worker"
+        "trainable.errors trainable.fitting trainable.functions trainable.lanes trainable.losses "
+        "trainable.problems trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -76,8 +76,8 @@ ARROWS = {
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
         "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
-        "trainable.process"
+        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
+        "trainable.problems trainable.process"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -90,12 +90,13 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.results": (
-        "search.errors search.fits search.folder search.folder.tables search.request "
-        "search.samplers search.space trainable.lanes"
+        "search.fits search.folder search.folder.tables search.request search.samplers "
+        "search.space trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
-        "trainable.fitting trainable.lanes trainable.optimizers trainable.problems trainable.task"
+        "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
+        "trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
@@ -121,6 +122,13 @@ ARROWS = {
     "trainable.fitting": (
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs version"
+    ),
+    "trainable.functions": (
+        "trainable.errors trainable.halt trainable.lanes trainable.modules trainable.problems "
+        "trainable.process trainable.task"
+    ),
+    "trainable.functions.inside": (
+        "trainable.errors trainable.functions trainable.modules trainable.process"
     ),
     "trainable.fused": (
         "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt "
@@ -158,11 +166,12 @@ ARROWS = {
     "trainable.programs.comparing": (
         "trainable.lanes trainable.optimizers trainable.problems trainable.programs"
     ),
-    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
-    "trainable.worker": (
+    "trainable.runners": (
         "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
+    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
+    "trainable.worker": "trainable.halt trainable.programs trainable.runners trainable.task",
 }
 """Room or single module: what it may import of the others, each by its face."""
 

@@ -81,6 +81,8 @@ class Fitted:
         curve_loss: shape (m,), float64, the loss before that step's update; +inf if not finite.
         curve_metrics: shape (m, M), float64, the metrics after that step's update.
         parameters: of the fits that are kept, or None.
+        names: of the metrics, where the fits themselves say what they report, the loss among them;
+            then `loss` and `curve_loss` are not taken.
     """
 
     loss: torch.Tensor
@@ -93,6 +95,7 @@ class Fitted:
     curve_loss: torch.Tensor
     curve_metrics: torch.Tensor
     parameters: Parameters | None = None
+    names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Fitted({len(self.loss)})"

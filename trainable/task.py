@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Fitted, Lanes
@@ -13,27 +14,62 @@ from shoal.trainable.programs import key as key_of
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What all packs of a search have in common.
+    """What all packs of a search have in common, whatever runs them.
+
+    Attributes:
+        runner: the name of what does (`shoal.trainable.runners`).
+        apart: whether that has processes of its own, so that no pack ends the one it is given to.
+        gpu: whether a pack has a GPU to itself.
+        patience: seconds that a worker whose host is at fault waits before it says so, so that
+            others take the packs.
+    """
+
+    runner: ClassVar[str]
+    apart: ClassVar[bool] = False
+    source: Source
+    gpu: bool = False
+    patience: float = 0.0
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a pack has to end in, once it is told to."""
+        return 30.0
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What Ray keeps for a pack."""
+        return {"gpu": 1.0} if self.gpu else {"cpu": 1.0}
+
+    def of_slot(self, slot: int, gpus: int) -> Recipe:
+        """Return the same for one of the workers of this machine.
+
+        Args:
+            slot: its number; gpus: how many there are.
+        """
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source.spec})"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StackedRecipe(Recipe):
+    """What all packs have in common whose lanes are stacked.
 
     Attributes:
         program: how the step is run: ``eager`` or ``compiled``, each shape as `settled` says.
         unroll: updates of one call of a kernel (`shoal.trainable.programs.settled.updates`).
         defaults: values of the hyperparameters that lanes do not bring.
         folds: how rows are split; None: all are fitted to.
-        gpu: whether a pack has a GPU to itself.
-        patience: seconds that a worker whose host is at fault waits before it says so, so that
-            others take the packs.
     """
 
-    source: Source
+    runner: ClassVar[str] = "stacked"
     plan: Plan
     program: str
     unroll: int
     defaults: dict[str, float]
     settled: Settled = field(default_factory=Settled)
     folds: Folds | None = None
-    gpu: bool = False
-    patience: float = 0.0
 
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""
@@ -67,9 +103,6 @@ class Recipe:
             epochs=self.plan.epochs,
             given=tuple(lanes.values),
         )
-
-    def __repr__(self) -> str:
-        return f"Recipe({self.source.spec})"
 
 
 @dataclass(frozen=True, kw_only=True)

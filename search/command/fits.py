@@ -46,7 +46,11 @@ def _of_a_folder(command: Any) -> Any:
     help="Updates between two printed losses; with --epochs, epochs (then 1).  [100]",
 )
 @_of_a_folder
-@click.option("--save", type=PathGiven(), help="Write the parameters to FILE, as safetensors.")
+@click.option(
+    "--save",
+    type=PathGiven(),
+    help="Write the parameters to FILE, as safetensors; the checkpoint of a call to a folder.",
+)
 def fit(
     words: tuple[str, ...],
     steps: int | None,
@@ -65,6 +69,8 @@ def fit(
 
     With a run folder and --trial, fit a trial of it again, with the same numbers: shoal fit
     runs/mine --trial best --save best.safetensors
+
+    Where the search has called a function or a program, that is called again.
     """
     check_standing()
     if trial is not None:
@@ -117,16 +123,19 @@ def _fit_again(
     save: Path | None,
 ) -> None:
     from shoal.search.api import load
-    from shoal.search.command.summary import refit_text
-    from shoal.search.fits import check_new, saved
+    from shoal.search.command.summary import again_text, refit_text
+    from shoal.search.fits import Again, check_new, saved
 
     check_new(save)
     result = load(run)
     fit = result.fit(trial, replicate, fold)
     with streams.printing():
-        again = result.refit(fit.trial, replicate, fold, trust=trust)
+        again = result.refit(fit.trial, replicate, fold, trust=trust, save=save)
     for note in again.notes:
         streams.tell(note)
+    if isinstance(again, Again):
+        printed(again_text(result, fit, again, save))
+        return
     if save is not None:
         saved(save, again.one, fit)
     printed(refit_text(result, fit, again, save))

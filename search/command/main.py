@@ -77,15 +77,20 @@ def run(
     address: str | None,
     checkpoint: str,
     time_budget: str | None,
+    memory: str | None,
+    trial_timeout: str | None,
+    grace: str,
+    fresh: bool,
     trust: bool,
     quiet: bool,
     as_json: bool,
-    **settings: int | float | str | None,
+    **settings: Any,
 ) -> None:
     """Search, or go on with the search in --out.
 
     PROBLEM is a name (convnet, cubic-sine, legendre-sine, logistic, matrix-factorisation, mlp,
-    mlp-module, nist, poisson, softmax), module:Class or file.py:Class.
+    mlp-module, nist, poisson, softmax), module:Class or file.py:Class; or file.py:function, or
+    --exec, which are called for each trial.
     """
     check_standing()
     with _without_collecting(), streams.printing():
@@ -102,6 +107,10 @@ def run(
             address=address,
             checkpoint=checkpoint,
             time_budget=time_budget,
+            memory=memory,
+            trial_timeout=trial_timeout,
+            grace=grace,
+            fresh=fresh,
             patient=False,
             typed=True,
         )
@@ -124,7 +133,7 @@ def _asked(
     problem: str | None,
     space: Sequence[str],
     config: Path | None,
-    settings: Mapping[str, int | float | str | None],
+    settings: Mapping[str, Any],
 ) -> Asked:
     """What a TOML file asks for, and the command line, which wins."""
     from shoal.search.request import Asked

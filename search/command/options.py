@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shoal.search.command.numbered import Numbered, OrWord
+from shoal.search.errors import BadInput
 from shoal.search.request import ALL, PathGiven, Setting
 from shoal.slurm import wire
 
@@ -18,6 +19,9 @@ TYPES: dict[str, Any] = {
     "duration": str,
     "path": PathGiven(),
     "many": OrWord(ALL),
+    "amount": float,
+    "size": str,
+    "patterns": str,
 }
 
 NUMBERED = ("seed", "out")
@@ -54,6 +58,15 @@ def _option(setting: Setting) -> Any:
     text = f"{setting.help}  [{setting.default_text}]"
     if setting.kind == "flag":
         return click.option(setting.option, setting.name, is_flag=True, help=setting.help)
+    if setting.kind == "patterns":
+        return click.option(
+            setting.option,
+            setting.name,
+            multiple=True,
+            callback=_patterns,
+            metavar="NAME=REGEX",
+            help=text,
+        )
     kind = Chosen(setting) if setting.choices else TYPES[setting.kind]
     return click.option(
         setting.option,
@@ -63,3 +76,16 @@ def _option(setting: Setting) -> Any:
         envvar=ENVIRONMENT.get(setting.name),
         help=text,
     )
+
+
+def _patterns(
+    context: click.Context, option: click.Parameter, given: Sequence[str]
+) -> dict[str, str] | None:
+    """Patterns by name; None: there are none."""
+    found = {}
+    for text in given:
+        name, equals, pattern = text.partition("=")
+        if not (equals and name.isidentifier() and pattern):
+            raise BadInput(f"--read {text}: write NAME=REGEX, as loss='loss: ([0-9.e+-]+)'")
+        found[name] = pattern
+    return found or None

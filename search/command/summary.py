@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas
 
-    from shoal.search.fits import Chosen, Refit
+    from shoal.search.fits import Again, Chosen, Refit
 
 INACTIVE = "-"
 """In a table, in the place of a hyperparameter that is not active in a trial."""
@@ -33,7 +33,7 @@ def summary_text(result: Result, report: Report) -> str:
     else:
         values = _values(result, best)
         goal = result.objective.name
-        others = [name for name in ("loss", *result.metrics) if name != goal]
+        others = [name for name in result.numbers if name != goal]
         more = "".join(f", {name} {_short(best[name])}" for name in others)
         lines.append(
             f"best    {goal} {_short(best[goal])} at {values} (trial {best['trial']}{more})"
@@ -82,7 +82,7 @@ def summary_json(result: Result, report: Report) -> str:
 def results_table(result: Result, best: int) -> str:
     """The best trials as a table."""
     goal = result.objective.name
-    numbers = [goal, *(name for name in ("loss", *result.metrics) if name != goal)]
+    numbers = [goal, *(name for name in result.numbers if name != goal)]
     of_a_fit = ["state", "steps", "node", "device"] if result.fits == 1 else []
     columns = ["trial", *numbers, *result.space, *of_a_fit]
     ranking = result.ranking
@@ -110,6 +110,20 @@ def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> 
     if save is not None:
         lines.append(f"saved   {save}")
     return printable("\n".join([*lines, again.words]))
+
+
+def again_text(result: Result, fit: Chosen, again: Again, save: Path | None) -> str:
+    """What came of a trial that was called again."""
+    numbers = ", ".join(f"{name} {_short(value)}" for name, value in again.numbers.items())
+    same = "the same numbers, bit for bit" if again.same else "other numbers"
+    lines = [
+        again.printed.rstrip(),
+        f"trial   {fit.name.removeprefix('trial ')}: {_values(result, fit.row)}",
+        f"call    {again.state}, {numbers}, step {again.steps}",
+        f"table   {same}",
+        "" if save is None else f"saved   {save}",
+    ]
+    return printable("\n".join(line for line in lines if line))
 
 
 def _values(result: Result, row: Mapping[str, Any]) -> str:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import torch
 
 from shoal.search.driver.budget import Budget
+from shoal.search.driver.columns import Columns
+from shoal.search.driver.equipping import equipped
 from shoal.search.driver.outcomes import FAULT_SECONDS, Hosts, Mishaps, of_rows
 from shoal.search.driver.parts import parameters_of, part_of
 from shoal.search.driver.report import Report
@@ -22,9 +23,9 @@ from shoal.search.engines import Death, RunOptions, Trust, engine_of
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
 from shoal.search.preparation import Prepared, load
-from shoal.search.process import Reason, Stop, listening
-from shoal.search.request import ALL, Request, in_flight
-from shoal.search.rounds import Pack, Rounds, Tasks, recipe_of
+from shoal.search.process import Stop, listening
+from shoal.search.request import ALL, Request, idle
+from shoal.search.rounds import CallTasks, Pack, Rounds
 from shoal.search.watching import Best, Observer, Status
 from shoal.trainable.task import Outcome, Task
 
@@ -49,16 +50,14 @@ class Driver:
         self._budget = Budget(began, label=self._engine.label)
         request, folder = prepared.request, writer.folder
         prepared = load(prepared, len(finished := folder.trials()))
-        gpu = options.ray_address is None and torch.cuda.device_count() > 0
-        self.recipe = recipe_of(
-            request, prepared.source.at(folder.copies), prepared.defaults, gpu=gpu
+        self.recipe, self._tasks = equipped(
+            prepared,
+            folder,
+            options,
+            block_of=lambda k: self._request.block_of(k),
+            stays=lambda trial: self.rounds.stays(trial),
         )
-        self._tasks = Tasks(
-            self.recipe,
-            folder.packs,
-            options.checkpoint_seconds,
-            lambda k: self._request.block_of(k),
-        )
+        self._columns = Columns()
         self.rounds = Rounds(request, prepared.shape_names, finished)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         if not self.rounds.whole:
@@ -74,7 +73,6 @@ class Driver:
         self._held: deque[float] = deque(maxlen=LATEST)
         self._told: list[str] = []
         self._said: set[str] = set()
-        self._told_stop = False
 
     def run(self) -> Report:
         """Run until every lane is told, or told to stop; merge; say where the time went."""
@@ -127,18 +125,14 @@ class Driver:
 
     def use_cluster(self, gpu: bool, hosts: Callable[[], set[str]]) -> None:
         """Packs run on a cluster that was there before."""
+        gpu = gpu and not self.recipe.apart
         self.recipe = replace(self.recipe, gpu=gpu, patience=FAULT_SECONDS)
         self.mishaps.hosts = Hosts(hosts)
 
     def warn_idle(self, workers: int) -> None:
         """Tell the user if so many workers are more than there is work for."""
-        request, packs = self._request, in_flight(self._request)
-        if workers > packs:
-            self.say(
-                f"{workers - packs} of {workers} workers will stand idle: there is work for "
-                f"{packs} at a time; a smaller --pack than {request.pack} "
-                f"or a larger --round than {request.round} helps"
-            )
+        if told := idle(self._request, workers):
+            self.say(told)
 
     def _say_once(self, about: str, message: str) -> None:
         """Tell what many packs may have to tell."""
@@ -177,7 +171,8 @@ class Driver:
         self.mishaps.check()
         if self._stop.asked():
             self._halt()
-            self._tell_stop()
+            if self._stop.reason is not None:
+                self._say_once("stop", self._stop.told)
             return
         usual = statistics.median(self._held) if self._held else 0.0
         if not (self._tasks.saved or self._stop.fits(usual)):
@@ -186,14 +181,6 @@ class Driver:
     def _halt(self) -> None:
         self.rounds.halt()
         self.mishaps.let_go()
-
-    def _tell_stop(self) -> None:
-        reason = self._stop.reason
-        if self._told_stop or reason is None:
-            return
-        self._told_stop = True
-        again = "; Ctrl-C again: at once" if reason is Reason.INTERRUPT else ""
-        self.say(f"{reason.value}: saving what is in flight{again}")
 
     def given(self, pack: Pack, outcome: Outcome, held: float) -> None:
         """A pack came back: keep its rows, or try it again."""
@@ -207,7 +194,7 @@ class Driver:
             what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
             self._say_once(outcome.node, f"{outcome.node} {what}")
         for note in outcome.notes:
-            self._say_once(note, f"fits of pack {pack.name}: {note}")
+            self._say_once(note, f"{pack.told}: {note}")
         if outcome.stopped:
             self._saved += outcome.saved
             self.rounds.give_back(pack)
@@ -218,10 +205,10 @@ class Driver:
             return
         if outcome.error is not None:
             if self.mishaps.failed(pack, outcome):
-                self._finish(pack, outcome)
+                self._end(pack, outcome)
             return
         self._held.append(held)
-        self._finish(pack, outcome)
+        self._end(pack, outcome)
         self.mishaps.worked(pack)
 
     def died(self, pack: Pack, held: float, node: bool) -> None:
@@ -230,7 +217,7 @@ class Driver:
 
     def trust(self, pack: Pack) -> Trust:
         """Where a pack may run, here."""
-        return self.mishaps.trust(pack)
+        return Trust.FULL if self.recipe.apart else self.mishaps.trust(pack)
 
     def fell(self, pack: Pack, held: float, death: Death) -> None:
         """A process that was started for packs died over one."""
@@ -241,7 +228,7 @@ class Driver:
         self._budget.give(0.0, held, first=False)
         self.mishaps.hosts.gives(pack.name)
         if final is not None:
-            self._finish(pack, final)
+            self._end(pack, final)
 
     def _halve(self, pack: Pack) -> None:
         """Memory ran out: from this pack's round on, the block is half as large."""
@@ -254,9 +241,20 @@ class Driver:
             f"{self._request.block_of(pack.round)} fits instead of {before}"
         )
 
+    def _end(self, pack: Pack, outcome: Outcome) -> None:
+        """What came of a pack is final; where columns are not known yet, it waits for them."""
+        known, ended = self._columns.take(self._request, pack, outcome)
+        if known is not self._request:
+            self._request = known
+            self._writer.settle(known)
+        for each in ended:
+            self._finish(*each)
+
     def _finish(self, pack: Pack, outcome: Outcome) -> None:
         """Keep the rows of a pack."""
         part = part_of(self._request, pack, outcome)
+        if outcome.fitted is None and isinstance(self._tasks, CallTasks):
+            self._tasks.failed(pack)
         self.rounds.finish(part)
         self._note_best(part)
         self._observer.rows(part)
@@ -279,6 +277,8 @@ class Driver:
     def _keep(self) -> None:
         """Leave the parameters of the best trials alone."""
         keeping = self._writer.keeping
+        if self._request.called:  # the checkpoints of calls are kept by their tasks
+            return
         with self._budget.writing():
             if self._request.keep == ALL:
                 keeping.settle(self.rounds.contends)

@@ -41,7 +41,7 @@ def part_of(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
         best_step = pa.array(fitted.best_step.numpy(), mask=none)
         points = {
             "step": fitted.curve_step.numpy(),
-            LOSS: fitted.curve_loss.numpy(),
+            **({} if request.called else {LOSS: fitted.curve_loss.numpy()}),
             **dict(zip(request.metrics, fitted.curve_metrics.numpy().T, strict=True)),
         }
     work = numpy.maximum(steps, 1) / numpy.maximum(steps, 1).sum()
@@ -50,7 +50,7 @@ def part_of(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
         "trial": pack.lanes.trial.numpy(),
         "replicate": pack.lanes.replicate.numpy(),
         **pack.columns,
-        LOSS: loss,
+        **({} if request.called else {LOSS: loss}),
         **metrics,
         rows.BEST_STEP: best_step,
         "state": pa.DictionaryArray.from_arrays(pa.array(state), pa.array(STATES)),

@@ -1,11 +1,12 @@
 from .alone import Death
 from .engine import Engine, EngineCallbacks, Trust
 from .inhand import left_behind
-from .options import CHECKPOINT_SECONDS, RunOptions
+from .options import CHECKPOINT_SECONDS, GRACE_SECONDS, RunOptions
 from .registry import engine_of
 
 __all__ = [
     "CHECKPOINT_SECONDS",
+    "GRACE_SECONDS",
     "Death",
     "Engine",
     "EngineCallbacks",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import ClassVar
@@ -52,7 +52,7 @@ class Threads:
     def run(self, driver: EngineCallbacks) -> None:
         """Run the driver's packs in threads, as many as the options say."""
         workers = self._options.threads(driver.request)
-        if self._options.workers is not None:
+        if self._options.workers is not None or driver.request.called:
             driver.warn_idle(workers)
         folder, number = driver.notes
         driver.suspect(left_behind(folder, number))
@@ -74,7 +74,8 @@ def run_inline(
     """
     abandoned, halt = threading.Event(), Halt()
     processes = [Alone(driver.recipe) for _ in range(workers)]
-    slots = [Worker(driver.recipe) for _ in range(workers)]
+    gpus = torch.cuda.device_count()
+    slots = [Worker(driver.recipe.of_slot(slot, gpus)) for slot in range(workers)]
     idle = list(range(workers))
     flight: Flight = {}
 
@@ -84,7 +85,7 @@ def run_inline(
     def run(slot: int, task: Task, trust: Trust) -> Outcome | Death:
         if trust is Trust.FULL:
             processes[slot].close()
-            return slots[slot].run(task, stop, halt)
+            return slots[slot].run(task, stop, halt, abandoned.is_set)
         fresh = trust is Trust.NONE
         return processes[slot].run(task, stop, abandoned.is_set, fresh=fresh)
 
@@ -95,7 +96,12 @@ def run_inline(
             future = pool.submit(run, slot, task, driver.trust(pack))
             flight[future] = pack, slot, time.monotonic()
 
-    with _ended(processes), _torch_threads_kept(), _threads(workers, patient) as pool:
+    with (
+        _ended(processes),
+        _ended(slots),
+        _torch_threads_kept(),
+        _threads(workers, patient) as pool,
+    ):
         ticked = -math.inf
         try:
             while flight or not driver.rounds.over:
@@ -143,13 +149,13 @@ def _threads(workers: int, patient: bool) -> Iterator[ThreadPoolExecutor]:
 
 
 @contextmanager
-def _ended(processes: list[Alone]) -> Iterator[None]:
+def _ended(started: Sequence[Alone | Worker]) -> Iterator[None]:
     """Kill the child processes at the end."""
     try:
         yield
     finally:
-        for process in processes:
-            process.close()
+        for one in started:
+            one.close()
 
 
 @contextmanager

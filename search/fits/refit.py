@@ -23,7 +23,7 @@ from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
 from shoal.trainable.problems import Calls, described
 from shoal.trainable.programs import Settled
-from shoal.trainable.task import Recipe, Task
+from shoal.trainable.task import StackedRecipe, Task
 from shoal.trainable.worker import Worker
 
 
@@ -111,7 +111,7 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         source.release()
 
 
-def _fitted(recipe: Recipe, lanes: Lanes, block: int) -> Fitted:
+def _fitted(recipe: StackedRecipe, lanes: Lanes, block: int) -> Fitted:
     """Fit some lanes.
 
     Raises:
@@ -170,7 +170,7 @@ def _difference(fit: Chosen, fitted: Fitted, place: int, names: tuple[str, ...])
 
 
 def _told(
-    recipe: Recipe,
+    recipe: StackedRecipe,
     fit: Chosen,
     fitted: Fitted,
     place: int,
@@ -203,7 +203,7 @@ def _told(
     )
 
 
-def _words(recipe: Recipe, fit: Chosen, one: One) -> str:
+def _words(recipe: StackedRecipe, fit: Chosen, one: One) -> str:
     """The problem's own words for its parameters."""
     cls = recipe.source.load()
     held = tensors_of(one.prepared), tensors_of(one.named)

@@ -32,7 +32,7 @@ class Keeping:
         """Take up what is there."""
         self._folder, self._staging = folder, staging
         self._trials: dict[str, NDArray[numpy.int64]] = {}  # by file
-        if folder.request.keep != 0:
+        if folder.request.keep != 0 and not folder.request.called:
             with staging.writing(folder.path / FOLDER):
                 staging.top.folder(FOLDER, make=True).close()
             for name in folder.parameter_files():

@@ -5,6 +5,7 @@ format 4    how each shape's step is run, and the user's own files, stand in ``s
 format 5    ``rule`` is called ``optimizer``
 format 6    an objective, metrics, folds and fitted parameters; gone on with
 format 7    the same, where hyperparameters are not active in every trial
+format 8    the same, of a function or a program that is called for each fit
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.search.request import CONDITIONAL, FORMAT, mark_of
+from shoal.search.request import CALLED, CONDITIONAL, FORMAT, mark_of
 
-WRITTEN = (FORMAT, CONDITIONAL)
+WRITTEN = (FORMAT, CONDITIONAL, CALLED)
 """Formats that are written, and gone on with."""
 
 READ = (3, 4, 5, *WRITTEN)

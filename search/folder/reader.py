@@ -78,6 +78,10 @@ class RunFolder:
                 f"{file} is damaged: {error}; put it back, or choose another --out"
             ) from error
 
+    def settle(self, request: Request) -> None:
+        """The columns of the tables are known now."""
+        self.request, self._form = request, Form.of(request.as_dict())
+
     @property
     def earlier(self) -> int | None:
         """The format, if an earlier version of shoal wrote it: it is read, and not written."""
@@ -137,6 +141,8 @@ class RunFolder:
         """Trials and curves, or no curves."""
         request = self.request
         schema, curves_schema = rows.trials_schema(request), rows.curves_schema(request)
+        if request.open:  # nothing is written yet
+            return schema.empty_table(), curves_schema.empty_table()
         wanted = None if curves else schema.names
         parts = [(file, self.read_part(file, wanted)) for file in self.part_files()]
         trials = self.read("trials.parquet", schema)

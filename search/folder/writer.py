@@ -64,13 +64,10 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
             copy.write_bytes(content)
         (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
         (beside / "environment.json").write_text("[]\n", encoding="utf-8")
-        empty = {
-            "trials.parquet": rows.trials_schema(request),
-            "curves.parquet": rows.curves_schema(request),
-        }
-        for name, schema in empty.items():
+        empty = {} if request.open else rows.empty(request)
+        for name, table in empty.items():
             with open(beside / name, "wb") as handle:  # which a failure leaves closed
-                pq.write_table(rows.described(schema, request).empty_table(), handle)
+                pq.write_table(table, handle)
         digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
         (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
         place(beside, path)
@@ -189,6 +186,23 @@ class Writer:
         self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
         self.folder.request = request
 
+    def settle(self, request: Request) -> None:
+        """Write the tables, whose columns are known now, and with them ``search.toml``."""
+        files = {
+            **{name: parquet_bytes(table) for name, table in rows.empty(request).items()},
+            "search.toml": tomli_w.dumps(request.as_dict()).encode(),
+        }
+        with self._staging.writing(self._path / "search.toml"):
+            digests = ledger.read(self._path)
+            for name, content in files.items():
+                self._staging.put(name, content)
+                now = hashlib.sha256(content).hexdigest()
+                digests[name] = [now, *digests.get(name, [])[:1]]
+            self._staging.put(ledger.NAME, (json.dumps(digests) + "\n").encode())
+            for name in (ledger.NAME, *files):
+                self._staging.place(name)
+        self.folder.settle(request)
+
     def note_environment(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
         """Append to ``environment.json``, one entry a run; return the earlier ones.
 
@@ -211,12 +225,12 @@ class Writer:
             self._staging.place(file.name)
         return list(earlier)
 
-    def log_error(self, pack: str, details: str) -> Path:
-        """Append a failed pack's traceback to ``errors.log``; return that file."""
+    def log_error(self, whose: str, details: str) -> Path:
+        """Append the traceback of what failed to ``errors.log``; return that file."""
         file = self._path / "errors.log"
         self.check()
         with self._staging.writing(file), self._own_log(file.name) as handle:
-            text = f"fits of pack {pack}\n{details.rstrip()}\n\n"
+            text = f"{whose}\n{details.rstrip()}\n\n"
             handle.write(text.encode(errors="backslashreplace"))
         return file
 
@@ -245,6 +259,8 @@ class Writer:
                     raise RunFolderError(f"{folder}: {error.strerror}; {again}") from error
                 except NotADirectoryError as error:
                     raise RunFolderError(f"{folder} is no folder; {again}") from error
+        if self.folder.request.open:
+            return
         for name in TABLES:
             ledger.checked(self._path, name, ledger.hashed)
         request = self.folder.request

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from shoal.search.errors import BadInput
+from shoal.search.preparation.calls import called, check_said, programmed
 from shoal.search.preparation.declared import (
     check_epochs,
     check_metric_names,
@@ -19,7 +20,15 @@ from shoal.search.preparation.declared import (
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
-from shoal.search.request import Request, Resolved, lanes_of_a_round
+from shoal.search.request import (
+    FUNCTION,
+    PROGRAM,
+    STACKED,
+    Asked,
+    Request,
+    Resolved,
+    lanes_of_a_round,
+)
 from shoal.search.samplers import may_repeat
 from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
@@ -50,16 +59,21 @@ def begin(
     given: dict[str, Dimension],
     meanwhile: Meanwhile,
     generated: Generated | None,
+    said: Asked,
 ) -> Prepared:
     """Return a new search.
 
     Args:
+        said: what the user said of `asked`.
         given: the space that was asked for; the problem's own has the rest.
         generated: the module of a problem in memory; None: it is named.
 
     Raises:
         BadInput: it cannot be done.
     """
+    if asked.exec is not None:
+        check_said(said, PROGRAM)
+        return programmed(asked, given)
     if generated is None:
         source = load_source(asked.problem)
     else:
@@ -68,7 +82,9 @@ def begin(
         except TrainableError as error:
             raise BadInput(str(error)) from error
     try:
-        new = _checked(asked, given, source, meanwhile)
+        stacked = isinstance(source.named(), type)
+        check_said(said, STACKED if stacked else FUNCTION)
+        new = _checked(asked, given, source, meanwhile) if stacked else called(asked, given, source)
     except BaseException as error:
         source.release()
         if isinstance(error, (TrainableError, BadInput)) and generated is not None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
 from shoal.search.preparation.beginning import begin, different_trials
-from shoal.search.preparation.declared import (
-    default_values,
-)
+from shoal.search.preparation.calls import check_said
+from shoal.search.preparation.declared import default_values
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.resuming import source_of, unreadable
 from shoal.search.preparation.updates import WORDS, Updates, known_of
@@ -50,7 +49,7 @@ def prepare(
     space = asked.dimensions
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust, generated)
-    new = begin(asked.resolved(), space, meanwhile or Meanwhile(), generated)
+    new = begin(asked.resolved(), space, meanwhile or Meanwhile(), generated, asked)
     return replace(new, named=out is not None)
 
 
@@ -67,6 +66,8 @@ def load(prepared: Prepared, done: int) -> Prepared:
     request = prepared.request
     if prepared.folder is None or done == request.lanes:
         return prepared
+    if request.called:
+        return replace(prepared, shape_names=tuple(request.space))
     try:
         problem = prepared.source.load()
         declared, known = hyperparameters(problem), known_of(problem)
@@ -98,6 +99,7 @@ def _go_on(
             f"{folder.path} was begun by an earlier version of shoal, whose sgd had no momentum: "
             "it can be read, not gone on with; choose another --out"
         )
+    check_said(asked, request.kind)
     held = request.as_dict()
     given = as_resolved(asked.given, request)
     if asked.trials is not None:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from shoal.search.errors import BadInput, RunFolderError, SearchError
 from shoal.search.folder import PROBLEM, RunFolder, ledger
+from shoal.search.preparation.calls import source_of_program
 from shoal.search.preparation.trust import check
+from shoal.search.request import PROGRAM
 from shoal.trainable.errors import TrainableError
+from shoal.trainable.functions import Command
 from shoal.trainable.memory import Generated
 from shoal.trainable.modules import File, path_read
 from shoal.trainable.problems import PROBLEMS, Source, changed, installed, lying_now, other_now
@@ -75,7 +78,11 @@ def _installed(folder: RunFolder, ways: str) -> Source:
     """The source of a problem that is installed, so that the folder has no copy."""
     request = folder.request
     try:
-        now = installed(request.problem)
+        if request.kind == PROGRAM:
+            command = Command(text=request.exec, reads=request.read)
+            now = source_of_program(request.problem, command, request.began)
+        else:
+            now = installed(request.problem)
     except TrainableError as error:
         raise BadInput(str(error)) from error
     if now.sha256 != request.source:

@@ -75,6 +75,13 @@ class Stop:
             self._ends[Reason.BUDGET] = began + budget - kept
         self._look()
 
+    @property
+    def told(self) -> str:
+        """What the user is told of it, where there is a reason."""
+        again = "; Ctrl-C again: at once" if self.reason is Reason.INTERRUPT else ""
+        why = self.reason.value if self.reason is not None else ""
+        return f"{why}: saving what is in flight{again}"
+
     def ask(self, reason: Reason, number: signal.Signals | None = None) -> None:
         """Ask the search to end; only the first reason counts."""
         if self.reason is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import PurePath
 from typing import Any
 
 from shoal.search.errors import BadInput
@@ -24,6 +25,8 @@ WRITTEN = (
     "halved",
     "amendments",
     "conditions",
+    "kind",
+    "asks",
 )
 """What ``search.toml`` has besides; taken no notice of where such a file is read as a config."""
 
@@ -58,6 +61,10 @@ class Asked:
     block: int | None = None
     program: str | None = None
     diverge_factor: float | None = None
+    exec: str | None = None
+    read: Mapping[str, str] | None = None
+    cpus: int | None = None
+    gpus: float | None = None
 
     def __post_init__(self) -> None:
         """Take numbers of numpy, pandas and torch as Python's, and check them.
@@ -80,6 +87,10 @@ class Asked:
         check_settings(self.given)
         if self.steps is not None and self.epochs:
             raise BadInput("steps and epochs say the same in two ways; give one of them")
+        if self.exec is not None and self.problem is not None:
+            raise BadInput(f"exec is called instead of a problem: leave it out, or {self.problem}")
+        if self.read is not None and self.problem is not None:
+            raise BadInput("read finds numbers in what a program prints: give exec too")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Asked:
@@ -94,7 +105,8 @@ class Asked:
                 raise BadInput(f"unknown setting {name!r}; known: {', '.join(known)}")
             if value is None and name not in WRITTEN:
                 raise BadInput(f"{name} must have a value")
-        return cls(**{name: value for name, value in given.items() if name not in WRITTEN})
+        left = {*WRITTEN, *(["problem"] if "format" in given and "exec" in given else [])}
+        return cls(**{name: value for name, value in given.items() if name not in left})
 
     @property
     def given(self) -> dict[str, Any]:
@@ -131,7 +143,10 @@ class Asked:
         """The same with defaults, but for what follows from the problem."""
         names = {each.name for each in fields(Resolved)}
         defaults = {n: s.default for n, s in BY_NAME.items() if n in names}
-        return Resolved(**{"problem": DEFAULT_PROBLEM, **defaults, **self.given})
+        name = DEFAULT_PROBLEM
+        if self.exec is not None:  # its word for the run folder
+            name = PurePath(self.exec.split()[0] if self.exec.split() else "program").stem
+        return Resolved(**{"problem": name, **defaults, **self.given})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +171,7 @@ class Resolved:
     block: int | None
     program: str
     diverge_factor: float
+    exec: str | None
+    read: Mapping[str, str] | None
+    cpus: int
+    gpus: float

@@ -13,17 +13,21 @@ from typing import Any
 from numpy.typing import NDArray
 
 from shoal.search.errors import BadInput
+from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED
 from shoal.search.request.objective import Objective
-from shoal.search.request.settings import ALL, MAX_INTEGER, Setting, check_settings
-from shoal.search.space import Space, as_plain, of_plain, parse
+from shoal.search.request.readings import halved, is_number, listed, space_of
+from shoal.search.request.setting import ALL, Setting
+from shoal.search.request.settings import check_settings
+from shoal.search.space import Space, as_plain, of_plain
 from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT, CONDITIONAL = 6, 7
+FORMAT, CONDITIONAL, CALLED = 6, 7, 8
 """Versions of the run folder's form, as it is written: the second where hyperparameters are not
-active in every trial, which a version of shoal that knows of no conditions must not take up."""
+active in every trial, which a version of shoal that knows of no conditions must not take up; the
+third where functions or programs are called."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -51,8 +55,12 @@ class Request:
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
         settled: how each shape is run, where it is compiled.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
+        kind: of the problem (`shoal.search.request.kinds`); of functions and programs alone are:
+        exec: the program's command; read: a pattern for each number that it prints.
+        asks: what is given to a call besides hyperparameters.
+        cpus: threads of a call; gpus: GPUs, or a share of one.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
-        read: the format of the ``search.toml`` that it was read from; 0: it was not.
+        form: the format of the ``search.toml`` that it was read from; 0: it was not.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
 
@@ -78,12 +86,18 @@ class Request:
     folds: int = 1
     keep: int | str = 0
     epochs: int = 0
+    kind: str = STACKED
+    exec: str = ""
+    read: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[str, ...] = ()
+    cpus: int = 1
+    gpus: float = 0.0
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
-    read: int = field(default=0, compare=False)
+    form: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         check_settings({each.name: getattr(self, each.name) for each in fields(self)})
@@ -99,7 +113,9 @@ class Request:
             raise BadInput(f"{what} must be at most {MAX_LANES}, not {self.lanes}")
         if not all(isinstance(name, str) for name in self.metrics):
             raise BadInput(f"metrics must be names, not {short(self.metrics)}")
-        if self.goal.name not in (LOSS, *self.metrics):
+        if self.kind not in KINDS:
+            raise BadInput(f"unknown kind {short(self.kind)}; known: {', '.join(KINDS)}")
+        if not self.open and self.goal.name not in self.columns:
             raise BadInput(f"objective {self.objective!r} is none of {', '.join(self.columns)}")
 
     @property
@@ -119,8 +135,21 @@ class Request:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The numbers of a lane: the loss, and the metrics."""
+        """The numbers of a lane: the loss, and the metrics; of a call those that it reports."""
+        if self.called:
+            return self.metrics or (self.goal.name,)
         return (LOSS, *self.metrics)
+
+    @property
+    def called(self) -> bool:
+        """Whether a function or a program is called for each fit, and nothing is stacked."""
+        return self.kind != STACKED
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not known yet what calls report besides the objective: no table is
+        written."""
+        return self.called and not self.metrics
 
     @property
     def kept(self) -> int:
@@ -165,13 +194,21 @@ class Request:
         plain = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in ("space", "settled", "began", "read")
+            if each.name not in ("space", "settled", "began", "form")
         }
+        for name in LEFT_OUT if self.called else OWN:
+            del plain[name]
+        if self.kind == FUNCTION:
+            del plain["exec"], plain["read"]
+        elif self.called:
+            plain["read"] = dict(self.read)
+        if self.called:
+            plain["asks"] = list(self.asks)
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
         plain["metrics"] = list(self.metrics)
         for name in ("halved", "files", "metrics", "epochs"):
-            if not plain[name]:
+            if not plain.get(name, True):
                 del plain[name]
         if self.settled != Settled():
             plain["settled"] = self.settled.as_dict()
@@ -184,14 +221,16 @@ class Request:
     @property
     def _format(self) -> int:
         """The version that says what this search needs; of one that was read, what was read."""
+        if self.called:
+            return CALLED
         newer = self.space.conditions or "momentum" in self.space
-        return self.read or (CONDITIONAL if newer else FORMAT)
+        return self.form or (CONDITIONAL if newer else FORMAT)
 
     @property
     def without_momentum(self) -> bool:
         """Whether it was begun where ``sgd`` had no momentum, whatever the space says."""
         optimizers = self.space["optimizer"].choices if "optimizer" in self.space else ()
-        return self.read == FORMAT and "momentum" in self.space and "sgd" in optimizers
+        return self.form == FORMAT and "momentum" in self.space and "sgd" in optimizers
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Request:
@@ -200,17 +239,19 @@ class Request:
         Raises:
             BadInput: it is none; the message names the key.
         """
-        known = dict(plain)
-        known["read"] = known.pop("format", 0)
+        called = plain.get("kind", STACKED) != STACKED
+        known = {**LEFT_OUT, **plain} if called else dict(plain)
+        known["form"] = known.pop("format", 0)
         if known.pop("amendments", []) != []:
             raise BadInput("amendments: this version of shoal knows none")
         readings: dict[str, Callable[[Any], Any]] = {
-            "halved": _halved,
+            "halved": halved,
             "metrics": lambda names: tuple(map(str, listed(names))),
+            "asks": lambda names: tuple(map(str, listed(names))),
             "files": lambda files: tuple(map(File.from_dict, listed(files))),
             "settled": Settled.from_dict,
             "conditions": of_plain,
-            "space": _space,
+            "space": space_of,
             "began": World.from_dict,
         }
         for name, read in readings.items():
@@ -236,37 +277,3 @@ def mark_of(plain: Mapping[str, Any]) -> str:
     """What tells the rows of a search from those of all others, given its ``search.toml``."""
     kept = {name: value for name, value in plain.items() if name not in _UNMARKED}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def listed(value: Any) -> list[Any]:
-    """Return a value that is a list.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(value, list):
-        raise TypeError(f"must be a list, not {short(value)}")
-    return value
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a number, and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _halved(value: Any) -> tuple[tuple[int, int], ...]:
-    pairs = tuple(tuple(listed(pair)) for pair in listed(value))
-    for pair in pairs:
-        if (
-            len(pair) != 2
-            or not all(type(n) is int and 0 <= n <= MAX_INTEGER for n in pair)
-            or not pair[1]
-        ):
-            raise ValueError(f"must be pairs of a round and a block, not {short(value)}")
-    return pairs
-
-
-def _space(value: Any) -> Space:
-    if not isinstance(value, dict) or not value:
-        raise TypeError(f"must be a table of names and values, not {short(value)}")
-    return Space(parse(name, text) for name, text in value.items())

@@ -8,95 +8,9 @@ changes no number.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from reprlib import repr as short
-from typing import Any, Literal
+from typing import Any
 
-from shoal.search.errors import BadInput
-
-MAX_INTEGER = 2**31 - 1
-"""Upper bound of every integer setting (int32)."""
-
-MAX_FACTOR = 1e300
-MAX_WORKERS = 100_000
-
-Kind = Literal["integer", "number", "text", "choice", "duration", "path", "flag", "many"]
-"""`many` is a whole number, or ``all``."""
-
-ALL = "all"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One setting.
-
-    Attributes:
-        name: in Python and TOML; with hyphens, the command line's option.
-        help: in one sentence.
-        default: the value where none is given; None: it depends, as `shown` says.
-        shown: the default in words; "": as `default` is written.
-        least, most: bounds of a number, both included; choices: of a choice, all of them.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    group: Literal["table", "run"] = "table"
-    default: Any = None
-    shown: str = ""
-    least: float = 1
-    most: float = MAX_INTEGER
-    choices: tuple[str, ...] = ()
-
-    @property
-    def option(self) -> str:
-        """What is typed: ``--diverge-factor``."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def default_text(self) -> str:
-        """The default in words."""
-        return self.shown or str(self.default)
-
-    @property
-    def row(self) -> str:
-        """The setting's row in the documents' table: option, default, what it is."""
-        allowed = f" One of {', '.join(f'`{each}`' for each in self.choices)}."
-        text = self.help + (allowed if self.choices else "")
-        return f"| `{self.option}` | {self.default_text} | {text} |"
-
-    def check(self, value: Any) -> None:
-        """Check a value's type and bounds.
-
-        Raises:
-            BadInput: it is not one of this setting's.
-        """
-        if self.kind == "integer":
-            self._check_integer(value)
-        elif self.kind == "number":
-            self._check_number(value)
-        elif self.kind == "many" and value != ALL:
-            self._check_integer(value)
-        elif self.kind == "choice" and value not in self.choices:
-            raise BadInput(f"unknown {self.name} {value!r}; known: {', '.join(self.choices)}")
-
-    def _check_integer(self, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            other = f", or {ALL}" if self.kind == "many" else ""
-            raise BadInput(f"{self.name} must be a whole number{other}, not {short(value)}")
-        if value < self.least:
-            raise BadInput(f"{self.name} must be at least {self.least}, not {value}")
-        if value > self.most:
-            raise BadInput(f"{self.name} must be at most {self.most}")
-
-    def _check_number(self, value: Any) -> None:
-        real = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not real or not value > self.least:
-            raise BadInput(f"{self.name} must be a number above {self.least}, not {value!r}")
-        if self.most < value < math.inf:
-            raise BadInput(f"{self.name} must be at most {self.most}, or inf")
-
+from shoal.search.request.setting import MAX_FACTOR, MAX_WORKERS, Setting
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(name="trials", kind="integer", help="Sets of hyperparameters to try.", default=1024),
@@ -201,6 +115,34 @@ SETTINGS: tuple[Setting, ...] = (
         most=MAX_FACTOR,
     ),
     Setting(
+        name="exec",
+        kind="text",
+        help="A program to call for each trial, as './simulate --lr {lr}', instead of PROBLEM.",
+        shown="none",
+    ),
+    Setting(
+        name="read",
+        kind="patterns",
+        help="NAME=REGEX: a number that the program of --exec prints. Again for each.",
+        shown="none",
+    ),
+    Setting(
+        name="cpus",
+        kind="integer",
+        help="Threads, and cores, of each call of a function or program.",
+        default=1,
+        most=MAX_WORKERS,
+    ),
+    Setting(
+        name="gpus",
+        kind="amount",
+        help="GPUs of each call of a function or program, or a share of one, as 0.5.",
+        default=0.0,
+        shown="0",
+        least=0,
+        most=MAX_WORKERS,
+    ),
+    Setting(
         name="out",
         kind="path",
         group="run",
@@ -243,6 +185,35 @@ SETTINGS: tuple[Setting, ...] = (
         group="run",
         help="How long it may take, as in 90s, 10m or 1h30m.",
         shown="until it is done",
+    ),
+    Setting(
+        name="memory",
+        kind="size",
+        group="run",
+        help="Memory that Ray keeps for each call of a function or program, as 4G.",
+        shown="none",
+    ),
+    Setting(
+        name="trial_timeout",
+        kind="duration",
+        group="run",
+        help="How long a call of a function or program may take; then its trial has failed.",
+        shown="any time",
+    ),
+    Setting(
+        name="grace",
+        kind="duration",
+        group="run",
+        help="How long a call has to end in, once it is told to stop.",
+        default="20s",
+    ),
+    Setting(
+        name="fresh",
+        kind="flag",
+        group="run",
+        help="Give each call of a function or program a new process.",
+        default=False,
+        shown="no",
     ),
     Setting(
         name="trust",

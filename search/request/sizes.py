@@ -49,3 +49,15 @@ def as_resolved(given: Mapping[str, Any], request: Request) -> dict[str, Any]:
         "report": request.epochs or request.steps,
     }
     return {n: min(value, most[n]) if n in most else value for n, value in given.items()}
+
+
+def idle(request: Request, workers: int) -> str:
+    """Say that so many workers are more than there is work for; nothing where they are not."""
+    packs = in_flight(request)
+    if workers <= packs:
+        return ""
+    smaller = "" if request.called else f"a smaller --pack than {request.pack} or "
+    return (
+        f"{workers - packs} of {workers} workers will stand idle: there is work for {packs} at a "
+        f"time; {smaller}a larger --round than {request.round} helps"
+    )

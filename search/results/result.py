@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shoal.search.errors import BadInput
 from shoal.search.folder import One, RunFolder
 from shoal.search.folder.tables import rows
 from shoal.search.request import Objective
@@ -21,7 +20,7 @@ if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import pandas
     import torch
 
-    from shoal.search.fits import Chosen, Refit
+    from shoal.search.fits import Again, Chosen, Refit
 
 
 class Result:
@@ -59,6 +58,16 @@ class Result:
     def metrics(self) -> tuple[str, ...]:
         """The names of the problem's metrics."""
         return self._folder.request.metrics
+
+    @property
+    def called(self) -> bool:
+        """Whether its fits are calls of a function or of a program."""
+        return self._folder.request.called
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of all numbers of a fit: the loss and the metrics, or what calls report."""
+        return self._folder.request.columns
 
     @cached_property
     def _rows(self) -> pa.Table:
@@ -152,9 +161,19 @@ class Result:
         Raises:
             BadInput: there is no such fit, or it is none of those that are kept.
         """
-        from shoal.search.fits import tensors_of
+        from shoal.search.fits import kept, tensors_of
 
-        return tensors_of(self._kept(self.fit(trial, replicate, fold)).named)
+        return tensors_of(kept(self._folder, self.fit(trial, replicate, fold)).named)
+
+    def checkpoint(self, trial: int | str = "best", replicate: int = 0) -> Path:
+        """Return the folder with what a call has left in its ``checkpoint``.
+
+        Raises:
+            BadInput: there is no such fit, or its checkpoint is not kept.
+        """
+        from shoal.search.fits import checkpoint_of
+
+        return checkpoint_of(self._folder, self.fit(trial, replicate))
 
     def refit(
         self,
@@ -163,19 +182,23 @@ class Result:
         fold: int | str | None = None,
         *,
         trust: bool = False,
-    ) -> Refit:
-        """Fit any trial again, with the program, block and seed of the search.
+        save: Path | None = None,
+    ) -> Refit | Again:
+        """Fit any trial again, with the program, block and seed of the search; or call again what
+        the search has called.
 
         Args:
             fold: ``all``: with no rows left out.
             trust: whether the code of the run folder may be another user's.
+            save: a new folder, for the checkpoint of a call.
 
         Raises:
             SearchError: there is no such fit, or it does not work here.
         """
-        from shoal.search.fits import refit
+        from shoal.search.fits import call_again, refit
 
-        return refit(self._folder, self.fit(trial, replicate, fold), trust)
+        fit, folder = self.fit(trial, replicate, fold), self._folder
+        return call_again(folder, fit, trust, save) if self.called else refit(folder, fit, trust)
 
     def predict(
         self,
@@ -233,25 +256,11 @@ class Result:
 
     def _one(self, fit: Chosen, trust: bool) -> One:
         """The parameters of a fit, kept or made again."""
-        from shoal.search.fits import refit
+        from shoal.search.fits import check_stacked, held, refit
 
-        one = self._held(fit)
+        check_stacked(self._folder, "model")
+        one = held(self._folder, fit)
         return refit(self._folder, fit, trust).one if one is None else one
-
-    def _held(self, fit: Chosen) -> One | None:
-        if fit.fold is None:
-            return None
-        return self._folder.parameters(fit.trial, fit.replicate, fit.fold)
-
-    def _kept(self, fit: Chosen) -> One:
-        one = self._held(fit)
-        if one is None:
-            keep = self._folder.request.keep
-            raise BadInput(
-                f"the parameters of {fit.name} are not kept (keep={keep}): shoal fit {self.path} "
-                f"{fit.options} makes them again, or result.refit in Python"
-            )
-        return one
 
     def states(self) -> dict[str, int]:
         """How many lanes ended in which state."""

@@ -1,11 +1,15 @@
+from .calls import CallTasks, call_recipe, call_task
 from .packs import Pack
 from .rounds import Rounds
 from .tasks import Tasks, dead, lanes_of, recipe_of
 
 __all__ = [
+    "CallTasks",
     "Pack",
     "Rounds",
     "Tasks",
+    "call_recipe",
+    "call_task",
     "dead",
     "lanes_of",
     "recipe_of",

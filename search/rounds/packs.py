@@ -29,6 +29,7 @@ class Pack:
             one is not active in all of the search.
         attempt: how often it ran before and ended with an error.
         deaths: how many workers died over it.
+        called: whether it is one call of a function or a program.
     """
 
     round: int
@@ -37,6 +38,12 @@ class Pack:
     columns: Mapping[str, NDArray[Any]]
     attempt: int = 0
     deaths: int = 0
+    called: bool = False
+
+    @property
+    def told(self) -> str:
+        """What messages call it."""
+        return f"trial {int(self.lanes.trial[0])}" if self.called else f"fits of pack {self.name}"
 
     @property
     def name(self) -> str:
@@ -75,6 +82,15 @@ def cut(
         columns: the values of each hyperparameter, one for each trial of the round.
     """
     count = len(next(iter(columns.values())))
+    if request.called:
+        return [
+            _single(request, round_, index, first + place, replicate, columns, place)
+            for index, (place, replicate) in enumerate(
+                (place, replicate)
+                for place in range(count)
+                for replicate in range(request.replicates)
+            )
+        ]
     groups = _groups({name: columns[name] for name in shape_names}, count)
     pieces = [
         ({**dict(shape), **fold}, trials, slice(start, start + request.pack))
@@ -86,6 +102,32 @@ def cut(
         _pack(request, shape_names, round_, index, first, columns, shape, trials, piece)
         for index, (shape, trials, piece) in enumerate(pieces)
     ]
+
+
+def _single(
+    request: Request,
+    round_: int,
+    index: int,
+    trial: int,
+    replicate: int,
+    columns: Mapping[str, NDArray[Any]],
+    place: int,
+) -> Pack:
+    """The pack of one fit that is a call: its hyperparameters travel as they are."""
+    own = {name: column[place : place + 1] for name, column in columns.items()}
+    return Pack(
+        round=round_,
+        index=index,
+        lanes=Lanes(
+            trial=torch.tensor([trial]),
+            replicate=torch.tensor([replicate]),
+            seed=torch.tensor([request.seed + replicate]),
+            values={},
+            shape={n: c[0].item() for n, c in own.items() if c[0] is not numpy.ma.masked},
+        ),
+        columns=own,
+        called=True,
+    )
 
 
 def folds_of(request: Request) -> list[dict[str, int]]:

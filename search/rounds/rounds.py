@@ -130,6 +130,14 @@ class Rounds:
             may: NDArray[numpy.bool_] = numpy.isin(trials, self._leaders.trials) | ~ended
             return may
 
+    def stays(self, trial: int) -> bool:
+        """Whether what a trial has left is kept, as far as is known: it is one of the best, or has
+        not ended."""
+        with self._changed:
+            if not 0 <= trial < self._request.trials:
+                return False
+            return trial in self.best or not bool(self._known[trial].all())
+
     @property
     def ready(self) -> int:
         """Packs that wait for a worker."""

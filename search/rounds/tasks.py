@@ -17,7 +17,7 @@ from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
 from shoal.trainable.problems import Folds, Source
-from shoal.trainable.task import Outcome, Recipe, Task
+from shoal.trainable.task import Outcome, StackedRecipe, Task
 
 
 def folds_of(request: Request) -> Folds | None:
@@ -25,7 +25,9 @@ def folds_of(request: Request) -> Folds | None:
     return Folds(count=request.folds, seed=request.seed) if request.folds > 1 else None
 
 
-def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu: bool) -> Recipe:
+def recipe_of(
+    request: Request, source: Source, defaults: dict[str, float], gpu: bool
+) -> StackedRecipe:
     """Return what all packs of a search have in common.
 
     Args:
@@ -46,7 +48,7 @@ def recipe_of(request: Request, source: Source, defaults: dict[str, float], gpu:
         keep=request.kept,
         fits=request.fits,
     )
-    return Recipe(
+    return StackedRecipe(
         source=source,
         plan=plan,
         program=request.program,
@@ -104,7 +106,11 @@ class Tasks:
     """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, period: float | None, block_of: Callable[[int], int]
+        self,
+        recipe: StackedRecipe,
+        folder: Path,
+        period: float | None,
+        block_of: Callable[[int], int],
     ) -> None:
         """Begin.
 

@@ -6,8 +6,10 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,10 @@ def cluster(keeper: Any) -> Iterator[Any]:
                 keeper.run("scontrol", "update", f"nodename={host}", "state=resume")
             raise AssertionError(f"the nodes are not idle again: {states}")
         time.sleep(0.3)
+    for host in keeper.cut:  # its agent has lost the head, and would give up after minutes
+        for process in [*keeper.processes(host, "ray"), *keeper.processes(host, "shoal.slurm")]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
     while left := [p for h in ("n1", "n2", "n3") for p in keeper.processes(h, "ray").values()]:
         assert time.monotonic() < deadline, left
         time.sleep(0.3)

@@ -32,7 +32,7 @@ class Cluster:
         self.shared = self.folder / "shared"
         self.pids: dict[str, int] = {"login": facts["login"], **facts["hosts"]}
         self.conf = str(self.folder / "slurm.conf")
-        self.cut: set[str] = set()  # hosts whose processes SLURM had to kill
+        self.cut: set[str] = set()  # hosts that were out of SLURM's reach
         self._spaces = {h: os.readlink(f"/proc/{p}/ns/net") for h, p in self.pids.items()}
 
     def run(

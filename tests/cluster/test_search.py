@@ -29,7 +29,7 @@ SEARCH = [
     "--keep",
     "3",
     "--epochs",
-    "150",
+    "15",
     "--pack",
     "8",
     "--round",
@@ -98,6 +98,7 @@ def test_a_new_user_goes_by_the_page_on_slurm(
         cwd=home,
         user=4001,
         check=True,
+        timeout=240,
         **account,
         **defaults,
     )
@@ -224,13 +225,13 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
         "slurm/search.sbatch",
         "run",
         "--trials",
-        "512",
+        "320",
         "--program",
         "eager",
         "--pack",
         "16",
         "--round",
-        "128",
+        "80",
         "--quiet",
         "--out",
         "runs/again",
@@ -247,7 +248,7 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     fields = cluster.wait(job)
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), log.read_text()
     trials = pandas.read_parquet(folder / "trials.parquet")
-    assert trials["trial"].tolist() == list(range(512))
+    assert trials["trial"].tolist() == list(range(320))
 
 
 def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home: Path) -> None:
@@ -259,7 +260,7 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
         "slurm/search.sbatch",
         "run",
         "--trials",
-        "1024",
+        "512",
         "--pack",
         "16",
         "--round",
@@ -290,8 +291,8 @@ def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home:
     errors = (home / f"shoal-{job}.err").read_text()
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1"), errors
     trials = pandas.read_parquet(folder / "trials.parquet")
-    assert trials["trial"].tolist() == list(range(1024))
-    assert 0 < done < 1024
+    assert trials["trial"].tolist() == list(range(512))
+    assert 0 < done < 512
 
 
 def nodes_so_far(folder: Path) -> set[str]:

@@ -413,9 +413,9 @@ CASES = [
     ("run folder.py:A", "cannot read PLACE/folder.py: Is a directory"),
     (
         "run good.py:Missing",
-        "good.py:Missing: there is no class Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded, Batched, Halves, Ragged, Net, Twice, Noisy",
+        "good.py:Missing: there is no class or function Missing; it has Good, NoSpace, Clash, BadSpace, OddSpace, OddOptimizer, Wrong, Needs, NoMethods, NoSelf, NoSeed, NeedsMore, AnyName, TwoMeanings, Builtin, WordDefault, HugeDefault, Fails, Exits, ExitsLater, Counts, Seeded, Batched, Halves, Ragged, Net, Twice, Noisy",
     ),
-    ("run empty.py:A", "empty.py:A: there is no class A; it has no class"),
+    ("run empty.py:A", "empty.py:A: there is no class or function A; it has neither"),
     (
         "run no_such_module:A",
         "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'",
@@ -757,14 +757,14 @@ CASES = [
         "run --out /proc/folder",
         "cannot make /proc/folder: No such file or directory; choose another --out",
     ),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 7"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 8"),
     (
         "run --out format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
     ),
     (
         "run --out no-format",
-        "no-format/search.toml has format None; this version of shoal reads 3 to 7",
+        "no-format/search.toml has format None; this version of shoal reads 3 to 8",
     ),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
@@ -773,7 +773,7 @@ CASES = [
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
     (
         "results format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 7",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
     ),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
@@ -1210,7 +1210,7 @@ STEP = distributions.FloatDistribution(0, 1, step=0.25)
 CALLS: list[tuple[dict[str, Any], str]] = [
     (
         {"problem": 5},
-        "problem must be a name, module:Class, file.py:Class, a class or an instance of one, not 5",
+        "problem must be a name, module:Class, file.py:Class, a class, an instance of one, or a function, not 5",
     ),
     (
         {"problem": ""},

@@ -66,17 +66,16 @@ def test_each_trial_and_replicate_has_one_row(
     assert set(trials["optimizer"]) == {"sgd", "momentum", "adam"}
 
 
-@pytest.mark.parametrize(
-    ("sampler", "workers"), [("tpe", 1), ("tpe", 4), ("qmc", 2), ("random", 3)]
-)
+@pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.usefixtures("one_ray")
 def test_workers_and_engine_do_not_change_the_table(
-    tmp_path: Path, same_folder: Same, reference: Callable[[str], Path], sampler: str, workers: int
+    tmp_path: Path, same_folder: Same, reference: Callable[[str], Path], workers: int
 ) -> None:
-    """Over some workers of Ray Tune, and inline, the table is the same, and the kept parameters."""
+    """Over some workers of Ray Tune, and inline, the table is the same, and the kept parameters;
+    of a sampler that asks by what it was told."""
     out = tmp_path / "ray"
-    shoal.run(**arguments(sampler), out=out, engine="ray", workers=workers)
-    same_folder(reference(sampler), out)
+    shoal.run(**arguments("tpe"), out=out, engine="ray", workers=workers)
+    same_folder(reference("tpe"), out)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])

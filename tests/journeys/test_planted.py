@@ -171,9 +171,9 @@ def test_a_run_folder_may_be_a_link_itself(out: Path) -> None:
 def test_the_log_of_errors_is_appended_to_as_a_file_of_its_own(out: Path) -> None:
     """Not through a link, nor into a pipe; one that a backup has too is copied first."""
     writer = Writer(RunFolder.open(out), print)
-    log = writer.log_error("r0", "\x80first\udc80")
+    log = writer.log_error("fits of pack r0", "\x80first\udc80")
     os.link(log, "theirs/backup.log")
-    writer.log_error("r1", "second")
+    writer.log_error("fits of pack r1", "second")
     assert Path("theirs/backup.log").read_bytes() == b"fits of pack r0\n\xc2\x80first\\udc80\n\n"
     assert log.read_bytes().endswith(b"\n\nfits of pack r1\nsecond\n\n")
     for plant, what in PLANTED.values():

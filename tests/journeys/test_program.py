@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHOAL_CACHE", str(folder))
     monkeypatch.delenv("CXX", raising=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the search in one go, ``whole``, and its libraries, ``cache``."""
+    place = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOAL_CACHE", str(place / "cache"))
+        patch.delenv("CXX", raising=False)
+        shoal.run(**ASKED, out=place / "whole", engine="inline")
+    return place
+
+
+@pytest.fixture
+def filled(cache: Path, made: Path) -> Path:
+    """A cache with the libraries of the search."""
+    shutil.copytree(made / "cache", cache)
+    return cache
 
 
 @pytest.fixture
@@ -314,14 +333,18 @@ def lost_between(prepared: Prepared, out: Path, options: RunOptions) -> Path:
 @pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
-    engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+    engine: str,
+    filled: Path,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_table: Same,
 ) -> None:
     """The cache is empty and the compiler gone once the search is settled; after both are back the
     same call goes on, to the table of a search that was never disturbed."""
     options = RunOptions(engine=engine, workers=2)
-    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
     prepared = prepare(Asked.of(ASKED), None)
-    clear(cache)
+    clear(filled)
     monkeypatch.setenv("CXX", "no-such-c++")
     out = lost_between(prepared, tmp_path / "out", options)
     assert len(shoal.load(out).trials) == 0
@@ -329,16 +352,19 @@ def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
         shoal.run(out=out, engine="inline")
     monkeypatch.delenv("CXX")
     shoal.run(out=out, engine="inline")
-    same_table(tmp_path / "whole", out)
+    same_table(made / "whole", out)
 
 
 def test_rows_of_what_works_are_kept(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+    filled: Path,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_table: Same,
 ) -> None:
     """One optimizer's library is gone, the others are there."""
-    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
     prepared = prepare(Asked.of(ASKED), None)
-    for file in list(cache.glob("*.so")):
+    for file in list(filled.glob("*.so")):
         content = file.read_bytes()
         file.unlink()
         try:
@@ -351,35 +377,39 @@ def test_rows_of_what_works_are_kept(
             file.write_bytes(content)
             file.chmod(0o500)
         shoal.run(out=out, engine="inline")
-        same_table(tmp_path / "whole", out)
+        same_table(made / "whole", out)
 
 
 @pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_worker_without_the_cache_makes_what_it_needs_in_a_folder_of_its_own(
-    engine: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_table: Same
+    engine: str,
+    filled: Path,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_table: Same,
 ) -> None:
     """The table is the same, and it is told once."""
-    shoal.run(**ASKED, out=tmp_path / "whole", engine="inline")
     prepared = prepare(Asked.of(ASKED), None)
-    clear(cache)
-    cache.chmod(0o777)
+    clear(filled)
+    filled.chmod(0o777)
     _, report = run_prepared(
         prepared, tmp_path / "out", RunOptions(engine=engine, workers=2), Silent(), time.monotonic()
     )
-    same_table(tmp_path / "whole", tmp_path / "out")
+    same_table(made / "whole", tmp_path / "out")
     assert sum("temporary folder" in note for note in report.notes) == 1
-    assert not list(cache.glob("*.so"))
+    assert not list(filled.glob("*.so"))
 
 
 def test_another_compiler_does_not_go_on_with_a_search(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says which one is there and which one was; from the cache it goes on without any."""
     prepared = prepare(Asked.of(ASKED), None)
     monkeypatch.setenv("CXX", f"{command()[0]} -O1")
     run_prepared(prepared, tmp_path / "cached", RunOptions(engine="inline"), Silent(), 0.0)
-    clear(cache)
+    clear(filled)
     with pytest.raises(ProgramLost, match=r"the compiler here is .* -O1, not "):
         run_prepared(prepared, tmp_path / "out", RunOptions(engine="inline"), Silent(), 0.0)
 
@@ -556,7 +586,7 @@ def test_a_worker_waits_before_it_says_that_its_host_is_at_fault(
         assert (outcome.error, outcome.stopped, outcome.fitted) == (None, False, None)
     monkeypatch.delenv("CXX")
     assert worker.run(task, lambda: True).fault is not None
-    monkeypatch.setattr("shoal.trainable.worker.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("shoal.trainable.runners.stacked.AGAIN_SECONDS", 0.0)
     assert worker.run(task).fault is None
 
 

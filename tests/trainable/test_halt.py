@@ -18,7 +18,7 @@ from shoal.trainable.problems.finding import find
 from shoal.trainable.problems.problem import Params
 from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.settled import KERNEL
-from shoal.trainable.task import Recipe, Task
+from shoal.trainable.task import StackedRecipe, Task
 from shoal.trainable.worker import Worker
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
@@ -145,7 +145,7 @@ def test_a_workers_program_heeds_the_flag_of_its_run(monkeypatch: pytest.MonkeyP
     """And of no run before."""
     heeded: list[Halt] = []
     monkeypatch.setattr(Program, "heed", lambda self, halt: heeded.append(halt))
-    recipe = Recipe(
+    recipe = StackedRecipe(
         source=find("cubic-sine"),
         plan=Plan(steps=1, report=1, diverge_factor=1e9),
         program="eager",

@@ -76,3 +76,8 @@ class PackTrainable(tune.Trainable):
         task, bell = ray.get(self._task["task"]), self._bell
         outcome = self._worker.run(task, bell.rung, bell.halt)
         return {"done": True, "outcome": outcome}
+
+    def cleanup(self) -> None:
+        """End what packs have started."""
+        if self._worker is not None:
+            self._worker.close()

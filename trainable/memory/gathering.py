@@ -55,8 +55,8 @@ class Gathered:
     tensors: Tensors = field(default_factory=Tensors)
     _values: dict[str, Any] = field(default_factory=dict)
 
-    def root(self, cls: type) -> str:
-        """Take a class, and all that it uses; return its name.
+    def root(self, cls: type | types.FunctionType) -> str:
+        """Take a class or a function, and all that it uses; return its name.
 
         Raises:
             SourceError: something cannot be taken along; one line names it.

@@ -108,13 +108,13 @@ class Generated:
 
 
 def generated(given: Any) -> Generated:
-    """Return the module of a class, or of an instance with its attributes.
+    """Return the module of a class or a function, or of an instance with its attributes.
 
     Raises:
         SourceError: something that it uses cannot be taken along; one line names it.
     """
     gathered = Gathered()
-    if isinstance(given, type):
+    if isinstance(given, (type, types.FunctionType)):
         name = cls = gathered.root(given)
         pieces, extra = {name: given}, ""
     else:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import types
+from collections.abc import Callable
 from typing import Any
 
+from shoal.trainable.errors import SourceError
 from shoal.trainable.memory.definitions import methods
 from shoal.trainable.memory.generated import Generated, generated
 
@@ -16,10 +20,10 @@ MADE_OF = ("initial", "loss", "loss_and_gradient", "module")
 def given_problem(given: Any) -> str | Generated | None:
     """Return the name of a problem, or the module of one that is in memory.
 
-    A class that a file defines is known by the file's module and its own name.
+    A class or a function that a file defines is known by the file's module and its own name.
 
     Args:
-        given: a name, a class, or an instance of one.
+        given: a name, a class, an instance of one, or a function.
 
     Returns:
         None: it is none of these.
@@ -30,8 +34,9 @@ def given_problem(given: Any) -> str | Generated | None:
     if isinstance(given, str):
         return given
     if not isinstance(given, type):
-        problem = any(hasattr(type(given), name) for name in MADE_OF)
-        return generated(given) if problem else None
+        if any(hasattr(type(given), name) for name in MADE_OF):
+            return generated(given)
+        return _function(given) if callable(given) else None
     cls: type = given
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
@@ -40,3 +45,37 @@ def given_problem(given: Any) -> str | Generated | None:
         if not places or os.path.realpath(file) in places:
             return f"{cls.__module__}:{cls.__name__}"
     return generated(cls)
+
+
+def _function(given: Callable[..., Any]) -> str | Generated:
+    """The name of a function, or the module of one that is in memory.
+
+    Raises:
+        SourceError: it is one of those that a worker cannot import.
+    """
+    if not isinstance(given, types.FunctionType):
+        inner: Any = given.func if isinstance(given, functools.partial) else given
+        what = {types.MethodType: "a bound method", functools.partial: "a partial"}.get(
+            type(given), f"an object of class {type(given).__name__}"
+        )
+        raise _refused(getattr(inner, "__func__", inner), what)
+    where = given.__qualname__
+    if given.__name__ == "<lambda>":
+        raise _refused(given, "a lambda")
+    if "<locals>" in where or "." in where:
+        raise _refused(given, "a function inside of another")
+    module = sys.modules.get(given.__module__)
+    file = getattr(module, "__file__", None)
+    if file is not None and getattr(module, where, None) is given:
+        return f"{given.__module__}:{where}"
+    return generated(given)
+
+
+def _refused(function: Any, what: str) -> SourceError:
+    """What it is to the user that a function cannot be imported by its name."""
+    code = getattr(function, "__code__", None)
+    line = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}: "
+    return SourceError(
+        f"{line}{what} cannot be found by its name where it is called; write a function at the top "
+        "of a file or cell, def train(lr): ..., and what it holds as arguments or in the function"
+    )

@@ -45,7 +45,7 @@ def find(spec: str) -> Source:
     named = _named(spec)
     if named.path is None:
         source = installed(f"{named.module}:{named.cls}")
-        source.load()
+        source.named()
         return source
     content = read(named.path)
     bundle = Bundle(named.places, named.module)
@@ -64,7 +64,6 @@ def find(spec: str) -> Source:
         world=World.here(),
     )
     try:
-        source.load()
         files = source.met()
     except BaseException:
         source.release()
@@ -99,7 +98,7 @@ def made(generated: Generated) -> Source:
         world=world,
     )
     try:
-        source.load()
+        source.named()
         generated.check(sys.modules[f"{bundle.prefix}.{generated.module}"])
         return replace(source, sha256=digest(source.met()), files=source.met())
     except BaseException as error:

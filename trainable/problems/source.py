@@ -8,14 +8,16 @@ import secrets
 import sys
 import types
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from shoal.trainable.disk import read_in
 from shoal.trainable.errors import SourceError, one_line
 from shoal.trainable.modules import Bundle, File, Places, digest
 from shoal.trainable.problems.registry import PROBLEMS
-from shoal.trainable.process import World, ambient, entered, settle, within
+from shoal.trainable.process import World, entered, settle, within
 
 MAX_BYTES = 1 << 30
 """Size of one of the user's files, which may be a compiled module."""
@@ -55,22 +57,44 @@ class Source:
 
         Raises:
             SourceError: it cannot be loaded, or a file is not the one that was hashed. Then nothing
-                is executed.
+                is executed. Or it is a function.
         """
+        found = self.named()
+        if not isinstance(found, type):
+            raise SourceError(
+                f"{self.spec} is a function, which only shoal run takes; give a problem's class"
+            )
+        return found
+
+    def named(self) -> Any:
+        """Return what is named, a class or a function, likewise."""
+        from shoal.trainable.process import ambient  # not before: it loads torch
+
         return ambient.kept(self.key, self._load)
+
+    def function(self) -> Callable[..., Any]:
+        """Return the function, in a process that stands where its code belongs; torch is not
+        loaded for it.
+
+        Raises:
+            SourceError: it cannot be loaded, or a file is not the one that was hashed.
+        """
+        found: Callable[..., Any] = _named(self._module(), self.cls, self.spec)
+        return found
 
     @property
     def key(self) -> str:
         """Names what importing it leaves behind in a process (`trainable.process.ambient`)."""
         return self.token or self.sha256
 
-    def _load(self) -> type:
+    def _load(self) -> Any:
         if self.spec in PROBLEMS:
-            return _class(self._module(), self.cls, self.spec)
+            return _named(self._module(), self.cls, self.spec)
         moves = self.moves
         with entered(self.world, moves) as stand:
-            found = _class(self._module(), self.cls, self.spec)
-            settle(found, self.world, stand.left(), moves)
+            found = _named(self._module(), self.cls, self.spec)
+            if isinstance(found, type):
+                settle(found, self.world, stand.left(), moves)
         return found
 
     def _module(self) -> types.ModuleType:
@@ -100,7 +124,9 @@ class Source:
 
     def met(self) -> tuple[File, ...]:
         """Return all files that were met so far, the problem's first."""
-        with within(self.load()):  # where relative entries of sys.path lead
+        found = self.named()
+        there = within(found) if isinstance(found, type) else entered(self.world, self.moves)
+        with there:  # where relative entries of sys.path lead
             return self.check().files()
 
     def at(self, copies: Path) -> Source:
@@ -219,14 +245,15 @@ def file_hash(module: str) -> str:
     return hashlib.sha256(read(Path(file))).hexdigest()
 
 
-def _class(module: types.ModuleType, name: str, spec: str) -> type:
+def _named(module: types.ModuleType, name: str, spec: str) -> Any:
+    """The class or function of this name."""
     found = getattr(module, unicodedata.normalize("NFKC", name), None)  # as Python reads names
-    if not isinstance(found, type):
-        classes = [
+    if not callable(found):
+        own = [
             key
             for key, value in vars(module).items()
-            if isinstance(value, type) and value.__module__ == module.__name__
+            if isinstance(value, (type, types.FunctionType)) and value.__module__ == module.__name__
         ]
-        known = f"it has {', '.join(classes)}" if classes else "it has no class"
-        raise SourceError(f"{spec}: there is no class {name}; {known}")
+        known = f"it has {', '.join(own)}" if own else "it has neither"
+        raise SourceError(f"{spec}: there is no class or function {name}; {known}")
     return found

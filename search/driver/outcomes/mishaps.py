@@ -25,7 +25,7 @@ from shoal.search.engines import Death, Trust
 from shoal.search.errors import SearchFailed
 from shoal.search.folder import Writer
 from shoal.search.request import Request
-from shoal.search.rounds import Pack, Rounds, Tasks, dead
+from shoal.search.rounds import CallTasks, Pack, Rounds, Tasks, dead
 from shoal.trainable.task import Outcome
 
 ATTEMPTS = 2
@@ -36,6 +36,9 @@ ALIKE = 2
 
 DEATHS = 6
 """How many workers may die over a pack that gets no further, on nodes that live."""
+
+CALL_DEATHS = 2
+"""The same for a call of a function or a program, which is tried again in its worker already."""
 
 CRASHED = "processes of its own died over it"
 """What the rows of a pack say that killed its process."""
@@ -54,7 +57,7 @@ class Mishaps:
         request: Request,
         finished: pa.Table,
         rounds: Rounds,
-        tasks: Tasks,
+        tasks: Tasks | CallTasks,
         writer: Writer,
         say: Callable[[str], None],
     ) -> None:
@@ -62,6 +65,9 @@ class Mishaps:
         self._finished = finished
         self.suspects: set[str] = set()
         self._crashed = pc.any(pc.match_substring(finished["error"], CRASHED)).as_py() is True
+        self._attempts, self._alike, self._deaths = (
+            (1, request.round, CALL_DEATHS) if request.called else (ATTEMPTS, ALIKE, DEATHS)
+        )
         self._settled, self._rounds, self._tasks = request.settled, rounds, tasks
         self._writer, self._say = writer, say
         self._said: set[str] = set()
@@ -126,7 +132,7 @@ class Mishaps:
             SearchFailed: nothing works.
         """
         error = str(outcome.error)
-        if pack.attempt + 1 < ATTEMPTS:
+        if pack.attempt + 1 < self._attempts:
             self._rounds.give_back(replace(pack, attempt=pack.attempt + 1))
             return False
         if self._tasks.control is not None and not outcome.control:
@@ -143,8 +149,9 @@ class Mishaps:
         Raises:
             SearchFailed: nothing works.
         """
-        what = "their node was lost" if node else "their worker died"
-        return self._blame(pack, what, dead(DEATHS), blameless=node)
+        whose = "its" if pack.called else "their"
+        what = f"{whose} node was lost" if node else f"{whose} worker died"
+        return self._blame(pack, what, dead(self._deaths), blameless=node)
 
     def fell(self, pack: Pack, death: Death) -> Outcome | None:
         """The process that a pack had to itself died; return what is final, or None.
@@ -179,8 +186,8 @@ class Mishaps:
     def _blame(self, pack: Pack, what: str, final: Outcome, *, blameless: bool) -> Outcome | None:
         blameless = blameless or self._tasks.gained(pack)
         again = pack if blameless else replace(pack, deaths=pack.deaths + 1)
-        if again.deaths < DEATHS:
-            self._say(f"fits of pack {pack.name}: {what}; they run again")
+        if again.deaths < self._deaths:
+            self._say(f"{pack.told}: {what}; {'it runs' if pack.called else 'they run'} again")
             self._rounds.give_back(again)
             return None
         error = str(final.error)
@@ -193,7 +200,7 @@ class Mishaps:
             self.suspects.discard(pack.name)
             return True
         self._unproven.append(pack)
-        if self._failures == [error] * ALIKE or self._rounds.stuck(len(self._unproven)):
+        if self._failures == [error] * self._alike or self._rounds.stuck(len(self._unproven)):
             self._nothing_works(error)
         return False
 
@@ -207,8 +214,8 @@ class Mishaps:
         file = self._log(pack, error, details)
         self._failures.append(error)
         if len(self._failures) == 1:
-            self._say(f"fits of pack {pack.name} failed: {error} (each failure in full: {file})")
+            self._say(f"{pack.told} failed: {error} (each failure in full: {file})")
 
     def _log(self, pack: Pack, error: str, details: str) -> str:
-        self._last = str(self._writer.log_error(pack.name, details or error))
+        self._last = str(self._writer.log_error(pack.told, details or error))
         return self._last

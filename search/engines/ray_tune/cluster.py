@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,32 +47,45 @@ class Cluster:
     own: bool
     temp: Path
 
-    def slots(self, gpu: bool) -> int:
-        """Return how many packs can run at the same time, now."""
+    def slots(self, needs: Mapping[str, float]) -> int:
+        """Return how many packs can run at the same time, now.
+
+        Args:
+            needs: what each does, as Ray Tune has it: ``cpu``, ``gpu``, ``memory`` in bytes.
+        """
         import ray
 
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
-        return int(resources.get("GPU" if gpu else "CPU", 0))
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray has no types
+        return sum(_room(node["Resources"], needs) for node in nodes if node["Alive"])
 
-    def hosts(self, gpu: bool) -> set[str]:
+    def hosts(self, needs: Mapping[str, float]) -> set[str]:
         """Return the names of the hosts where packs can run, now."""
         import ray
 
-        kind = "GPU" if gpu else "CPU"
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray has no types
         return {
             str(node["NodeManagerHostname"])
             for node in nodes
-            if node["Alive"] and node["Resources"].get(kind, 0) > 0
+            if node["Alive"] and _room(node["Resources"], needs) > 0
         }
 
-    def free(self, gpu: bool) -> str:
+    def free(self, needs: Mapping[str, float]) -> str:
         """Say how many of its slots are free."""
         import ray
 
-        kind = "GPU" if gpu else "CPU"
+        kind = "GPU" if "gpu" in needs else "CPU"
         free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]  # Ray has no types
-        return f"{free.get(kind, 0):g} of {self.slots(gpu)} {kind}s"
+        return f"{free.get(kind, 0):g} of {self.slots(needs)} {kind}s"
+
+
+def _room(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
+    """How many packs a node has room for.
+
+    Args:
+        has: its resources, as Ray has them.
+    """
+    called = {"cpu": "CPU", "gpu": "GPU"}
+    return min(int(has.get(called.get(n, n), 0.0) / need + 1e-9) for n, need in needs.items())
 
 
 def check_address(address: str) -> None:

@@ -18,6 +18,7 @@ class RayTune:
     label: ClassVar[str] = "Ray Tune"
 
     def __init__(self, options: RunOptions) -> None:
+        self._options = options
         self._workers, self._address = options.workers, options.ray_address
 
     def check(self) -> None:
@@ -38,16 +39,19 @@ class RayTune:
         left_behind(*driver.notes)  # Ray's workers may die, and this process goes on
         address = self._address
         gpus = torch.cuda.device_count() if address is None else 0
-        workers = self._workers or gpus or cores()
-        with connected(address, workers, gpus, meanwhile=_load_tune) as cluster:
+        called = driver.request.called
+        workers = self._options.threads(driver.request) if called else 0
+        workers = workers or self._workers or gpus or cores()
+        cpus = max(workers * driver.request.cpus, 1)
+        with connected(address, cpus, gpus, meanwhile=_load_tune) as cluster:
             driver.listen()  # Ray has set a handler of its own
             from shoal.search.engines.ray_tune.tuning import run_on_ray
 
             if address is not None:
-                gpu = cluster.slots(gpu=True) > 0
-                driver.use_cluster(gpu, lambda: cluster.hosts(gpu))
+                gpu = not called and cluster.slots({"gpu": 1.0}) > 0
+                driver.use_cluster(gpu, lambda: cluster.hosts(driver.recipe.resources))
             limit = self._workers if address is not None else workers
-            driver.warn_idle(min(cluster.slots(driver.recipe.gpu), limit or 1 << 30))
+            driver.warn_idle(min(cluster.slots(driver.recipe.resources), limit or 1 << 30))
             run_on_ray(driver, cluster, workers=limit)
 
 

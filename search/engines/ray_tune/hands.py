@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from shoal.search.engines.ray_tune.cluster import Cluster
 from shoal.search.rounds import Pack, Rounds
@@ -22,11 +23,13 @@ class Hands:
     workers take the pack, or new ones, since that slot is taken.
     """
 
-    def __init__(self, rounds: Rounds, cluster: Cluster, workers: int | None, gpu: bool) -> None:
+    def __init__(
+        self, rounds: Rounds, cluster: Cluster, workers: int | None, needs: Mapping[str, float]
+    ) -> None:
         self.rounds = rounds
         self.packs: dict[str, tuple[Pack, float]] = {}
         self.idle: set[str] = set()
-        self._cluster, self._workers, self._gpu = cluster, workers, gpu
+        self._cluster, self._workers, self._needs = cluster, workers, needs
         self._slots, self._alive, self._asked = 0, 0, 0.0
         self._faults: dict[str, float] = {}
         self._owed = 0
@@ -40,7 +43,7 @@ class Hands:
         now = time.monotonic()
         fixed = self._cluster.own and self._slots > 0
         if not fixed and now - self._asked > SLOTS_SECONDS:
-            self._alive = self._cluster.slots(self._gpu)
+            self._alive = self._cluster.slots(self._needs)
             most = self._alive if self._workers is None else self._workers
             self._slots = min(self._alive, most)
             self._asked = now
@@ -48,7 +51,7 @@ class Hands:
 
     def free(self) -> str:
         """Say what of the cluster is free."""
-        return self._cluster.free(self._gpu)
+        return self._cluster.free(self._needs)
 
     @property
     def full(self) -> bool:
@@ -71,7 +74,7 @@ class Hands:
         if now - self._faults.get(host, float("-inf")) > BENCH_SECONDS:
             return False
         if now - self._looked > SLOTS_SECONDS:
-            self._looked, self._hosts = now, self._cluster.hosts(self._gpu)
+            self._looked, self._hosts = now, self._cluster.hosts(self._needs)
         return any(
             now - self._faults.get(other, float("-inf")) > BENCH_SECONDS for other in self._hosts
         )

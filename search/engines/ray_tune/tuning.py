@@ -209,7 +209,8 @@ class Returns(NotSaved, tune.Callback):
             ring(self._search)
         packs = self._hands.packs
         running = any(t.status == Trial.RUNNING and t.trial_id in packs for t in trials)
-        if not running or time.monotonic() - self._rang > SAVE_SECONDS:
+        seconds = max(SAVE_SECONDS, self._driver.recipe.grace + SAVE_SECONDS / 2)
+        if not running or time.monotonic() - self._rang > seconds:
             raise Enough
 
     @contextmanager
@@ -239,10 +240,10 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
         EngineError: Ray went away.
     """
     rounds, recipe, search = driver.rounds, driver.recipe, secrets.token_hex(8)
-    hands = Hands(rounds, cluster, workers, recipe.gpu)
+    hands = Hands(rounds, cluster, workers, recipe.resources)
     returns = Returns(driver, hands, search)
     tuner = tune.Tuner(
-        tune.with_resources(PackTrainable, {"gpu": 1} if recipe.gpu else {"cpu": 1}),
+        tune.with_resources(PackTrainable, recipe.resources),
         tune_config=tune.TuneConfig(
             search_alg=PackSearcher(driver, hands, ray.put(recipe), search),
             scheduler=NewestFirst(hands),

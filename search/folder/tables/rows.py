@@ -114,3 +114,12 @@ def split(request: Request, parts: pa.Table) -> tuple[pa.Table, pa.Table]:
     lists = [parts[curve(name)].combine_chunks().flatten() for name in request.columns]
     curves = pa.Table.from_arrays([*keys, steps.flatten(), *lists], schema=schema)
     return trials, curves
+
+
+def empty(request: Request) -> dict[str, pa.Table]:
+    """Return the tables of a search that has no rows yet, by file."""
+    schemas = {
+        "trials.parquet": trials_schema(request),
+        "curves.parquet": curves_schema(request),
+    }
+    return {name: described(s, request).empty_table() for name, s in schemas.items()}

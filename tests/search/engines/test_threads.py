@@ -30,13 +30,39 @@ except SystemExit as end:
 """
 
 
+COUNTED = """
+from pathlib import Path
+
+import torch
+
+
+class Counted:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        Path(__file__).with_name("threads").write_text(str(torch.get_num_threads()))
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+"""
+"""A problem that notes, beside its file, how many threads torch has where it is fitted."""
+
+
 def test_the_process_has_its_threads_back(tmp_path: Path) -> None:
     """Workers leave torch one thread, also to threads that begin later; whoever called goes on with
     as many as before, here and in those."""
+    (tmp_path / "counted.py").write_text(COUNTED)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        shoal.run(trials=16, steps=20, out=tmp_path / "out", engine="inline", workers=2)
+        problem = f"{tmp_path}/counted.py:Counted"
+        shoal.run(problem, trials=16, steps=20, out=tmp_path / "out", engine="inline", workers=2)
+        assert (tmp_path / "threads").read_text() == "1"
         with ThreadPoolExecutor(1) as later:
             assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
     finally:

@@ -139,15 +139,27 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, pandas.DataFra
     return problem, pandas.read_parquet(folder / "out" / "trials.parquet")[NUMBERS]
 
 
+@pytest.fixture(scope="module")
+def compiled(
+    plain: tuple[str, pandas.DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> pandas.DataFrame:
+    """The table of its kernels, in a session without settings of its own."""
+    return here(plain[0], tmp_path_factory.mktemp("compiled") / "usual", program="compiled")
+
+
 @pytest.mark.parametrize("program", ["eager", "compiled"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_sessions_settings_change_no_table_and_stay(
-    change: str, program: str, plain: tuple[str, pandas.DataFrame], tmp_path: Path
+    change: str,
+    program: str,
+    plain: tuple[str, pandas.DataFrame],
+    compiled: pandas.DataFrame,
+    tmp_path: Path,
 ) -> None:
     """The table is that of the command line, and each setting is what it was before."""
     problem, table = plain
     if program == "compiled":
-        table = here(problem, tmp_path / "usual", program=program)
+        table = compiled
     with CHANGES[change]():
         before = state()
         found = here(problem, tmp_path / "out", program=program)

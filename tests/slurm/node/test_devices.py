@@ -12,7 +12,7 @@ from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager as 
 from shoal.search.engines.ray_tune.surroundings import set_for_ray
 from shoal.slurm.node.devices import are_parts, translate, translated, visible
 from shoal.slurm.node.variables import for_ray
-from shoal.trainable.worker import _device_name
+from shoal.trainable.runners.stacked import _device_name
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.program import Program
-from shoal.trainable.task import Recipe, Task
+from shoal.trainable.task import StackedRecipe, Task
 from shoal.trainable.worker import Worker
 
 PLAN = Plan(steps=60, report=7, diverge_factor=1000.0)
@@ -257,7 +257,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_no_numbers(tmp_path: Path) -> Non
 def test_a_worker_told_to_stop_gives_the_pack_back_and_another_ends_it(tmp_path: Path) -> None:
     """Seconds add up, the beginning stays; afterwards all checkpoints of the pack can go."""
     source = find("cubic-sine")
-    recipe = Recipe(source=source, plan=PLAN, program="eager", unroll=1, defaults=DEFAULTS)
+    recipe = StackedRecipe(source=source, plan=PLAN, program="eager", unroll=1, defaults=DEFAULTS)
     name = recipe.key(lanes("sgd"), 4)
     at = replace(saving(tmp_path), key=name)
     task = Task(lanes=lanes("sgd"), block=4, saving=at)

@@ -1,4 +1,5 @@
 from .axes import Axes, Axis, Dim, flat
+from .grouping import grouped, passing
 from .limits import Limits
 from .loops import (
     Fed,
@@ -42,6 +43,7 @@ __all__ = [
     "all_of",
     "flat",
     "floating",
+    "grouped",
     "has_operator",
     "mapped",
     "needed",
@@ -49,6 +51,7 @@ __all__ = [
     "on_truth_values",
     "operands_of",
     "over",
+    "passing",
     "promoted",
     "resolved",
     "size",

@@ -9,6 +9,7 @@ import torch
 
 from shoal.trainable.fused.loops.axes import Axes, Axis
 from shoal.trainable.fused.loops.contraction import contracted
+from shoal.trainable.fused.loops.grouping import passing
 from shoal.trainable.fused.loops.limits import Limits
 from shoal.trainable.fused.loops.loops import (
     Fed,
@@ -85,8 +86,11 @@ def resolved(
         if over(operation) and walked > limits.max_product:
             raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
-    small = [[axis for axis in value.axes if axis not in long] for value in (*inputs, *results)]
-    if sum(map(size, small)) > limits.max_numbers:
+    dropped = passing(final) - set(outputs)
+    held = [value for value in (*inputs, *results) if value not in dropped]
+    if sum(size(axis for axis in value.axes if axis not in long) for value in held) > (
+        limits.max_numbers
+    ):
         raise NotLowered("intermediate values too large for a kernel's stack")
     work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
     final = contracted(final, outputs, long)

@@ -25,7 +25,7 @@ from shoal.trainable.errors import is_told_to_end
 from shoal.trainable.fitting import Plan
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.problems.finding import find
-from shoal.trainable.task import Outcome, Recipe
+from shoal.trainable.task import Outcome, StackedRecipe
 from shoal.trainable.worker import Worker
 
 SameTable = Callable[[Path, Path], None]
@@ -258,7 +258,7 @@ def test_a_pack_that_began_before_anything_had_worked_is_tried_beside_the_contro
     rounds: Any = SimpleNamespace(give_back=again.append)
     tasks: Any = SimpleNamespace(control=object())
     writer: Any = SimpleNamespace(log_error=lambda pack, text: Path("errors.log"))
-    request: Any = SimpleNamespace(settled=None)
+    request: Any = SimpleNamespace(settled=None, called=False)
     none = pa.table({"error": pa.array([], pa.string())})
     judge = Mishaps(request, none, rounds, tasks, writer, print)
     lanes: Any = None
@@ -279,10 +279,10 @@ def test_the_control_is_tried_with_a_pack_that_has_failed_before(
     def fail(*asked: object) -> None:
         raise ValueError("all fail")
 
-    monkeypatch.setattr("shoal.trainable.worker.fit", fail)
+    monkeypatch.setattr("shoal.trainable.runners.stacked.fit", fail)
     at, rate = torch.arange(1), torch.full((1,), 1e-6, dtype=torch.float64)
     lanes = Lanes(trial=at, replicate=at, seed=at, values={"lr": rate}, shape={"optimizer": "sgd"})
-    recipe = Recipe(
+    recipe = StackedRecipe(
         source=find("cubic-sine"),
         plan=Plan(steps=1, report=1, diverge_factor=1e9),
         program="eager",

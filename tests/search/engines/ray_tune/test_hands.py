@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from shoal.search.rounds.packs import Pack
 class TwoHosts(Cluster):
     """A cluster of two hosts with two slots each."""
 
-    def slots(self, gpu: bool) -> int:
+    def slots(self, needs: Mapping[str, float]) -> int:
         return 4
 
-    def hosts(self, gpu: bool) -> set[str]:
+    def hosts(self, needs: Mapping[str, float]) -> set[str]:
         return {"n1", "n2"}
 
 
@@ -37,7 +38,7 @@ def rounds() -> Some:
 
 def hands_of(rounds: Some, workers: int | None, tmp_path: Path) -> Hands:
     """The hands of a search on two hosts."""
-    return Hands(rounds, TwoHosts(own=False, temp=tmp_path), workers, False)  # type: ignore[arg-type]  # a stand-in
+    return Hands(rounds, TwoHosts(own=False, temp=tmp_path), workers, {"cpu": 1.0})  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_host_that_cannot_run_a_pack_leaves_it_to_another(rounds: Some, tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from shoal.trainable.fused.cpp.writing.entry import GIVE_UP
-from shoal.trainable.fused.cpp.writing.grouping import grouped
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
 from shoal.trainable.fused.cpp.writing.statements import JOIN, START, reduce, write_all
 from shoal.trainable.fused.cpp.writing.tiles import of_each_row, over_rows
-from shoal.trainable.fused.loops import Axis, Operation, Reduction, Value, all_of
+from shoal.trainable.fused.loops import Axis, Operation, Reduction, Value, all_of, grouped
 
 STRETCH = 64
 """Blocked summation: rows of a partial sum, which keeps the rounding error of long sums small. A

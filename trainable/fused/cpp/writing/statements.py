@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from shoal.trainable.fused.cpp.writing.grouping import grouped
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
 from shoal.trainable.fused.loops import (
     Axis,
@@ -15,6 +14,7 @@ from shoal.trainable.fused.loops import (
     Operation,
     Reduction,
     all_of,
+    grouped,
     size,
 )
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
 from shoal.trainable.fused.cpp.writing.statements import JOIN, START, in_parts
-from shoal.trainable.fused.loops import Axis, Loops, Operand, Reduction, Value, all_of, size
+from shoal.trainable.fused.loops import (
+    Axis,
+    Loops,
+    Operand,
+    Reduction,
+    Value,
+    all_of,
+    passing,
+    size,
+)
 
 MIN_HELD = 16
 """Numbers of a fit that products in a loop over rows take or sum up, from which on they are not all
@@ -48,7 +57,9 @@ class Shape:
 
 def shape_of(loops: Loops) -> Shape:
     """Return the shape of a kernel, by what it has to hold."""
-    values = [*loops.inputs, *(operation.result for operation in loops.operations)]
+    dropped = passing(loops.operations) - set(loops.outputs)
+    results = (operation.result for operation in loops.operations)
+    values = [*loops.inputs, *(value for value in results if value not in dropped)]
     once = sum(_small(value, loops) for value in values)
     of_rows = sum(_small(value, loops) for value in values if set(loops.long) & set(value.axes))
     enough = all(axis.size >= MAX_ROWS for axis in loops.long)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shoal.trainable.fused.loops import Axis, Index, Map, Operation, Value, operands_of
+from shoal.trainable.fused.loops.axes import Axis
+from shoal.trainable.fused.loops.loops import Index, Map, Operation, Value, operands_of
 
 
 def grouped(operations: Sequence[Operation]) -> list[list[Operation]]:
@@ -29,6 +30,21 @@ def grouped(operations: Sequence[Operation]) -> list[list[Operation]]:
         if isinstance(operation, Map):
             last[operation.result.axes] = at
     return groups
+
+
+def passing(operations: Sequence[Operation]) -> set[Value]:
+    """Return the results that nothing but the loop that computes them takes."""
+    groups = grouped(operations)
+    place: dict[Value | float, int] = {
+        operation.result: i for i, group in enumerate(groups) for operation in group
+    }
+    found = {operation.result for operation in operations if isinstance(operation, Map)}
+    for operation in operations:
+        for operand in operands_of(operation):
+            elsewhere = place.get(operand.value) != place[operation.result]
+            if isinstance(operand.value, Value) and elsewhere:
+                found.discard(operand.value)
+    return found
 
 
 def _ready(operation: Operation, place: Mapping[Value, int], at: int) -> bool:

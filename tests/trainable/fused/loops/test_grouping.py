@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from shoal.trainable.fused.cpp.writing.grouping import grouped
 from shoal.trainable.fused.loops import (
     Axis,
     Index,
@@ -15,6 +14,8 @@ from shoal.trainable.fused.loops import (
     Reduction,
     Value,
     all_of,
+    grouped,
+    passing,
 )
 
 ROW, OTHER = Axis(1, 12), Axis(2, 7)
@@ -58,3 +59,15 @@ def test_what_needs_a_whole_value_waits_for_its_loop() -> None:
         maps(value(ROW), Operand(b, (Index(None, 3),))),
     ]
     assert numbers(operations) == [[0], [1], [2, 3], [4]]
+
+
+def test_what_its_own_loop_alone_takes_needs_no_place() -> None:
+    """Of a, which a sum takes, of b, which the same loop takes, and of c, which is given back."""
+    p, a, b, c, total = value(ROW), value(ROW), value(ROW), value(ROW), value()
+    operations: list[Operation] = [
+        maps(a, all_of(p)),
+        maps(b, all_of(a)),
+        maps(c, all_of(b)),
+        Reduction(total, "sum", (all_of(a),), (ROW,)),
+    ]
+    assert passing(operations) - {c} == {b}

@@ -1,0 +1,129 @@
+"""A setting: a name, a type, bounds, and what it is for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from reprlib import repr as short
+from typing import Any, Literal
+
+from shoal.search.errors import BadInput
+
+MAX_INTEGER = 2**31 - 1
+"""Upper bound of every integer setting (int32)."""
+
+MAX_FACTOR = 1e300
+MAX_WORKERS = 100_000
+
+Kind = Literal[
+    "amount",
+    "choice",
+    "duration",
+    "flag",
+    "integer",
+    "many",
+    "number",
+    "path",
+    "patterns",
+    "size",
+    "text",
+]
+"""`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
+regular expressions by name; `size` is one of memory."""
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: in Python and TOML; with hyphens, the command line's option.
+        help: in one sentence.
+        default: the value where none is given; None: it depends, as `shown` says.
+        shown: the default in words; "": as `default` is written.
+        least, most: bounds of a number, both included; choices: of a choice, all of them.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    group: Literal["table", "run"] = "table"
+    default: Any = None
+    shown: str = ""
+    least: float = 1
+    most: float = MAX_INTEGER
+    choices: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        """What is typed: ``--diverge-factor``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def default_text(self) -> str:
+        """The default in words."""
+        return self.shown or str(self.default)
+
+    @property
+    def row(self) -> str:
+        """The setting's row in the documents' table: option, default, what it is."""
+        allowed = f" One of {', '.join(f'`{each}`' for each in self.choices)}."
+        text = self.help + (allowed if self.choices else "")
+        return f"| `{self.option}` | {self.default_text} | {text} |"
+
+    def check(self, value: Any) -> None:
+        """Check a value's type and bounds.
+
+        Raises:
+            BadInput: it is not one of this setting's.
+        """
+        if self.kind == "integer":
+            self._check_integer(value)
+        elif self.kind == "number":
+            self._check_number(value)
+        elif self.kind == "amount":
+            self._check_amount(value)
+        elif self.kind == "patterns":
+            self._check_patterns(value)
+        elif self.kind == "text" and not isinstance(value, str):
+            raise BadInput(f"{self.name} must be text, not {short(value)}")
+        elif self.kind == "many" and value != ALL:
+            self._check_integer(value)
+        elif self.kind == "choice" and value not in self.choices:
+            raise BadInput(f"unknown {self.name} {value!r}; known: {', '.join(self.choices)}")
+
+    def _check_integer(self, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            other = f", or {ALL}" if self.kind == "many" else ""
+            raise BadInput(f"{self.name} must be a whole number{other}, not {short(value)}")
+        if value < self.least:
+            raise BadInput(f"{self.name} must be at least {self.least}, not {value}")
+        if value > self.most:
+            raise BadInput(f"{self.name} must be at most {self.most}")
+
+    def _check_amount(self, value: Any) -> None:
+        real = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not real or not self.least <= value <= self.most:
+            raise BadInput(f"{self.name} must be a number from {self.least:g} on, not {value!r}")
+        if value > 1 and value != int(value):
+            raise BadInput(f"{self.name} must be a share below 1, or a whole number, not {value!r}")
+
+    def _check_patterns(self, value: Any) -> None:
+        words = isinstance(value, Mapping) and all(
+            isinstance(word, str) for pair in value.items() for word in pair
+        )
+        if not words or not all(name.isidentifier() for name in value):
+            raise BadInput(
+                f"{self.name} must be names and regular expressions, as "
+                f"loss='loss: ([0-9.e+-]+)', not {short(value)}"
+            )
+
+    def _check_number(self, value: Any) -> None:
+        real = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not real or not value > self.least:
+            raise BadInput(f"{self.name} must be a number above {self.least}, not {value!r}")
+        if self.most < value < math.inf:
+            raise BadInput(f"{self.name} must be at most {self.most}, or inf")

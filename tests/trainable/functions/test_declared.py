@@ -1,0 +1,125 @@
+"""What functions declare, and commands."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shoal.trainable.errors import ContractError, SourceError
+from shoal.trainable.functions.command import Command
+from shoal.trainable.functions.declared import declared
+
+
+def test_hyperparameters_are_those_that_shoal_does_not_give() -> None:
+    """With their defaults; the others are asked for."""
+
+    def train(lr, /, width=32, *, seed, checkpoint=None, stop=None, **more):  # type: ignore[no-untyped-def]  # as a user writes it
+        return lr
+
+    found = declared(train)
+    assert (found.needed, found.own, found.any) == (("lr",), {"width": 32}, True)
+    assert found.asks == ("seed", "checkpoint", "stop")
+
+
+def test_a_decorated_function_is_what_it_wraps() -> None:
+    """By its signature."""
+
+    def twice(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(*given: Any, **named: Any) -> Any:
+            return function(*given, **named)
+
+        return inner
+
+    @twice
+    def train(lr, width=2):  # type: ignore[no-untyped-def]  # as a user writes it
+        return lr
+
+    assert declared(train).needed == ("lr",)
+    assert declared(train).own == {"width": 2}
+
+
+async def asynchronous(lr: float) -> float:
+    return lr
+
+
+async def asynchronous_too(lr: float):  # type: ignore[no-untyped-def]  # as a user writes it
+    yield lr
+
+
+def many(*lr: float) -> float:
+    return lr[0]
+
+
+def stepped(lr: float, step: int) -> float:
+    return lr * step
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (asynchronous, "asynchronous is async; write it with def, without await"),
+        (asynchronous_too, "asynchronous_too is async"),
+        (many, "many takes *lr; name each hyperparameter instead"),
+        (stepped, "stepped takes step, which is a part of its reports"),
+    ],
+)
+def test_what_cannot_be_called_is_refused_with_its_line(function: Any, told: str) -> None:
+    """Before anything starts."""
+    with pytest.raises(ContractError) as error:
+        declared(function)
+    line = function.__code__.co_firstlineno
+    assert str(error.value).startswith(f"{__file__}:{line}: ")
+    assert told in str(error.value)
+
+
+READS = {"loss": r"loss: (\S+)"}
+
+
+def test_a_command_is_split_without_a_shell_and_braces_are_doubled() -> None:
+    """Quotes hold words together; a value is one word, whatever is in it."""
+    command = Command(text="./run --name '{name} x' {{a}} --lr={lr}", reads=READS)
+    assert command.names == ["name", "lr"]
+    words = command.words({"name": "; rm -rf *", "lr": 1e-05})
+    assert words == ["./run", "--name", "; rm -rf * x", "{a}", "--lr=1e-05"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reads", "told"),
+    [
+        ("", READS, "--exec is empty"),
+        ("./run '{lr}", READS, "No closing quotation"),
+        ("./run {lr", READS, "expected '}' before end of string"),
+        ("./run {0}", READS, "{0} is no name of a hyperparameter"),
+        ("./run {lr.real}", READS, "{lr.real} is no name of a hyperparameter"),
+        ("./run {}", READS, "{} is no name"),
+        ("./run {lr}", {}, "--exec needs --read"),
+        ("./run {lr}", {"step": "x"}, "nothing but step"),
+        ("./run {lr}", {"loss": "("}, "--read loss=(: "),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_refused(
+    text: str, reads: dict[str, str], told: str
+) -> None:
+    """In one line."""
+    with pytest.raises(SourceError) as error:
+        Command(text=text, reads=reads).check()
+    assert told in str(error.value)
+
+
+def test_a_program_is_there_and_known_by_its_content(tmp_path: Path) -> None:
+    """Its files' too, as of a script that an interpreter runs."""
+    with pytest.raises(SourceError, match="no program no-such-program"):
+        Command(text="no-such-program {lr}", reads=READS).hashed(str(tmp_path))
+    with pytest.raises(SourceError, match=r"\./run is no program here"):
+        Command(text="./run {lr}", reads=READS).hashed(str(tmp_path))
+    script = tmp_path / "run.py"
+    script.write_text("1")
+    command = Command(text="sh run.py {lr}", reads=READS)
+    before = command.hashed(str(tmp_path))
+    assert command.hashed(str(tmp_path)) == before
+    script.write_text("2")
+    assert command.hashed(str(tmp_path)) != before

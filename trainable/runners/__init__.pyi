@@ -1,0 +1,3 @@
+from .registry import runner_of
+
+__all__ = ["runner_of"]
