@@ -30,6 +30,8 @@ class Columns:
         Raises:
             SearchFailed: the objective is none of the columns.
         """
+        if not request.called:
+            return request, [(pack, outcome)]
         if not request.open:
             return request, [(pack, _in_order(request, outcome))]
         self._waiting.setdefault(int(pack.lanes.trial[0]), []).append((pack, outcome))

@@ -222,6 +222,8 @@ NO_CONSTANT = {
     "runs/PROBLEM-TIME",
     "steps or epochs / 20",
     "until it is done",
+    "any time",
+    "none",
 }
 """What help says of a setting that has no one value where it is absent."""
 

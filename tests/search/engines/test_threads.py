@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,9 +88,8 @@ def test_time_is_shared_by_name_and_garbage_is_collected_again(tmp_path: Path) -
 class Driver:
     """A driver with one pack for one worker, which is over once it has come back."""
 
-    recipe: Any = None
-
     def __init__(self) -> None:
+        self.recipe: Any = SimpleNamespace(of_slot=lambda slot, gpus: None)
         self.rounds: Any = self
         self.over, self.ticks = False, 0
         self.left: list[Any] = [self]
@@ -134,7 +134,10 @@ def test_the_driver_looks_up_while_packs_run(workers: int, monkeypatch: pytest.M
         def __init__(self, recipe: Any) -> None:
             pass
 
-        def run(self, task: Any, stop: Any, halt: Any) -> Any:
+        def close(self) -> None:
+            pass
+
+        def run(self, task: Any, stop: Any, halt: Any, at_once: Any) -> Any:
             driver.seen.wait(timeout=120)
             return Outcome(fitted=None, node="", device="cpu", started=0.0, seconds=0.0)
 
@@ -155,7 +158,10 @@ def test_a_search_that_is_to_stop_raises_the_flag_of_its_kernels(
         def __init__(self, recipe: Any) -> None:
             pass
 
-        def run(self, task: Any, stop: Any, halt: Any) -> Any:
+        def close(self) -> None:
+            pass
+
+        def run(self, task: Any, stop: Any, halt: Any, at_once: Any) -> Any:
             driver.seen.set()
             for _ in range(3000):
                 if halt.address.contents.value:
