@@ -85,7 +85,9 @@ OPERATORS = (
     ),
     Fault("a mean of one too few", r"/ T\((\d+)\);", r"/ (T(\1) - T(1));"),
     Fault("a maximum that begins at zero", r"T\(-INFINITY\)", "T(0)"),
-    Fault("the last point of a tile is left out", r"k < tile_end;", "k < tile_end - 1;"),
+    Fault("the last point of a stretch is left out", r"k < stretch_end;", "k < stretch_end - 1;"),
+    Fault("the last tile is left out", r"at < stretch_end;", "at + R < stretch_end;"),
+    Fault("a tile counts rows twice", r"r = skip;", "r = 0;"),
     Fault(
         "the second part of values side by side stands one place off",
         r"\[(\d+)\] = real<N>\((d|v|p)(\d+)\[1\]\)",
@@ -94,7 +96,7 @@ OPERATORS = (
 )
 """Faults of one operator each."""
 
-BEYOND = Fault("one point too many is read", r"k < tile_end;", "k < tile_end + 1;")
+BEYOND = Fault("one point too many is read", r"k < stretch_end;", "k < stretch_end + 1;")
 """A fault that reads memory that is not its own."""
 
 SANITIZED = (

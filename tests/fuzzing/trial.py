@@ -12,6 +12,8 @@ from fuzzing.grammar import Problem
 from shoal.trainable.compiling import Run
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.fused.cpp.writing.tiles import MAX_ROWS, Shape
+from shoal.trainable.fused.loops.loops import Loops
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
 from shoal.trainable.optimizers.composed import composed
@@ -157,7 +159,13 @@ class Trial:
         few = [tensor[:LANES] for tensor in self.given[: self.lane_inputs]]
         graph = traced(self.stacked, [*few, *self.data])
         few_operators = decomposed(graph, len(few))
-        return kind(lower(few_operators, len(few), self.data), self.carried, self.updates)
+        loops = lower(few_operators, len(few), self.data)
+        return kind(loops, self.carried, self.updates, self._shape(loops))
+
+    def _shape(self, loops: Loops) -> Shape | None:
+        """Tiles of rows for every other problem that can have them, though few are worth them."""
+        enough = loops.long and all(axis.size >= MAX_ROWS for axis in loops.long)
+        return Shape(registers=1, tiled=True) if enough and self.problem.seed % 2 else None
 
 
 def tried(problem: Problem, kind: type[Kernel] = Kernel) -> Result:

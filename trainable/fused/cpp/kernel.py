@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.compiling import Run, command
-from shoal.trainable.fused.cpp.writing import source
+from shoal.trainable.fused.cpp.writing import Shape, source
 from shoal.trainable.fused.loops import Loops
 from shoal.trainable.halt import Halt, Halted
 
@@ -43,15 +43,18 @@ class Kernel:
     flags: Sequence[str] = FLAGS
     seconds = 300.0
 
-    def __init__(self, loops: Loops, carried: int = 0, updates: int = 1) -> None:
+    def __init__(
+        self, loops: Loops, carried: int = 0, updates: int = 1, shape: Shape | None = None
+    ) -> None:
         """Write its source.
 
         Args:
             carried: how many of its inputs change from update to update (`writing.source`).
             updates: how many one call does.
+            shape: as `writing.source` has it.
         """
         self._loops, self._updates = loops, updates
-        self.source = source(loops, carried)
+        self.source = source(loops, carried, shape)
 
     def key(self) -> str:
         """Its source, and what it is compiled with and for."""
