@@ -36,7 +36,8 @@ def given_problem(given: Any) -> str | Generated | None:
     if not isinstance(given, type):
         if any(hasattr(type(given), name) for name in MADE_OF):
             return generated(given)
-        return _function(given) if callable(given) else None
+        own = callable(given) and not isinstance(given, types.BuiltinFunctionType)
+        return _function(given) if own else None
     cls: type = given
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)

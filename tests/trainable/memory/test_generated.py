@@ -445,6 +445,6 @@ def test_a_class_of_a_file_keeps_its_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_is_no_problem_is_none() -> None:
-    """Numbers, frames, functions and paths."""
+    """Numbers, frames, paths, and functions that are not written in Python."""
     for given in (5, pandas.DataFrame(), math.sin, Path("a.py"), torch.ones(2)):
         assert given_problem(given) is None
