@@ -189,6 +189,10 @@ WRONG: dict[str, list[Any]] = {
     "patience": NO_NUMBER,
     "folds": [*NO_NUMBER, 0, 2],
     "keep": NO_NUMBER,
+    "exec": [*NO_WORD, "", "a 'b"],
+    "read": [0, 1.5, True, ["x"], {"a": 1}, "loss", "=x", "loss=(", "loss=x"],
+    "cpus": NO_NUMBER,
+    "gpus": ["x", "", [], {}, True, math.nan, -1, math.inf],
     "diverge_factor": ["x", [], {}, True, math.nan, 0.5, 10**400],
     "space": [0, "x", [], ["lr"], {"lr": {}}, {"lr": [[]]}, {"lr": math.nan}, {"": 1}, {"a b": 1}],
 }
