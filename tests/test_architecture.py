@@ -102,7 +102,8 @@ ARROWS = {
     "search.space": "search.errors",
     "search.watching": "search.process search.request",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue "
+        "slurm.wire"
     ),
     "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
     "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",
@@ -145,7 +146,7 @@ ARROWS = {
         "trainable.worker"
     ),
     "trainable.lanes": "trainable.columns",
-    "trainable.losses": "trainable.errors trainable.problems",
+    "trainable.losses": "trainable.errors trainable.problems trainable.process",
     "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": (

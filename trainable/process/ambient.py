@@ -38,6 +38,10 @@ _left: dict[str, Settings] = {}  # by the problem's key: what its import has lef
 _sessions: list[Settings] = []  # what the first one that still runs has found; then one for each
 _lock = threading.Lock()
 
+generators = threading.RLock()
+"""Held while numbers are drawn from the process's generators that have been seeded for that, or
+their states are put back: fits run in several threads."""
+
 
 _BESIDE = (
     "a problem that changes torch's settings where it is imported (torch.set_default_dtype, say) "
@@ -175,15 +179,16 @@ def _thread_as(values: Settings) -> Iterator[None]:
 @contextmanager
 def _random_kept() -> Iterator[None]:
     """Restore the states of the global generators of random numbers at the end."""
-    plain, tensors = random.getstate(), torch.get_rng_state()
-    arrays = numpy.random.get_state() if numpy else None
-    try:
-        yield
-    finally:
-        random.setstate(plain)
-        torch.set_rng_state(tensors)
-        if numpy:
-            numpy.random.set_state(arrays)
+    with generators:
+        plain, tensors = random.getstate(), torch.get_rng_state()
+        arrays = numpy.random.get_state() if numpy else None
+        try:
+            yield
+        finally:
+            random.setstate(plain)
+            torch.set_rng_state(tensors)
+            if numpy:
+                numpy.random.set_state(arrays)
 
 
 @contextmanager
