@@ -102,8 +102,7 @@ ARROWS = {
     "search.space": "search.errors",
     "search.watching": "search.process search.request",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue "
-        "slurm.wire"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
     ),
     "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
     "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",
@@ -114,7 +113,7 @@ ARROWS = {
     "trainable.checking": (
         "trainable.checking.gradient trainable.errors trainable.feeding trainable.fused "
         "trainable.lanes trainable.losses trainable.optimizers trainable.private "
-        "trainable.problems trainable.programs"
+        "trainable.problems trainable.process trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.private import DispatchMode, version
+from shoal.trainable.process import alone_with_generators
 
 _CLOCKS = frozenset(("time", "time_ns", "now", "utcnow", "today"))
 """Names of functions that tell the time, as code of a problem has them."""
@@ -22,6 +23,11 @@ _CLOCKS = frozenset(("time", "time_ns", "now", "utcnow", "today"))
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed the generators of torch, `random` and numpy; restore their states afterwards."""
+    with alone_with_generators:
+        yield from _seeded(seed)
+
+
+def _seeded(seed: int) -> Iterator[None]:
     state, plain = torch.get_rng_state(), random.getstate()
     numpy: Any = sys.modules.get("numpy.random")
     arrays = numpy.get_state() if numpy else None

@@ -20,7 +20,7 @@ from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.refusing import refusal
 from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
-from shoal.trainable.process import ambient
+from shoal.trainable.process import alone_with_generators
 
 _DROPOUTS = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d)
 
@@ -230,7 +230,7 @@ class OfModule(Loss):
 def seeded(seed: int) -> Iterator[None]:
     """Run with torch's generators seeded, and put them back."""
     devices = range(torch.cuda.device_count())
-    with ambient.generators, torch.random.fork_rng(devices=devices):
+    with alone_with_generators, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import torch
 
 from shoal.trainable.errors import SourceError
+from shoal.trainable.process.standing import alone_with_generators
 from shoal.trainable.process.switches import SETTINGS, numpy
 
 T = TypeVar("T")
@@ -37,10 +38,6 @@ FRESH: Settings = {name: setting.fresh for name, setting in SETTINGS.items()}
 _left: dict[str, Settings] = {}  # by the problem's key: what its import has left
 _sessions: list[Settings] = []  # what the first one that still runs has found; then one for each
 _lock = threading.Lock()
-
-generators = threading.RLock()
-"""Held while numbers are drawn from the process's generators that have been seeded for that, or
-their states are put back: fits run in several threads."""
 
 
 _BESIDE = (
@@ -179,7 +176,7 @@ def _thread_as(values: Settings) -> Iterator[None]:
 @contextmanager
 def _random_kept() -> Iterator[None]:
     """Restore the states of the global generators of random numbers at the end."""
-    with generators:
+    with alone_with_generators:
         plain, tensors = random.getstate(), torch.get_rng_state()
         arrays = numpy.random.get_state() if numpy else None
         try:

@@ -16,6 +16,11 @@ in threads, and others wait; a problem that calls ``chdir`` runs one call at a t
     settle(cls, ..) a class was imported: from now on `within` knows where its code belongs
     within(problem) stands where the code of a class, or of its instance, belongs
     made(cls, ..)   makes an instance
+
+The global generators of random numbers belong to the process too. Code that may seed them, or draw
+from them (an import, a constructor, ``initial``, ``module``, ``data``, ``noise``, …), runs in one
+thread at a time, `alone_with_generators`. A thread takes them before its turn to stand somewhere,
+and never within one, so that no two wait for each other.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -39,6 +44,10 @@ LEFT = "_shoal_left"
 
 OUTER, NOWHERE = -1, -2
 """In the place of a descriptor: of a call that is in no other, and of a folder without one."""
+
+
+alone_with_generators = threading.RLock()
+"""Held by the thread that may use the global generators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +111,20 @@ def settle(cls: type, world: World, left: str | None, moves: bool) -> None:
 
 
 @contextmanager
-def within(problem: object) -> Iterator[Stand]:
+def within(problem: object, *, draws: bool = False) -> Iterator[Stand]:
     """Run in the working folder and with the import path recorded for the class of `problem`.
 
-    Nothing is done for a class that no search has imported.
+    The process stays where it is for a class that no search has imported.
+
+    Args:
+        draws: whether the code may use the global generators of random numbers.
     """
+    with alone_with_generators if draws else nullcontext(), _there(problem) as stand:
+        yield stand
+
+
+@contextmanager
+def _there(problem: object) -> Iterator[Stand]:
     cls = problem if isinstance(problem, type) else type(problem)
     known = _known.get(cls)
     if known is None:
@@ -123,7 +141,7 @@ def made(cls: type, shape: Mapping[str, Any]) -> Any:
 
     Where the constructor moves the process, the instance's methods run there.
     """
-    with within(cls) as stand:
+    with within(cls, draws=True) as stand:
         instance = cls(**shape)
         left = stand.left()
     if left is not None:

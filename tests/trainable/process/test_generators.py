@@ -1,0 +1,127 @@
+"""The global generators of random numbers, which are the process's, where fits run in threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from shoal.trainable.checking import randomness
+from shoal.trainable.losses.module import seeded
+from shoal.trainable.problems.calls import data_of, initial_of, noise_of, validation_of
+from shoal.trainable.problems.instance import instance_of
+from shoal.trainable.process import ambient
+
+NOT_YET = 0.3
+"""Seconds that another thread is given to come between; where it may not, it waits."""
+
+
+class Draws:
+    """A problem each of whose methods seeds the global generator and draws from it, as many do."""
+
+    def __init__(self, between: Callable[[], Any] = lambda: None) -> None:
+        self.between = between
+
+    def _drawn(self, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        one = torch.rand(3)
+        self.between()
+        return torch.cat([one, torch.rand(3)])
+
+    def initial(self, seed: int) -> torch.Tensor:
+        return self._drawn(seed)
+
+    def data(self) -> torch.Tensor:
+        return self._drawn(1)
+
+    def validation(self) -> torch.Tensor:
+        return self._drawn(2)
+
+    def noise(self, seed: int, step: int) -> torch.Tensor:
+        return self._drawn(seed + step)
+
+
+class DrawsFirst(Draws):
+    """One whose constructor draws too, and that prepares itself."""
+
+    def __init__(self, between: Callable[[], Any]) -> None:
+        super().__init__(between)
+        self.made = self._drawn(6)
+
+    def prepare(self) -> dict[str, torch.Tensor]:
+        return {"made": self.made, "drawn": self._drawn(3)}
+
+
+def built(between: Callable[[], Any]) -> torch.Tensor:
+    """The parameters of a module, as a fit's are."""
+    with seeded(4):
+        one = nn.Linear(2, 2).weight.detach()
+        between()
+        return torch.cat([one, nn.Linear(2, 2).weight.detach()])
+
+
+def imported(between: Callable[[], Any]) -> torch.Tensor:
+    """What the import of a problem draws."""
+
+    def load() -> torch.Tensor:
+        one = torch.rand(3)
+        between()
+        return torch.cat([one, torch.rand(3)])
+
+    return ambient.kept("draws", load)
+
+
+def checked(between: Callable[[], Any]) -> torch.Tensor:
+    """What is drawn while a problem is checked."""
+    with randomness.seeded(5):
+        one = torch.rand(3)
+        between()
+        return torch.cat([one, torch.rand(3)])
+
+
+def prepared(between: Callable[[], Any]) -> torch.Tensor:
+    """What the constructor and ``prepare`` draw."""
+    found = instance_of(DrawsFirst, {"between": between}).prepared
+    return torch.cat([found["made"], found["drawn"]])
+
+
+WAYS: dict[str, Callable[[Callable[[], Any]], torch.Tensor]] = {
+    "module": built,
+    "import": imported,
+    "check": checked,
+    "prepare": prepared,
+    "initial": lambda between: initial_of(Draws(between), 7, {}),
+    "data": lambda between: data_of(Draws(between)),
+    "validation": lambda between: validation_of(Draws(between)),
+    "noise": lambda between: noise_of(Draws(between), 1, 2),
+}
+
+
+@pytest.mark.parametrize("other", ["import", "initial", "module"])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_other_thread_draws_or_puts_states_back_between_two_draws(way: str, other: str) -> None:
+    """It stops in the middle for the other one to come between, which has its own numbers too."""
+    alone, others = WAYS[way](lambda: None), WAYS[other](lambda: None)
+    inside, go, theirs = threading.Event(), threading.Event(), list[torch.Tensor]()
+
+    def hold() -> None:
+        inside.set()
+        go.wait()
+
+    thread = threading.Thread(target=lambda: theirs.append(WAYS[other](hold)))
+
+    def between() -> None:
+        if thread.ident is None:
+            thread.start()
+            inside.wait(NOT_YET)
+
+    try:
+        assert torch.equal(WAYS[way](between), alone)
+    finally:
+        go.set()
+        thread.join()
+    assert torch.equal(theirs[0], others)
