@@ -20,7 +20,7 @@ from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.refusing import refusal
 from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
-from shoal.trainable.process import alone_with_generators
+from shoal.trainable.process import generators
 
 _DROPOUTS = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d)
 
@@ -89,7 +89,7 @@ class OfModule(Loss):
         Raises:
             ContractError: it is none, or one that cannot be stacked.
         """
-        with seeded(seed):
+        with generators.seeded(seed):
             module = called(self.problem, MODULE)
         if not isinstance(module, torch.nn.Module):
             raise ContractError(
@@ -224,15 +224,6 @@ class OfModule(Loss):
         finally:
             for part, was in before:
                 part.training = was
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Run with torch's generators seeded, and put them back."""
-    devices = range(torch.cuda.device_count())
-    with alone_with_generators, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def _drops(part: torch.nn.Module) -> bool:

@@ -1,13 +1,13 @@
-from . import ambient
-from .standing import absolute, alone_with_generators, entered, made, settle, within
+from . import ambient, generators
+from .standing import absolute, entered, made, settle, within
 from .world import World
 
 __all__ = [
     "World",
     "absolute",
-    "alone_with_generators",
     "ambient",
     "entered",
+    "generators",
     "made",
     "settle",
     "within",

@@ -16,11 +16,6 @@ in threads, and others wait; a problem that calls ``chdir`` runs one call at a t
     settle(cls, ..) a class was imported: from now on `within` knows where its code belongs
     within(problem) stands where the code of a class, or of its instance, belongs
     made(cls, ..)   makes an instance
-
-The global generators of random numbers belong to the process too. Code that may seed them, or draw
-from them (an import, a constructor, ``initial``, ``module``, ``data``, ``noise``, …), runs in one
-thread at a time, `alone_with_generators`. A thread takes them before its turn to stand somewhere,
-and never within one, so that no two wait for each other.
 """
 
 from __future__ import annotations
@@ -36,6 +31,7 @@ from weakref import WeakKeyDictionary
 
 from shoal.trainable.disk import private_folder
 from shoal.trainable.errors import CompileError
+from shoal.trainable.process.generators import alone
 from shoal.trainable.process.world import World, entries, standing
 
 LEFT = "_shoal_left"
@@ -44,10 +40,6 @@ LEFT = "_shoal_left"
 
 OUTER, NOWHERE = -1, -2
 """In the place of a descriptor: of a call that is in no other, and of a folder without one."""
-
-
-alone_with_generators = threading.RLock()
-"""Held by the thread that may use the global generators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +109,10 @@ def within(problem: object, *, draws: bool = False) -> Iterator[Stand]:
     The process stays where it is for a class that no search has imported.
 
     Args:
-        draws: whether the code may use the global generators of random numbers.
+        draws: whether the code may use the global generators of random numbers, so that it runs
+            `alone` with them (`trainable.process.generators`).
     """
-    with alone_with_generators if draws else nullcontext(), _there(problem) as stand:
+    with alone if draws else nullcontext(), _there(problem) as stand:
         yield stand
 
 

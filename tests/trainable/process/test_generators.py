@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
 
-from shoal.trainable.checking import randomness
-from shoal.trainable.losses.module import seeded
 from shoal.trainable.problems.calls import data_of, initial_of, noise_of, validation_of
 from shoal.trainable.problems.instance import instance_of
-from shoal.trainable.process import ambient
+from shoal.trainable.process import ambient, generators
 
 NOT_YET = 0.3
 """Seconds that another thread is given to come between; where it may not, it waits."""
+
+SOON = 60
+"""Seconds within which another thread has had its turn, where it may; on a busy machine too."""
 
 
 class Draws:
@@ -58,7 +62,7 @@ class DrawsFirst(Draws):
 
 def built(between: Callable[[], Any]) -> torch.Tensor:
     """The parameters of a module, as a fit's are."""
-    with seeded(4):
+    with generators.seeded(4):
         one = nn.Linear(2, 2).weight.detach()
         between()
         return torch.cat([one, nn.Linear(2, 2).weight.detach()])
@@ -75,14 +79,6 @@ def imported(between: Callable[[], Any]) -> torch.Tensor:
     return ambient.kept("draws", load)
 
 
-def checked(between: Callable[[], Any]) -> torch.Tensor:
-    """What is drawn while a problem is checked."""
-    with randomness.seeded(5):
-        one = torch.rand(3)
-        between()
-        return torch.cat([one, torch.rand(3)])
-
-
 def prepared(between: Callable[[], Any]) -> torch.Tensor:
     """What the constructor and ``prepare`` draw."""
     found = instance_of(DrawsFirst, {"between": between}).prepared
@@ -92,7 +88,6 @@ def prepared(between: Callable[[], Any]) -> torch.Tensor:
 WAYS: dict[str, Callable[[Callable[[], Any]], torch.Tensor]] = {
     "module": built,
     "import": imported,
-    "check": checked,
     "prepare": prepared,
     "initial": lambda between: initial_of(Draws(between), 7, {}),
     "data": lambda between: data_of(Draws(between)),
@@ -125,3 +120,38 @@ def test_no_other_thread_draws_or_puts_states_back_between_two_draws(way: str, o
         go.set()
         thread.join()
     assert torch.equal(theirs[0], others)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_threads_of_a_session_draw_while_it_runs(held: bool) -> None:
+    """It may begin within a problem's code, which has the generators alone."""
+    drawn = threading.Event()
+
+    def draw() -> None:
+        initial_of(Draws(), 7, {})
+        drawn.set()
+
+    thread = threading.Thread(target=draw, daemon=True)
+    with generators.alone if held else nullcontext():
+        before = torch.get_rng_state()
+        with ambient.session():
+            thread.start()
+            assert drawn.wait(SOON)
+        assert torch.equal(torch.get_rng_state(), before)
+        if held:
+            other = threading.Thread(target=lambda: initial_of(Draws(), 7, {}), daemon=True)
+            other.start()
+            other.join(NOT_YET)
+            assert other.is_alive(), "it has them alone again"
+    if held:
+        other.join(SOON)
+        assert not other.is_alive()
+
+
+def test_a_seed_may_be_any_of_a_fit() -> None:
+    with generators.seeded(2**63 - 1):
+        one = torch.rand(2), random.random(), numpy.random.random()
+    with generators.seeded(2**63 - 1):
+        again = torch.rand(2), random.random(), numpy.random.random()
+    assert torch.equal(one[0], again[0])
+    assert one[1:] == again[1:]
