@@ -89,9 +89,10 @@ ARROWS = {
         "search.errors search.space trainable.columns trainable.modules trainable.process "
         "trainable.programs"
     ),
+    "search.plots": "search.request trainable.lanes",
     "search.results": (
-        "search.fits search.folder search.folder.tables search.request search.samplers "
-        "search.space trainable.lanes"
+        "search.errors search.fits search.folder search.folder.tables search.plots search.request "
+        "search.samplers search.space search.watching trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
