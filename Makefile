@@ -1,5 +1,6 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
+# make test-extras  the tests that need a browser (Chromium)
 # make check    format, lint and types
 # make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: search test check benchmark soak fuzz cluster clean
+.PHONY: search test test-extras check benchmark soak fuzz cluster clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -22,6 +23,9 @@ search: $(VENV)/installed
 # its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
+
+test-extras: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m extras tests/extras
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -36,10 +36,13 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.driver search.engines search.errors search.fits search.folder "
-        "search.lock search.process search.request search.results search.space search.watching "
-        "slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue "
-        "slurm.submission slurm.wire"
+        "search.api search.command.pages search.driver search.engines search.errors search.fits "
+        "search.folder search.lock search.process search.request search.results search.space "
+        "search.watching slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder "
+        "slurm.queue slurm.submission slurm.wire"
+    ),
+    "search.command.pages": (
+        "search.api search.errors search.report search.request search.watching"
     ),
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
@@ -90,6 +93,10 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.plots": "search.request trainable.lanes",
+    "search.report": (
+        "search.errors search.plots search.request search.results search.watching trainable.disk "
+        "trainable.lanes"
+    ),
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "
         "search.samplers search.space search.watching trainable.lanes"

@@ -18,6 +18,7 @@ from shoal.search.command import fits, jobs, watch
 from shoal.search.command.group import Group, printed
 from shoal.search.command.numbered import numbered
 from shoal.search.command.options import of_settings
+from shoal.search.command.pages import report
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
@@ -181,7 +182,7 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         printed(results_table(result, best or 10))
 
 
-for _command in (fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs):
+for _command in (fits.fit, fits.predict, report, *jobs.COMMANDS, watch.status, watch.logs):
     main.add_command(_command)
 
 

@@ -24,6 +24,10 @@ PAD = 0.04
 STRIP = 0.14
 """Room beyond the worst number for trials that have none, a share of the axis."""
 
+MIN_NUMBERS, NEARLY_ALL, FAR = 20, 0.9, 4.0
+"""Where the worst of so many is so many times as far from the best as the worst of nearly all, what
+is far worse is not on the axis."""
+
 MAX_CHOICES = 24
 """Of numbers that are drawn at even distances."""
 
@@ -142,11 +146,21 @@ def of_hyperparameter(trials: Trials, name: str) -> Axis:
 
 
 def of_objective(trials: Trials) -> Axis:
-    """Return the axis of the objective, with room for trials without a number beyond the worst."""
+    """Return the axis of the objective, with room beyond the worst for trials without a number.
+
+    Of an axis that is not logarithmic, some are beyond that are far worse than nearly all others.
+    """
     goal = trials.request.goal
     score = numpy.where(numpy.isfinite(trials.score), trials.score, numpy.nan)
     values = -score if goal.maximize else score
-    strip = bool(len(values)) and not bool(numpy.isfinite(trials.score).all())
+    known = score[trials.best_first]
+    if len(known) >= MIN_NUMBERS and not _is_wide(
+        values[trials.best_first].min(), values[trials.best_first].max()
+    ):
+        nearly = known[int(NEARLY_ALL * len(known))] - known[0]
+        if 0 < FAR * nearly < known[-1] - known[0]:
+            values = numpy.where(score - known[0] > 2 * nearly, numpy.nan, values)
+    strip = bool(len(values)) and not bool(numpy.isfinite(values).all())
     return of_numbers(goal.name, values, strip=strip, below=goal.maximize)
 
 

@@ -51,7 +51,7 @@ def _panel(trials: Trials, goal: Axis, colors: dict[str, Any], names: tuple[str,
     data: list[Trace] = []
     finite = at[numpy.isfinite(trials.score[at])]
     if len(finite):
-        data.append(_smoothed(x, y, goal, finite) | {"coloraxis": "coloraxis"})
+        data.append(_smoothed(trials, x, y, goal, finite) | {"coloraxis": "coloraxis"})
     drawn, *star = dots(trials, x, y, finite, color="rgba(255,255,255,0.55)", size=4)
     line = {"width": 0.6, "color": "rgba(0,0,0,0.6)"}
     drawn["marker"] = {**drawn["marker"], "opacity": 1, "line": line}
@@ -63,12 +63,13 @@ def _panel(trials: Trials, goal: Axis, colors: dict[str, Any], names: tuple[str,
     return Panel(data=data, x=x.layout, y=y.layout, layout={"coloraxis": colors})
 
 
-def _smoothed(x: Axis, y: Axis, goal: Axis, at: Indices) -> Trace:
+def _smoothed(trials: Trials, x: Axis, y: Axis, goal: Axis, at: Indices) -> Trace:
     """Means of the objective (of its logarithm) around each point of a grid, weighed by a Gaussian
     kernel (Nadaraya 1964, Watson 1964)."""
     width = min(max(0.35 * len(at) ** (-1 / 4), 0.02), 0.12)
     (xs, wx), (ys, wy) = (_weights(axis, at, width) for axis in (x, y))
-    z = goal.linear(goal.values[at])
+    score = trials.score[at]
+    z = numpy.clip(goal.linear(-score if goal.below else score), 0, 1)
     weight = wy @ wx.T
     with numpy.errstate(invalid="ignore", divide="ignore"):
         mean = (wy * z) @ wx.T / weight

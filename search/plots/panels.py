@@ -106,18 +106,20 @@ def dots(
 
 
 def without_number(trials: Trials, x: Axis, y: Axis, at: Indices) -> list[Trace]:
-    """Return the trials at `at` that diverged or failed as crosses in the strip of `y`."""
+    """Return the trials at `at` that have no place on `y` as crosses in its strip: those that
+    diverged or failed, and those that are far worse than the others."""
     traces = []
     failed = trials.state == FAILED
     for name, which, color in (
         ("diverged", numpy.isposinf(trials.score) & ~failed, RED),
         ("failed", failed, GREY),
+        ("far worse", numpy.isfinite(trials.score) & ~y.has, BLUE),
     ):
         of_these = at[which[at] & x.has[at]]
         if len(of_these):
             places = y.in_strip(spread(trials.number[of_these]))
-            mark = {"symbol": "x-thin", "size": 6, "line": {"width": 1.2, "color": color}}
-            trace = _marks(trials, x, y, of_these, name, {**mark, "color": color, "opacity": 0.6})
+            mark = {"symbol": "x-thin", "size": 6, "line": {"width": 1.5, "color": color}}
+            trace = _marks(trials, x, y, of_these, name, {**mark, "color": color, "opacity": 0.85})
             hover = f"trial %{{customdata}}, {name}<br>{x.name} %{{x{x.hover}}}<extra></extra>"
             traces.append({**trace, "y": places, "hovertemplate": hover})
     return traces

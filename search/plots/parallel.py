@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import numpy
@@ -12,7 +13,7 @@ from shoal.search.plots.trials import Indices, Trials
 
 MAX_LINES, MAX_AXES, TICKS = 1000, 14, 5
 
-INACTIVE = "inactive"
+INACTIVE, WORSE = "inactive", "far worse"
 
 
 def parallel(trials: Trials) -> Figure:
@@ -26,7 +27,7 @@ def parallel(trials: Trials) -> Figure:
     place[trials.best_first] = numpy.linspace(1, 0, len(trials.best_first))
     lines = {
         "type": "parcoords",
-        "dimensions": [_dimension(axis, at) for axis in (*axes, goal)],
+        "dimensions": [*(_dimension(axis, at) for axis in axes), _dimension(goal, at, WORSE)],
         "line": {
             "color": place[at].astype(numpy.float32),
             "colorscale": COLORSCALE,
@@ -39,23 +40,25 @@ def parallel(trials: Trials) -> Figure:
     return {"data": [lines], "layout": layout}
 
 
-def _dimension(axis: Axis, at: Indices) -> dict[str, Any]:
-    """An axis from 0 to 1; below it are those that have no value."""
+def _dimension(axis: Axis, at: Indices, without_value: str = INACTIVE) -> dict[str, Any]:
+    """An axis from 0 to 1; at one end of it are those that have no value."""
     linear = axis.linear(axis.values[at])
     without = ~numpy.isfinite(linear)
+    place = 1.15 if axis.strip and not axis.below else -0.15
+    ends = (min(place, 0), max(place, 1)) if without.any() else (0, 1)
     if axis.choices:
         count = len(axis.choices)
         ticks = axis.linear(numpy.arange(count, dtype=float)).tolist()
-        texts = list(axis.choices)
+        texts = [unescape(choice) for choice in axis.choices]  # no markup is looked for here
     else:
         ticks = numpy.linspace(0, 1, TICKS).tolist()
         texts = [f"{value:.3g}" for value in axis.value(numpy.array(ticks))]
     if without.any():
-        ticks, texts = [-0.15, *ticks], [INACTIVE, *texts]
+        ticks, texts = [place, *ticks], [without_value, *texts]
     return {
         "label": axis.name,
-        "values": numpy.where(without, -0.15, linear).astype(numpy.float32),
-        "range": [-0.15 if without.any() else 0, 1],
+        "values": numpy.where(without, place, linear).astype(numpy.float32),
+        "range": list(ends),
         "tickvals": ticks,
         "ticktext": texts,
     }

@@ -109,11 +109,17 @@ class Result(Models):
     @property
     def best_row(self) -> dict[str, Any] | None:
         """The row of the best trial as plain values, or None: no trial counts."""
+        return next(iter(self.leading(1)), None)
+
+    def leading(self, most: int) -> list[dict[str, Any]]:
+        """The rows of the best trials as plain values, the best first."""
         rows, means = self._ranking
-        if not len(rows):
-            return None
-        (row,) = self._rows.slice(rows[0], 1).to_pylist()
-        return {**row, **{name: float(column[0]) for name, column in means.items()}}
+        plain = self._rows.take(rows[:most]).to_pylist()
+        shown = {name: column[:most].tolist() for name, column in means.items()}
+        return [
+            {**row, **{name: column[place] for name, column in shown.items()}}
+            for place, row in enumerate(plain)
+        ]
 
     @property
     def best(self) -> pandas.Series:
