@@ -94,8 +94,8 @@ ARROWS = {
     ),
     "search.plots": "search.request trainable.lanes",
     "search.report": (
-        "search.errors search.plots search.request search.results search.watching trainable.disk "
-        "trainable.lanes"
+        "search.errors search.folder search.folder.tables search.plots search.request "
+        "search.results search.watching trainable.disk trainable.lanes"
     ),
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "

@@ -19,6 +19,7 @@ from shoal.search.command.group import Group, printed
 from shoal.search.command.numbered import numbered
 from shoal.search.command.options import of_settings
 from shoal.search.command.pages import report
+from shoal.search.command.pages import watch as live
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
@@ -182,7 +183,15 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         printed(results_table(result, best or 10))
 
 
-for _command in (fits.fit, fits.predict, report, *jobs.COMMANDS, watch.status, watch.logs):
+for _command in (
+    fits.fit,
+    fits.predict,
+    report,
+    live,
+    *jobs.COMMANDS,
+    watch.status,
+    watch.logs,
+):
     main.add_command(_command)
 
 

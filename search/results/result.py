@@ -34,8 +34,14 @@ class Result(Models):
         space: the dimensions that were searched.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, tables: tuple[pa.Table, pa.Table] | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            tables: trials and curves, where somebody has read them.
+        """
         super().__init__(folder)
+        self._tables = tables
         self.space: Space = folder.request.space
 
     @property
@@ -65,7 +71,7 @@ class Result(Models):
 
     @cached_property
     def _rows(self) -> pa.Table:
-        return self._folder.trials()
+        return self._folder.trials() if self._tables is None else self._tables[0]
 
     @cached_property
     def _ranking(self) -> tuple[Any, dict[str, Any]]:
@@ -73,7 +79,7 @@ class Result(Models):
 
     @cached_property
     def _curves(self) -> pa.Table:
-        return self._folder.tables()[1]
+        return (self._folder.tables() if self._tables is None else self._tables)[1]
 
     @cached_property
     def trials(self) -> pandas.DataFrame:

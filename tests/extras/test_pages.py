@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +97,61 @@ def test_text_of_the_user_stays_text(pages: Path, browser: Any) -> None:
     assert "<img src=x" in browser.value("document.getElementById('failures').innerText")
     assert WORD[:20] in browser.value("document.getElementById('parallel').textContent")
     assert WORD[:20] in browser.value("document.getElementById('hyperparameters').textContent")
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+
+def train(x):
+    gate = Path(__file__).with_name("gate")
+    while x > 0.5 and not gate.exists():
+        time.sleep(0.05)
+    yield {"loss": x}
+"""
+
+
+def test_a_page_follows_a_search(browser: Any, tmp_path: Path) -> None:
+    """It shows what has come meanwhile, without being loaded again."""
+    (tmp_path / "gate").touch()
+    (tmp_path / "slow.py").write_text(SLOW)
+    shoal_ = [sys.executable, "-m", "shoal"]
+    asked = ["slow.py:train", "--space", "x=0:1", "--trials", "12", "--engine", "inline"]
+    out = ["--out", "run", "--sampler", "qmc", "--workers", "1", "--trust"]
+    (tmp_path / "gate").unlink()
+    search = subprocess.Popen([*shoal_, "run", *asked, *out, "--quiet"], cwd=tmp_path)
+    try:
+        while not (tmp_path / "run" / "search.toml").exists():
+            assert search.poll() is None
+            time.sleep(0.1)
+        watch = subprocess.Popen(
+            [*shoal_, "watch", "run"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert watch.stdout is not None
+            address = watch.stdout.readline().split()[1]
+            browser.open(address)
+            standing = "document.getElementById('standing').textContent"
+            browser.until(f"{standing}.includes(' of 12 fits have ended')")
+            assert not browser.value(standing).startswith("12")
+            browser.scroll()
+            (tmp_path / "gate").touch()
+            browser.until(f"{standing}.startsWith('12 of 12')")
+            browser.until("document.body.innerText.includes('12 of 12')")
+            browser.until(f"{FIGURES}.every(each => each.querySelector('.main-svg'))")
+            points = "document.querySelector('[data-figure=\"history/all\"]').data[0].x"
+            browser.until(f"JSON.stringify(Object.keys({points})).length > 0")
+            browser.picture(tmp_path / "live.png", whole=False)
+            assert browser.told == []
+            ours = address.rpartition("/")[0]
+            own = [each for each in browser.asked if each.startswith("http")]
+            assert all(each.startswith(ours) for each in own)
+        finally:
+            watch.send_signal(signal.SIGINT)
+            assert watch.wait(60) == 130
+            watch.stdout.close()
+        assert search.wait(120) == 0
+    finally:
+        search.kill()
+        search.wait()
