@@ -6,6 +6,7 @@
 # make soak     strike searches for half an hour, and prove that nothing came of it
 # make fuzz     random problems for half an hour: kernels against torch, and with sanitizers
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
+# make pictures  the pictures of docs/, by the browser
 # make clean    remove what these made (runs/ stays)
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: search test test-extras check benchmark soak fuzz cluster clean
+.PHONY: search test test-extras check benchmark soak fuzz cluster pictures clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -44,6 +45,9 @@ fuzz: $(VENV)/installed-dev
 
 cluster: $(VENV)/installed-dev
 	$(BIN)/python tests/cluster/three_hosts.py
+
+pictures: $(VENV)/installed-dev
+	$(BIN)/python tests/extras/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

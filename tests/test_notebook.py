@@ -63,6 +63,37 @@ def test_the_example_shows_what_it_shows(tmp_path: Path) -> None:
     assert str(tmp_path) not in "".join(again)
 
 
+PROGRESS = """
+class Line:
+    space = {"lr": "1e-6:1e-3:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+
+
+result = shoal.run(Line, trials=64, steps=20, engine="inline", out="run", progress=True)
+result
+"""
+
+
+def test_progress_is_a_bar_that_grows_in_its_place(tmp_path: Path) -> None:
+    """One output, of which the last state stays; the result below it is a table."""
+    cells = [nbformat.v4.new_code_cell(text) for text in ("import torch, shoal", PROGRESS)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    executed(book, tmp_path)
+    told = [each for each in book.cells[1].outputs if each.output_type != "stream"]
+    bar, table = (each.data["text/html"] for each in told)
+    assert bar.startswith("<progress value='64' max='64'></progress> 64/64 trials, best loss ")
+    assert table.startswith("<table><tr><th style='text-align:left'>best loss</th>")
+
+
 CELLS = {
     "import": "import math, torch, shoal\nfrom math import *",
     "data": "x = torch.linspace(-pi, pi, 200)\ny = x.sin()",

@@ -28,6 +28,9 @@ COLORSCALE = "Viridis"
 HEIGHT, MIN_HEIGHT = 380, 260
 """Pixels of a figure of one panel, and of a panel among others."""
 
+GOLDEN, PLASTIC = 0.6180339887498949, 0.7548776662466927
+"""Irrational numbers whose multiples are far from each other, also as pairs (Roberts 2018)."""
+
 GAP = 0.09
 """Between panels, a share of the width."""
 
@@ -117,7 +120,7 @@ def without_number(trials: Trials, x: Axis, y: Axis, at: Indices) -> list[Trace]
     ):
         of_these = at[which[at] & x.has[at]]
         if len(of_these):
-            places = y.in_strip(spread(trials.number[of_these]))
+            places = y.in_strip(spread(trials.number[of_these], PLASTIC))
             mark = {"symbol": "x-thin", "size": 6, "line": {"width": 1.5, "color": color}}
             trace = _marks(trials, x, y, of_these, name, {**mark, "color": color, "opacity": 0.85})
             hover = f"trial %{{customdata}}, {name}<br>{x.name} %{{x{x.hover}}}<extra></extra>"
@@ -125,9 +128,9 @@ def without_number(trials: Trials, x: Axis, y: Axis, at: Indices) -> list[Trace]
     return traces
 
 
-def spread(number: NDArray[Any]) -> Numbers:
+def spread(number: NDArray[Any], ratio: float = GOLDEN) -> Numbers:
     """Return a number from 0 to 1 for each trial, far from that of its neighbours."""
-    found: Numbers = numpy.mod(number * 0.6180339887498949, 1.0)
+    found: Numbers = numpy.mod(number * ratio, 1.0)
     return found
 
 
@@ -141,8 +144,8 @@ def _marks(
     trials: Trials, x: Axis, y: Axis, at: Indices, name: str, marker: dict[str, Any]
 ) -> Trace:
     xs, ys = (
-        axis.values[at] + (0.5 * (spread(trials.number[at]) - 0.5) if axis.choices else 0.0)
-        for axis in (x, y)
+        axis.values[at] + (0.5 * (spread(trials.number[at], ratio) - 0.5) if axis.choices else 0.0)
+        for axis, ratio in ((x, GOLDEN), (y, PLASTIC))
     )
     trace = {
         "type": "scatter",

@@ -15,7 +15,7 @@ from shoal.trainable.lanes import FAILED, STATES
 Indices = NDArray[numpy.int64]
 Numbers = NDArray[numpy.float64]
 
-BEST_SHARE = 4
+BEST_SHARE = 10
 """One in so many of the trials that are drawn is there since it is among the best."""
 
 

@@ -28,7 +28,7 @@ MAX_SLICES, MAX_PAIRED = 24, 4
 def sections(result: Result) -> list[Section]:
     """Return them; each is there, also where there is nothing to show in it yet."""
     trials = result.drawn
-    ranked = trials.ranked[:MAX_SLICES] if len(trials) else []
+    ranked = trials.ranked[:MAX_SLICES]
     pairs = list(combinations(ranked[:MAX_PAIRED], 2))
     names = trials.searched
     left_out = len(names) - min(len(names), MAX_SLICES)

@@ -211,7 +211,7 @@ def test_of_many_trials_some_are_drawn_and_the_best_are_among_them(made_up: Made
     trials = made_up(SPACE, made)
     at = trials.sample(1000)
     assert len(at) == 1000
-    assert numpy.isin(numpy.argsort(made["loss"])[:250], at).all()
+    assert numpy.isin(numpy.argsort(made["loss"])[:100], at).all()
     assert numpy.histogram(at, bins=10, range=(0, count))[0].min() > 60
     for figure in (history(trials), slices(trials), contours(trials), parallel(trials)):
         assert len(go.Figure(figure).to_json()) < 400_000
