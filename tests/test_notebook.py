@@ -42,7 +42,7 @@ def shown(book: Any) -> list[str]:
                 elif output.output_type == "stream":
                     texts.append(output.text)
                 else:
-                    texts.append(output.data["text/plain"])
+                    texts.append(output.data.get("text/plain", ""))  # a figure has none
             found.append("".join(texts))
     return found
 
@@ -152,3 +152,22 @@ def test_cells_of_ipython_are_searched_by_threads_and_by_ray(
     shoal.run(f"{tmp_path}/line.py:Line", out=tmp_path / "file", engine="inline", **asked)
     same_folder(tmp_path / "file", tmp_path / "here")
     same_folder(tmp_path / "file", tmp_path / "ray")
+
+
+def test_the_plots_are_figures(tmp_path: Path) -> None:
+    """Each cell of examples/plots.ipynb that asks for one shows one, and none warns."""
+    book = nbformat.read(NOTEBOOK.with_name("plots.ipynb"), as_version=4)
+    nbformat.validate(book)
+    executed(book, tmp_path)
+    asked = [cell for cell in book.cells if cell.source.startswith("result.plot.")]
+    assert len(asked) == 6
+    for cell in asked:
+        drawn = [each for each in cell.outputs if each.output_type != "stream"]
+        assert not [each for each in cell.outputs if each.output_type == "stream"], cell.source
+        (figure,) = (
+            each.data["application/vnd.plotly.v1+json"]
+            for each in drawn
+            if "application/vnd.plotly.v1+json" in each.get("data", {})
+        )
+        assert len(figure["data"]) >= 1, cell.source
+        assert figure["layout"]["height"] > 100

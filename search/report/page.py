@@ -74,7 +74,7 @@ def document(title: str, sections: Sequence[Section], live: str | None = None) -
         f"<title>{words(title)}</title>\n<style>\n{style}</style></head>\n"
         f"<body><header><h1>{words(title)}</h1><p id='standing'></p><nav>{nav}</nav></header>\n"
         f"<main>\n{body}\n</main>\n"
-        f"<script>{_plotly()}</script>\n"
+        f"<script>{plotly()}</script>\n"
         f'<script type="application/json" id="known">{encoded(known)}</script>\n'
         f"<script>\n{script}</script></body></html>\n"
     )
@@ -165,8 +165,12 @@ def _keys(section: Section) -> list[str]:
     return [f"{section.name}/{name}" for name in section.figures]
 
 
-def _plotly() -> str:
-    """Plotly's script, as its package for Python has it."""
+def plotly() -> str:
+    """Plotly's script, as its package for Python has it.
+
+    Raises:
+        BadInput: it is missing.
+    """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from shoal.search.errors import BadInput, SearchError
 from shoal.search.report.following import Following
-from shoal.search.report.page import document, news
+from shoal.search.report.page import document, news, plotly
 from shoal.search.report.sections import sections
 
 HOST = "127.0.0.1"
@@ -31,8 +31,9 @@ class Live:
         """Read what is there.
 
         Raises:
-            SearchError: it is no run folder, or damaged.
+            SearchError: it is no run folder, or damaged; or Plotly is missing.
         """
+        plotly()
         self._name = path.resolve().name or "search"
         self._following = Following(path)
         self._lock = threading.Lock()
@@ -102,15 +103,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer who knows the token; there is nothing else."""
         asked = urlsplit(self.path)
-        _, token, *rest = asked.path.split("/")
+        parts = asked.path.split("/")
+        token, what = parts[1:] if len(parts) == 3 else ("", "")
         host = self.headers.get("Host", "")
         known = secrets.compare_digest(token.encode(), self.server.token.encode())
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if not known or name not in NAMES:
             self._answer(HTTPStatus.NOT_FOUND)
-        elif rest == [""]:
+        elif what == "":
             self._answer(HTTPStatus.OK, "text/html", self.server.live.page("news"))
-        elif rest == ["news"]:
+        elif what == "news":
             told = self.server.live.news(*parse_qs(asked.query).get("after", [""])[:1])
             if told is None:
                 self._answer(HTTPStatus.NO_CONTENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,9 @@ class Result(Models):
         from shoal.search.plots import Trials
 
         def shares() -> dict[str, float]:
-            from shoal.search.results.importance import importance
+            with warnings.catch_warnings():  # tqdm's, where a notebook has no widgets
+                warnings.simplefilter("ignore")
+                from shoal.search.results.importance import importance
 
             return importance(trials)
 

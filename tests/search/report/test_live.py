@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pyarrow as pa
@@ -110,6 +111,20 @@ def test_only_who_knows_the_token_is_answered(server: Server) -> None:
     for path in ("/", "/news", "/wrong/", f"/{server.token}", f"{page}other", "//", "/%C3%A9/"):
         assert asked(server, path)[::2] == (404, ""), path
     assert asked(server, page, "evil.example")[0] == 404
+
+
+def test_what_cannot_be_watched_is_told(server: Server, shell: Callable[..., Any]) -> None:
+    """In one line: no run folder, and a port that is taken or none."""
+    wrong = {
+        ("none",): "does not exist; give a run folder",
+        ("run", "--port", str(server.port)): f"cannot listen at port {server.port}",
+        ("run", "--port", "70000"): "70000 is not in the range",
+    }
+    for words, message in wrong.items():
+        done = shell("watch", *words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_news_are_told_once(server: Server) -> None:
