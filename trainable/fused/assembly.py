@@ -152,6 +152,7 @@ class Assembly:
 
     def _made(self, result: Value, axes: Sequence[Axis], dims: Sequence[Dim]) -> View:
         result.axes = tuple(self._distinct(axes))
+        self.axes.check(result.axes)
         return View(all_of(result), tuple(dims), result.dtype)
 
     def _distinct(self, axes: Sequence[Axis]) -> list[Axis]:

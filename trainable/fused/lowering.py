@@ -139,6 +139,7 @@ class _Lowering:
             raise NotLowered("an input that is not stacked, or of another dtype")
         dims = tuple(assembly.axes.new(size) for size in shape[1:])
         value = Value(assembly.dtype, flat(dims))
+        assembly.axes.check(value.axes)
         self._inputs.append(value)
         return View(all_of(value), ((assembly.lane,), *dims), assembly.dtype)
 

@@ -104,6 +104,10 @@ def _product(assembly: Assembly, a: Any, b: Any) -> View:
     rows = {axes.find(axis) for axis in flat(left.dims[-2:-1])}
     if len(right.dims) > 1 and any(axes.find(axis) in rows for axis in right.dims[-1]):
         right = assembly.views.renamed(right, -1)
+    inner = -2 if len(right.dims) > 1 else -1
+    if not assembly.views.may_be_one(left.dims[-1], right.dims[inner]):
+        left = assembly.views.renamed(left, -1)
+        right = assembly.views.renamed(right, inner)
     x, y = list(left.dims), list(right.dims)
     k = axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
     dims: list[Dim] = [axes.unify(x[0], y[0])] if len(x) == 3 else []

@@ -91,6 +91,7 @@ class Shared:
                 raise NotLowered("complex numbers")
             dims = tuple(self._axes.new(size) for size in tensor.shape)
             value = Value(tensor.dtype, flat(dims), shared=True)
+            self._axes.check(value.axes)
             self.tensors.append((value, tensor))  # the reference prevents reuse of id()
             self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]

@@ -427,12 +427,6 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
         ("^cumsum has no fused operator$", lambda w: (w.cumsum(0),), [w], []),
         ("what differs from fit to fit", lambda w: (w[(w > 0).long()],), [w], []),
         ("among 33 places, more than 32", lambda W, i: (W[i],), [big[:, 0, :33]], [index]),
-        (
-            "one axis twice in a tensor, as in a diagonal",
-            lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,),
-            [w],
-            [],
-        ),
         ("an index into the rows of the data", lambda a, x: ((a * x)[3],), [a], [x]),
         (
             "an index into the rows of the data",
@@ -467,6 +461,26 @@ def test_what_no_kernel_can_say_is_left_to_others() -> None:
     for why, function, lanes, data in cases:
         with pytest.raises(NotLowered, match=why):
             kernel(function, lanes, data)
+
+
+def test_axes_of_one_tensor_stay_apart() -> None:
+    """Products of a matrix with itself and from both sides, and a recurrence and its gradient."""
+
+    def recurrent(W: Any, V: Any, x: Any) -> Any:
+        h = torch.zeros(POINTS, 3, dtype=x.dtype)
+        for step in range(4):
+            h = torch.tanh(x[:, step] @ V + h @ W)
+        return (h * h).mean()
+
+    def updated(W: Any, V: Any, x: Any) -> Any:
+        by_w, by_v = torch.func.grad(recurrent, argnums=(0, 1))(W, V, x)
+        return W - 0.1 * by_w, V - 0.1 * by_v
+
+    W, V, w = numbers(N, 3, 3), numbers(N, 2, 3), numbers(N, 3)
+    check(lambda W, w: (W @ w + w @ W, torch.outer(w, w) @ w, W @ W @ W + W.T), [W, w], [])
+    check(lambda w: ((w[:, None] - w[None, :]) * (w[:, None] - w[None, :]).T,), [w], [])
+    x = torch.linspace(-1.0, 2.0, POINTS * 8, dtype=torch.float64).reshape(POINTS, 4, 2)
+    check(lambda W, V, x: (recurrent(W, V, x), *updated(W, V, x)), [W, V], [x])
 
 
 def test_what_is_written_in_place_is_seen_in_all_views_of_it_and_nowhere_else() -> None:
