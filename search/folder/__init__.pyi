@@ -1,9 +1,9 @@
 from . import ledger
 from .parameters import One, Stack
-from .placing import reserved
-from .reader import PROBLEM, RunFolder, stands
-from .starting import Taken, free
-from .writer import Writer, create
+from .placing import create, reserved
+from .reader import PROBLEM, RunFolder
+from .starting import Taken, free, stands
+from .writer import Writer
 
 __all__ = [
     "PROBLEM",

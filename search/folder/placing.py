@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tomli_w
 
+from shoal.search.errors import BadInput, RunFolderError
+from shoal.search.folder import ledger, starting
+from shoal.search.folder.reader import PROBLEM, RunFolder
 from shoal.search.folder.starting import filling
+from shoal.search.folder.tables import rows
+from shoal.search.lock import NO_ROOM, why
+from shoal.search.request import Request
 from shoal.slurm import wire
 from shoal.trainable.disk import Directory
+from shoal.trainable.problems import Source
 
 FOLDERS = ("parts", "packs", "problem")
 TABLES = ("trials.parquet", "curves.parquet")
@@ -21,6 +32,51 @@ ENTRIES = {*FOLDERS, *TABLES, "environment.json", "digests.json"}
 """What a new run folder holds besides ``search.toml``, by which it is known."""
 
 MAX_ENTRIES = 1000
+
+
+def create(path: Path, request: Request, source: Source) -> RunFolder:
+    """Make the folder of a new search, whole or not at all.
+
+    Raises:
+        BadInput: something is there already (`starting.Taken`: a search that was quicker), or the
+            place cannot be written.
+        RunFolderError: the disk is full.
+    """
+    made = starting.beside(path)
+    missing = [above for above in path.parents if not above.exists()]
+    try:
+        made.mkdir(parents=True)
+        starting.tidy(made, unfinished)
+        (made / "parts").mkdir()
+        (made / "packs").mkdir()
+        for name, content in source.contents().items():  # what was hashed and executed
+            copy = made / PROBLEM / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+        (made / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
+        (made / "environment.json").write_text("[]\n", encoding="utf-8")
+        empty = {} if request.open else rows.empty(request)
+        for name, table in empty.items():
+            with open(made / name, "wb") as handle:  # which a failure leaves closed
+                pq.write_table(table, handle)
+        digests = {n: [ledger.digest_of(made / n)] for n in (*empty, "search.toml")}
+        (made / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
+        place(made, path)
+    except BaseException as error:  # Ctrl-C too
+        shutil.rmtree(made, ignore_errors=True)
+        with suppress(OSError):
+            for above in missing:
+                above.rmdir()
+        if not isinstance(error, OSError):
+            raise
+        if isinstance(error, FileExistsError) and error.filename == str(path):
+            raise starting.Taken(f"{path} is there already; choose another --out") from error
+        if error.errno in NO_ROOM:
+            raise RunFolderError(
+                f"cannot make {path}: {why(error)}; make room and run the same command again"
+            ) from error
+        raise BadInput(f"cannot make {path}: {why(error)}; choose another --out") from error
+    return RunFolder(path, request)
 
 
 def reserved(path: Path) -> bool:

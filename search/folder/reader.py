@@ -21,6 +21,7 @@ from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger
 from shoal.search.folder.older import READ, Form
 from shoal.search.folder.parameters import FOLDER, OF_PACK, One, Stack, file_name
+from shoal.search.folder.starting import stands
 from shoal.search.folder.tables import Keys, in_order, rows
 from shoal.search.request import Request
 from shoal.trainable.disk import Directory, opened_in, read_in
@@ -288,18 +289,3 @@ class RunFolder:
 def _only(schema: pa.Schema, columns: list[str] | None) -> pa.Schema:
     """The fields of these columns, in their order."""
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
-
-
-def stands(path: Path) -> bool:
-    """Whether something is there.
-
-    Raises:
-        BadInput: that cannot be told.
-    """
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}; choose another") from error
-    return True

@@ -125,3 +125,18 @@ def _machine() -> str:
     """The boot of the machine and its space of process numbers, in eight letters."""
     told = processes.machine() or os.uname().nodename
     return hashlib.sha256(told.encode()).hexdigest()[:8]
+
+
+def stands(path: Path) -> bool:
+    """Whether something is there.
+
+    Raises:
+        BadInput: that cannot be told.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; choose another") from error
+    return True

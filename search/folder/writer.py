@@ -11,27 +11,23 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tomli_w
 
-from shoal.search.errors import BadInput, RunFolderError
-from shoal.search.folder import ledger, starting
+from shoal.search.errors import RunFolderError
+from shoal.search.folder import ledger
 from shoal.search.folder.keeping import Keeping
-from shoal.search.folder.placing import place, unfinished
-from shoal.search.folder.reader import PROBLEM, RunFolder
+from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.staging import Staging
 from shoal.search.folder.tables import Keys, in_order, merge, parquet_bytes, rows
-from shoal.search.lock import NO_ROOM, Lock, why
+from shoal.search.lock import Lock
 from shoal.search.request import Request
 from shoal.trainable.disk import OddFile
-from shoal.trainable.problems import Source
 
 MAX_PARTS = 256
 """Parts are merged at this number at the latest, since clusters count files."""
@@ -41,51 +37,6 @@ MIN_MERGE = 1024
 
 TABLES = ("curves.parquet", "trials.parquet")
 """In the order in which they are replaced: trials decide."""
-
-
-def create(path: Path, request: Request, source: Source) -> RunFolder:
-    """Make the folder of a new search, whole or not at all.
-
-    Raises:
-        BadInput: something is there already (`starting.Taken`: a search that was quicker), or the
-            place cannot be written.
-        RunFolderError: the disk is full.
-    """
-    beside = starting.beside(path)
-    missing = [above for above in path.parents if not above.exists()]
-    try:
-        beside.mkdir(parents=True)
-        starting.tidy(beside, unfinished)
-        (beside / "parts").mkdir()
-        (beside / "packs").mkdir()
-        for name, content in source.contents().items():  # what was hashed and executed
-            copy = beside / PROBLEM / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(content)
-        (beside / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
-        (beside / "environment.json").write_text("[]\n", encoding="utf-8")
-        empty = {} if request.open else rows.empty(request)
-        for name, table in empty.items():
-            with open(beside / name, "wb") as handle:  # which a failure leaves closed
-                pq.write_table(table, handle)
-        digests = {n: [ledger.digest_of(beside / n)] for n in (*empty, "search.toml")}
-        (beside / ledger.NAME).write_text(json.dumps(digests) + "\n", encoding="utf-8")
-        place(beside, path)
-    except BaseException as error:  # Ctrl-C too
-        shutil.rmtree(beside, ignore_errors=True)
-        with suppress(OSError):
-            for above in missing:
-                above.rmdir()
-        if not isinstance(error, OSError):
-            raise
-        if isinstance(error, FileExistsError) and error.filename == str(path):
-            raise starting.Taken(f"{path} is there already; choose another --out") from error
-        if error.errno in NO_ROOM:
-            raise RunFolderError(
-                f"cannot make {path}: {why(error)}; make room and run the same command again"
-            ) from error
-        raise BadInput(f"cannot make {path}: {why(error)}; choose another --out") from error
-    return RunFolder(path, request)
 
 
 class Writer:

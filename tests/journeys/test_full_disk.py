@@ -181,7 +181,8 @@ def test_a_disk_without_room_for_parameters_ends_a_search_that_goes_on_with_room
 
 def test_a_disk_that_becomes_read_only_is_one_line_and_it_goes_on(
     disk: Path,
-    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     same_table: Callable[[Path, Path], None],
 ) -> None:
     """What is done stays, and after the disk is mended the same command does what is left."""
@@ -194,12 +195,17 @@ def test_a_disk_that_becomes_read_only_is_one_line_and_it_goes_on(
         while not mount("-o", "remount,ro", disk):  # busy while a file is open
             pass
 
+    def no_note(*_: object) -> None:
+        raise OSError("a note of what runs is open all the time, and the disk busy")
+
+    capfd.readouterr()
     thread = threading.Thread(target=shut)
-    thread.start()
-    done = shell("run", "filler.py:Filler", *long, "--out", disk / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr("shoal.search.engines.inhand._new", no_note)
+        thread.start()
+        assert code_of(*long, "--out", disk / "out") == 1
     thread.join()
-    *notes, line = done.stderr.splitlines()
-    assert done.returncode == 1
+    *notes, line = capfd.readouterr().err.splitlines()
     assert re.fullmatch(
         r"shoal: cannot write disk/out/\S+: Read-only file system; "
         r"mend that and run the same command again: it goes on",

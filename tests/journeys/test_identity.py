@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 import shoal
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.trainable.problems.finding import find
 
 SPACE = {"lr": "1e-7:1e-3:log", "optimizer": "sgd,momentum,adam", "momentum": "0:0.99"}

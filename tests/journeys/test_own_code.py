@@ -18,8 +18,8 @@ import pytest
 
 import shoal
 from shoal.search.command.main import main
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.writer import create
 from shoal.search.preparation import resuming
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked

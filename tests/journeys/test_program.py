@@ -23,8 +23,9 @@ from shoal.search.driver.execution import run_prepared
 from shoal.search.driver.outcomes.hosts import Hosts
 from shoal.search.engines.options import RunOptions
 from shoal.search.errors import BadInput, ProgramLost
+from shoal.search.folder.placing import create
 from shoal.search.folder.tables import rows
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
 from shoal.search.programs import running, settling
@@ -465,12 +466,12 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
     ridge = Path(__file__).parent.parent.parent / "examples" / "ridge.py"
     space = {"degree": "1:1000:int", "lr": "1e-6", "l2": "0:1"}
     asked = {**ASKED, "problem": f"{ridge}:Ridge", "space": space}
-    with pytest.raises(BadInput, match=r"1,000 combinations .* are too many to compile, 32 at"):
+    with pytest.raises(BadInput, match=r"1,000 combinations .* are too many to compile, 256 at"):
         prepare(Asked.of(asked), None)
     asked = {**asked, "program": "auto", "trials": 2**20, "steps": 10**6}
     prepared = prepare(Asked.of(asked), None)
     assert prepared.request.program == "eager"
-    assert "are too many to compile, 32 at the most: it runs uncompiled" in prepared.notes[0]
+    assert "are too many to compile, 256 at the most: it runs uncompiled" in prepared.notes[0]
 
 
 @pytest.mark.parametrize(

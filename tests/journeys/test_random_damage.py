@@ -17,8 +17,9 @@ import shoal
 from shoal.search.driver.driver import Driver
 from shoal.search.engines.options import RunOptions
 from shoal.search.folder import ledger
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.search.lock import lock
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked

@@ -12,7 +12,7 @@ import pytest
 
 import shoal
 from shoal.search.command.main import main
-from shoal.search.folder.writer import create
+from shoal.search.folder.placing import create
 from shoal.search.preparation.preparation import prepare
 from shoal.search.request.asked import Asked
 

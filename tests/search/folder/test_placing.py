@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 import shoal
-from shoal.search.folder.placing import place, reserved
+from shoal.search.folder.placing import create, place, reserved
 from shoal.search.folder.reader import RunFolder
-from shoal.search.folder.writer import create
 from shoal.trainable.problems.finding import find
 
 

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import shoal
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.tables.rows import SEARCH, trials_schema
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.trainable.problems.finding import find
 
 PartOf = Callable[[Path, pa.Array], pa.Table]

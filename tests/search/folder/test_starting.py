@@ -16,7 +16,7 @@ import pytest
 
 import shoal
 from shoal.search.driver.execution import _begin
-from shoal.search.folder import starting, writer
+from shoal.search.folder import placing, starting
 from shoal.search.folder.placing import FOLDERS
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.starting import beside, free
@@ -148,7 +148,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(
             beside.rename(path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writer, "place", interrupted)
+    monkeypatch.setattr(placing, "place", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _begin(prepared, tmp_path / "runs/out")
     left = [

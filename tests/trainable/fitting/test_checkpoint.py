@@ -90,7 +90,9 @@ def same(one: Fitted, other: Fitted) -> bool:
             return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
         if isinstance(a, dict):
             return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
-        return a is b is None or alike(vars(a), vars(b))
+        if a is None or isinstance(a, tuple):
+            return bool(a == b)
+        return alike(vars(a), vars(b))
 
     return alike(vars(one), vars(other))
 

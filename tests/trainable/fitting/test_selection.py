@@ -282,6 +282,8 @@ def identical(one: Any, other: Any) -> bool:
         return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(identical(one[k], other[k]) for k in one)
+    if isinstance(one, tuple):
+        return bool(one == other)
     return identical(vars(one), vars(other))
 
 

@@ -16,9 +16,10 @@ import torch
 import shoal
 from shoal.search.command.summary import results_table
 from shoal.search.driver.outcomes.mishaps import ATTEMPTS, Mishaps
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.tables import rows
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.tasks import Tasks
 from shoal.trainable.errors import is_told_to_end

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import shoal
+from shoal.search.folder.placing import create
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.tables import merging
 from shoal.search.folder.tables.keys import Keys, in_order
-from shoal.search.folder.writer import Writer, create
+from shoal.search.folder.writer import Writer
 from shoal.search.request import Objective
 from shoal.search.results.ranking import ranking
 from shoal.trainable.problems.finding import find
