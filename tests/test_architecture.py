@@ -36,11 +36,12 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.driver search.engines search.errors search.fits search.folder "
-        "search.lock search.process search.request search.results search.space search.watching "
-        "slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue "
-        "slurm.submission slurm.wire"
+        "search.api search.command.arguments search.driver search.engines search.errors "
+        "search.explaining search.fits search.folder search.lock search.process search.request "
+        "search.results search.space search.watching slurm.cluster slurm.doctor slurm.errors "
+        "slurm.files slurm.jobfolder slurm.queue slurm.submission slurm.wire"
     ),
+    "search.command.arguments": "search.errors search.request search.space slurm.queue slurm.wire",
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
         "search.machine search.preparation search.process search.request search.rounds "
@@ -61,6 +62,10 @@ ARROWS = {
         "trainable.hosts trainable.modules trainable.process trainable.task"
     ),
     "search.errors": "slurm.errors slurm.wire",
+    "search.explaining": (
+        "search.errors search.preparation search.process search.programs search.request "
+        "search.rounds trainable.errors trainable.fused trainable.programs"
+    ),
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
