@@ -36,7 +36,7 @@ def run(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = asked["argv"]
-    sys.modules["shoal.search.command.main"].BEGAN = time.monotonic()  # type: ignore[attr-defined]
+    sys.modules["shoal.search.command.main"].BEGAN = time.monotonic()  # type: ignore[attr-defined]  # a module
     command()
 
 

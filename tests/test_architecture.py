@@ -36,11 +36,12 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.driver search.engines search.errors search.fits search.folder "
-        "search.lock search.process search.request search.results search.space search.watching "
-        "slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue "
-        "slurm.submission slurm.wire"
+        "search.api search.command.arguments search.driver search.engines search.errors "
+        "search.explaining search.fits search.folder search.lock search.process search.request "
+        "search.results search.space search.watching slurm.cluster slurm.doctor slurm.errors "
+        "slurm.files slurm.jobfolder slurm.queue slurm.submission slurm.wire"
     ),
+    "search.command.arguments": "search.errors search.request search.space slurm.queue slurm.wire",
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
         "search.machine search.preparation search.process search.request search.rounds "
@@ -61,6 +62,10 @@ ARROWS = {
         "trainable.hosts trainable.modules trainable.process trainable.task"
     ),
     "search.errors": "slurm.errors slurm.wire",
+    "search.explaining": (
+        "search.errors search.preparation search.process search.programs search.request "
+        "search.rounds trainable.errors trainable.fused trainable.programs"
+    ),
     "search.fits": (
         "search.errors search.folder search.machine search.preparation search.process "
         "search.request search.rounds search.space trainable.checking trainable.columns "
@@ -113,7 +118,7 @@ ARROWS = {
     "trainable.checking": (
         "trainable.checking.gradient trainable.errors trainable.feeding trainable.fused "
         "trainable.lanes trainable.losses trainable.optimizers trainable.private "
-        "trainable.problems trainable.programs"
+        "trainable.problems trainable.process trainable.programs"
     ),
     "trainable.checking.gradient": "trainable.problems",
     "trainable.compiling": "trainable.disk trainable.errors trainable.private trainable.process",
@@ -145,7 +150,7 @@ ARROWS = {
         "trainable.worker"
     ),
     "trainable.lanes": "trainable.columns",
-    "trainable.losses": "trainable.errors trainable.problems",
+    "trainable.losses": "trainable.errors trainable.problems trainable.process",
     "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": (

@@ -5,25 +5,22 @@ from __future__ import annotations
 import gc
 import os
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal.search.command import fits, jobs, watch
+from shoal.search.command import explaining, fits, jobs, watch
+from shoal.search.command.arguments import asked_of, of_a_search, of_settings
 from shoal.search.command.group import Group, printed
-from shoal.search.command.numbered import numbered
-from shoal.search.command.options import of_settings
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
-from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
+from shoal.search.request import OF_RUN, PathGiven, check_standing
 
 if TYPE_CHECKING:
-    from shoal.search.request import Asked
+    pass
 
 BEGAN = time.monotonic()
 
@@ -51,19 +48,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("problem", required=False)
-@click.option(
-    "--space",
-    multiple=True,
-    metavar="NAME=VALUES",
-    help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.",
-)
-@of_settings(OF_TABLE)
-@click.option(
-    "--config",
-    type=PathGiven(),
-    help="TOML file of the same settings; the command line wins.",
-)
+@of_a_search
 @of_settings(OF_RUN)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -94,7 +79,7 @@ def run(
     """
     check_standing()
     with _without_collecting(), streams.printing():
-        asked = _asked(problem, space, config, settings)
+        asked = asked_of(problem, space, config, settings)
 
         from shoal.search.api import search
         from shoal.search.command.summary import summary_json, summary_text
@@ -127,23 +112,6 @@ def run(
         )
     show = summary_json if as_json else summary_text
     printed(show(result, report), f"; the search is in {result.path}")
-
-
-def _asked(
-    problem: str | None,
-    space: Sequence[str],
-    config: Path | None,
-    settings: Mapping[str, Any],
-) -> Asked:
-    """What a TOML file asks for, and the command line, which wins."""
-    from shoal.search.request import Asked
-    from shoal.search.space import parse_assignments
-
-    given = {name: value for name, value in settings.items() if value is not None}
-    typed = Asked.of({**given, "problem": problem} if problem is not None else given)
-    if space:
-        typed = replace(typed, space=parse_assignments(space))
-    return typed.over(Asked.of(numbered(_read_config(config)) if config is not None else {}))
 
 
 @main.command()
@@ -181,16 +149,12 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         printed(results_table(result, best or 10))
 
 
-for _command in (fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs):
+for _command in (
+    explaining.explain,
+    fits.fit,
+    fits.predict,
+    *jobs.COMMANDS,
+    watch.status,
+    watch.logs,
+):
     main.add_command(_command)
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise BadInput(f"{file} is not TOML: {error}") from error
-    except RecursionError as error:
-        raise BadInput(f"{file} is not TOML: nested too deep") from error

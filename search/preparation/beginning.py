@@ -19,7 +19,7 @@ from shoal.search.preparation.declared import (
 )
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.updates import WORDS, Updates, known_of
-from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
+from shoal.search.programs import Meanwhile, Programs, points_of, power_of_two, programs_of
 from shoal.search.request import (
     FUNCTION,
     PROGRAM,
@@ -41,9 +41,6 @@ MIN_PACK, MAX_PACK = 64, 4096
 
 MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
-
-MAX_POINTS = 8
-"""Values of the other hyperparameters that it is tried with."""
 
 
 def load_source(spec: str) -> Source:
@@ -143,12 +140,7 @@ def _checked(
         dict(zip(names, values, strict=True))
         for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
     ]
-    numbers = {n: space[n].samples() for n in space if n not in shape_names}
-    most = max((len(values) for values in numbers.values()), default=1)
-    points = [
-        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
-        for i in range(min(most, MAX_POINTS))
-    ]
+    points = points_of(space, shape_names, defaults)
     checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
@@ -167,7 +159,7 @@ def _checked(
             space=space,
             names=shape_names,
             defaults=defaults,
-            points=points[:8],
+            points=points,
             report=report * (epoch if asked.epochs else 1),
             pack=pack,
             device="cuda" if cuda else "cpu",

@@ -15,6 +15,9 @@ from shoal.trainable.programs import MAX_UNROLL, Work
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs a usual core: a call for each operation, and writing what each makes."""
 
+UNCOMPILED = "it runs uncompiled, which is slower"
+"""How a search without a kernel is run, in a note."""
+
 WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
 """Eager work of one program from which on it is compiled: some ten seconds of a core the first time
 on a machine by torch's compiler, half a second where it is fused into a kernel."""
@@ -101,6 +104,8 @@ def choose(
         if lanes * steps * seconds >= WORTH_SECONDS:
             notes = (f"{NONE}: it runs uncompiled, which can be twenty times slower",)
         worth = False
+    if program == "auto" and device == "cpu" and work.unfused and not worth:
+        notes = (*notes, f"it cannot be fused: {work.unfused}; {UNCOMPILED}")
     if program == "eager" or (program == "auto" and not worth):
         return Running(
             program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.checking import inputs, randomness
+from shoal.trainable.checking import inputs
 from shoal.trainable.checking.trial import First, NotTheSame, Trial
 from shoal.trainable.errors import ContractError
 from shoal.trainable.private import version
@@ -22,6 +22,7 @@ from shoal.trainable.problems import (
     structure,
     tensors,
 )
+from shoal.trainable.process import generators
 
 
 def first_step(trial: Trial, point: Mapping[str, float]) -> First:
@@ -172,7 +173,7 @@ def _other_dtype(
 
     def works(data: Any) -> bool:
         try:
-            with torch.no_grad(), randomness.seeded(1):
+            with torch.no_grad(), generators.seeded(1):
                 loss, gradient = trial.update.returned(params, own, data)
             return all(tensor.dtype == dtype for tensor in (loss, *leaves(gradient)))
         except Exception:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.checking import inputs, randomness
+from shoal.trainable.checking import inputs
 from shoal.trainable.checking.trial import First, Trial
 from shoal.trainable.checking.update import Update
 from shoal.trainable.private import version
@@ -21,6 +21,7 @@ from shoal.trainable.problems import (
     tensors,
     validation_of,
 )
+from shoal.trainable.process import generators
 
 _METHOD = "def metrics(self, params, validation)"
 
@@ -68,12 +69,12 @@ def check_metrics(trial: Trial, folds: Folds | None) -> tuple[str, ...]:
 
 def _check_validation(trial: Trial) -> None:
     """Check what ``validation()`` returns."""
-    with randomness.seeded(1):
+    with generators.seeded(1):
         rows = trial.guard("validation", lambda: validation_of(trial.problem))
     told = inputs.complaint(rows, "validation")
     if told is not None:
         trial.fail("validation", told)
-    with randomness.seeded(2):
+    with generators.seeded(2):
         trial.same("validation", rows, lambda: validation_of(trial.problem))
         trial.same("validation", rows, lambda: validation_of(trial.other.problem))
     if same(rows, trial.data):
@@ -102,7 +103,7 @@ def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
         with torch.no_grad():
             return update.loss.metrics(first.params, rows, own)
 
-    with randomness.seeded(1):
+    with generators.seeded(1):
         made = trial.guard(METRICS, lambda: call(trial.update))
     for which, tensor, number in zip(called, watched, before, strict=True):
         if version(tensor) != number:
@@ -111,7 +112,7 @@ def _metrics(trial: Trial, first: First, rows: Any) -> tuple[str, ...]:
                 f"writes into {which} in place; make a new tensor, as by x = x + 1 for x += 1",
             )
     for seed, update in ((2, trial.update), (3, trial.other)):
-        with randomness.seeded(seed):
+        with generators.seeded(seed):
             trial.same(METRICS, made, lambda update=update: call(update))  # type: ignore[misc]  # a lambda
     if not isinstance(made, dict) or not made:
         what = "an empty dict" if made == {} else kind(made)

@@ -7,35 +7,16 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from shoal.trainable.private import DispatchMode, version
+from shoal.trainable.process import generators
 
 _CLOCKS = frozenset(("time", "time_ns", "now", "utcnow", "today"))
 """Names of functions that tell the time, as code of a problem has them."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the generators of torch, `random` and numpy; restore their states afterwards."""
-    state, plain = torch.get_rng_state(), random.getstate()
-    numpy: Any = sys.modules.get("numpy.random")
-    arrays = numpy.get_state() if numpy else None
-    torch.manual_seed(seed)
-    random.seed(seed)
-    if numpy:
-        numpy.seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        random.setstate(plain)
-        if numpy:
-            numpy.set_state(arrays)
 
 
 def source(call: Callable[[], Any], file: str | None) -> str | None:
@@ -44,9 +25,13 @@ def source(call: Callable[[], Any], file: str | None) -> str | None:
     Args:
         file: the user's file, a line of which is named.
     """
+    with generators.alone:
+        return _source(call, _Watch(file))
+
+
+def _source(call: Callable[[], Any], watch: _Watch) -> str | None:
     numpy: Any = sys.modules.get("numpy.random")
     plain, arrays = random.getstate(), str(numpy.get_state()) if numpy else ""
-    watch = _Watch(file)
     try:
         with watch:
             call()

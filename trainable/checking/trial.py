@@ -27,6 +27,7 @@ from shoal.trainable.problems import (
     prepared_of,
     same,
 )
+from shoal.trainable.process import generators
 from shoal.trainable.programs import begun
 
 _FIXED = "draw with torch.Generator().manual_seed(0), made where it is drawn from"
@@ -84,14 +85,14 @@ class Trial(Calls):
         self.declared = hyperparameters(problem)
         self.notes: list[str] = []
         self.firsts: list[First] = []
-        with randomness.seeded(1):
+        with generators.seeded(1):
             self.problem: Any = self.guard("__init__", lambda: instance_of(problem, shape))
             self.data = self.guard("data", lambda: data_of(self.problem))
         told = inputs.complaint(self.data)
         if told is not None:
             self.fail("data", told)
         self.update = self.guard("data", lambda: Update(self.problem, self.declared, self.data))
-        with randomness.seeded(2):
+        with generators.seeded(2):
             self.same("data", self.data, lambda: data_of(self.problem))
         self.other = self.another(3)
 
@@ -102,7 +103,7 @@ class Trial(Calls):
 
     def another(self, seed: int) -> Update:
         """Make another instance; its data must be those of the first."""
-        with randomness.seeded(seed):
+        with generators.seeded(seed):
             other = self.guard("__init__", lambda: instance_of(self.cls, self.shape))
             data = self.guard("data", lambda: data_of(other))
         if not same(prepared_of(self.problem), prepared_of(other)):
@@ -125,9 +126,9 @@ class Trial(Calls):
 
     def twice(self, method: str, call: Callable[[], Any]) -> Any:
         """Call twice, under different global seeds; the results must be the same."""
-        with randomness.seeded(1):
+        with generators.seeded(1):
             first = self.guard(method, call)
-        with randomness.seeded(2):
+        with generators.seeded(2):
             self.same(method, first, call)
         return first
 
@@ -180,11 +181,11 @@ class Trial(Calls):
         own = {name: point[name] for name in self.declared.initial}
 
         def start(update: Update, seed: int) -> Any:
-            with randomness.seeded(4):
+            with generators.seeded(4):
                 return self.guard(self.declared.start, lambda: begun(update.loss, seed, own))
 
         def step(update: Update, params: Any) -> Any:
-            with torch.no_grad(), randomness.seeded(5):
+            with torch.no_grad(), generators.seeded(5):
                 return self.guard(self.method, lambda: update.returned(params, first.own))
 
         result = (first.loss, first.gradient)
@@ -228,7 +229,7 @@ class Trial(Calls):
             self.same(
                 self.declared.start, first.params, lambda: self.initial_of(self.other, first.point)
             )
-        with torch.no_grad(), randomness.seeded(7):
+        with torch.no_grad(), generators.seeded(7):
             for update in (self.update, self.other):
                 self.same(
                     self.method,
@@ -239,7 +240,7 @@ class Trial(Calls):
     def initial_of(self, update: Update, point: Mapping[str, float]) -> Any:
         """Return an instance's initial parameters for seed 0."""
         own = {name: point[name] for name in self.declared.initial}
-        with randomness.seeded(8):
+        with generators.seeded(8):
             return begun(update.loss, 0, own)
 
     def step(self, point: Mapping[str, float]) -> Step:

@@ -9,7 +9,7 @@ import torch
 
 from shoal.trainable.errors import ContractError
 from shoal.trainable.feeding.batches import Batches
-from shoal.trainable.problems import NOISE, called, kind, rebuilt, tensors, where
+from shoal.trainable.problems import NOISE, kind, noise_of, rebuilt, tensors, where
 
 
 class Feed:
@@ -53,7 +53,7 @@ class Feed:
             rows = [tensor[which] for tensor in self.all]
         if not self._noisy:
             return rows
-        made = called(self._problem, NOISE, seed, step)
+        made = noise_of(self._problem, seed, step)
         if not tensors(made):
             raise ContractError(
                 f"{where(type(self._problem), NOISE)}: returns {kind(made)}, not a tensor, or a "

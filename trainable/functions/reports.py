@@ -182,6 +182,6 @@ def _number(name: str, value: Any) -> float:
         raise ReportError(f"{name} is {value!r}, not a number")
     try:
         return float(value)
-    except Exception:  # of any library
+    except Exception as error:  # of any library
         kind = type(value).__name__
-        raise ReportError(f"{name} is no number (a {kind}); give float(...) of one") from None
+        raise ReportError(f"{name} is no number (a {kind}); give float(...) of one") from error

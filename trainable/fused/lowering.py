@@ -115,7 +115,11 @@ class _Lowering:
             if node.op == "get_attr":
                 self._known[node] = getattr(self._graph, str(node.target))
             elif node.op == "call_function":
-                self._known[node] = self._call(node)
+                try:
+                    self._known[node] = self._call(node)
+                except NotLowered as error:
+                    line = node.meta.get("line")
+                    raise NotLowered(f"{error} ({line})" if line else str(error)) from error
         (output,) = (node for node in self._nodes if node.op == "output")
         assembly = self._assembly
         ends: tuple[Node, ...] = output.args[0]  # type: ignore[assignment]  # as tracing writes it

@@ -8,7 +8,6 @@ what a module counts in whole numbers is left as it was built.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +20,7 @@ from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.refusing import refusal
 from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
-
-_one_at_a_time = threading.RLock()
-"""Torch's generators are the process's, and fits may run in several threads."""
-
+from shoal.trainable.process import generators
 
 _DROPOUTS = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d)
 
@@ -93,7 +89,7 @@ class OfModule(Loss):
         Raises:
             ContractError: it is none, or one that cannot be stacked.
         """
-        with seeded(seed):
+        with generators.seeded(seed):
             module = called(self.problem, MODULE)
         if not isinstance(module, torch.nn.Module):
             raise ContractError(
@@ -228,15 +224,6 @@ class OfModule(Loss):
         finally:
             for part, was in before:
                 part.training = was
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Run with torch's generators seeded, and put them back."""
-    devices = range(torch.cuda.device_count())
-    with _one_at_a_time, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def _drops(part: torch.nn.Module) -> bool:

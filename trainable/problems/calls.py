@@ -29,13 +29,13 @@ def where(cls: type, method: str) -> str:
 
 def data_of(problem: Any) -> Any:
     """Return ``problem.data()``, called where its code belongs (`trainable.process.standing`)."""
-    with within(problem):
+    with within(problem, draws=True):
         return problem.data()
 
 
 def initial_of(problem: Any, seed: int, own: Mapping[str, torch.Tensor]) -> Any:
     """Return ``problem.initial(seed, **own)``, likewise."""
-    with within(problem):
+    with within(problem, draws=True):
         return problem.initial(seed, **own)
 
 
@@ -43,6 +43,12 @@ def called(problem: Any, method: str, *given: Any, **own: Any) -> Any:
     """Return what a method of the problem returns, likewise."""
     with within(problem):
         return getattr(problem, method)(*given, **own)
+
+
+def noise_of(problem: Any, seed: int, step: int) -> Any:
+    """Return ``problem.noise(seed, step)``, likewise."""
+    with within(problem, draws=True):
+        return problem.noise(seed, step)
 
 
 def residuals_of(
@@ -73,7 +79,7 @@ def residuals_of(
 
 def validation_of(problem: Any) -> Any:
     """Return ``problem.validation()``, likewise."""
-    with within(problem):
+    with within(problem, draws=True):
         return problem.validation()
 
 

@@ -78,7 +78,7 @@ def _value(leaf: torch.Tensor) -> str:
 
 
 def _prepared(instance: Any) -> dict[str, torch.Tensor]:
-    with within(instance):
+    with within(instance, draws=True):
         found = instance.prepare()
     if not isinstance(found, dict):
         told = kind(found)

@@ -1,4 +1,4 @@
-from . import ambient
+from . import ambient, generators
 from .standing import absolute, entered, made, settle, within
 from .world import World
 
@@ -7,6 +7,7 @@ __all__ = [
     "absolute",
     "ambient",
     "entered",
+    "generators",
     "made",
     "settle",
     "within",

@@ -12,7 +12,6 @@ processes of workers.
 
 from __future__ import annotations
 
-import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ from typing import Any, TypeVar
 import torch
 
 from shoal.trainable.errors import SourceError
-from shoal.trainable.process.switches import SETTINGS, numpy
+from shoal.trainable.process import generators
+from shoal.trainable.process.switches import SETTINGS
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def session() -> Iterator[None]:
                 raise SourceError(_BESIDE)
             _sessions.append({})
         stack.callback(_end_session)
-        stack.enter_context(_random_kept())
+        stack.enter_context(generators.kept())
         stack.enter_context(_warnings_told())
         stack.enter_context(_thread_as(FRESH))
         yield
@@ -132,11 +132,7 @@ def kept(key: str, load: Callable[[], T]) -> T:
         SourceError: it sets what another search of this process has otherwise.
     """
     before, threads = _now(), torch.get_num_threads()
-    with _random_kept():
-        torch.default_generator.manual_seed(SEED)
-        if numpy:
-            numpy.random.seed(SEED)
-        random.seed(SEED)
+    with generators.seeded(SEED):
         loaded = load()
     after = _now()
     changed = {name: value for name, value in after.items() if value != before[name]}
@@ -170,20 +166,6 @@ def _thread_as(values: Settings) -> Iterator[None]:
         if torch.get_default_device() != (values["default device"] or torch.device("cpu")):
             stack.enter_context(torch.device("cpu"))  # within a ``with torch.device(...)``
         yield
-
-
-@contextmanager
-def _random_kept() -> Iterator[None]:
-    """Restore the states of the global generators of random numbers at the end."""
-    plain, tensors = random.getstate(), torch.get_rng_state()
-    arrays = numpy.random.get_state() if numpy else None
-    try:
-        yield
-    finally:
-        random.setstate(plain)
-        torch.set_rng_state(tensors)
-        if numpy:
-            numpy.random.set_state(arrays)
 
 
 @contextmanager

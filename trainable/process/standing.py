@@ -24,13 +24,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from shoal.trainable.disk import private_folder
 from shoal.trainable.errors import CompileError
+from shoal.trainable.process.generators import alone
 from shoal.trainable.process.world import World, entries, standing
 
 LEFT = "_shoal_left"
@@ -102,11 +103,21 @@ def settle(cls: type, world: World, left: str | None, moves: bool) -> None:
 
 
 @contextmanager
-def within(problem: object) -> Iterator[Stand]:
+def within(problem: object, *, draws: bool = False) -> Iterator[Stand]:
     """Run in the working folder and with the import path recorded for the class of `problem`.
 
-    Nothing is done for a class that no search has imported.
+    The process stays where it is for a class that no search has imported.
+
+    Args:
+        draws: whether the code may use the global generators of random numbers, so that it runs
+            `alone` with them (`trainable.process.generators`).
     """
+    with alone if draws else nullcontext(), _there(problem) as stand:
+        yield stand
+
+
+@contextmanager
+def _there(problem: object) -> Iterator[Stand]:
     cls = problem if isinstance(problem, type) else type(problem)
     known = _known.get(cls)
     if known is None:
@@ -123,7 +134,7 @@ def made(cls: type, shape: Mapping[str, Any]) -> Any:
 
     Where the constructor moves the process, the instance's methods run there.
     """
-    with within(cls) as stand:
+    with within(cls, draws=True) as stand:
         instance = cls(**shape)
         left = stand.left()
     if left is not None:

@@ -48,13 +48,13 @@ class Starts:
     def of(self, lanes: Lanes, which: torch.Tensor) -> tuple[Leaves, State]:
         """Return parameters and states of the lanes at `which` (int64), each stacked."""
         if self._own:
-            with within(self._problem):  # once for all of them
+            with within(self._problem, draws=True):  # once for all of them
                 rows = [self._one(lanes, lane) for lane in which.tolist()]
             return self._stacked(rows)
         seeds = lanes.seed[which].tolist()
         new = [seed for seed in dict.fromkeys(seeds) if seed not in self._rows]
         if new:
-            with within(self._problem):
+            with within(self._problem, draws=True):
                 rows = [self._leaves(seed) for seed in new]
             made = self._stacked(rows)
             self._params = _joined(self._params, made[0])

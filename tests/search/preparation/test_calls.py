@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,8 @@ def test_what_cannot_be_called_is_one_line_and_makes_nothing(
     place: Path, asked: dict[str, Any], told: str
 ) -> None:
     """It says what is wrong, and what to type."""
-    with pytest.raises(shoal.BadInput) as error:
+    with pytest.raises(shoal.BadInput, match=re.escape(told)) as error:
         shoal.run(**asked, out="out")
-    assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert not (place / "out").exists()
 
@@ -136,10 +136,10 @@ def test_a_function_that_no_worker_can_import_is_refused_with_its_line(
     place: Path, function: Any, told: str
 ) -> None:
     """Nothing is pickled instead."""
-    with pytest.raises(shoal.BadInput) as error:
-        shoal.run(function, space=LR, out="out")
     inner = function.func if isinstance(function, functools.partial) else function
-    assert str(error.value).startswith(f"{__file__}:{inner.__code__.co_firstlineno}: {told}")
+    line = f"{__file__}:{inner.__code__.co_firstlineno}: {told}"
+    with pytest.raises(shoal.BadInput, match=f"^{re.escape(line)}"):
+        shoal.run(function, space=LR, out="out")
 
 
 def test_a_function_of_a_cell_goes_into_the_run_folder(place: Path, cell: Any) -> None:

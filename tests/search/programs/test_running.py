@@ -44,6 +44,16 @@ def test_small_searches_never_compile_and_large_ones_do() -> None:
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
 
+def test_what_no_kernel_can_say_is_told_where_it_runs_eager() -> None:
+    """Also in a small search; not where it was asked for, or where torch's compiler is tried."""
+    told = ("it cannot be fused: it is too large; it runs uncompiled, which is slower",)
+    assert chosen(UNFUSED, lanes=4).notes == told
+    assert chosen(UNFUSED, lanes=4, program="eager").notes == ()
+    assert chosen(COURSE, lanes=4).notes == ()
+    assert chosen(UNFUSED, lanes=1024).notes == ()
+    assert chosen(UNFUSED, lanes=4, device="cuda").notes == ()
+
+
 @pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 262)])
 def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, unroll: int) -> None:
     """No number of updates has to divide another."""

@@ -1,0 +1,96 @@
+"""The global generators of random numbers, of torch, numpy and Python: they belong to the process.
+
+Fits run in several threads of one process. So code that may seed these generators, or draw from
+them (an import, a constructor, ``initial``, ``module``, ``data``, ``noise``, …), runs in one thread
+at a time, and nobody puts their states back meanwhile: it runs `alone`. A thread takes `alone`
+before its turn to stand in a working folder (`trainable.process.standing`), and never within one,
+so that no two wait for each other.
+
+    alone           held by the thread that may use the generators
+    seeded(seed)    alone, with generators that begin with a seed; as they were afterwards
+    kept()          any number of threads; as they were afterwards
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from shoal.trainable.process.switches import numpy
+
+alone = threading.RLock()
+"""Held by the thread that may use the global generators."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run alone, with all global generators seeded; restore their states afterwards."""
+    with alone:
+        restore = _states()
+        torch.manual_seed(seed)
+        random.seed(seed)
+        if numpy:
+            numpy.random.seed(seed % 2**32)  # it takes no larger ones
+        try:
+            yield
+        finally:
+            restore()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Restore the states of the global generators afterwards; others may use them meanwhile.
+
+    A thread that runs alone, for the code of a problem that starts a search, lets others in.
+    """
+    with _lent():
+        with alone:
+            restore = _states()
+        try:
+            yield
+        finally:
+            with alone:
+                restore()
+
+
+@contextmanager
+def _lent() -> Iterator[None]:
+    """Let other threads use the generators, if this one has them alone; take them back at last."""
+    times = 0
+    while _released():
+        times += 1
+    try:
+        yield
+    finally:
+        for _ in range(times):
+            alone.acquire()
+
+
+def _released() -> bool:
+    try:
+        alone.release()
+    except RuntimeError:  # this thread does not have it
+        return False
+    return True
+
+
+def _states() -> Callable[[], None]:
+    """Return a function that restores the present states."""
+    plain, tensors = random.getstate(), torch.get_rng_state()
+    arrays = numpy.random.get_state() if numpy else None
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no types there
+    devices = torch.cuda.get_rng_state_all() if started else None
+
+    def restore() -> None:
+        random.setstate(plain)
+        torch.set_rng_state(tensors)
+        if numpy:
+            numpy.random.set_state(arrays)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
+
+    return restore
