@@ -176,6 +176,8 @@ class _Lowering:
             raise NotLowered(f"{name} gives {named(node.meta['dtype'])}")
         if name == "getitem":
             made = args[0][args[1]]
+            if callable(made):  # a part of what an operation gives, which others may not want
+                made = made()
         elif name in VIEWS:
             made = _called(name, VIEWS[name], assembly.views, args, keywords)
         elif name in METHODS:
@@ -232,10 +234,7 @@ class _Lowering:
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
-            known = self._known[argument]
-            if isinstance(known, NotLowered):  # a part of what an operation gives
-                raise known
-            return known
+            return self._known[argument]
         if isinstance(argument, (list, tuple)):
             return [self._seen(item) for item in argument]
         return argument
