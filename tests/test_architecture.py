@@ -62,10 +62,10 @@ ARROWS = {
     ),
     "search.errors": "slurm.errors slurm.wire",
     "search.fits": (
-        "search.errors search.folder search.machine search.preparation search.process "
-        "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.functions trainable.lanes trainable.losses "
-        "trainable.problems trainable.programs trainable.task trainable.worker"
+        "search.errors search.folder search.machine search.newfile search.preparation "
+        "search.process search.request search.rounds search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.fitting trainable.functions trainable.lanes "
+        "trainable.losses trainable.problems trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -90,16 +90,18 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.results": (
-        "search.fits search.folder search.folder.tables search.request search.samplers "
-        "search.space trainable.lanes"
+        "search.fits search.folder search.folder.tables search.request search.space "
+        "search.studies trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
         "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
         "trainable.problems trainable.task"
     ),
+    "search.newfile": "search.errors",
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
+    "search.studies": ("search.errors search.newfile search.process search.request search.space"),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
         "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
@@ -248,7 +250,12 @@ def _of_package(file: Path) -> None:
     elif "ray" in known:
         assert name.startswith("search.engines.ray_tune."), "ray"
     elif "optuna" in known:
-        assert room_of(name) in ("search.samplers", "search.results", "search.space"), "optuna"
+        assert room_of(name) in (
+            "search.samplers",
+            "search.results",
+            "search.space",
+            "search.studies",
+        ), "optuna"
 
 
 PRIVATE_OF_RAY = {
