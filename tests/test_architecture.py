@@ -101,7 +101,10 @@ ARROWS = {
     "search.newfile": "search.errors",
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
-    "search.studies": ("search.errors search.newfile search.process search.request search.space"),
+    "search.studies": (
+        "search.errors search.folder search.folder.tables search.machine search.newfile "
+        "search.process search.request search.space trainable.problems"
+    ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
         "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"

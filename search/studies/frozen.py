@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
@@ -59,9 +60,12 @@ def frozen(
     ):
         params = {name: column[i] for name, column in values.items() if column[i] is not None}
         state = _state(states[a:b])
+        value = None if state is TrialState.FAIL else goal.value(float(scores[a:b].mean()))
+        if state is TrialState.PRUNED:  # what was reported last, as Optuna has it
+            value = next((v for v in reversed(reported.values()) if not math.isnan(v)), None)
         trial = create_trial(
             state=state,
-            value=None if state is TrialState.FAIL else goal.value(float(scores[a:b].mean())),
+            value=value,
             params=params,
             distributions={name: distributions[name] for name in params},
             intermediate_values=reported,
