@@ -36,11 +36,17 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.driver search.engines search.errors search.fits search.folder "
-        "search.lock search.process search.request search.results search.space search.watching "
-        "slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue "
-        "slurm.submission slurm.wire"
+        "search.api search.command.runs search.command.terminal search.driver search.engines "
+        "search.errors search.fits search.folder search.process search.request search.results "
+        "search.space search.watching slurm.cluster slurm.doctor slurm.errors slurm.files "
+        "slurm.jobfolder slurm.queue slurm.submission slurm.wire"
     ),
+    "search.command.runs": (
+        "search.api search.command.terminal search.errors search.folder search.lock "
+        "search.process search.request search.results search.studies search.watching slurm.errors "
+        "slurm.queue trainable.problems"
+    ),
+    "search.command.terminal": "search.errors search.process",
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
         "search.machine search.preparation search.process search.request search.rounds "

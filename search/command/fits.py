@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from shoal.search.command.group import printed
 from shoal.search.command.numbered import Numbered, OrWord
+from shoal.search.command.terminal import printed
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import PathGiven, check_standing

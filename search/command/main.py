@@ -7,17 +7,19 @@ import os
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal.search.command import fits, jobs, watch
-from shoal.search.command.group import Group, printed
+from shoal.search.command import fits, jobs, runs, watch
+from shoal.search.command.group import Group
 from shoal.search.command.numbered import numbered
 from shoal.search.command.options import of_settings
+from shoal.search.command.runs import RunGiven, complete_problem
+from shoal.search.command.terminal import moving, printed
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("problem", required=False)
+@click.argument("problem", required=False, shell_complete=complete_problem)
 @click.option(
     "--space",
     multiple=True,
@@ -93,7 +95,8 @@ def run(
     --exec, which are called for each trial.
     """
     check_standing()
-    with _without_collecting(), streams.printing():
+    silent = quiet or as_json
+    with nullcontext() if silent else moving("starting"), _without_collecting(), streams.printing():
         asked = _asked(problem, space, config, settings)
 
         from shoal.search.api import search
@@ -115,7 +118,6 @@ def run(
             typed=True,
         )
     with streams.printing():
-        silent = quiet or as_json
         result, report = search(
             asked,
             options,
@@ -147,7 +149,7 @@ def _asked(
 
 
 @main.command()
-@click.argument("folder", type=PathGiven())
+@click.argument("folder", type=RunGiven())
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
 @click.option(
     "--csv",
@@ -156,16 +158,24 @@ def _asked(
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
-def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool) -> None:
+@click.option("--plot", is_flag=True, help="Draw the best curve, and the losses, in text.")
+def results(
+    folder: Path, best: int | None, csv_file: Path | None, as_json: bool, plot: bool
+) -> None:
     """Show the results of a run folder, finished or not.
 
-    A table of the best trials; with --csv or --json all rows, or the --best.
+    A table of the best trials; with --csv or --json all rows, or the --best; with --plot drawings.
     """
-    from shoal.search.api import load
-    from shoal.search.command.summary import results_json, results_table
+    with moving(f"reading {folder}"):
+        from shoal.search.api import load
+        from shoal.search.command.drawings import drawings
+        from shoal.search.command.summary import results_json, results_table
 
-    result = load(folder)
-    rows = result.trials if best is None else result.ranking.head(best)
+        result = load(folder)
+        rows = result.trials if best is None else result.ranking.head(best)
+    if plot:
+        printed(drawings(result))
+        return
     if csv_file is not None:
         to_output = str(csv_file) == "-"
         try:
@@ -181,7 +191,11 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
         printed(results_table(result, best or 10))
 
 
-for _command in (fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs):
+for _command in (
+    *(fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs),
+    *(runs.list_, runs.show, runs.compare, runs.remove, runs.export, runs.import_),
+    runs.completion,
+):
     main.add_command(_command)
 
 

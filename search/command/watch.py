@@ -11,8 +11,7 @@ from pathlib import Path
 
 import click
 
-from shoal.search.command import outlook
-from shoal.search.command.outlook import Code, Outlook
+from shoal.search.command.runs import Code, Outlook, outlook
 from shoal.search.request import PathGiven
 from shoal.search.watching import printable
 from shoal.slurm import wire

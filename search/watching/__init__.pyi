@@ -1,4 +1,4 @@
-from .observer import Best, Observer, Observers, Status
+from .observer import Best, Observer, Observers, Status, duration
 from .printable import escaped, printable
 from .terminal import Silent, choose
 
@@ -9,6 +9,7 @@ __all__ = [
     "Silent",
     "Status",
     "choose",
+    "duration",
     "escaped",
     "printable",
 ]

@@ -71,7 +71,7 @@ class Status:
         if fresh and self.seconds > 0:
             rate = fresh / self.seconds
             parts.append(f"{rate:,.0f} fits/s")
-            parts.append(f"{_duration((self.total - self.done) / rate)} left")
+            parts.append(f"{duration((self.total - self.done) / rate)} left")
         return ", ".join(parts)
 
 
@@ -127,7 +127,8 @@ class Observers(Observer):
                 self.say(f"observer {type(one).__name__} is told no more: {why}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return how long something takes, in units that are read at a glance."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(int(minutes), 60)
     if hours:
