@@ -44,7 +44,7 @@ ARROWS = {
     "search.command.runs": (
         "search.api search.command.terminal search.errors search.folder search.lock "
         "search.process search.request search.results search.studies search.watching slurm.errors "
-        "slurm.queue trainable.problems"
+        "slurm.queue slurm.wire trainable.problems"
     ),
     "search.command.terminal": "search.errors search.process",
     "search.driver": (

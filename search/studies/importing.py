@@ -152,8 +152,8 @@ def _part(request: Request, columns: dict[str, Column], trials: Sequence[FrozenT
         "steps": [reported[-1][0] if reported else 0 for reported in reports],
         "round": [0] * n,
         "pack": [0] * n,
-        "node": [None] * n,
-        "device": [None] * n,
+        "node": [""] * n,
+        "device": [""] * n,
         "seconds": [_seconds(trial) for trial in trials],
         "started": [
             None if t.datetime_start is None else t.datetime_start.astimezone(UTC) for t in trials

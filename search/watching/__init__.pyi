@@ -1,6 +1,7 @@
-from .observer import Best, Observer, Observers, Status, duration
+from .observer import Best, Observer, Observers, Status
 from .printable import escaped, printable
 from .terminal import Silent, choose
+from .units import duration
 
 __all__ = [
     "Best",

@@ -16,6 +16,7 @@ import numpy
 import pyarrow as pa
 
 from shoal.search.request import Objective, Request
+from shoal.search.watching.units import duration
 
 
 class Best:
@@ -125,12 +126,3 @@ class Observers(Observer):
                 self._observers.remove(one)
                 why = " ".join(f"{type(error).__name__}: {error}".split())
                 self.say(f"observer {type(one).__name__} is told no more: {why}")
-
-
-def duration(seconds: float) -> str:
-    """Return how long something takes, in units that are read at a glance."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
