@@ -1,9 +1,9 @@
 """Who is told while a search runs: an observer, and several as one.
 
-An observer is told, in this order: `begin`, once; then `rows` and `status`, again and again, with
-`say` in between; `end`, once, however the search ends. All calls come from the thread that runs the
-search, which waits for them. A new kind is a subclass of `Observer` that overrides what it needs,
-given to `shoal.run(observers=[...])`.
+An observer is told, in this order: `begin`, once; `doing`; then `rows` and `status`, again and
+again, with `say` in between; `end`, once, however the search ends. All calls come from the thread
+that runs the search, which waits for them. A new kind is a subclass of `Observer` that overrides
+what it needs, given to `shoal.run(observers=[...])`.
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ class Observer:
     def begin(self, request: Request, folder: Path) -> None:
         """A search begins, or goes on, in this run folder."""
 
+    def doing(self, what: str) -> None:
+        """Something begins that takes seconds, before there is a status: `what`, in a few words."""
+
     def rows(self, part: pa.Table) -> None:
         """Fits have ended: a row each, as in ``trials.parquet``, and lists:
         ``curve_step``, ``curve_loss``, and ``curve_NAME`` for each metric. They are on disk within
@@ -105,6 +108,9 @@ class Observers(Observer):
 
     def begin(self, request: Request, folder: Path) -> None:
         self._each(lambda one: one.begin(request, folder))
+
+    def doing(self, what: str) -> None:
+        self._each(lambda one: one.doing(what))
 
     def rows(self, part: pa.Table) -> None:
         self._each(lambda one: one.rows(part))

@@ -17,7 +17,7 @@ BLANK = 0x2800
 HEIGHT = 12
 """Lines of a drawing, axes aside."""
 
-MIN_WIDTH = 30
+MIN_WIDTH = 8
 SPAN = 100.0
 """A log axis is taken where the largest value is so many times the smallest."""
 
@@ -54,7 +54,7 @@ def drawn(x: Axis, y: Axis, width: int, plain: bool = False) -> str:
         return f"{head}\nno points"
     ends = [f"{end:.4g}" for end in (down.max(), down.min())]
     margin = max(map(len, ends))
-    columns = max(MIN_WIDTH, width) - margin - 2
+    columns = max(MIN_WIDTH, width - margin - 2)
     field = numpy.zeros((HEIGHT, columns), dtype=int)
     right = _places(across, x_log, 2 * columns)
     below = 4 * HEIGHT - 1 - _places(down, y_log, 4 * HEIGHT)
@@ -76,12 +76,14 @@ def drawn(x: Axis, y: Axis, width: int, plain: bool = False) -> str:
 def _is_log(values: NDArray[numpy.float64], log: bool | None) -> bool:
     if not len(values) or values.min() <= 0:
         return False
-    return bool(values.max() / values.min() >= SPAN) if log is None else log
+    ratio = numpy.log(values.max()) - numpy.log(values.min())
+    return bool(ratio >= numpy.log(SPAN)) if log is None else log
 
 
 def _places(values: NDArray[numpy.float64], log: bool, count: int) -> NDArray[numpy.int64]:
     """Which of `count` dots each value is, shape (points,)."""
-    scaled = numpy.log(values) if log else values
+    largest = numpy.abs(values).max() or 1.0  # so that no difference overflows
+    scaled = numpy.log(values) if log else values / largest
     low, high = scaled.min(), scaled.max()
     share = (scaled - low) / (high - low) if high > low else numpy.full(len(scaled), 0.5)
     return numpy.minimum((share * count).astype(numpy.int64), count - 1)
