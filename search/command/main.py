@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal.search.command import fits, jobs, runs, watch
+from shoal.search.command import fits, jobs, watch
 from shoal.search.command.group import Group
 from shoal.search.command.numbered import numbered
 from shoal.search.command.options import of_settings
+from shoal.search.command.runs import COMMANDS as OF_RUNS
 from shoal.search.command.runs import RunGiven, complete_problem
 from shoal.search.command.terminal import moving, printed
 from shoal.search.errors import BadInput
@@ -193,8 +194,7 @@ def results(
 
 for _command in (
     *(fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs),
-    *(runs.list_, runs.show, runs.compare, runs.remove, runs.export, runs.import_),
-    runs.completion,
+    *OF_RUNS,
 ):
     main.add_command(_command)
 

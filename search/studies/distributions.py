@@ -77,8 +77,9 @@ def space_of(columns: dict[str, Column], trials: Sequence[FrozenTrial]) -> Space
             values = [of.value(trial) for trial in told]
             with_it = {value for value, there in zip(values, has, strict=True) if there}
             without = {value for value, there in zip(values, has, strict=True) if not there}
-            if of.choices and with_it and None not in with_it | without and not with_it & without:
-                conditions[own] = ((Condition(parent=parent, values=frozenset(with_it)),),)
+            known = frozenset(value for value in with_it if value is not None)
+            if of.choices and known and None not in with_it | without and not with_it & without:
+                conditions[own] = ((Condition(parent=parent, values=known),),)
                 break
     return Space([column.dimension for column in columns.values()], conditions)
 
@@ -95,8 +96,8 @@ def _column(name: str, own: str, each: list[BaseDistribution]) -> Column:
         choices, note = _choices(own, list(categorical[0].choices))
         dimension = parse(own, list(choices.values()))
         kept = dict(zip(choices, dimension.choices, strict=True))
-        notes = (renamed, note)
-        return Column(name=name, dimension=dimension, choices=kept, note=_joined(notes))
+        said = _joined((renamed, note))
+        return Column(name=name, dimension=dimension, choices=kept, note=said)
     ranges = [d for d in each if isinstance(d, (IntDistribution, FloatDistribution))]
     low, high = min(d.low for d in ranges), max(d.high for d in ranges)
     integer = all(isinstance(d, IntDistribution) for d in ranges)

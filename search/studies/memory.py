@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -37,7 +37,7 @@ def study_of(trials: Sequence[FrozenTrial], maximize: bool = False) -> optuna.St
     return study
 
 
-def direction(maximize: bool) -> str:
+def direction(maximize: bool) -> Literal["minimize", "maximize"]:
     """Return Optuna's word."""
     return "maximize" if maximize else "minimize"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.search.command.terminal import age, cut, size, table
+from shoal.search.command.terminal.text import age, cut, size, table
 
 
 @pytest.mark.parametrize(
