@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 BEGAN = time.monotonic()
 
+EXCEL: dict[str, Any] = {"encoding": "utf-8-sig", "date_format": "%Y-%m-%d %H:%M:%S"}
+"""How a CSV file is written for Excel: with a mark by which it knows UTF-8, and times in UTC in the
+form that it takes for times."""
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are for the workers
 
 
@@ -159,14 +163,25 @@ def _asked(
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
+@click.option("--excel", is_flag=True, help="With --csv: as Excel reads it.")
 @click.option("--plot", is_flag=True, help="Draw the best curve, and the losses, in text.")
 def results(
-    folder: Path, best: int | None, csv_file: Path | None, as_json: bool, plot: bool
+    folder: Path,
+    best: int | None,
+    csv_file: Path | None,
+    as_json: bool,
+    excel: bool,
+    plot: bool,
 ) -> None:
     """Show the results of a run folder, finished or not.
 
     A table of the best trials; with --csv or --json all rows, or the --best; with --plot drawings.
     """
+    to_output = csv_file is not None and str(csv_file) == "-"
+    if excel and (csv_file is None or to_output):
+        raise BadInput("--excel is of a file; add one, as in --csv rows.csv")
+    if plot and (as_json or to_output):
+        raise BadInput("--plot draws for a reader; leave out --json, and give --csv a file")
     with moving(f"reading {folder}"):
         from shoal.search.api import load
         from shoal.search.command.drawings import drawings
@@ -174,13 +189,10 @@ def results(
 
         result = load(folder)
         rows = result.trials if best is None else result.ranking.head(best)
-    if plot:
-        printed(drawings(result))
-        return
     if csv_file is not None:
-        to_output = str(csv_file) == "-"
         try:
-            text = rows.to_csv(None if to_output else csv_file, index=False)
+            form: dict[str, Any] = EXCEL if excel else {}
+            text = rows.to_csv(None if to_output else csv_file, index=False, **form)
         except OSError as error:
             why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
             raise BadInput(f"cannot write {csv_file}: {why}") from error
@@ -188,6 +200,8 @@ def results(
             printed(str(text).removesuffix("\n"))
     if as_json:
         printed(results_json(rows))
+    elif plot:
+        printed(drawings(result))
     elif csv_file is None:
         printed(results_table(result, best or 10))
 
