@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -76,6 +78,16 @@ class Searched:
     def trials(self, fits: int = 1, **more: Any) -> list[FrozenTrial]:
         """Its trials as Optuna's."""
         return frozen(self.rows, self.curves, SPACE, self.goal, fits, **more)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where local time, which Optuna keeps, is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST+5")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_it_moves_from_the_beginning_and_is_one_line_of_the_terminal(
     live.status(Status(done=9, total=1000, begun=0, unit="trials", best=best, seconds=1.0))
     live.end()
     text = stream.getvalue()
-    assert "9/1,000 trials, best validation_loss 0…" in text
+    assert "9/1,000 trials, best validation_loss 0.…" in text
     assert "\x1b[1A" not in text  # it never was two lines
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert max(map(len, re.split(r"[\r\n]", plain))) <= 40
