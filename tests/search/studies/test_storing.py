@@ -12,14 +12,14 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 
 from shoal.search.errors import BadInput
 from shoal.search.request import Objective
 from shoal.search.studies import store, study_of
 from shoal.search.studies.places import rdb
-from shoal.search.studies.relational import COLUMNS, write_database
+from shoal.search.studies.relational import COLUMNS, add_all, write_database
 
 LOSS = Objective()
 
@@ -102,6 +102,8 @@ def test_into_other_tables_than_those_known_optuna_adds_the_trials(
         with closing(sqlite3.connect(tmp_path / "x.db")) as opened:
             opened.execute("ALTER TABLE trials ADD COLUMN later TEXT")
             opened.commit()
+        assert isinstance(storage, RDBStorage)
+        assert not add_all(storage, study, searched.trials())
         return study
 
     write_database(tmp_path / "x.db", make, searched.trials())
@@ -137,7 +139,7 @@ def test_another_storage_is_told_in_a_line(storage: str, searched: Any) -> None:
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
 def test_the_users_verbosity_is_kept(
-    tmp_path: Path, searched: Any, capfd: pytest.CaptureFixture[str], level: int
+    tmp_path: Path, searched: Any, caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
     """Optuna says nothing meanwhile, and as much as before afterwards."""
     before = optuna.logging.get_verbosity()
@@ -148,4 +150,4 @@ def test_the_users_verbosity_is_kept(
         assert optuna.logging.get_verbosity() == level
     finally:
         optuna.logging.set_verbosity(before)
-    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
