@@ -36,12 +36,21 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.command.arguments search.driver search.engines search.errors "
-        "search.explaining search.fits search.folder search.lock search.process search.request "
-        "search.results search.space search.watching slurm.cluster slurm.doctor slurm.errors "
-        "slurm.files slurm.jobfolder slurm.queue slurm.submission slurm.wire"
+        "search.api search.command.arguments search.command.runs search.command.terminal "
+        "search.driver search.engines search.errors search.explaining search.fits search.folder "
+        "search.process search.request search.results search.space search.watching slurm.cluster "
+        "slurm.doctor slurm.errors slurm.files slurm.jobfolder slurm.queue slurm.submission "
+        "slurm.wire"
     ),
-    "search.command.arguments": "search.errors search.request search.space slurm.queue slurm.wire",
+    "search.command.arguments": (
+        "search.command.runs search.errors search.request search.space slurm.queue slurm.wire"
+    ),
+    "search.command.runs": (
+        "search.api search.command.terminal search.errors search.folder search.lock "
+        "search.process search.request search.results search.studies search.watching slurm.errors "
+        "slurm.queue slurm.wire trainable.problems"
+    ),
+    "search.command.terminal": "search.errors search.process",
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
         "search.machine search.preparation search.process search.request search.rounds "
@@ -67,10 +76,10 @@ ARROWS = {
         "search.rounds trainable.errors trainable.fused trainable.programs"
     ),
     "search.fits": (
-        "search.errors search.folder search.machine search.preparation search.process "
-        "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.functions trainable.lanes trainable.losses "
-        "trainable.problems trainable.programs trainable.task trainable.worker"
+        "search.errors search.folder search.machine search.newfile search.preparation "
+        "search.process search.request search.rounds search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.fitting trainable.functions trainable.lanes "
+        "trainable.losses trainable.problems trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -78,6 +87,7 @@ ARROWS = {
     ),
     "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
+    "search.newfile": "search.errors",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
         "search.samplers search.space trainable.checking trainable.columns trainable.errors "
@@ -95,8 +105,8 @@ ARROWS = {
         "trainable.programs"
     ),
     "search.results": (
-        "search.fits search.folder search.folder.tables search.request search.samplers "
-        "search.space trainable.lanes"
+        "search.fits search.folder search.folder.tables search.request search.space "
+        "search.studies trainable.lanes"
     ),
     "search.rounds": (
         "search.errors search.request search.samplers search.space trainable.columns "
@@ -105,6 +115,10 @@ ARROWS = {
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
+    "search.studies": (
+        "search.errors search.folder search.folder.tables search.machine search.newfile "
+        "search.process search.request search.space trainable.problems"
+    ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
         "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
@@ -253,7 +267,12 @@ def _of_package(file: Path) -> None:
     elif "ray" in known:
         assert name.startswith("search.engines.ray_tune."), "ray"
     elif "optuna" in known:
-        assert room_of(name) in ("search.samplers", "search.results", "search.space"), "optuna"
+        assert room_of(name) in (
+            "search.samplers",
+            "search.results",
+            "search.space",
+            "search.studies",
+        ), "optuna"
 
 
 PRIVATE_OF_RAY = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shoal.search.command.arguments import asked_of, of_a_search
-from shoal.search.command.group import printed
+from shoal.search.command.terminal import moving, printed
 from shoal.search.process import streams
 from shoal.search.request import check_standing
 
@@ -45,7 +45,7 @@ def explain(
     It takes what shoal run takes. No run folder is made.
     """
     check_standing()
-    with streams.printing():
+    with moving("starting"), streams.printing():
         from shoal.search.explaining import explain as explained
 
         told = explained(asked_of(problem, space, config, settings), measure=measure)

@@ -6,23 +6,27 @@ import gc
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from shoal.search.command import explaining, fits, jobs, watch
 from shoal.search.command.arguments import asked_of, of_a_search, of_settings
-from shoal.search.command.group import Group, printed
+from shoal.search.command.group import Group
+from shoal.search.command.runs import COMMANDS as OF_RUNS
+from shoal.search.command.runs import RunGiven
+from shoal.search.command.terminal import moving, printed
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import OF_RUN, PathGiven, check_standing
 
-if TYPE_CHECKING:
-    pass
-
 BEGAN = time.monotonic()
+
+EXCEL: dict[str, Any] = {"encoding": "utf-8-sig", "date_format": "%Y-%m-%d %H:%M:%S"}
+"""How a CSV file is written for Excel: with a mark by which it knows UTF-8, and times in UTC in the
+form that it takes for times."""
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are for the workers
 
@@ -78,7 +82,8 @@ def run(
     --exec, which are called for each trial.
     """
     check_standing()
-    with _without_collecting(), streams.printing():
+    silent = quiet or as_json
+    with nullcontext() if silent else moving("starting"), _without_collecting(), streams.printing():
         asked = asked_of(problem, space, config, settings)
 
         from shoal.search.api import search
@@ -100,7 +105,6 @@ def run(
             typed=True,
         )
     with streams.printing():
-        silent = quiet or as_json
         result, report = search(
             asked,
             options,
@@ -115,7 +119,7 @@ def run(
 
 
 @main.command()
-@click.argument("folder", type=PathGiven())
+@click.argument("folder", type=RunGiven())
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
 @click.option(
     "--csv",
@@ -124,20 +128,36 @@ def run(
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
-def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool) -> None:
+@click.option("--excel", is_flag=True, help="With --csv: as Excel reads it.")
+@click.option("--plot", is_flag=True, help="Draw the best curve, and the losses, in text.")
+def results(
+    folder: Path,
+    best: int | None,
+    csv_file: Path | None,
+    as_json: bool,
+    excel: bool,
+    plot: bool,
+) -> None:
     """Show the results of a run folder, finished or not.
 
-    A table of the best trials; with --csv or --json all rows, or the --best.
+    A table of the best trials; with --csv or --json all rows, or the --best; with --plot drawings.
     """
-    from shoal.search.api import load
-    from shoal.search.command.summary import results_json, results_table
+    to_output = csv_file is not None and str(csv_file) == "-"
+    if excel and (csv_file is None or to_output):
+        raise BadInput("--excel is of a file; add one, as in --csv rows.csv")
+    if plot and (as_json or to_output):
+        raise BadInput("--plot draws for a reader; leave out --json, and give --csv a file")
+    with moving(f"reading {folder}"):
+        from shoal.search.api import load
+        from shoal.search.command.drawings import drawings
+        from shoal.search.command.summary import results_json, results_table
 
-    result = load(folder)
-    rows = result.trials if best is None else result.ranking.head(best)
+        result = load(folder)
+        rows = result.trials if best is None else result.ranking.head(best)
     if csv_file is not None:
-        to_output = str(csv_file) == "-"
         try:
-            text = rows.to_csv(None if to_output else csv_file, index=False)
+            form: dict[str, Any] = EXCEL if excel else {}
+            text = rows.to_csv(None if to_output else csv_file, index=False, **form)
         except OSError as error:
             why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
             raise BadInput(f"cannot write {csv_file}: {why}") from error
@@ -145,16 +165,14 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
             printed(str(text).removesuffix("\n"))
     if as_json:
         printed(results_json(rows))
+    elif plot:
+        printed(drawings(result))
     elif csv_file is None:
         printed(results_table(result, best or 10))
 
 
 for _command in (
-    explaining.explain,
-    fits.fit,
-    fits.predict,
-    *jobs.COMMANDS,
-    watch.status,
-    watch.logs,
+    *(explaining.explain, fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs),
+    *OF_RUNS,
 ):
     main.add_command(_command)

@@ -11,7 +11,7 @@ from shoal.search.preparation.beginning import begin, different_trials
 from shoal.search.preparation.calls import check_said
 from shoal.search.preparation.declared import default_values
 from shoal.search.preparation.prepared import Prepared
-from shoal.search.preparation.resuming import source_of, unreadable
+from shoal.search.preparation.resuming import check_own, source_of, unreadable
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile
@@ -93,6 +93,7 @@ def _go_on(
             f"{folder.path} was written by an earlier version of shoal (format {folder.earlier}): "
             "it can be read, not gone on with; choose another --out"
         )
+    check_own(folder)
     request = folder.request
     if request.without_momentum and not folder.whole:
         raise BadInput(

@@ -9,7 +9,7 @@ from shoal.search.errors import BadInput, RunFolderError, SearchError
 from shoal.search.folder import PROBLEM, RunFolder, ledger
 from shoal.search.preparation.calls import source_of_program
 from shoal.search.preparation.trust import check
-from shoal.search.request import PROGRAM
+from shoal.search.request import PROGRAM, STUDY
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.functions import Command
 from shoal.trainable.memory import Generated
@@ -38,6 +38,7 @@ def source_of(
         RunFolderError: a copy is missing, or not what was written.
     """
     ways = "; choose another --out" if runs is None else ", which alone fits its trials again"
+    check_own(folder)
     runs = not folder.whole if runs is None else runs
     source = folder.source()
     if source is None:
@@ -60,6 +61,19 @@ def source_of(
         source.release()
         raise
     return source
+
+
+def check_own(folder: RunFolder) -> None:
+    """Check that shoal can make trials of a folder.
+
+    Raises:
+        BadInput: they are those of a study that was imported.
+    """
+    if folder.request.kind == STUDY:
+        raise BadInput(
+            f"{folder.path} holds the study {folder.request.problem!r}, which was imported: its "
+            "trials can be read, and none can be made, here or again"
+        )
 
 
 def _decisive(folder: RunFolder) -> list[Path]:

@@ -1,8 +1,8 @@
 from .asked import Asked, Resolved
-from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED
+from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import CALLED, CONDITIONAL, FORMAT, Request, mark_of
+from .request import CALLED, CONDITIONAL, FORMAT, IMPORTED, Request, mark_of
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
 from .sizes import as_resolved, idle, lanes_of_a_round
@@ -14,12 +14,14 @@ __all__ = [
     "CONDITIONAL",
     "FORMAT",
     "FUNCTION",
+    "IMPORTED",
     "LEFT_OUT",
     "OF_RUN",
     "OF_TABLE",
     "PROGRAM",
     "ROUND",
     "STACKED",
+    "STUDY",
     "Asked",
     "Objective",
     "PathGiven",

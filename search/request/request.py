@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from shoal.search.errors import BadInput
-from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED
+from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED, STUDY
 from shoal.search.request.objective import Objective
 from shoal.search.request.readings import halved, is_number, listed, space_of
 from shoal.search.request.setting import ALL, Setting
@@ -24,10 +24,10 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT, CONDITIONAL, CALLED = 6, 7, 8
+FORMAT, CONDITIONAL, CALLED, IMPORTED = 6, 7, 8, 9
 """Versions of the run folder's form, as it is written: the second where hyperparameters are not
 active in every trial, which a version of shoal that knows of no conditions must not take up; the
-third where functions or programs are called."""
+third where functions or programs are called; the fourth where a study was imported."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -198,7 +198,7 @@ class Request:
         }
         for name in LEFT_OUT if self.called else OWN:
             del plain[name]
-        if self.kind == FUNCTION:
+        if self.kind in (FUNCTION, STUDY):
             del plain["exec"], plain["read"]
         elif self.called:
             plain["read"] = dict(self.read)
@@ -222,7 +222,7 @@ class Request:
     def _format(self) -> int:
         """The version that says what this search needs; of one that was read, what was read."""
         if self.called:
-            return CALLED
+            return IMPORTED if self.kind == STUDY else CALLED
         newer = self.space.conditions or "momentum" in self.space
         return self.form or (CONDITIONAL if newer else FORMAT)
 

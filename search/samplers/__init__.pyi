@@ -1,4 +1,3 @@
-from .optuna_tpe import study_of
 from .rounds import RoundSampler
 from .sampler import Column, Columns, Earlier, may_repeat
 
@@ -8,5 +7,4 @@ __all__ = [
     "Earlier",
     "RoundSampler",
     "may_repeat",
-    "study_of",
 ]

@@ -12,6 +12,7 @@ import click
 
 from shoal.search.command.arguments.numbered import numbered
 from shoal.search.command.arguments.options import of_settings
+from shoal.search.command.runs import complete_problem
 from shoal.search.errors import BadInput
 from shoal.search.request import OF_TABLE, PathGiven
 
@@ -27,7 +28,7 @@ def of_a_search(command: Any) -> Any:
         click.option("--config", type=PathGiven(), help=config),
         of_settings(OF_TABLE),
         click.option("--space", multiple=True, metavar="NAME=VALUES", help=space),
-        click.argument("problem", required=False),
+        click.argument("problem", required=False, shell_complete=complete_problem),
     ):
         command = option(command)
     return command
