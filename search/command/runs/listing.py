@@ -64,7 +64,11 @@ def _row(folder: Path) -> tuple[str, ...]:
     except SearchError as error:
         return name, f"damaged: {error}", "", "", _age(folder)
     fits = result.fits
-    trials = f"{ended // fits:,}" if ended == result.asked else f"{ended // fits:,} of {result.asked // fits:,}"
+    trials = (
+        f"{ended // fits:,}"
+        if ended == result.asked
+        else f"{ended // fits:,} of {result.asked // fits:,}"
+    )
     goal = result.objective.name
     value = "" if best is None else f"{goal} {best[goal]:.6g}"
     return name, state(folder, ended == result.asked), trials, value, _age(folder)
@@ -91,5 +95,3 @@ def _age(folder: Path) -> str:
         with suppress(OSError):
             times.append((folder / name).stat().st_mtime)
     return age(time.time() - max(times))
-
-

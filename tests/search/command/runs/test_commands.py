@@ -153,7 +153,9 @@ def test_a_search_goes_to_optuna_and_comes_back(runs: Path, shell: Shell) -> Non
         again = shell("export", "runs/one", "--storage", storage)
         assert (again.returncode, again.stdout) == (2, "")
         name = storage.rpartition("/")[2].removeprefix("journal:")
-        assert again.stderr == f"shoal: {name} is there already; choose another name, or remove it\n"
+        assert (
+            again.stderr == f"shoal: {name} is there already; choose another name, or remove it\n"
+        )
         back = shell("import", storage, "--out", f"runs/{name}")
         assert back.stdout == f"8 trials in runs/{name}\n"
         told = shell("compare", "runs/one", f"runs/{name}").stdout.splitlines()
@@ -201,7 +203,11 @@ def test_excel_gets_its_own_csv(runs: Path, shell: Shell) -> None:
 def test_a_shell_completes_values(runs: Path, words: str, wanted: list[str]) -> None:
     """Run folders, problems, choices, storages, commands."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv = ['shoal']\nimport shoal.__main__ as m; m.main()"],
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv = ['shoal']\nimport shoal.__main__ as m; m.main()",
+        ],
         cwd=runs.parent,
         env={
             **os.environ,
@@ -221,4 +227,7 @@ def test_the_text_for_a_shell_is_printed(shell: Shell) -> None:
     for name in SHELLS:
         assert f"_SHOAL_COMPLETE={name}_complete" in shell("completion", name).stdout
     done = shell("completion", "csh")
-    assert (done.returncode, done.stderr) == (2, "shoal: unknown shell 'csh'; known: bash, zsh, fish\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "shoal: unknown shell 'csh'; known: bash, zsh, fish\n",
+    )
