@@ -38,7 +38,7 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(
             f"best    {goal} {_short(best[goal])} at {values} (trial {best['trial']}{more})"
         )
-        lines.append(f"refit   {_refit(result)}")
+        lines.append(f"refit   {_refit(result, best)}")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"fits    {counts}")
     left = result.asked - result.ended
@@ -62,10 +62,10 @@ def summary_text(result: Result, report: Report) -> str:
     return printable("\n".join(lines))
 
 
-def _refit(result: Result) -> str:
+def _refit(result: Result, best: Mapping[str, Any]) -> str:
     """What to type for the best fit itself."""
     run = shlex.quote(shown(result.path))
-    folds = " --fold all" if "fold" in result.trials else ""
+    folds = " --fold all" if "fold" in best else ""
     made = "again" if result.called else "best.safetensors"
     return f"shoal fit {run} --trial best{folds} --save {made}"
 

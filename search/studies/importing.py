@@ -87,7 +87,7 @@ def import_study(
     notes = [column.note for column in columns.values() if column.note]
     if left:
         notes.append(
-            f"{left:,} trials that have not ended are left out; those after have other numbers"
+            f"trials that have not ended are left out: {left:,}; those after have other numbers"
         )
     return folder.path, notes
 

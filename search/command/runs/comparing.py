@@ -85,5 +85,5 @@ def _shared(one: Result, other: Result) -> str:
     with numpy.errstate(invalid="ignore"):
         apart = numpy.abs(left - right)
     most = apart[numpy.isfinite(apart)].max(initial=0.0)
-    both_have, unlike = f"{len(both):,} fits in common", f"{(~same).sum():,} with another {goal}"
-    return f"{both_have}, {unlike}, by {most:.3g} at most"
+    other_ones = f"{(~same).sum():,} with another {goal}, by {most:.3g} at most"
+    return f"{len(both):,} fits in common, {other_ones}"

@@ -63,11 +63,10 @@ def complete_storage(ctx: click.Context, param: click.Parameter, incomplete: str
 def completion(context: click.Context, shell: str) -> None:
     """Print what makes a shell complete commands, options, problems, run folders and choices.
 
-    \b
-    bash: eval "$(shoal completion bash)"  in ~/.bashrc
-    zsh:  eval "$(shoal completion zsh)"  in ~/.zshrc, after compinit
-    fish: shoal completion fish > ~/.config/fish/completions/shoal.fish
-    """  # noqa: D301  # click takes the character itself
+    For bash and zsh, a line of ~/.bashrc, or of ~/.zshrc after compinit:
+    eval "$(shoal completion bash)"; for fish:
+    shoal completion fish > ~/.config/fish/completions/shoal.fish
+    """
     kind = get_completion_class(shell) if shell in SHELLS else None
     if kind is None:
         raise BadInput(f"unknown shell {shell!r}; known: {', '.join(SHELLS)}")

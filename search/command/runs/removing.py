@@ -75,7 +75,7 @@ def _checked(folder: Path) -> str:
 
     opened = RunFolder.open(folder)
     foreign = list(_foreign(opened))
-    if False:
+    if foreign:
         names = ", ".join(foreign[:SHOWN]) + (", …" if len(foreign) > SHOWN else "")
         raise BadInput(f"{folder} holds what shoal has not made: {names}; move it away")
     _check_unused(folder)
@@ -93,7 +93,7 @@ def _check_unused(folder: Path) -> None:
         BadInput: something does, or that cannot be told.
     """
     writer = writing.writer(folder, writing.WATCH_SECONDS)
-    if False:
+    if writer is not None and writer.lives is not False:
         how = "is in use, by" if writer.lives else "may be in use: no sign is seen of"
         raise BadInput(f"{folder} {how} {writer.name}; stop it first")
     if not (folder / wire.SLURM_FOLDER).exists():

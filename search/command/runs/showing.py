@@ -83,9 +83,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"state   {told['state']}: {fits}{f' ({states})' if states else ''}"
     if told["best"] is not None:
         name, _, way = told["objective"].partition(":")
-        lowest = "lowest" if way == "min" else "highest"
-        best = told["best"]
-        yield f"best    {name} {short(best[name])}, the {lowest}, trial {best['trial']}"
+        value, trial = short(told["best"][name]), told["best"]["trial"]
+        yield f"best    {name} {value}, the {'low' if way == 'min' else 'high'}est, trial {trial}"
     if told["began"] is not None:
         yield (
             f"when    {told['began']} to {told['last']} UTC, "
@@ -103,8 +102,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"size    {size(told['bytes'])} in {told['files']:,} files, {told['folder']}"
     for name, table in told["tables"].items():
         by = ", ".join(f"{n} {v}" for n, v in table["versions"].items())
-        size_of = f"{table['rows']:,} rows, {table['columns']} columns"
-        yield f"table   {name}: {size_of}{f'; {by}' if by else ''}"
+        counts = f"{table['rows']:,} rows, {table['columns']} columns"
+        yield f"table   {name}: {counts}{f'; {by}' if by else ''}"
 
 
 def _asked(path: Path) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_a_study_of_any_kind_of_hyperparameters_is_held(
         "0.1 to 0.5 holds them all",
         "'step' is called step_; step_ has choices that are written as words: None, is_1, a_b",
         "units had a step, which is left out",
-        "1 trials that have not ended are left out; those after have other numbers",
+        "trials that have not ended are left out: 1; those after have other numbers",
     ]
 
 
