@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import tomli_w
 
-from shoal.search.errors import RunFolderError
+from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger
 from shoal.search.folder.keeping import Keeping
 from shoal.search.folder.reader import RunFolder
@@ -137,6 +137,22 @@ class Writer:
         self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
         self.folder.request = request
 
+    def amend(self, request: Request) -> None:
+        """Replace ``search.toml``, if there is to be more than it says.
+
+        Raises:
+            BadInput: it is not as it was when this was asked for.
+        """
+        held = self.folder.request
+        if RunFolder.open(self._path).request != held:
+            raise BadInput(
+                f"{self._path} was changed by another process in this moment; run the same command "
+                "again"
+            )
+        if request.amendments != held.amendments:
+            self.record(request)
+            self._merged = self._keys(request)
+
     def settle(self, request: Request) -> None:
         """Write the tables, whose columns are known now, and with them ``search.toml``."""
         files = {
@@ -214,11 +230,7 @@ class Writer:
             return
         for name in TABLES:
             ledger.checked(self._path, name, ledger.hashed)
-        request = self.folder.request
-        file = self._path / "trials.parquet"
-        known = Keys(request)
-        for keys in (self._merged, known):
-            keys.add(file, self.folder.read(file.name, rows.trials_schema(request), [*request.key]))
+        self._merged, known = self._keys(self.folder.request), self._keys(self.folder.request)
         for file in self.folder.part_files():
             part = self.folder.read_part(file)
             if known.add(file, part):
@@ -226,6 +238,14 @@ class Writer:
                 self._part_rows += len(part)
             else:
                 self._remove_part(file)
+
+    def _keys(self, request: Request) -> Keys:
+        """The lanes of a search that are merged."""
+        keys = Keys(request)
+        if not request.open:
+            file, schema = self._path / "trials.parquet", rows.trials_schema(request)
+            keys.add(file, self.folder.read(file.name, schema, [*request.key]))
+        return keys
 
     def _own_part(self, file: Path) -> pa.Table:
         """The rows of a part, which nobody else has merged."""

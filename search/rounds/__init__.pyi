@@ -1,4 +1,5 @@
 from .calls import CallTasks, call_recipe, call_task
+from .flight import idle
 from .packs import Pack
 from .rounds import Rounds
 from .tasks import Tasks, dead, lanes_of, recipe_of
@@ -11,6 +12,7 @@ __all__ = [
     "call_recipe",
     "call_task",
     "dead",
+    "idle",
     "lanes_of",
     "recipe_of",
 ]

@@ -66,7 +66,9 @@ class Mishaps:
         self.suspects: set[str] = set()
         self._crashed = pc.any(pc.match_substring(finished["error"], CRASHED)).as_py() is True
         self._attempts, self._alike, self._deaths = (
-            (1, request.round, CALL_DEATHS) if request.called else (ATTEMPTS, ALIKE, DEATHS)
+            (1, request.layout[0].stop, CALL_DEATHS)
+            if request.called
+            else (ATTEMPTS, ALIKE, DEATHS)
         )
         self._settled, self._rounds, self._tasks = request.settled, rounds, tasks
         self._writer, self._say = writer, say
