@@ -54,7 +54,7 @@ class Writer:
             say: told where this takes longer.
 
         Raises:
-            BadInput: another process is writing.
+            BadInput: another process is writing, or has changed what is asked for.
             RunFolderError: the disk does not take it, or a file is damaged.
         """
         self.folder, self._path = folder, folder.path
@@ -138,18 +138,8 @@ class Writer:
         self.folder.request = request
 
     def amend(self, request: Request) -> None:
-        """Replace ``search.toml``, if there is to be more than it says.
-
-        Raises:
-            BadInput: it is not as it was when this was asked for.
-        """
-        held = self.folder.request
-        if RunFolder.open(self._path).request != held:
-            raise BadInput(
-                f"{self._path} was changed by another process in this moment; run the same command "
-                "again"
-            )
-        if request.amendments != held.amendments:
+        """Replace ``search.toml``, if there is to be more than it says."""
+        if request.amendments != self.folder.request.amendments:
             self.record(request)
             self._merged = self._keys(request)
 
@@ -215,6 +205,12 @@ class Writer:
         return self._staging.top.append(name)
 
     def _recover(self) -> None:
+        now = RunFolder.open(self._path).request
+        if now.as_dict() != self.folder.request.as_dict():
+            raise BadInput(
+                f"{self._path} was changed by another process in this moment; run the same command "
+                "again"
+            )
         for name in ("parts", "packs"):
             folder, again = self._path / name, "remove it and run the same command again"
             with self._staging.writing(folder):
