@@ -75,27 +75,28 @@ ARROWS = {
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
-        "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
-        "trainable.problems trainable.process"
+        "search.request.amendments search.samplers search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.functions trainable.memory "
+        "trainable.modules trainable.optimizers trainable.problems trainable.process "
+        "trainable.programs"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
+        "search.errors search.machine search.request search.request.amendments search.space "
+        "trainable.columns trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
-        "search.errors search.space trainable.columns trainable.modules trainable.process "
-        "trainable.programs"
+        "search.errors search.request.amendments search.space trainable.columns trainable.modules "
+        "trainable.process trainable.programs"
     ),
     "search.results": (
         "search.fits search.folder search.folder.tables search.request search.samplers "
         "search.space trainable.lanes"
     ),
     "search.rounds": (
-        "search.errors search.request search.samplers search.space trainable.columns "
-        "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
+        "search.errors search.request search.request.amendments search.samplers search.space "
+        "trainable.columns trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
         "trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",

@@ -1,9 +1,8 @@
 from .optuna_tpe import study_of
 from .rounds import RoundSampler
-from .sampler import Column, Columns, Earlier, may_repeat
+from .sampler import Columns, Earlier, may_repeat
 
 __all__ = [
-    "Column",
     "Columns",
     "Earlier",
     "RoundSampler",
