@@ -96,8 +96,8 @@ ARROWS = {
     ),
     "search.rounds": (
         "search.errors search.request search.request.amendments search.samplers search.space "
-        "trainable.columns trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
-        "trainable.problems trainable.task"
+        "trainable.columns trainable.fitting trainable.functions trainable.lanes "
+        "trainable.optimizers trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
