@@ -69,7 +69,7 @@ def run(
             file, which is called for each fit and returns or yields its numbers.
         space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
             list of choices, or an Optuna distribution. The problem's default space has the rest.
-        trials: hyperparameter sets; 1024 if absent.
+        trials: hyperparameter sets; 1024 if absent. Where `out` has fewer, it goes on to so many.
         steps: updates of each fit; 2000 if absent.
         epochs: instead of `steps`, where the problem takes batches: times through the rows.
         seed: decides, with the other arguments, every number of the table.

@@ -28,9 +28,8 @@ def amended(
     """
     if different := _different(asked, space, request):
         raise BadInput(
-            f"{folder} holds another search ({'; '.join(different)}); only its trials and its "
-            "replicates can become more: choose another --out, and with --from "
-            f"{folder} the new search knows what this one has found"
+            f"{folder} holds another search ({'; '.join(different)}); choose another --out; with "
+            f"--from {folder} it begins from what this one has found"
         )
     now = {name: getattr(request, name) for name in MORE}
     wanted = {**now, **{name: n for name, n in asked.given.items() if name in MORE}}

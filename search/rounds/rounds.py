@@ -164,6 +164,10 @@ class Rounds:
         with self._changed:
             return not self._ready and (self.whole or self._all_asked)
 
+    def unfinished(self, round_: int) -> bool:
+        """Whether fits of a round are not told yet."""
+        return round_ < len(self._layout) and bool(self._told.left[round_])
+
     @property
     def asking(self) -> bool:
         """Whether the sampler is at work."""

@@ -263,8 +263,8 @@ REFUSED = {
     "fewer replicates": ({"replicates": 1, "trials": 30}, "out has 2 replicates, 1 asked"),
     "other steps": (
         {"trials": 30, "steps": 70},
-        r"out holds another search (steps is 20 there, 70 asked); only its trials and its "
-        "replicates can become more: choose another --out, and with --from out the new search",
+        "out holds another search (steps is 20 there, 70 asked); choose another --out; with --from "
+        "out it begins from what this one has found",
     ),
     "too many": ({"trials": 2**31 - 1}, "trials times replicates must be at most 100000000"),
     "nothing": ({}, "say what there is to be more of: trials, as trials=4096, or replicates"),
