@@ -90,28 +90,29 @@ ARROWS = {
     "search.newfile": "search.errors",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
-        "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
-        "trainable.problems trainable.process"
+        "search.request.amendments search.samplers search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.functions trainable.memory "
+        "trainable.modules trainable.optimizers trainable.problems trainable.process "
+        "trainable.programs"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
+        "search.errors search.machine search.request search.request.amendments search.space "
+        "trainable.columns trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
-        "search.errors search.space trainable.columns trainable.modules trainable.process "
-        "trainable.programs"
+        "search.errors search.request.amendments search.space trainable.columns trainable.modules "
+        "trainable.process trainable.programs"
     ),
     "search.results": (
         "search.fits search.folder search.folder.tables search.request search.space "
         "search.studies trainable.lanes"
     ),
     "search.rounds": (
-        "search.errors search.request search.samplers search.space trainable.columns "
-        "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
-        "trainable.problems trainable.task"
+        "search.errors search.request search.request.amendments search.samplers search.space "
+        "trainable.columns trainable.fitting trainable.functions trainable.lanes "
+        "trainable.optimizers trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
@@ -121,7 +122,8 @@ ARROWS = {
     ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue "
+        "slurm.wire"
     ),
     "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
     "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",

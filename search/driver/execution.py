@@ -44,6 +44,8 @@ def run_prepared(
             observer.say(note)
         writer = Writer(folder, observer.say)
         stack.callback(writer.close)
+        if prepared.folder is not None:
+            writer.amend(prepared.request)
         now = machine.entry()
         earlier = writer.note_environment(now)
         for change in machine.differences(earlier[-1], now) if earlier else []:

@@ -24,6 +24,7 @@ def source_of(
     trust: bool,
     runs: bool | None = None,
     generated: Generated | None = None,
+    more: bool = False,
 ) -> Source:
     """Return the source of a folder's problem, every copy read and checked, none executed.
 
@@ -32,6 +33,7 @@ def source_of(
         trust: whether the code may be another user's.
         runs: whether it is to run; None: where the search is not whole.
         generated: the problem as it is named, where it is a class in memory.
+        more: whether the search is to have more than the folder holds, so that it is not whole.
 
     Raises:
         BadInput: it is not what was named, or another user could have written it.
@@ -39,7 +41,7 @@ def source_of(
     """
     ways = "; choose another --out" if runs is None else ", which alone fits its trials again"
     check_own(folder)
-    runs = not folder.whole if runs is None else runs
+    runs = (more or not folder.whole) if runs is None else runs
     source = folder.source()
     if source is None:
         named_class = folder.request.problem not in PROBLEMS  # and what it is called with

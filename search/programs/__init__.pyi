@@ -1,7 +1,6 @@
 from .case import LANES, Case, points_of, shapes_of
 from .choice import Programs, programs_of
 from .meanwhile import Meanwhile
-from .running import power_of_two
 
 __all__ = [
     "LANES",
@@ -9,7 +8,6 @@ __all__ = [
     "Meanwhile",
     "Programs",
     "points_of",
-    "power_of_two",
     "programs_of",
     "shapes_of",
 ]

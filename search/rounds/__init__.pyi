@@ -1,4 +1,5 @@
 from .calls import CallTasks, call_recipe, call_task
+from .flight import idle
 from .packs import Pack
 from .rounds import Rounds
 from .tasks import Tasks, dead, folds_of, lanes_of, recipe_of
@@ -12,6 +13,7 @@ __all__ = [
     "call_task",
     "dead",
     "folds_of",
+    "idle",
     "lanes_of",
     "recipe_of",
 ]

@@ -1,8 +1,7 @@
 from .rounds import RoundSampler
-from .sampler import Column, Columns, Earlier, may_repeat
+from .sampler import Columns, Earlier, may_repeat
 
 __all__ = [
-    "Column",
     "Columns",
     "Earlier",
     "RoundSampler",
