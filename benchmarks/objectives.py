@@ -132,6 +132,34 @@ def hartmann(columns: Columns) -> Floats:
     return -(_ALPHA * numpy.exp(-inner)).sum(1)
 
 
+def ackley(columns: Columns) -> Floats:
+    """Ackley's function about 0.3 in each dimension, where it is 0."""
+    x = numpy.stack(list(columns.values()), axis=1) - 0.3
+    near = -20 * numpy.exp(-0.2 * numpy.sqrt((x * x).mean(1)))
+    return near - numpy.exp(numpy.cos(2 * math.pi * x).mean(1)) + 20 + math.e
+
+
+def rastrigin(columns: Columns) -> Floats:
+    """Rastrigin's function about 0.3 in each dimension, where it is 0."""
+    x = numpy.stack(list(columns.values()), axis=1) - 0.3
+    return numpy.asarray((x * x - 10 * numpy.cos(2 * math.pi * x) + 10).sum(1))
+
+
+def levy(columns: Columns) -> Floats:
+    """Levy's function, 0 where all are 1."""
+    w = 1 + (numpy.stack(list(columns.values()), axis=1) - 1) / 4
+    inner = (w[:, :-1] - 1) ** 2 * (1 + 10 * numpy.sin(math.pi * w[:, :-1] + 1) ** 2)
+    last = (w[:, -1] - 1) ** 2 * (1 + numpy.sin(2 * math.pi * w[:, -1]) ** 2)
+    return numpy.asarray(numpy.sin(math.pi * w[:, 0]) ** 2 + inner.sum(1) + last)
+
+
+def valley(columns: Columns) -> Floats:
+    """Rosenbrock's function of several dimensions, 0 where all are 1."""
+    x = numpy.stack(list(columns.values()), axis=1)
+    first, then = x[:, :-1], x[:, 1:]
+    return numpy.asarray((100 * (then - first**2) ** 2 + (1 - first) ** 2).sum(1))
+
+
 def mixed(columns: Columns) -> Floats:
     """A bowl in log lr, width and momentum whose place and depth hang on the rule.
 
@@ -183,3 +211,14 @@ OBJECTIVES = (
         floor=0.0,
     ),
 )
+
+SURFACES = (
+    *OBJECTIVES,
+    Objective(name="ackley 5d", space={f"x{i}": "-5:5" for i in range(5)}, loss=ackley, floor=0.0),
+    Objective(
+        name="rastrigin 3d", space={f"x{i}": "-5:5" for i in range(3)}, loss=rastrigin, floor=0.0
+    ),
+    Objective(name="levy 6d", space={f"x{i}": "-10:10" for i in range(6)}, loss=levy, floor=0.0),
+    Objective(name="valley 4d", space={f"x{i}": "-2:2" for i in range(4)}, loss=valley, floor=0.0),
+)
+"""These and more, by which the sizes of rounds are judged (growth.py)."""

@@ -20,14 +20,13 @@ import time
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from itertools import product
 
 import numpy
 import optuna
 from objectives import OBJECTIVES, Objective
 
-from shoal.search.request.sizes import lanes_of_a_round
+from shoal.search.request.amendments.layout import layout_of
 from shoal.search.samplers.rounds import Earlier, RoundSampler
 from shoal.search.space.space import Space, parse
 
@@ -43,23 +42,25 @@ SIZES = (
 """Axes, trials told, lanes of the round."""
 
 
-def by_rounds(objective: Objective, trials: int, seed: int, name: str, size: int) -> float:
-    """Search as `shoal run` does; return the best loss minus the floor."""
+def by_rounds(objective: Objective, trials: Iterable[int], seed: int, name: str) -> list[float]:
+    """Search as `shoal run` does; return the best loss minus the floor after so many trials."""
     space = Space(parse(*item) for item in objective.space.items())
     sampler = RoundSampler(name, seed, space)
-    columns, losses = sampler.empty(trials), numpy.empty(trials)
-    for k, first in enumerate(range(0, trials, size)):
-        span = slice(first, min(first + size, trials))
+    layout = layout_of([(max(trials), 1)], size=None, pack=None, whole=True)
+    columns, losses = sampler.empty(max(trials)), numpy.empty(max(trials))
+    for k in range(len(layout)):
+        span = layout[k]
         earlier = Earlier(
-            columns={name: column[:first] for name, column in columns.items()},
-            scores=losses[: max(0, first - size)],
+            columns={name: column[: span.first] for name, column in columns.items()},
+            scores=losses[: len(layout.known(max(0, k - 1)))],
         )
-        count = span.stop - first
-        asked = sampler.ask(k, first, count, earlier, threading.Event())
+        count = span.stop - span.first
+        asked = sampler.ask(k, span.first, span.drawn, earlier, threading.Event())
+        asked = {name: column[:count] for name, column in asked.items()}
         for column in asked:
-            columns[column][span] = asked[column]
-        losses[span] = objective.loss(sampler.values(asked, count))
-    return float(losses.min()) - objective.floor
+            columns[column][span.trials] = asked[column]
+        losses[span.trials] = objective.loss(sampler.values(asked, count))
+    return [float(losses[:n].min()) - objective.floor for n in trials]
 
 
 def one_by_one(objective: Objective, trials: Iterable[int], seed: int) -> list[float]:
@@ -78,8 +79,8 @@ def one_by_one(objective: Objective, trials: Iterable[int], seed: int) -> list[f
     return found
 
 
-def run(job: tuple[int, str, int], fused: bool = True) -> dict[tuple[int, str, int], float]:
-    """Run one search of one objective for each number of trials, from one seed."""
+def run(job: tuple[int, str, int]) -> dict[tuple[int, str, int], float]:
+    """Run one search of one objective, from one seed; return the best after so many trials."""
     which, search, seed = job
     objective = OBJECTIVES[which]
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -89,10 +90,7 @@ def run(job: tuple[int, str, int], fused: bool = True) -> dict[tuple[int, str, i
             found = one_by_one(objective, TRIALS, seed)
         else:
             name = "tpe" if search == "shoal" else "optuna-tpe"
-            sizes = [lanes_of_a_round(trials, fused) for trials in TRIALS]
-            found = [
-                by_rounds(objective, t, seed, name, n) for t, n in zip(TRIALS, sizes, strict=True)
-            ]
+            found = by_rounds(objective, TRIALS, seed, name)
     return {(which, search, trials): loss for trials, loss in zip(TRIALS, found, strict=True)}
 
 
@@ -120,16 +118,14 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=SEARCHES)
-    parser.add_argument("--unfused", action="store_true", help="the larger rounds of other fits")
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    work = partial(run, fused=not given.unfused)
     print(f"best loss minus the floor: quartiles over {given.seeds} seeds from {seeds.start}")
     print(f"{'':14}{'trials':>7}" + "".join(f"{search:^32}" for search in given.searches))
     with ProcessPoolExecutor(given.jobs) as pool:
         for which, objective in enumerate(OBJECTIVES):
             found: dict[tuple[int, str, int], list[float]] = {}
-            for part in pool.map(work, product([which], given.searches, seeds)):
+            for part in pool.map(run, product([which], given.searches, seeds)):
                 for key, loss in part.items():
                     found.setdefault(key, []).append(loss)
             for trials in TRIALS:

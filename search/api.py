@@ -1,4 +1,4 @@
-"""The Python interface: `run`, `fit` and `load`."""
+"""The Python interface: `run`, `extend`, `fit` and `load`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(
             file, which is called for each fit and returns or yields its numbers.
         space: hyperparameters, each with its values: text such as ``"1e-8:1e-4:log"``, a number, a
             list of choices, or an Optuna distribution. The problem's default space has the rest.
-        trials: hyperparameter sets; 1024 if absent.
+        trials: hyperparameter sets; 1024 if absent. Where `out` has fewer, it goes on to so many.
         steps: updates of each fit; 2000 if absent.
         epochs: instead of `steps`, where the problem takes batches: times through the rows.
         seed: decides, with the other arguments, every number of the table.
@@ -170,6 +170,25 @@ def run(
             signal.raise_signal(error.number)  # it would have ended the program, and ends it now
         raise
     return result
+
+
+def extend(
+    path: str | Path, *, trials: int | None = None, replicates: int | None = None, **how: Any
+) -> Result:
+    """Go on with a search, finished or not, which is to have more than was asked for.
+
+    Args:
+        path: the run folder.
+        trials, replicates: how many it has then, of all, those that are there with them.
+        how: how it runs, as `run` takes it, such as ``workers`` and ``progress``.
+
+    Raises:
+        BadInput: there is no such search, or it has more already; nothing was changed.
+    """
+    RunFolder.open(given_path("path", path))
+    if trials is replicates is None:
+        raise BadInput("say what there is to be more of: trials, as trials=4096, or replicates")
+    return run(out=path, trials=trials, replicates=replicates, **how)
 
 
 def search(

@@ -36,14 +36,24 @@ ARROWS = {
         "trainable.modules"
     ),
     "search.command": (
-        "search.api search.command.pages search.driver search.engines search.errors search.fits "
-        "search.folder search.lock search.process search.request search.results search.space "
+        "search.api search.command.arguments search.command.pages search.command.runs "
+        "search.command.terminal search.driver search.engines search.errors search.explaining "
+        "search.fits search.folder search.process search.request search.results search.space "
         "search.watching slurm.cluster slurm.doctor slurm.errors slurm.files slurm.jobfolder "
         "slurm.queue slurm.submission slurm.wire"
+    ),
+    "search.command.arguments": (
+        "search.command.runs search.errors search.request search.space slurm.queue slurm.wire"
     ),
     "search.command.pages": (
         "search.api search.errors search.report search.request search.watching"
     ),
+    "search.command.runs": (
+        "search.api search.command.terminal search.errors search.folder search.lock "
+        "search.process search.request search.results search.studies search.watching slurm.errors "
+        "slurm.queue slurm.wire trainable.problems"
+    ),
+    "search.command.terminal": "search.errors search.process",
     "search.driver": (
         "search.driver.outcomes search.engines search.errors search.folder search.folder.tables "
         "search.machine search.preparation search.process search.request search.rounds "
@@ -64,11 +74,15 @@ ARROWS = {
         "trainable.hosts trainable.modules trainable.process trainable.task"
     ),
     "search.errors": "slurm.errors slurm.wire",
+    "search.explaining": (
+        "search.errors search.preparation search.process search.programs search.request "
+        "search.rounds trainable.errors trainable.fused trainable.programs"
+    ),
     "search.fits": (
-        "search.errors search.folder search.machine search.preparation search.process "
-        "search.request search.rounds search.space trainable.checking trainable.columns "
-        "trainable.errors trainable.fitting trainable.functions trainable.lanes trainable.losses "
-        "trainable.problems trainable.programs trainable.task trainable.worker"
+        "search.errors search.folder search.machine search.newfile search.preparation "
+        "search.process search.request search.rounds search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.fitting trainable.functions trainable.lanes "
+        "trainable.losses trainable.problems trainable.programs trainable.task trainable.worker"
     ),
     "search.folder": (
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
@@ -76,21 +90,23 @@ ARROWS = {
     ),
     "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
+    "search.newfile": "search.errors",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
-        "search.samplers search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
-        "trainable.problems trainable.process"
+        "search.request.amendments search.samplers search.space trainable.checking "
+        "trainable.columns trainable.errors trainable.functions trainable.memory "
+        "trainable.modules trainable.optimizers trainable.problems trainable.process "
+        "trainable.programs"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
-        "search.errors search.machine search.request search.space trainable.columns "
-        "trainable.compiling trainable.errors trainable.fused trainable.lanes "
+        "search.errors search.machine search.request search.request.amendments search.space "
+        "trainable.columns trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
     "search.request": (
-        "search.errors search.space trainable.columns trainable.modules trainable.process "
-        "trainable.programs"
+        "search.errors search.request.amendments search.space trainable.columns trainable.modules "
+        "trainable.process trainable.programs"
     ),
     "search.plots": "search.request trainable.lanes",
     "search.report": (
@@ -99,15 +115,19 @@ ARROWS = {
     ),
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "
-        "search.samplers search.space search.watching trainable.lanes"
+        "search.space search.studies search.watching trainable.lanes"
     ),
     "search.rounds": (
-        "search.errors search.request search.samplers search.space trainable.columns "
-        "trainable.fitting trainable.functions trainable.lanes trainable.optimizers "
-        "trainable.problems trainable.task"
+        "search.errors search.request search.request.amendments search.samplers search.space "
+        "trainable.columns trainable.fitting trainable.functions trainable.lanes "
+        "trainable.optimizers trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
+    "search.studies": (
+        "search.errors search.folder search.folder.tables search.machine search.newfile "
+        "search.process search.request search.space trainable.problems"
+    ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
         "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
@@ -256,7 +276,12 @@ def _of_package(file: Path) -> None:
     elif "ray" in known:
         assert name.startswith("search.engines.ray_tune."), "ray"
     elif "optuna" in known:
-        assert room_of(name) in ("search.samplers", "search.results", "search.space"), "optuna"
+        assert room_of(name) in (
+            "search.samplers",
+            "search.results",
+            "search.space",
+            "search.studies",
+        ), "optuna"
 
 
 PRIVATE_OF_RAY = {

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from shoal.search.command.group import printed
-from shoal.search.command.numbered import Numbered, OrWord
+from shoal.search.command.arguments import Numbered, OrWord
+from shoal.search.command.runs import RunGiven
+from shoal.search.command.terminal import moving, printed
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
 from shoal.search.request import PathGiven, check_standing
@@ -86,8 +87,9 @@ def fit(
     for option, value in of_folder.items():
         if value is not None:
             raise BadInput(f"{option} is of a trial of a run folder; add --trial, as --trial best")
-    from shoal.search.fits import fit_once
-    from shoal.search.space import parse_assignments
+    with moving("starting"):
+        from shoal.search.fits import fit_once
+        from shoal.search.space import parse_assignments
 
     problems = [word for word in words if "=" not in word or _FILE.search(word)]
     if len(problems) > 1:
@@ -122,14 +124,15 @@ def _fit_again(
     trust: bool,
     save: Path | None,
 ) -> None:
-    from shoal.search.api import load
-    from shoal.search.command.summary import again_text, refit_text
-    from shoal.search.fits import Again, check_new, saved
+    with moving(f"reading {run}"):
+        from shoal.search.api import load
+        from shoal.search.command.summary import again_text, refit_text
+        from shoal.search.fits import Again, check_new, saved
 
-    check_new(save)
-    result = load(run)
-    fit = result.fit(trial, replicate, fold)
-    with streams.printing():
+        check_new(save)
+        result = load(run)
+        fit = result.fit(trial, replicate, fold)
+    with moving(f"fitting {fit.name} again"), streams.printing():
         again = result.refit(fit.trial, replicate, fold, trust=trust, save=save)
     for note in again.notes:
         streams.tell(note)
@@ -142,7 +145,7 @@ def _fit_again(
 
 
 @click.command()
-@click.argument("folder", type=PathGiven())
+@click.argument("folder", type=RunGiven())
 @_of_a_folder
 @click.option(
     "--input", "rows", type=PathGiven(), required=True, help="Rows: FILE.parquet or FILE.csv."
@@ -165,14 +168,15 @@ def predict(
     a row for each, in the same order.
     """
     check_standing()
-    from shoal.search.api import load
-    from shoal.search.fits import check_new, read_table, write_table
+    with moving(f"reading {folder}"):
+        from shoal.search.api import load
+        from shoal.search.fits import check_new, read_table, write_table
 
-    check_new(output, table=True)
-    result = load(folder)
-    fit = result.fit("best" if trial is None else trial, replicate or 0, fold)
-    table = read_table(rows)
-    with streams.printing():
+        check_new(output, table=True)
+        result = load(folder)
+        fit = result.fit("best" if trial is None else trial, replicate or 0, fold)
+        table = read_table(rows)
+    with moving(f"predicting by {fit.name}"), streams.printing():
         made = result.predict(fit.trial, table, replicate or 0, fold, trust=trust)
     write_table(output, made)
     printed(f"{len(table)} rows by {fit.name}, {output}")

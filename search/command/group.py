@@ -111,19 +111,3 @@ def _give(error: str, code: int) -> None:
     if streams.for_data() and "--json" in sys.argv:
         with suppress(OSError):
             click.echo(json.dumps({"error": error, "exit_code": code}), file=streams.output())
-
-
-def printed(text: str, besides: str = "") -> None:
-    """Print what was asked for.
-
-    Raises:
-        BrokenPipeError: its reader has gone.
-        SearchError: it cannot be printed; the line ends with `besides`.
-    """
-    try:
-        click.echo(text, file=streams.output())
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        why = f"cannot write to standard output: {error.strerror}"
-        raise SearchError(f"{why}{besides}") from error

@@ -5,29 +5,30 @@ from __future__ import annotations
 import gc
 import os
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from shoal.search.command import fits, jobs, watch
-from shoal.search.command.group import Group, printed
-from shoal.search.command.numbered import numbered
-from shoal.search.command.options import of_settings
+from shoal.search.command import explaining, fits, jobs, watch
+from shoal.search.command.arguments import asked_of, of_a_search, of_settings
+from shoal.search.command.group import Group
 from shoal.search.command.pages import report
 from shoal.search.command.pages import watch as live
+from shoal.search.command.runs import COMMANDS as OF_RUNS
+from shoal.search.command.runs import RunGiven
+from shoal.search.command.terminal import moving, printed
 from shoal.search.errors import BadInput
 from shoal.search.process import streams
-from shoal.search.request import OF_RUN, OF_TABLE, PathGiven, check_standing
-
-if TYPE_CHECKING:
-    from shoal.search.request import Asked
+from shoal.search.request import OF_RUN, PathGiven, check_standing
 
 BEGAN = time.monotonic()
+
+EXCEL: dict[str, Any] = {"encoding": "utf-8-sig", "date_format": "%Y-%m-%d %H:%M:%S"}
+"""How a CSV file is written for Excel: with a mark by which it knows UTF-8, and times in UTC in the
+form that it takes for times."""
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are for the workers
 
@@ -53,19 +54,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("problem", required=False)
-@click.option(
-    "--space",
-    multiple=True,
-    metavar="NAME=VALUES",
-    help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.",
-)
-@of_settings(OF_TABLE)
-@click.option(
-    "--config",
-    type=PathGiven(),
-    help="TOML file of the same settings; the command line wins.",
-)
+@of_a_search
 @of_settings(OF_RUN)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -95,8 +84,9 @@ def run(
     --exec, which are called for each trial.
     """
     check_standing()
-    with _without_collecting(), streams.printing():
-        asked = _asked(problem, space, config, settings)
+    silent = quiet or as_json
+    with nullcontext() if silent else moving("starting"), _without_collecting(), streams.printing():
+        asked = asked_of(problem, space, config, settings)
 
         from shoal.search.api import search
         from shoal.search.command.summary import summary_json, summary_text
@@ -117,7 +107,6 @@ def run(
             typed=True,
         )
     with streams.printing():
-        silent = quiet or as_json
         result, report = search(
             asked,
             options,
@@ -131,25 +120,8 @@ def run(
     printed(show(result, report), f"; the search is in {result.path}")
 
 
-def _asked(
-    problem: str | None,
-    space: Sequence[str],
-    config: Path | None,
-    settings: Mapping[str, Any],
-) -> Asked:
-    """What a TOML file asks for, and the command line, which wins."""
-    from shoal.search.request import Asked
-    from shoal.search.space import parse_assignments
-
-    given = {name: value for name, value in settings.items() if value is not None}
-    typed = Asked.of({**given, "problem": problem} if problem is not None else given)
-    if space:
-        typed = replace(typed, space=parse_assignments(space))
-    return typed.over(Asked.of(numbered(_read_config(config)) if config is not None else {}))
-
-
 @main.command()
-@click.argument("folder", type=PathGiven())
+@click.argument("folder", type=RunGiven())
 @click.option("--best", type=click.IntRange(min=1), help="Show so many of the best trials.  [10]")
 @click.option(
     "--csv",
@@ -158,20 +130,36 @@ def _asked(
     help="Write the rows to FILE (-: standard output).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print rows as JSON and nothing else.")
-def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool) -> None:
+@click.option("--excel", is_flag=True, help="With --csv: as Excel reads it.")
+@click.option("--plot", is_flag=True, help="Draw the best curve, and the losses, in text.")
+def results(
+    folder: Path,
+    best: int | None,
+    csv_file: Path | None,
+    as_json: bool,
+    excel: bool,
+    plot: bool,
+) -> None:
     """Show the results of a run folder, finished or not.
 
-    A table of the best trials; with --csv or --json all rows, or the --best.
+    A table of the best trials; with --csv or --json all rows, or the --best; with --plot drawings.
     """
-    from shoal.search.api import load
-    from shoal.search.command.summary import results_json, results_table
+    to_output = csv_file is not None and str(csv_file) == "-"
+    if excel and (csv_file is None or to_output):
+        raise BadInput("--excel is of a file; add one, as in --csv rows.csv")
+    if plot and (as_json or to_output):
+        raise BadInput("--plot draws for a reader; leave out --json, and give --csv a file")
+    with moving(f"reading {folder}"):
+        from shoal.search.api import load
+        from shoal.search.command.drawings import drawings
+        from shoal.search.command.summary import results_json, results_table
 
-    result = load(folder)
-    rows = result.trials if best is None else result.ranking.head(best)
+        result = load(folder)
+        rows = result.trials if best is None else result.ranking.head(best)
     if csv_file is not None:
-        to_output = str(csv_file) == "-"
         try:
-            text = rows.to_csv(None if to_output else csv_file, index=False)
+            form: dict[str, Any] = EXCEL if excel else {}
+            text = rows.to_csv(None if to_output else csv_file, index=False, **form)
         except OSError as error:
             why = error.strerror or f"there is no folder {csv_file.parent}"  # pandas looks first
             raise BadInput(f"cannot write {csv_file}: {why}") from error
@@ -179,28 +167,14 @@ def results(folder: Path, best: int | None, csv_file: Path | None, as_json: bool
             printed(str(text).removesuffix("\n"))
     if as_json:
         printed(results_json(rows))
+    elif plot:
+        printed(drawings(result))
     elif csv_file is None:
         printed(results_table(result, best or 10))
 
 
 for _command in (
-    fits.fit,
-    fits.predict,
-    report,
-    live,
-    *jobs.COMMANDS,
-    watch.status,
-    watch.logs,
+    *(explaining.explain, fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs),
+    *(report, live, *OF_RUNS),
 ):
     main.add_command(_command)
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise BadInput(f"{file} is not TOML: {error}") from error
-    except RecursionError as error:
-        raise BadInput(f"{file} is not TOML: nested too deep") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shoal.search.driver import Report
 from shoal.search.request import shown
 from shoal.search.results import Result
-from shoal.search.watching import escaped, printable
+from shoal.search.watching import duration, escaped, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(
             f"best    {goal} {_short(best[goal])} at {values} (trial {best['trial']}{more})"
         )
+        lines.append(f"refit   {_refit(result, best)}")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"fits    {counts}")
     left = result.asked - result.ended
@@ -46,19 +47,27 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(f"left    {left:,} of {result.asked:,} fits; {again}")
     wall = sum(report.seconds.values())
     spent = [
-        f"{name} {seconds:.1f} s ({seconds / wall:.0%})"
+        f"{name} {_time(seconds)} ({seconds / wall:.0%})"
         for name, seconds in report.seconds.items()
         if seconds >= 0.005 * wall
     ]
     if report.fresh:
-        lines.append(f"time    {wall:.1f} s: {', '.join(spent)}")
+        lines.append(f"time    {_time(wall)}: {', '.join(spent)}")
     elif left:
-        lines.append(f"time    {wall:.1f} s, in which no fit came to its end")
+        lines.append(f"time    {_time(wall)}, in which no fit came to its end")
     else:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")
     lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
     return printable("\n".join(lines))
+
+
+def _refit(result: Result, best: Mapping[str, Any]) -> str:
+    """What to type for the best fit itself."""
+    run = shlex.quote(shown(result.path))
+    folds = " --fold all" if "fold" in best else ""
+    made = "again" if result.called else "best.safetensors"
+    return f"shoal fit {run} --trial best{folds} --save {made}"
 
 
 def summary_json(result: Result, report: Report) -> str:
@@ -148,6 +157,11 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _time(seconds: float) -> str:
+    """A time: up to a minute with a digit more."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def _short(value: Any) -> str:

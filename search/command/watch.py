@@ -11,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from shoal.search.command import outlook
-from shoal.search.command.outlook import Code, Outlook
-from shoal.search.request import PathGiven
+from shoal.search.command.runs import Code, Outlook, RunGiven, outlook
+from shoal.search.command.terminal import moving
 from shoal.search.watching import printable
 from shoal.slurm import wire
 from shoal.slurm.errors import SlurmError
@@ -32,7 +31,7 @@ CODES = (
     "4 it cannot be told (SLURM does not answer); 2 there is no such search."
 )
 
-_folder = click.argument("folder", type=PathGiven(absolute=False))
+_folder = click.argument("folder", type=RunGiven(absolute=False))
 
 
 @click.command(epilog=CODES)
@@ -43,7 +42,8 @@ def status(folder: Path) -> int:
     What the folder says is told at once, for a search without SLURM too, and where SLURM does not
     answer.
     """
-    seen = outlook.look(folder)
+    with moving(f"looking at {folder}"):
+        seen = outlook.look(folder)
     place = None if seen.job is None else folder / wire.SLURM_FOLDER / seen.job.job
     for line in (*_job_lines(seen), *_run_lines(seen, folder)):
         click.echo(line)
@@ -141,14 +141,14 @@ def _life_lines(place: Path, job: Standing) -> Iterator[str]:
 
 
 def _rows(folder: Path) -> tuple[bool, int, int, str]:
-    """Whether a search has begun, how many lanes are done, of how many, and the best loss."""
+    """Whether a search has begun, how many lanes are done, of how many, and the best objective."""
     if not _has_begun(folder):
         return False, 0, 0, ""
     from shoal.search.api import load
 
     result = load(folder)
-    row = result.best_row
-    best = "" if row is None else f", best loss {row['loss']:.8g}"
+    row, goal = result.best_row, result.objective.name
+    best = "" if row is None else f", best {goal} {row[goal]:.8g}"
     return True, result.ended, result.asked, best
 
 

@@ -24,8 +24,8 @@ from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
 from shoal.search.preparation import Prepared, load
 from shoal.search.process import Stop, listening
-from shoal.search.request import ALL, Request, idle
-from shoal.search.rounds import CallTasks, Pack, Rounds
+from shoal.search.request import ALL, Request
+from shoal.search.rounds import CallTasks, Pack, Rounds, idle
 from shoal.search.watching import Best, Observer, Status
 from shoal.trainable.task import Outcome, Task
 
@@ -54,7 +54,7 @@ class Driver:
             prepared,
             folder,
             options,
-            block_of=lambda k: self._request.block_of(k),
+            block_of=self._block_of,
             stays=lambda trial: self.rounds.stays(trial),
         )
         self._columns = Columns()
@@ -71,8 +71,7 @@ class Driver:
         self._unwritten = Unwritten(writer, self.rounds, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
-        self._told: list[str] = []
-        self._said: set[str] = set()
+        self._told, self._said = list[str](), set[str]()
 
     def run(self) -> Report:
         """Run until every lane is told, or told to stop; merge; say where the time went."""
@@ -191,15 +190,15 @@ class Driver:
             return
         self.mishaps.hosts.works(outcome.node)
         if self.recipe.gpu and outcome.on_cpu and not self._request.settled.programs:
-            what = "counts GPUs but torch finds no CUDA there: it fits on the CPU"
-            self._say_once(outcome.node, f"{outcome.node} {what}")
+            told = f"{outcome.node} counts GPUs but torch finds no CUDA there: it fits on the CPU"
+            self._say_once(outcome.node, told)
         for note in outcome.notes:
             self._say_once(note, f"{pack.told}: {note}")
         if outcome.stopped:
             self._saved += outcome.saved
             self.rounds.give_back(pack)
             return
-        if outcome.memory and self._request.block_of(pack.round) > 1:
+        if outcome.memory and self._block_of(pack) > 1:
             self._halve(pack)
             self.rounds.give_back(pack)
             return
@@ -233,13 +232,14 @@ class Driver:
     def _halve(self, pack: Pack) -> None:
         """Memory ran out: from this pack's round on, the block is half as large."""
         self._tasks.done(pack)  # what the larger block has left is of another program
-        before = self._request.block_of(pack.round)
-        self._request = self._request.halve(pack.round)
+        before = self._block_of(pack)
+        self._request = self._request.halve(pack.round, pack.lanes.shape)
         self._writer.record(self._request)
-        self.say(
-            f"fits of pack {pack.name}: memory ran out; from round {pack.round} on, a block has "
-            f"{self._request.block_of(pack.round)} fits instead of {before}"
-        )
+        whose = f"fits of pack {pack.name}: memory ran out; from round {pack.round} on"
+        self.say(f"{whose}, a block has {self._block_of(pack)} fits instead of {before}")
+
+    def _block_of(self, pack: Pack) -> int:
+        return self._request.block_of(pack.round, pack.lanes.shape)
 
     def _end(self, pack: Pack, outcome: Outcome) -> None:
         """What came of a pack is final; where columns are not known yet, it waits for them."""

@@ -9,7 +9,7 @@ import torch
 from shoal.search.engines import RunOptions
 from shoal.search.folder import RunFolder
 from shoal.search.preparation import Prepared
-from shoal.search.rounds import CallTasks, Tasks, call_recipe, recipe_of
+from shoal.search.rounds import CallTasks, Pack, Tasks, call_recipe, recipe_of
 from shoal.trainable.task import Recipe
 
 
@@ -18,13 +18,13 @@ def equipped(
     folder: RunFolder,
     options: RunOptions,
     *,
-    block_of: Callable[[int], int],
+    block_of: Callable[[Pack], int],
     stays: Callable[[int], bool],
 ) -> tuple[Recipe, Tasks | CallTasks]:
     """Return what all packs have in common, and what makes a task of each.
 
     Args:
-        block_of: the block of a round.
+        block_of: the block of a pack.
         stays: whether what a trial has left is kept, as far as is known.
     """
     request, source = prepared.request, prepared.source.at(folder.copies)

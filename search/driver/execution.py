@@ -32,7 +32,8 @@ def run_prepared(
     with ExitStack() as stack:
         stack.callback(observer.end)
         stack.callback(prepared.source.release)
-        engine_of(options, prepared.request).check()
+        engine = engine_of(options, prepared.request)
+        engine.check()
         try:
             stack.enter_context(claimed(prepared.source.files))
         except TrainableError as error:
@@ -43,11 +44,14 @@ def run_prepared(
             observer.say(note)
         writer = Writer(folder, observer.say)
         stack.callback(writer.close)
+        if prepared.folder is not None:
+            writer.amend(prepared.request)
         now = machine.entry()
         earlier = writer.note_environment(now)
         for change in machine.differences(earlier[-1], now) if earlier else []:
             observer.say(f"this run folder was begun with {change}: last digits may differ")
         command = f"shoal run --out {shlex.quote(shown(folder.path))}"
+        observer.doing(f"starting {engine.label}")
         try:
             report = Driver(prepared, writer, options, observer, began).run()
         except KeyboardInterrupt as error:  # Ctrl-C twice, or a handler of the host program's

@@ -77,7 +77,7 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         recipe = replace(recipe, plan=replace(recipe.plan, keep=request.trials, fits=1))
         rows = pa.Table.from_pylist([fit.row])
         lanes = lanes_of(request, prepared.shape_names, rows)
-        block = request.block_of(fit.row["round"])
+        block = request.block_of(fit.row["round"], lanes.shape)
         if fit.fold is None and request.folds > 1:
             whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
             usual = Settled(usual=recipe.settled.usual)

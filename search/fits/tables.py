@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoal.search import newfile
 from shoal.search.errors import BadInput
 from shoal.search.fits.chosen import Chosen
 from shoal.search.fits.prediction import Predicted
@@ -60,9 +57,9 @@ def write_table(file: Path, made: Predicted) -> None:
     frame = pandas.DataFrame(columns)
     check_new(file)
     if file.suffix in CSV:
-        _written(file, lambda beside: frame.to_csv(beside, index=False))
+        newfile.written(file, lambda beside: frame.to_csv(beside, index=False))
     else:
-        _written(file, lambda beside: frame.to_parquet(beside, index=False))
+        newfile.written(file, lambda beside: frame.to_parquet(beside, index=False))
 
 
 def saved(file: Path, one: One, fit: Chosen) -> None:
@@ -73,7 +70,7 @@ def saved(file: Path, one: One, fit: Chosen) -> None:
     """
     check_new(file)
     content = one.to_bytes(fit.trial, fit.replicate, fit.fold or 0)
-    _written(file, lambda beside: beside.write_bytes(content))
+    newfile.written(file, lambda beside: beside.write_bytes(content))
 
 
 def check_new(file: Path | None, table: bool = False) -> None:
@@ -89,32 +86,9 @@ def check_new(file: Path | None, table: bool = False) -> None:
         return
     if table:
         _kind(file)
-    if os.path.lexists(file):
-        raise BadInput(f"{file} is there already; choose another name, or remove it")
-    if not file.absolute().parent.is_dir():
-        raise BadInput(f"cannot write {file}: there is no folder {file.parent}")
+    newfile.check_new(file)
 
 
 def _kind(file: Path) -> None:
     if file.suffix not in (*PARQUET, *CSV):
         raise BadInput(f"{file} must end in {PARQUET[0]} or {CSV[0]}")
-
-
-def _written(file: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole beside its place and link it there, where nothing must be."""
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}{file.suffix}")
-    try:
-        write(beside)
-        try:
-            os.link(beside, file)
-        except FileExistsError:
-            raise
-        except OSError:  # a disk without links
-            beside.rename(file)
-    except FileExistsError as error:
-        raise BadInput(f"{file} is there already; choose another name, or remove it") from error
-    except OSError as error:
-        raise BadInput(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()

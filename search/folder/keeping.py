@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import ledger
-from shoal.search.folder.parameters import FOLDER, OF_FIT, Stack, file_name
+from shoal.search.folder.parameters import FOLDER, OF_FIT, Stack, file_names
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.staging import Staging
 
@@ -40,7 +40,8 @@ class Keeping:
                     self._trials[name] = stack.trial
 
     def add(self, pack: str, stack: Stack) -> None:
-        """Write parameters of a pack, in the place of those that it may have already."""
+        """Write parameters of a pack, in the place of those that it may have already of any of
+        these trials."""
         content = stack.to_bytes()
         name = f"{pack}.{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
         staging = self._staging
@@ -48,8 +49,10 @@ class Keeping:
             staging.put(name, content)
             with staging.top.folder(FOLDER, make=True) as place:
                 staging.place(name, place)
-        for other in [held for held in self._trials if held.startswith(pack) and held != name]:
-            self._remove(other)
+        for other, trials in list(self._trials.items()):
+            again = bool(numpy.isin(trials, stack.trial).any())
+            if other.startswith(pack) and other != name and again:
+                self._remove(other)
         self._trials[name] = stack.trial
 
     def prune(self, contends: Contends) -> None:
@@ -67,12 +70,12 @@ class Keeping:
         for name in self._trials:
             packs.setdefault(name.partition(".")[0], []).append(name)
         for pack, names in packs.items():
-            chosen = contends(self._trials[names[0]])
-            if chosen.all() and len(names) == 1:
+            if len(names) == 1 and contends(self._trials[names[0]]).all():
                 continue
-            stack = self._folder.stack(names[0])
-            if stack is not None and chosen.any():
-                self.add(pack, stack.only(chosen))
+            stacks = [self._folder.stack(name) for name in names]  # in parts, as it was asked for
+            whole = Stack.joined([stack for stack in stacks if stack is not None])
+            if (chosen := contends(whole.trial)).any():
+                self.add(pack, whole.only(chosen))
         self.prune(contends)
 
     def end(self, best: Sequence[int]) -> list[int]:
@@ -97,16 +100,19 @@ class Keeping:
                 continue
             for i in chosen:
                 key = stack.key(int(i))
-                found[file_name(request, *key)] = stack.one(int(i)).to_bytes(*key)
+                found[file_names(request, *key)[0]] = stack.one(int(i)).to_bytes(*key)
         missing = []
         for trial in best:
-            names = [
-                file_name(request, trial, replicate, fold)
+            every = [
+                file_names(request, trial, replicate, fold)
                 for replicate in range(request.replicates)
                 for fold in range(request.folds)
             ]
-            found.update(self._placed([name for name in names if name not in found]))
-            if not found.keys() >= set(names):
+            for name, *before in every:
+                if name not in found:
+                    for content in self._placed([name, *before]).values():
+                        found.setdefault(name, content)
+            if not found.keys() >= {name for name, *_ in every}:
                 missing.append(trial)
         self._place(found)
         for name in list(self._trials):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,24 @@ class Stack:
             fold=self.fold[chosen],
             named={name: values[chosen] for name, values in self.named.items()},
             prepared=self.prepared,
+        )
+
+    @classmethod
+    def joined(cls, stacks: Sequence[Stack]) -> Stack:
+        """Return all of these, which are of one pack, in its order, each fit once."""
+        columns = {
+            name: numpy.concatenate([getattr(stack, name) for stack in stacks]) for name in _KEY
+        }
+        keys = numpy.stack([columns["trial"], columns["replicate"]], axis=1)
+        _, order = numpy.unique(keys, axis=0, return_index=True)
+        named = {
+            name: numpy.concatenate([stack.named[name] for stack in stacks])[order]
+            for name in stacks[0].named
+        }
+        return cls(
+            **{name: column[order] for name, column in columns.items()},
+            named=named,
+            prepared=stacks[0].prepared,
         )
 
     def at(self, trial: int, replicate: int, fold: int) -> int | None:
@@ -152,12 +170,15 @@ def described(raw: bytes) -> dict[str, Any]:
         raise ValueError(f"it has no description of ours: {error}") from error
 
 
-def file_name(request: Request, trial: int, replicate: int, fold: int) -> str:
-    """The name of one fit's file."""
-    name = f"trial-{trial:06d}"
-    name += f"-replicate-{replicate}" if request.replicates > 1 else ""
-    name += f"-fold-{fold}" if request.folds > 1 else ""
-    return f"{name}.safetensors"
+def file_names(request: Request, trial: int, replicate: int, fold: int) -> list[str]:
+    """The names that one fit's file may have: what it is called, and what it was called while each
+    trial had one replicate."""
+    end = (f"-fold-{fold}" if request.folds > 1 else "") + ".safetensors"
+    name, number = f"trial-{trial:06d}", f"-replicate-{replicate}"
+    names = [name + (number if request.replicates > 1 else "") + end]
+    if request.replicates > 1 == request.first["replicates"] and not replicate:
+        names.append(name + end)
+    return names
 
 
 def _saved(named: Arrays, prepared: Arrays, key: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger
 from shoal.search.folder.older import READ, Form
-from shoal.search.folder.parameters import FOLDER, OF_PACK, One, Stack, file_name
+from shoal.search.folder.parameters import FOLDER, OF_PACK, One, Stack, file_names
 from shoal.search.folder.starting import stands
 from shoal.search.folder.tables import Keys, in_order, rows
 from shoal.search.request import Request
@@ -171,15 +171,17 @@ class RunFolder:
         Raises:
             RunFolderError: they are damaged.
         """
-        name = f"{FOLDER}/{file_name(self.request, trial, replicate, fold)}"
+        names = file_names(self.request, trial, replicate, fold)
         for _ in range(2):  # between the two, those of packs may become those of fits
-            if name in ledger.read(self.path):
-                return ledger.checked(
-                    self.path,
-                    name,
-                    lambda handle: One.from_bytes(handle.read()),
-                    mend=f"put it back; shoal fit --trial {trial} makes it again",
-                )
+            digests = ledger.read(self.path)
+            for name in (f"{FOLDER}/{name}" for name in names):
+                if name in digests:
+                    return ledger.checked(
+                        self.path,
+                        name,
+                        lambda handle: One.from_bytes(handle.read()),
+                        mend=f"put it back; shoal fit --trial {trial} makes it again",
+                    )
             for file in self.parameter_files():
                 stack = self.stack(file)
                 index = None if stack is None else stack.at(trial, replicate, fold)

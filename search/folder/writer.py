@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import tomli_w
 
-from shoal.search.errors import RunFolderError
+from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger
 from shoal.search.folder.keeping import Keeping
 from shoal.search.folder.reader import RunFolder
@@ -54,7 +54,7 @@ class Writer:
             say: told where this takes longer.
 
         Raises:
-            BadInput: another process is writing.
+            BadInput: another process is writing, or has changed what is asked for.
             RunFolderError: the disk does not take it, or a file is damaged.
         """
         self.folder, self._path = folder, folder.path
@@ -137,6 +137,12 @@ class Writer:
         self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
         self.folder.request = request
 
+    def amend(self, request: Request) -> None:
+        """Replace ``search.toml``, if there is to be more than it says."""
+        if request.amendments != self.folder.request.amendments:
+            self.record(request)
+            self._merged = self._keys(request)
+
     def settle(self, request: Request) -> None:
         """Write the tables, whose columns are known now, and with them ``search.toml``."""
         files = {
@@ -199,6 +205,12 @@ class Writer:
         return self._staging.top.append(name)
 
     def _recover(self) -> None:
+        now = RunFolder.open(self._path).request
+        if now.as_dict() != self.folder.request.as_dict():
+            raise BadInput(
+                f"{self._path} was changed by another process in this moment; run the same command "
+                "again"
+            )
         for name in ("parts", "packs"):
             folder, again = self._path / name, "remove it and run the same command again"
             with self._staging.writing(folder):
@@ -214,11 +226,7 @@ class Writer:
             return
         for name in TABLES:
             ledger.checked(self._path, name, ledger.hashed)
-        request = self.folder.request
-        file = self._path / "trials.parquet"
-        known = Keys(request)
-        for keys in (self._merged, known):
-            keys.add(file, self.folder.read(file.name, rows.trials_schema(request), [*request.key]))
+        self._merged, known = self._keys(self.folder.request), self._keys(self.folder.request)
         for file in self.folder.part_files():
             part = self.folder.read_part(file)
             if known.add(file, part):
@@ -226,6 +234,14 @@ class Writer:
                 self._part_rows += len(part)
             else:
                 self._remove_part(file)
+
+    def _keys(self, request: Request) -> Keys:
+        """The lanes of a search that are merged."""
+        keys = Keys(request)
+        if not request.open:
+            file, schema = self._path / "trials.parquet", rows.trials_schema(request)
+            keys.add(file, self.folder.read(file.name, schema, [*request.key]))
+        return keys
 
     def _own_part(self, file: Path) -> pa.Table:
         """The rows of a part, which nobody else has merged."""

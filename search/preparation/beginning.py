@@ -19,7 +19,7 @@ from shoal.search.preparation.declared import (
 )
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.preparation.updates import WORDS, Updates, known_of
-from shoal.search.programs import Meanwhile, Programs, power_of_two, programs_of
+from shoal.search.programs import Meanwhile, Programs, points_of, programs_of
 from shoal.search.request import (
     FUNCTION,
     PROGRAM,
@@ -27,8 +27,8 @@ from shoal.search.request import (
     Asked,
     Request,
     Resolved,
-    lanes_of_a_round,
 )
+from shoal.search.request.amendments import MAX_PACK, layout_of
 from shoal.search.samplers import may_repeat
 from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
@@ -37,13 +37,8 @@ from shoal.trainable.memory import Generated
 from shoal.trainable.modules import path_read
 from shoal.trainable.problems import Folds, Source, find, hyperparameters, made
 
-MIN_PACK, MAX_PACK = 64, 4096
-
 MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
-
-MAX_POINTS = 8
-"""Values of the other hyperparameters that it is tried with."""
 
 
 def load_source(spec: str) -> Source:
@@ -143,12 +138,7 @@ def _checked(
         dict(zip(names, values, strict=True))
         for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
     ]
-    numbers = {n: space[n].samples() for n in space if n not in shape_names}
-    most = max((len(values) for values in numbers.values()), default=1)
-    points = [
-        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
-        for i in range(min(most, MAX_POINTS))
-    ]
+    points = points_of(space, shape_names, defaults)
     checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
@@ -158,7 +148,9 @@ def _checked(
     report = min(asked.report or max(1, length // 20), length)
     steps = asked.epochs * epoch or asked.steps
     cuda = torch.cuda.is_available()
-    round_, pack = _sizes(asked, fused=not (cuda or checked.work.unfused))
+    layout = layout_of(
+        [(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
+    )
     running, settled = programs_of(
         replace(asked, steps=steps),
         checked.work,
@@ -167,9 +159,10 @@ def _checked(
             space=space,
             names=shape_names,
             defaults=defaults,
-            points=points[:8],
+            points=points,
             report=report * (epoch if asked.epochs else 1),
-            pack=pack,
+            pack=asked.pack or MAX_PACK,
+            together=layout[len(layout) - 1].pack,
             device="cuda" if cuda else "cpu",
             folds=folds,
             single=checked.single,
@@ -203,8 +196,8 @@ def _checked(
         unroll=running.unroll,
         lane_seconds=running.lane_seconds,
         settled=settled,
-        round=round_,
-        pack=pack,
+        round=asked.round,
+        pack=asked.pack,
     )
     return Prepared(
         request=request,
@@ -227,13 +220,3 @@ def different_trials(trials: int, sampler: str, space: Space) -> int:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:
-    """Round and pack, from the arguments alone."""
-    trials, replicates = asked.trials, asked.replicates
-    round_ = min(trials, asked.round or lanes_of_a_round(trials, fused))
-    pack = asked.pack
-    if pack is None:
-        pack = min(MAX_PACK, max(MIN_PACK, power_of_two(trials * replicates // 32)))
-    return round_, min(pack, round_ * replicates)

@@ -185,7 +185,7 @@ def _prepared(
         patience=asked.patience,
         keep=asked.keep,
         seed=asked.seed,
-        round=min(asked.trials, asked.round or ROUND),
+        round=asked.round or ROUND,
         exec=asked.exec or "",
         read=asked.read or {},
         cpus=asked.cpus,

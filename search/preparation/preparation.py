@@ -7,15 +7,16 @@ from pathlib import Path
 
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
-from shoal.search.preparation.beginning import begin, different_trials
+from shoal.search.preparation.amending import amended
+from shoal.search.preparation.beginning import begin
 from shoal.search.preparation.calls import check_said
 from shoal.search.preparation.declared import default_values
 from shoal.search.preparation.prepared import Prepared
-from shoal.search.preparation.resuming import source_of, unreadable
+from shoal.search.preparation.resuming import check_own, source_of, unreadable
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile
-from shoal.search.request import Asked, Objective, as_resolved
+from shoal.search.request import Asked
 from shoal.search.space import Dimension
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated
@@ -93,38 +94,23 @@ def _go_on(
             f"{folder.path} was written by an earlier version of shoal (format {folder.earlier}): "
             "it can be read, not gone on with; choose another --out"
         )
+    check_own(folder)
     request = folder.request
-    if request.without_momentum and not folder.whole:
+    check_said(asked, request.kind)
+    request, told = amended(asked, space, request, folder.path)
+    more = request != folder.request
+    runs = more or not folder.whole
+    if request.without_momentum and runs:
         raise BadInput(
             f"{folder.path} was begun by an earlier version of shoal, whose sgd had no momentum: "
             "it can be read, not gone on with; choose another --out"
         )
-    check_said(asked, request.kind)
-    held = request.as_dict()
-    given = as_resolved(asked.given, request)
-    if asked.trials is not None:
-        given["trials"] = different_trials(asked.trials, request.sampler, request.space)
-    if asked.objective is not None:
-        given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
-    different = [
-        f"{key} is {held.get(key, 0)!r} there, {value!r} asked"
-        for key, value in given.items()
-        if value != held.get(key, 0)
-    ]
-    for name, dimension in space.items():
-        there = request.space.get(name)
-        if there != dimension:
-            text = repr(there.shown) if there else "absent"
-            different.append(f"{name} is {text} there, {dimension.shown!r} asked")
-    if different:
-        raise BadInput(
-            f"{folder.path} holds another search ({'; '.join(different)}); choose another --out"
-        )
     named = asked.problem is not None
-    source = source_of(folder, named=named, trust=trust, generated=generated)
-    began, notes = source.world, tuple[str, ...]()
-    if began.gone and not folder.whole:
+    source = source_of(folder, named=named, trust=trust, generated=generated, more=more)
+    began, notes = source.world, told
+    if began.gone and runs:
         notes = (
+            *told,
             f"{began.folder}, where this search began, is not there: it goes on with the copies "
             "of its code",
         )

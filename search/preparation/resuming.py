@@ -9,7 +9,7 @@ from shoal.search.errors import BadInput, RunFolderError, SearchError
 from shoal.search.folder import PROBLEM, RunFolder, ledger
 from shoal.search.preparation.calls import source_of_program
 from shoal.search.preparation.trust import check
-from shoal.search.request import PROGRAM
+from shoal.search.request import PROGRAM, STUDY
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.functions import Command
 from shoal.trainable.memory import Generated
@@ -24,6 +24,7 @@ def source_of(
     trust: bool,
     runs: bool | None = None,
     generated: Generated | None = None,
+    more: bool = False,
 ) -> Source:
     """Return the source of a folder's problem, every copy read and checked, none executed.
 
@@ -32,13 +33,15 @@ def source_of(
         trust: whether the code may be another user's.
         runs: whether it is to run; None: where the search is not whole.
         generated: the problem as it is named, where it is a class in memory.
+        more: whether the search is to have more than the folder holds, so that it is not whole.
 
     Raises:
         BadInput: it is not what was named, or another user could have written it.
         RunFolderError: a copy is missing, or not what was written.
     """
     ways = "; choose another --out" if runs is None else ", which alone fits its trials again"
-    runs = not folder.whole if runs is None else runs
+    check_own(folder)
+    runs = (more or not folder.whole) if runs is None else runs
     source = folder.source()
     if source is None:
         named_class = folder.request.problem not in PROBLEMS  # and what it is called with
@@ -60,6 +63,19 @@ def source_of(
         source.release()
         raise
     return source
+
+
+def check_own(folder: RunFolder) -> None:
+    """Check that shoal can make trials of a folder.
+
+    Raises:
+        BadInput: they are those of a study that was imported.
+    """
+    if folder.request.kind == STUDY:
+        raise BadInput(
+            f"{folder.path} holds the study {folder.request.problem!r}, which was imported: its "
+            "trials can be read, and none can be made, here or again"
+        )
 
 
 def _decisive(folder: RunFolder) -> list[Path]:

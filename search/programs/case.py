@@ -19,6 +19,9 @@ from shoal.trainable.programs import Program, program_of, updates
 LANES = 8
 """Lanes that a program is tried with."""
 
+MAX_POINTS = 8
+"""Values of the hyperparameters that are not of the shape, with which it is tried."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -76,6 +79,23 @@ class Begun(NamedTuple):
     shape: Mapping[str, Any]
     program: Program
     codes: list[Any]
+
+
+def points_of(
+    space: Mapping[str, Dimension], names: Sequence[str], defaults: Mapping[str, float]
+) -> list[dict[str, float]]:
+    """Return values across the space, at most `MAX_POINTS`, to try a step with.
+
+    Args:
+        names: the shape hyperparameters, which are left out.
+        defaults: values of the hyperparameters that are not in the space.
+    """
+    numbers = {name: space[name].samples() for name in space if name not in names}
+    most = max((len(values) for values in numbers.values()), default=1)
+    return [
+        {**defaults, **{n: float(values[min(i, len(values) - 1)]) for n, values in numbers.items()}}
+        for i in range(min(most, MAX_POINTS))
+    ]
 
 
 def shapes_of(

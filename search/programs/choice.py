@@ -25,7 +25,8 @@ class Programs:
     Attributes:
         names: the shape hyperparameters of `space`.
         defaults: values of the hyperparameters that are not in the space; points: to try.
-        report: updates between two reporting steps; pack: lanes that one device runs together.
+        report: updates between two reporting steps.
+        pack: lanes that one device runs together, at the most; together: in most of the packs.
         device: ``cpu`` or ``cuda``.
         folds: how rows are split; None: they are not.
         single: whether fits have to run one at a time.
@@ -39,6 +40,7 @@ class Programs:
     points: Sequence[Mapping[str, float]]
     report: int
     pack: int
+    together: int
     device: str
     folds: Folds | None = None
     single: bool = False
@@ -71,6 +73,7 @@ def programs_of(
         steps=asked.steps,
         report=programs.report,
         pack=programs.pack,
+        together=programs.together,
         fed=programs.fed,
     )
     required = asked.program == "compiled"

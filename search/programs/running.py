@@ -9,11 +9,15 @@ import math
 from dataclasses import dataclass
 
 from shoal.search.errors import BadInput
+from shoal.search.request.amendments import power_of_two
 from shoal.trainable.compiling import NONE, compiler
 from shoal.trainable.programs import MAX_UNROLL, Work
 
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs a usual core: a call for each operation, and writing what each makes."""
+
+UNCOMPILED = "it runs uncompiled, which is slower"
+"""How a search without a kernel is run, in a note."""
 
 WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
 """Eager work of one program from which on it is compiled: some ten seconds of a core the first time
@@ -38,6 +42,10 @@ cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enou
 
 MAX_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
 MIN_COMPILED_BLOCK = 16
+
+MAX_TORCH_BLOCK = 64
+"""What torch's compiler makes for a CPU takes so many lanes at the most, since it takes no fewer
+than its block, and rounds begin small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +79,7 @@ def choose(
     steps: int,
     report: int,
     pack: int,
+    together: int | None = None,
     fed: bool = False,
 ) -> Running:
     """Resolve what was asked.
@@ -81,6 +90,8 @@ def choose(
         device: ``cpu`` or ``cuda``.
         programs: how many there may be: one for each combination of shape hyperparameters.
         report: updates between two reporting steps.
+        pack: lanes that one device runs together, at the most; together: in most of the packs, by
+            which work is estimated; None: as many.
         fed: whether each update takes other rows, or noise: then a call does as many updates as it
             is told to.
 
@@ -90,7 +101,8 @@ def choose(
     notes: tuple[str, ...] = ()
     eager = min(MAX_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest_bytes)))
     eager = min(block or eager, pack)
-    seconds = work.operations * OPERATION_SECONDS / eager + work.moved_bytes / BYTES_A_SECOND
+    usual = min(eager, together or pack)
+    seconds = work.operations * OPERATION_SECONDS / usual + work.moved_bytes / BYTES_A_SECOND
     fused = device == "cpu" and not work.unfused
     least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
     by_torch = lanes * steps * seconds / programs >= WORTH_SECONDS
@@ -101,6 +113,8 @@ def choose(
         if lanes * steps * seconds >= WORTH_SECONDS:
             notes = (f"{NONE}: it runs uncompiled, which can be twenty times slower",)
         worth = False
+    if program == "auto" and device == "cpu" and work.unfused and not worth:
+        notes = (*notes, f"it cannot be fused: {work.unfused}; {UNCOMPILED}")
     if program == "eager" or (program == "auto" and not worth):
         return Running(
             program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes
@@ -118,7 +132,7 @@ def choose(
         )
     unroll = _updates(steps, report, MAX_UNROLL)
     fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved_bytes)))
-    size = min(MAX_BLOCK[device], max(MIN_COMPILED_BLOCK, power_of_two(fitting)))
+    size = min(MAX_TORCH_BLOCK, max(MIN_COMPILED_BLOCK, power_of_two(fitting)))
     if device == "cuda":  # a launch costs the same for any number of lanes
         size = MAX_BLOCK[device]
     if work.widest_dense_bytes:
@@ -136,8 +150,3 @@ def _updates(steps: int, report: int, most: int) -> int:
     """How many updates a call does, so that calls end at each reporting step; at most `most`."""
     beat = math.gcd(report, steps)
     return next(n for n in range(max(1, min(most, beat)), 0, -1) if beat % n == 0)
-
-
-def power_of_two(number: int) -> int:
-    """The largest power of two that is not above `number` (0 for 0)."""
-    return 1 << (number.bit_length() - 1) if number > 0 else 0

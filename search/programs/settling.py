@@ -25,6 +25,7 @@ from shoal.search.errors import BadInput, SearchError
 from shoal.search.machine import cores
 from shoal.search.programs.case import LANES, Begun, Case
 from shoal.search.programs.meanwhile import Meanwhile
+from shoal.search.programs.running import UNCOMPILED
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
 from shoal.trainable.errors import CompileError, CompilerHangs, one_line
 from shoal.trainable.fused import target_of
@@ -53,7 +54,7 @@ TELL_SECONDS = 5.0
 
 INSTEAD = {
     INDUCTOR: "torch's compiler is used instead",
-    EAGER: "it runs uncompiled, which is slower",
+    EAGER: UNCOMPILED,
 }
 """How a shape without a kernel is run, in a note."""
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.request.amendments import totals
 from shoal.search.request.objective import Objective
 from shoal.search.request.settings import BY_NAME, check_settings
 from shoal.search.space import Dimension, named, of_names, plain
@@ -106,6 +107,7 @@ class Asked:
             if value is None and name not in WRITTEN:
                 raise BadInput(f"{name} must have a value")
         left = {*WRITTEN, *(["problem"] if "format" in given and "exec" in given else [])}
+        given = {**given, **totals(given)}
         return cls(**{name: value for name, value in given.items() if name not in left})
 
     @property

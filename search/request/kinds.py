@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-STACKED, FUNCTION, PROGRAM = "stacked", "function", "program"
-"""Fits that shoal itself does, side by side; a function, or a program, that is called for each."""
+STACKED, FUNCTION, PROGRAM, STUDY = "stacked", "function", "program", "study"
+"""Fits that shoal itself does, side by side; a function, or a program, that is called for each; and
+a study of Optuna's, whose trials were called by others: it is read alone."""
 
-KINDS = (STACKED, FUNCTION, PROGRAM)
+KINDS = (STACKED, FUNCTION, PROGRAM, STUDY)
 
 OWN = ("kind", "exec", "read", "asks", "cpus", "gpus")
 """What only functions and programs have."""

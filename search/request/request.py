@@ -5,29 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from reprlib import repr as short
 from typing import Any
 
 from numpy.typing import NDArray
 
 from shoal.search.errors import BadInput
-from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED
+from shoal.search.request.amendments import (
+    REPLICATES,
+    TRIALS,
+    Amendment,
+    Layout,
+    first_of,
+    layout_of,
+    stages_of,
+)
+from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED, STUDY
 from shoal.search.request.objective import Objective
-from shoal.search.request.readings import halved, is_number, listed, space_of
+from shoal.search.request.readings import arguments_of, is_number
 from shoal.search.request.setting import ALL, Setting
 from shoal.search.request.settings import check_settings
-from shoal.search.space import Space, as_plain, of_plain
+from shoal.search.space import Space, as_plain
 from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
-from shoal.trainable.programs import Settled
+from shoal.trainable.programs import INDUCTOR, Settled
+from shoal.trainable.programs import key as key_of
 
-FORMAT, CONDITIONAL, CALLED = 6, 7, 8
-"""Versions of the run folder's form, as it is written: the second where hyperparameters are not
-active in every trial, which a version of shoal that knows of no conditions must not take up; the
-third where functions or programs are called."""
+FORMAT, CONDITIONAL, CALLED, STEERED = 6, 7, 8, 9
+"""Versions of the run folder's form. What is begun now has the last, whose rounds are drawn whole;
+the second has conditional hyperparameters, in the third functions or programs are called."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -41,7 +51,9 @@ class Request:
         problem: as the user named it; source: sha256 of what defines it.
         files: the user's own files that it consists of, as `File` has them in TOML.
         began: where the user stood, and what of the import path was theirs.
-        trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …
+        trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …;
+            of all that was asked for, the amendments with it.
+        amendments: what was asked for after the first request.
         objective: what is searched for, a metric or the loss; metrics: names of all of them.
         select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
             a better objective after which a lane ends, 0: any number.
@@ -50,8 +62,9 @@ class Request:
         steps: updates of each lane; report: updates between two reporting steps.
         epochs: where above 0, how often each lane goes through the rows; then `steps` is about how
             many updates that is, and `report` counts epochs.
-        round: trials asked of the sampler at once; pack: lanes that one device runs together;
-        block: lanes in one tensor operation.
+        round: trials asked of the sampler at once; pack: lanes that one device runs together; None:
+            by the trial's number (`shoal.search.request.amendments`).
+        block: lanes in one tensor operation, at the most.
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
         settled: how each shape is run, where it is compiled.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
@@ -73,13 +86,13 @@ class Request:
     steps: int
     report: int
     seed: int
-    round: int
-    pack: int
     block: int
     program: str
     unroll: int
     lane_seconds: float
     diverge_factor: float
+    round: int | None = None
+    pack: int | None = None
     objective: str = "loss:min"
     select: str = "last"
     patience: int = 0
@@ -95,12 +108,17 @@ class Request:
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
+    amendments: tuple[Amendment, ...] = ()
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
     form: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        check_settings({each.name: getattr(self, each.name) for each in fields(self)})
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        sizes = [name for name in ("round", "pack") if given[name] is None]
+        if sizes and not self.nested:
+            raise BadInput(f"{sizes[0]} is missing")
+        check_settings({name: value for name, value in given.items() if name not in sizes})
         Setting(name="unroll", kind="integer", help="").check(self.unroll)
         for name in ("problem", "source"):
             if not isinstance(getattr(self, name), str):
@@ -171,18 +189,48 @@ class Request:
         return number * self.folds + table[FOLD].to_numpy() if self.folds > 1 else number
 
     @property
-    def rounds(self) -> int:
-        """Rounds of the whole search."""
-        return -(-self.trials // self.round)
+    def nested(self) -> bool:
+        """Whether a search of more trials begins with the very trials of this one; those of
+        earlier formats have rounds by the number of all trials, and end with a smaller one."""
+        return self.form in (0, STEERED)
 
-    def block_of(self, round_: int) -> int:
-        """Lanes in one tensor operation in a round."""
-        return next((size for first, size in reversed(self.halved) if first <= round_), self.block)
+    @property
+    def first(self) -> dict[str, int]:
+        """Trials and replicates of the first request."""
+        return first_of(self.trials, self.replicates, self.amendments)
 
-    def halve(self, round_: int) -> Request:
-        """Return the search with half the block from a round on."""
+    @cached_property
+    def layout(self) -> Layout:
+        """The rounds of the whole search."""
+        stages = stages_of(self.trials, self.replicates, self.amendments)
+        return layout_of(stages, size=self.round, pack=self.pack, whole=self.nested)
+
+    def amended(self, trials: int, replicates: int) -> Request:
+        """Return the search with so many trials, and then so many replicates of each.
+
+        Raises:
+            BadInput: these are too many.
+        """
+        now, wanted = self, {TRIALS: trials, REPLICATES: replicates}
+        for name, number in wanted.items():
+            if (before := getattr(now, name)) != number:
+                more = Amendment(name=name, before=before, number=number)
+                own: dict[str, Any] = {name: number, "amendments": (*now.amendments, more)}
+                now = replace(now, **own)
+        return now
+
+    def block_of(self, round_: int, shape: Mapping[str, Any]) -> int:
+        """Lanes of a shape in one tensor operation in a round: no more than a pack has, but where
+        its program takes no fewer."""
+        size = next((size for first, size in reversed(self.halved) if first <= round_), self.block)
+        if not self.nested or self.settled.programs.get(key_of(shape)) == INDUCTOR:
+            return size
+        return min(size, self.layout[round_].pack)
+
+    def halve(self, round_: int, shape: Mapping[str, Any]) -> Request:
+        """Return the search with half the block of a shape from a round on."""
         kept = tuple((first, size) for first, size in self.halved if first < round_)
-        return replace(self, halved=(*kept, (round_, max(1, self.block_of(round_) // 2))))
+        return replace(self, halved=(*kept, (round_, max(1, self.block_of(round_, shape) // 2))))
 
     @property
     def mark(self) -> str:
@@ -194,11 +242,12 @@ class Request:
         plain = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in ("space", "settled", "began", "form")
+            if each.name not in ("space", "settled", "began", "form", "amendments")
         }
+        plain |= self.first
         for name in LEFT_OUT if self.called else OWN:
             del plain[name]
-        if self.kind == FUNCTION:
+        if self.kind in (FUNCTION, STUDY):
             del plain["exec"], plain["read"]
         elif self.called:
             plain["read"] = dict(self.read)
@@ -207,7 +256,7 @@ class Request:
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
         plain["metrics"] = list(self.metrics)
-        for name in ("halved", "files", "metrics", "epochs"):
+        for name in ("halved", "files", "metrics", "epochs", "round", "pack"):
             if not plain.get(name, True):
                 del plain[name]
         if self.settled != Settled():
@@ -216,15 +265,8 @@ class Request:
         space: dict[str, Any] = {"space": self.space.texts()}
         if self.space.conditions:
             space["conditions"] = as_plain(self.space.conditions)
-        return {"format": self._format, **plain, "amendments": [], **space, **began}
-
-    @property
-    def _format(self) -> int:
-        """The version that says what this search needs; of one that was read, what was read."""
-        if self.called:
-            return CALLED
-        newer = self.space.conditions or "momentum" in self.space
-        return self.form or (CONDITIONAL if newer else FORMAT)
+        more = {"amendments": [each.as_dict() for each in self.amendments]}
+        return {"format": self.form or STEERED, **plain, **more, **space, **began}
 
     @property
     def without_momentum(self) -> bool:
@@ -239,32 +281,8 @@ class Request:
         Raises:
             BadInput: it is none; the message names the key.
         """
-        called = plain.get("kind", STACKED) != STACKED
-        known = {**LEFT_OUT, **plain} if called else dict(plain)
-        known["form"] = known.pop("format", 0)
-        if known.pop("amendments", []) != []:
-            raise BadInput("amendments: this version of shoal knows none")
-        readings: dict[str, Callable[[Any], Any]] = {
-            "halved": halved,
-            "metrics": lambda names: tuple(map(str, listed(names))),
-            "asks": lambda names: tuple(map(str, listed(names))),
-            "files": lambda files: tuple(map(File.from_dict, listed(files))),
-            "settled": Settled.from_dict,
-            "conditions": of_plain,
-            "space": space_of,
-            "began": World.from_dict,
-        }
-        for name, read in readings.items():
-            if name in known:
-                try:
-                    known[name] = read(known[name])
-                except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
-                    raise BadInput(f"{name}: {error}") from error
-        conditions = known.pop("conditions", None)
-        if conditions and "space" in known:
-            known["space"] = Space(known["space"].values(), conditions)
         try:
-            return cls(**known)
+            return cls(**arguments_of(plain))
         except TypeError as error:  # a key is missing, or unknown
             raise BadInput(str(error).rpartition("__init__() ")[2]) from error
 

@@ -88,10 +88,13 @@ SETTINGS: tuple[Setting, ...] = (
         name="round",
         kind="integer",
         help="Trials asked of the sampler at once.",
-        shown="from trials",
+        shown="8, later an eighth",
     ),
     Setting(
-        name="pack", kind="integer", help="Fits that one worker runs together.", shown="from trials"
+        name="pack",
+        kind="integer",
+        help="Fits that one worker runs together.",
+        shown="64, later half a round",
     ),
     Setting(
         name="block",

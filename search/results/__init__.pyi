@@ -1,5 +1,7 @@
+from .exporting import export
 from .result import Result
 
 __all__ = [
     "Result",
+    "export",
 ]

@@ -10,8 +10,8 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState, create_trial
 
 from shoal.search.plots import Trials
-from shoal.search.samplers import study_of
 from shoal.search.space import plain
+from shoal.search.studies import study_of
 
 MAX_TRIALS = 2000
 """Trials that are looked at; taken evenly."""

@@ -162,10 +162,9 @@ class Result(Models):
         Failed trials are there as FAIL. A trial has the hyperparameters that are active in it.
         ``user_attrs["states"]`` has the states.
         """
-        from shoal.search.results.study import study
+        from shoal.search.results.exporting import study
 
-        curves = _frame(self._curves)
-        return study(self._frame(self._rows), curves, self.space, self.objective)
+        return study(self)
 
     @property
     def ended(self) -> int:

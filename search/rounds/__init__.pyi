@@ -1,7 +1,8 @@
 from .calls import CallTasks, call_recipe, call_task
+from .flight import idle
 from .packs import Pack
 from .rounds import Rounds
-from .tasks import Tasks, dead, lanes_of, recipe_of
+from .tasks import Tasks, dead, folds_of, lanes_of, recipe_of
 
 __all__ = [
     "CallTasks",
@@ -11,6 +12,8 @@ __all__ = [
     "call_recipe",
     "call_task",
     "dead",
+    "folds_of",
+    "idle",
     "lanes_of",
     "recipe_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from shoal.search.request import Request
+from shoal.search.request.amendments import Span
 from shoal.search.space import Value
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
@@ -68,8 +70,7 @@ class Pack:
 def cut(
     request: Request,
     shape_names: tuple[str, ...],
-    round_: int,
-    first: int,
+    span: Span,
     columns: Mapping[str, NDArray[Any]],
 ) -> list[Pack]:
     """Return the packs of a round; a pack has one value of each shape hyperparameter, and one fold.
@@ -78,37 +79,32 @@ def cut(
 
     Args:
         shape_names: which columns are shape hyperparameters.
-        first: number of the round's first trial.
         columns: the values of each hyperparameter, one for each trial of the round.
     """
     count = len(next(iter(columns.values())))
     if request.called:
+        each = itertools.product(range(count), range(span.low, span.high))
         return [
-            _single(request, round_, index, first + place, replicate, columns, place)
-            for index, (place, replicate) in enumerate(
-                (place, replicate)
-                for place in range(count)
-                for replicate in range(request.replicates)
-            )
+            _single(request, span, index, replicate, columns, place)
+            for index, (place, replicate) in enumerate(each)
         ]
     groups = _groups({name: columns[name] for name in shape_names}, count)
     pieces = [
-        ({**dict(shape), **fold}, trials, slice(start, start + request.pack))
+        ({**dict(shape), **fold}, trials, slice(start, start + span.pack))
         for shape, trials in sorted(groups, key=lambda group: str(group[0]))
         for fold in folds_of(request)
-        for start in range(0, len(trials) * request.replicates, request.pack)
+        for start in range(0, len(trials) * span.replicates, span.pack)
     ]
     return [
-        _pack(request, shape_names, round_, index, first, columns, shape, trials, piece)
+        _pack(request, shape_names, span, index, columns, shape, trials, piece)
         for index, (shape, trials, piece) in enumerate(pieces)
     ]
 
 
 def _single(
     request: Request,
-    round_: int,
+    span: Span,
     index: int,
-    trial: int,
     replicate: int,
     columns: Mapping[str, NDArray[Any]],
     place: int,
@@ -116,10 +112,10 @@ def _single(
     """The pack of one fit that is a call: its hyperparameters travel as they are."""
     own = {name: column[place : place + 1] for name, column in columns.items()}
     return Pack(
-        round=round_,
+        round=span.number,
         index=index,
         lanes=Lanes(
-            trial=torch.tensor([trial]),
+            trial=torch.tensor([span.first + place]),
             replicate=torch.tensor([replicate]),
             seed=torch.tensor([request.seed + replicate]),
             values={},
@@ -161,23 +157,23 @@ def _groups(shapes: Mapping[str, NDArray[Any]], count: int) -> list[tuple[Shape,
 def _pack(
     request: Request,
     shape_names: tuple[str, ...],
-    round_: int,
+    span: Span,
     index: int,
-    first: int,
     columns: Mapping[str, NDArray[Any]],
     shape: dict[str, Any],
     trials: NDArray[Any],
     piece: slice,
 ) -> Pack:
     """The pack of a piece of the lanes of `trials`, those of a trial one after the other."""
-    lanes = numpy.arange(piece.start, min(piece.stop, len(trials) * request.replicates))
-    chosen, replicate = trials[lanes // request.replicates], lanes % request.replicates
+    lanes = numpy.arange(piece.start, min(piece.stop, len(trials) * span.replicates))
+    chosen = trials[lanes // span.replicates]
+    replicate = span.low + lanes % span.replicates
     own = {name: column[chosen] for name, column in columns.items()}
     return Pack(
-        round=round_,
+        round=span.number,
         index=index,
         lanes=Lanes(
-            trial=torch.from_numpy(first + chosen),
+            trial=torch.from_numpy(span.first + chosen),
             replicate=torch.from_numpy(replicate),
             seed=torch.from_numpy(request.seed + replicate),
             values={

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from shoal.search.errors import RunFolderError
 from shoal.search.request import Request
-from shoal.search.rounds.leaders import Leaders
+from shoal.search.request.amendments import Span
 from shoal.search.rounds.packs import Pack, cut
-from shoal.search.samplers import Column, Columns, Earlier, RoundSampler
+from shoal.search.rounds.told import Told
+from shoal.search.samplers import Columns, Earlier, RoundSampler
 from shoal.trainable.lanes import Lanes
 
 STOP_SECONDS = 10.0
@@ -37,12 +38,11 @@ class Rounds:
             finished: the rows there are already, as ``trials.parquet`` has them.
         """
         self._request, self._shape_names = request, shape_names
+        self._layout, self._told = request.layout, Told(request)
         self._sampler = RoundSampler(request.sampler, request.seed, request.space)
-        size = (request.trials, request.fits)
-        self._score = numpy.full(size, numpy.nan)  # told values; NaN: not known
-        self._known = numpy.zeros(size, dtype=bool)
-        self._failed = numpy.zeros(size, dtype=bool)
-        self._columns = self._sampler.empty(request.trials if self._sampler.learns else 0)
+        # of no use to a sampler that does not learn, but for more replicates
+        self._keeps = self._sampler.learns or not self._layout.asks
+        self._columns = self._sampler.empty(request.trials if self._keeps else 0)
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0
@@ -51,14 +51,8 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self.warning: str | None = None  # what the user should know
-        self._leaders = Leaders(max(1, request.kept))
         self._finished = finished
-        # lanes not known yet of each round, and counters: all are asked for all the time
-        ends = numpy.arange(1, request.rounds + 1) * request.round
-        self._left = numpy.diff(numpy.minimum(ends, request.trials), prepend=0)
-        self._left *= request.fits
-        self._done = self._failures = 0
-        self._tell(finished)
+        self._told.take(finished)
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -108,26 +102,26 @@ class Rounds:
         """Tell the rows of a pack that was taken."""
         with self._changed:
             self._out -= 1
-            self._tell(part)
+            self._told.take(part)
             self._changed.notify_all()
 
     @property
     def best(self) -> list[int]:
         """The best trials so far, the best first: as many as parameters are kept of."""
-        found: list[int] = self._leaders.trials[: self._request.kept].tolist()
+        found: list[int] = self._told.leaders.trials[: self._request.kept].tolist()
         return found
 
     @property
     def leader(self) -> tuple[int, float] | None:
         """The best trial so far and its score, if there is one."""
-        return self._leaders.first
+        return self._told.leaders.first
 
     def contends(self, trials: NDArray[Any]) -> NDArray[numpy.bool_]:
         """Return which of some trials may be among the best in the end: those that are now, and
         those with fits that have not ended."""
         with self._changed:
-            ended = self._known[trials].all(axis=1)
-            may: NDArray[numpy.bool_] = numpy.isin(trials, self._leaders.trials) | ~ended
+            ended = self._told.ended(trials)
+            may: NDArray[numpy.bool_] = numpy.isin(trials, self._told.leaders.trials) | ~ended
             return may
 
     def stays(self, trial: int) -> bool:
@@ -136,7 +130,7 @@ class Rounds:
         with self._changed:
             if not 0 <= trial < self._request.trials:
                 return False
-            return trial in self.best or not bool(self._known[trial].all())
+            return trial in self.best or not bool(self._told.known[trial].all())
 
     @property
     def ready(self) -> int:
@@ -146,7 +140,7 @@ class Rounds:
     @property
     def whole(self) -> bool:
         """Whether every lane is told."""
-        return self._done == self._known.size
+        return self.done == self._request.lanes
 
     @property
     def halted(self) -> bool:
@@ -170,6 +164,10 @@ class Rounds:
         with self._changed:
             return not self._ready and (self.whole or self._all_asked)
 
+    def unfinished(self, round_: int) -> bool:
+        """Whether fits of a round are not told yet."""
+        return round_ < len(self._layout) and bool(self._told.left[round_])
+
     @property
     def asking(self) -> bool:
         """Whether the sampler is at work."""
@@ -178,16 +176,16 @@ class Rounds:
     @property
     def done(self) -> int:
         """Lanes told."""
-        return self._done
+        return self._told.done
 
     @property
     def failed(self) -> int:
         """Lanes told as failed."""
-        return self._failures
+        return self._told.failures
 
     def _ask_all(self) -> None:
         try:
-            for round_ in range(self._request.rounds):
+            for round_ in range(len(self._layout)):
                 with self._changed:
                     self._changed.wait_for(lambda k=round_: self._stop.is_set() or self._may_ask(k))  # type: ignore[misc]  # a lambda
                     if self._stop.is_set():
@@ -200,7 +198,7 @@ class Rounds:
                         return
                     self._ready.extend(packs)
                     self._asked = round_ + 1
-                    self._all_asked = round_ == self._request.rounds - 1
+                    self._all_asked = round_ == len(self._layout) - 1
                     self._changed.notify_all()
         except BaseException as error:  # it is raised again where packs are taken
             with self._changed:
@@ -208,53 +206,58 @@ class Rounds:
                 self._changed.notify_all()
 
     def _may_ask(self, round_: int) -> bool:
-        return round_ < 2 or not self._left[round_ - 2]
-
-    def _span(self, round_: int) -> slice:
-        first = round_ * self._request.round
-        return slice(first, min(first + self._request.round, self._request.trials))
+        return round_ < 2 or not self._told.left[round_ - 2]
 
     def _ask(self, round_: int) -> list[Pack]:
-        span = self._span(round_)
-        count = span.stop - span.start
-        if not self._left[round_]:
-            if self._sampler.learns:
+        span = self._layout[round_]
+        if not self._told.left[round_]:
+            if self._keeps and span.drawn:
                 rows = self._rows_of(span)
                 first = pa.array(self._request.fit_numbers(rows) == 0)
                 self._keep(span, self._read(rows.filter(first)))
             return []
-        columns = self._sampler.ask(round_, span.start, count, self._earlier(round_), self._stop)
-        if self._stop.is_set():
-            return []
-        self._put_back(span, columns)
-        if self._sampler.learns:
-            self._keep(span, columns)
-        values = self._sampler.values(columns, count)
-        packs = cut(self._request, self._shape_names, round_, span.start, values)
-        left = [pack.only(~self._known[self._key(pack.lanes)]) for pack in packs]
+        if span.drawn:
+            earlier = self._earlier(span)
+            columns = self._sampler.ask(round_, span.first, span.drawn, earlier, self._stop)
+            if self._stop.is_set():
+                return []
+            self._put_back(span, columns)
+            if self._keeps:
+                self._keep(span, columns)
+        else:
+            columns = {name: column[span.trials] for name, column in self._columns.items()}
+        values = self._sampler.values(columns, span.drawn or span.stop - span.first)
+        packs = cut(self._request, self._shape_names, span, values)
+        left = [pack.only(self._wanted(pack.lanes, span.stop)) for pack in packs]
         return [pack for pack in left if len(pack.lanes)]
 
-    def _keep(self, span: slice, columns: Columns) -> None:
-        for name, column in columns.items():
-            self._columns[name][span] = column
+    def _wanted(self, lanes: Lanes, stop: int) -> NDArray[numpy.bool_]:
+        """Which lanes of a pack are not known yet, and of trials below `stop`."""
+        trial = lanes.trial.numpy()
+        fit = lanes.replicate.numpy() * self._request.folds + lanes.fold
+        wanted: NDArray[numpy.bool_] = trial < stop
+        wanted[wanted] = ~self._told.known[trial[wanted], fit[wanted]]
+        return wanted
 
-    def _earlier(self, round_: int) -> Earlier:
-        """Rounds up to `round_` - 2 as told, `round_` - 1 as running."""
+    def _keep(self, span: Span, columns: Columns) -> None:
+        for name, column in columns.items():
+            self._columns[name][span.trials] = column[: span.stop - span.first]
+
+    def _earlier(self, span: Span) -> Earlier:
+        """The rounds before that before this one as told, that one as running."""
         if not self._sampler.learns:
             return Earlier(columns={}, scores=numpy.empty(0))
-        first, told = self._span(round_).start, self._span(max(round_ - 1, 0)).start
-        failed = self._failed[:told].any(axis=1)
-        columns = {name: column[:first] for name, column in self._columns.items()}
+        columns = {name: column[: span.first] for name, column in self._columns.items()}
         return Earlier(
             columns=columns,
-            scores=numpy.where(failed, numpy.nan, self._score[:told].mean(axis=1)),
-            active=self._sampler.active(columns, first),
+            scores=self._told.scores(max(span.number - 1, 0)),
+            active=self._sampler.active(columns, span.first),
         )
 
-    def _rows_of(self, span: slice) -> pa.Table:
-        """The rows of a round that were there at first, by trial."""
+    def _rows_of(self, span: Span) -> pa.Table:
+        """The rows of a round's trials that were there at first, by trial."""
         trial = self._finished["trial"]
-        inside = pc.and_(pc.greater_equal(trial, span.start), pc.less(trial, span.stop))
+        inside = pc.and_(pc.greater_equal(trial, span.first), pc.less(trial, span.stop))
         return self._finished.filter(inside).sort_by("trial")
 
     def _read(self, rows: pa.Table) -> Columns:
@@ -263,10 +266,10 @@ class Rounds:
         except ValueError as error:
             raise RunFolderError(f"the run folder is of another search: {error}") from error
 
-    def _put_back(self, span: slice, columns: Columns) -> None:
+    def _put_back(self, span: Span, columns: Columns) -> None:
         """In the place of what is asked again, put the rows that an unfinished round has."""
         rows = self._rows_of(span)
-        place, held = rows["trial"].to_numpy() - span.start, self._read(rows)
+        place, held = rows["trial"].to_numpy() - span.first, self._read(rows)
         for name, column in columns.items():
             if not numpy.array_equal(column[place], held[name]):
                 self.warning = (
@@ -274,24 +277,3 @@ class Rounds:
                     "what is left of it is not what it would have tried there"
                 )
             column[place] = held[name]
-
-    def _tell(self, part: pa.Table) -> None:
-        """Note rows; those that are known already take the place of the earlier ones."""
-        trial = part["trial"].to_numpy()
-        where = (trial, self._request.fit_numbers(part))
-        new = trial[~self._known[where]]
-        failed_before = int(self._failed[where].sum())
-        goal = self._request.goal
-        self._score[where] = goal.scores(part[goal.name].to_numpy())
-        self._known[where] = True
-        self._failed[where] = pc.equal(part["state"], "failed").to_numpy()
-        self._failures += int(self._failed[where].sum()) - failed_before
-        told = numpy.unique(trial)
-        whole = told[self._known[told].all(axis=1) & ~self._failed[told].any(axis=1)]
-        self._leaders.note(whole, self._score[whole].mean(axis=1))
-        numpy.subtract.at(self._left, new // self._request.round, 1)
-        self._done += len(new)
-
-    def _key(self, lanes: Lanes) -> tuple[Column, Column]:
-        folds = self._request.folds
-        return lanes.trial.numpy(), lanes.replicate.numpy() * folds + lanes.fold

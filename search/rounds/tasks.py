@@ -110,14 +110,14 @@ class Tasks:
         recipe: StackedRecipe,
         folder: Path,
         period: float | None,
-        block_of: Callable[[int], int],
+        block_of: Callable[[Pack], int],
     ) -> None:
         """Begin.
 
         Args:
             folder: ``packs/`` of the run folder.
             period: seconds between checkpoints of a pack; None: none are written.
-            block_of: the block of a round.
+            block_of: the block of a pack.
         """
         self._recipe, self._folder, self._period = recipe, folder, period
         self._block_of = block_of
@@ -131,7 +131,7 @@ class Tasks:
 
     def of(self, pack: Pack) -> Task:
         """Return the task of a pack."""
-        block = self._block_of(pack.round)
+        block = self._block_of(pack)
         control = self.control if pack.attempt else None
         if self._period is None:
             return Task(lanes=pack.lanes, block=block, control=control)
@@ -151,13 +151,13 @@ class Tasks:
 
     def gained(self, pack: Pack) -> bool:
         """Whether the last attempt at a pack has left a checkpoint."""
-        key = self._recipe.key(pack.lanes, self._block_of(pack.round))
+        key = self._recipe.key(pack.lanes, self._block_of(pack))
         last = self._handed.get(key)
         return last is not None and last in checkpoint.attempts(self._folder, key)
 
     def done(self, pack: Pack) -> None:
         """Remove the checkpoints of a pack whose rows are in."""
-        key = self._recipe.key(pack.lanes, self._block_of(pack.round))
+        key = self._recipe.key(pack.lanes, self._block_of(pack))
         self._handed.pop(key, None)
         with suppress(OSError):  # it costs room, and is never read again
             checkpoint.remove(self._folder, key)

@@ -1,12 +1,9 @@
-from .optuna_tpe import study_of
 from .rounds import RoundSampler
-from .sampler import Column, Columns, Earlier, may_repeat
+from .sampler import Columns, Earlier, may_repeat
 
 __all__ = [
-    "Column",
     "Columns",
     "Earlier",
     "RoundSampler",
     "may_repeat",
-    "study_of",
 ]

@@ -1,4 +1,4 @@
-"""Optuna's studies: its own TPE sampler asked for a round, and finished trials as a study."""
+"""Optuna's own TPE sampler, asked for a round."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy
@@ -24,18 +24,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from shoal.search.process import quiet
 from shoal.search.samplers.sampler import Column, Earlier, Question
 from shoal.search.space import Searched, is_conditional
-
-
-def study_of(trials: Sequence[FrozenTrial], maximize: bool = False) -> optuna.Study:
-    """Return a study in memory that has `trials`.
-
-    Args:
-        maximize: whether larger values are better.
-    """
-    with quiet("optuna", logging.WARNING):
-        study = optuna.create_study(direction="maximize" if maximize else "minimize")
-        study.add_trials(trials)
-    return study
 
 
 class OptunaTpe:

@@ -1,6 +1,7 @@
 from .observer import Best, Observer, Observers, Status
 from .printable import escaped, printable
 from .terminal import Silent, choose
+from .units import duration
 
 __all__ = [
     "Best",
@@ -9,6 +10,7 @@ __all__ = [
     "Silent",
     "Status",
     "choose",
+    "duration",
     "escaped",
     "printable",
 ]

@@ -1,9 +1,9 @@
 """Who is told while a search runs: an observer, and several as one.
 
-An observer is told, in this order: `begin`, once; then `rows` and `status`, again and again, with
-`say` in between; `end`, once, however the search ends. All calls come from the thread that runs the
-search, which waits for them. A new kind is a subclass of `Observer` that overrides what it needs,
-given to `shoal.run(observers=[...])`.
+An observer is told, in this order: `begin`, once; `doing`; then `rows` and `status`, again and
+again, with `say` in between; `end`, once, however the search ends. All calls come from the thread
+that runs the search, which waits for them. A new kind is a subclass of `Observer` that overrides
+what it needs, given to `shoal.run(observers=[...])`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy
 import pyarrow as pa
 
 from shoal.search.request import Objective, Request
+from shoal.search.watching.units import duration
 
 
 class Best:
@@ -71,7 +72,7 @@ class Status:
         if fresh and self.seconds > 0:
             rate = fresh / self.seconds
             parts.append(f"{rate:,.0f} fits/s")
-            parts.append(f"{_duration((self.total - self.done) / rate)} left")
+            parts.append(f"{duration((self.total - self.done) / rate)} left")
         return ", ".join(parts)
 
 
@@ -80,6 +81,9 @@ class Observer:
 
     def begin(self, request: Request, folder: Path) -> None:
         """A search begins, or goes on, in this run folder."""
+
+    def doing(self, what: str) -> None:
+        """Something begins that takes seconds, before there is a status: `what`, in a few words."""
 
     def rows(self, part: pa.Table) -> None:
         """Fits have ended: a row each, as in ``trials.parquet``, and lists:
@@ -105,6 +109,9 @@ class Observers(Observer):
     def begin(self, request: Request, folder: Path) -> None:
         self._each(lambda one: one.begin(request, folder))
 
+    def doing(self, what: str) -> None:
+        self._each(lambda one: one.doing(what))
+
     def rows(self, part: pa.Table) -> None:
         self._each(lambda one: one.rows(part))
 
@@ -125,11 +132,3 @@ class Observers(Observer):
                 self._observers.remove(one)
                 why = " ".join(f"{type(error).__name__}: {error}".split())
                 self.say(f"observer {type(one).__name__} is told no more: {why}")
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

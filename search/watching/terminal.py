@@ -52,20 +52,24 @@ class Live(Observer):
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
+        from rich.spinner import Spinner
         from rich.text import Text
 
-        self._text = Text
+        self._text, self._spinner = Text, Spinner("line", "starting")
         self._console = Console(file=stream)
-        self._live: Any = RichLive("starting", console=self._console, auto_refresh=False)
+        self._live: Any = RichLive(self._spinner, console=self._console, refresh_per_second=8)
         self._live.start()
         self._last = -math.inf
 
+    def doing(self, what: str) -> None:
+        self._spinner.update(text=what)
+
     def status(self, status: Status) -> None:
         now = time.monotonic()
-        if now - self._last >= LIVE_SECONDS:
+        if status.done and now - self._last >= LIVE_SECONDS:
             self._last = now
-            line = status.line() if status.done else "starting"
-            self._live.update(self._text(line), refresh=True)
+            line = self._text(status.line(), no_wrap=True, overflow="ellipsis")
+            self._live.update(line, refresh=True)
 
     def say(self, message: str) -> None:
         self._console.print(printable(message), markup=False, highlight=False)

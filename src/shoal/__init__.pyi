@@ -1,4 +1,4 @@
-from .search.api import fit, load, run
+from .search.api import extend, fit, load, run
 from .search.engines.engine import Engine
 from .search.errors import (
     BadInput,
@@ -35,6 +35,7 @@ __all__ = [
     "SearchFailed",
     "Space",
     "__version__",
+    "extend",
     "fit",
     "load",
     "run",

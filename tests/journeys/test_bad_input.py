@@ -719,28 +719,28 @@ CASES = [
     ),
     # run folders
     (
-        "run --out done --trials 9",
-        "done holds another search (trials is 8 there, 9 asked); choose another --out",
+        "run --out done --trials 7",
+        "done has 8 trials, 7 asked: there can be more, and not fewer; leave out --trials, or choose another --out",
     ),
     (
         "run --out done --space lr=1:2",
-        "done holds another search (lr is '1e-08:0.0001:log' there, '1.0:2.0' asked); choose another --out",
+        "done holds another search (lr is '1e-08:0.0001:log' there, '1.0:2.0' asked); choose another --out; with --from done it begins from what this one has found",
     ),
     (
         "run --out done --space optimizer=sgd",
-        "done holds another search (optimizer is absent there, 'sgd' asked); choose another --out",
+        "done holds another search (optimizer is absent there, 'sgd' asked); choose another --out; with --from done it begins from what this one has found",
     ),
     (
         "run --out done --seed 1 --steps 6",
-        "done holds another search (steps is 5 there, 6 asked; seed is 0 there, 1 asked); choose another --out",
+        "done holds another search (steps is 5 there, 6 asked; seed is 0 there, 1 asked); choose another --out; with --from done it begins from what this one has found",
     ),
     (
         "run --out done --config seed.toml",
-        "done holds another search (seed is 0 there, 1 asked); choose another --out",
+        "done holds another search (seed is 0 there, 1 asked); choose another --out; with --from done it begins from what this one has found",
     ),
     (
         "run legendre-sine --out done",
-        "done holds another search (problem is 'cubic-sine' there, 'legendre-sine' asked); choose another --out",
+        "done holds another search (problem is 'cubic-sine' there, 'legendre-sine' asked); choose another --out; with --from done it begins from what this one has found",
     ),
     ("run --out ''", ". is not a run folder: it has no search.toml"),
     ("run --out plain", "plain is not a run folder: it has no search.toml"),
@@ -969,7 +969,7 @@ MODELS = [
     ),
     (
         "run --out done --objective error:max",
-        "done holds another search (objective is 'loss:min' there, 'error:max' asked); choose another --out",
+        "done holds another search (objective is 'loss:min' there, 'error:max' asked); choose another --out; with --from done it begins from what this one has found",
     ),
     # metrics
     (
@@ -1259,8 +1259,8 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"out": b"done"}, "out must be the path of a run folder, not b'done'"),
     ({"out": "plain"}, "plain is not a run folder: it has no search.toml"),
     (
-        {"out": "done", "trials": 9},
-        "done holds another search (trials is 8 there, 9 asked); choose another --out",
+        {"out": "done", "trials": 7},
+        "done has 8 trials, 7 asked: there can be more, and not fewer; leave out --trials, or choose another --out",
     ),
     ({"checkpoint": True}, f"checkpoint=True: {D}"),
     ({"checkpoint": False}, f"checkpoint=False: {D}"),

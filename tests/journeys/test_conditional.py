@@ -168,4 +168,4 @@ def test_a_small_space_is_searched_once(tmp_path: Path, shell: Any) -> None:
     assert trials["momentum"].fillna(0).sort_values().tolist() == [0, 0.5, 0.9]
     assert numpy.isnan(trials["momentum"].to_numpy()).sum() == 1
     other = shell(*command[:-1], "out", "--trials", 2)
-    assert "trials is 3 there, 2 asked" in other.stderr
+    assert "out has 3 trials, 2 asked: there can be more, and not fewer" in other.stderr

@@ -260,7 +260,7 @@ def test_without_a_controller_the_folder_is_told_within_seconds(
     slurm: Slurm, done: Path, living: Path, said: Said, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """It refuses, or says nothing for ever: a line tells, and what else is known is shown."""
-    monkeypatch.setattr("shoal.search.command.outlook.ASK_SECONDS", 1.0)
+    monkeypatch.setattr("shoal.search.command.runs.outlook.ASK_SECONDS", 1.0)
     slurm.is_down(how)
     work_in(living, "12", cluster={"nodes": {"n1 10.0.0.1": {"cpu": 2, "gpu": 0}}})
     began = time.monotonic()

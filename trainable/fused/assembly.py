@@ -44,6 +44,7 @@ class Assembly:
         dtype: what real numbers of the lanes are.
         lane: the lanes' axis.
         fed: what changes from update to update (`Shared`).
+        places: how many places there are, by the values that are one of them (0, 1, …).
     """
 
     dtype: torch.dtype
@@ -51,6 +52,7 @@ class Assembly:
     lane: Axis
     operations: list[Operation] = field(default_factory=list)
     fed: Sequence[torch.Tensor | None] | None = None
+    places: dict[Value, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.views, self.shared = Views(self.axes, self.lane), Shared(self.axes, self.fed)
@@ -114,6 +116,8 @@ class Assembly:
             dtype = torch.int64  # a count, kept in the loops' own dtype
             if size(axes) * torch.finfo(self.dtype).eps > 1:
                 raise NotLowered("a count of more values than the dtype holds exactly")
+        elif how != "sum" and all(view.dtype == torch.int64 for view in views):
+            dtype = torch.int64  # one of them, kept likewise
         elif any(view.dtype != self.dtype for view in views):
             found = next(view.dtype for view in views if view.dtype != self.dtype)
             raise NotLowered(f"a reduction of {named(found)}")
@@ -152,6 +156,7 @@ class Assembly:
 
     def _made(self, result: Value, axes: Sequence[Axis], dims: Sequence[Dim]) -> View:
         result.axes = tuple(self._distinct(axes))
+        self.axes.check(result.axes)
         return View(all_of(result), tuple(dims), result.dtype)
 
     def _distinct(self, axes: Sequence[Axis]) -> list[Axis]:

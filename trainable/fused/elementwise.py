@@ -58,8 +58,12 @@ def elementwise(
     return assembly.map(operator, views, dims, kept)
 
 
-_WHOLE = ("absolute", "clamp", "copy", "masked_fill", "maximum", "minimum", "sign", "where")
-"""Operators that give one of the integers that they are given, or one that is no larger."""
+_WHOLE = (
+    *("absolute", "clamp", "copy", "masked_fill", "maximum", "minimum", "sign", "where"),
+    *("equal", "unequal", "less", "less_equal", "greater", "greater_equal"),
+)
+"""Operators that give one of the integers that they are given, or one that is no larger, or only
+compare them."""
 
 
 def _is_whole(assembly: Assembly, operator: Operator, views: Sequence[View]) -> bool:

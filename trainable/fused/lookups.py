@@ -1,8 +1,9 @@
-"""Look-ups by an index that all fits share, such as the class of each row: gather and scatter.
+"""Look-ups by an index, such as the class of each row: gather and scatter.
 
-Whether a place is the one that an index names (a one-hot encoding of it) is the same for all fits
-and is computed once. A look-up is then a sum over all places of what stands there or 0, and what is
-scattered stands at a place or not; no other place's inf or NaN comes into it.
+Whether a place is the one that an index names (a one-hot encoding of it) is computed once, where
+the index is the same for all fits. Fits may have an index each where that is the place of a maximum
+or minimum, and so within bounds. A look-up is a sum over all places of what stands there or 0, and
+what is scattered stands at a place or not; no other place's inf or NaN comes into it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import torch
 
 from shoal.trainable.fused.assembly import Assembly
 from shoal.trainable.fused.elementwise import elementwise
-from shoal.trainable.fused.loops import NotLowered, size
+from shoal.trainable.fused.loops import Dim, NotLowered, Value, size
+from shoal.trainable.fused.shared import encoded, encoded_within, from_the_end
 from shoal.trainable.fused.views import View
 
 MAX_PLACES = 32
@@ -25,38 +27,14 @@ MAX_ENCODED = 1 << 22
 """Numbers of one encoding."""
 
 
-def encoded(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return whether each index is each place: shape (*index, places), bool."""
-    few = index
-    for dim, stride in enumerate(index.stride()):
-        few = few if stride else few.narrow(dim, 0, 1)  # an expanded one has one index along it
-    made = few.unsqueeze(-1) == places
-    return made.expand(*index.shape, len(places)) if few is not index else made
-
-
-def encoded_within(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return likewise for an index that torch does not look at.
-
-    Raises:
-        IndexError: there is no such place.
-    """
-    for bound in torch.aminmax(index) if index.numel() else ():
-        if not 0 <= int(bound) < len(places):
-            raise IndexError(f"index {int(bound)} is out of bounds for {len(places)} places")
-    return encoded(index, places)
-
-
-def from_the_end(index: torch.Tensor, places: int) -> torch.Tensor:
-    """Return an index without negative numbers, which count from the end."""
-    return torch.where(index < 0, index + places, index)
-
-
 def _encoding(assembly: Assembly, index: Any, places: int) -> View:
     """The encoding of an index, with a last dimension for the places.
 
     Raises:
-        NotLowered: fits have an index each, or it is too large.
+        NotLowered: fits have an index each that may be out of bounds, or it is too large.
     """
+    if isinstance(index, View) and index.dtype == torch.int64:
+        return _encoding_of_lanes(assembly, index, places)
     if not isinstance(index, torch.Tensor) or index.dtype not in (torch.int64, torch.int32):
         raise NotLowered("a look-up by what differs from fit to fit, or by truth values")
     if places > MAX_PLACES:
@@ -69,8 +47,16 @@ def _encoding(assembly: Assembly, index: Any, places: int) -> View:
     return assembly.view(shared.computed(function, [index, every], {}))
 
 
-def _at(rank: int, dim: int) -> int:
-    return dim % max(1, rank)
+def _encoding_of_lanes(assembly: Assembly, index: View, places: int) -> View:
+    value = index.operand.value
+    bound = assembly.places.get(value) if isinstance(value, Value) else None
+    if bound is None or bound > places:
+        raise NotLowered("a look-up by a number that a fit has computed")
+    if places > MAX_PLACES:
+        raise NotLowered(f"a look-up among {places} places, more than {MAX_PLACES}")
+    every = assembly.view(assembly.shared.computed(torch.arange, [places], {}))
+    given = [index.having([*index.dims, ()]), every]
+    return elementwise(assembly, torch.ops.aten.eq, "eq", given, {})
 
 
 def _selected(assembly: Assembly, where: View, one: Any, other: Any) -> View:
@@ -92,7 +78,7 @@ def _gather(
     assembly: Assembly, view: View, dim: int, index: Any, *, sparse_grad: bool = False
 ) -> View:
     """y[i, j] = x[i, index[i, j]]: Σ over k of x[i, k] where index[i, j] = k."""
-    dim = _at(len(view.dims), dim)
+    dim = dim % max(1, len(view.dims))
     hot = _encoding(assembly, index, size(view.dims[dim]))
     _same_beside(view, index.shape, dim)
     x = view.having([*view.dims[:dim], (), *view.dims[dim + 1 :], view.dims[dim]])
@@ -109,7 +95,7 @@ def _same_beside(view: View, shape: Sequence[int], dim: int) -> None:
 def _scatter(assembly: Assembly, view: Any, dim: int, index: Any, source: Any) -> View:
     """x, with source[i] at (i, index[i])."""
     x = assembly.view(view)
-    dim = _at(len(x.dims), dim)
+    dim = dim % max(1, len(x.dims))
     hot = _encoding(assembly, index, size(x.dims[dim]))
     _same_beside(x, index.shape, dim)
     if index.shape[dim] != 1:
@@ -125,7 +111,7 @@ def _scatter(assembly: Assembly, view: Any, dim: int, index: Any, source: Any) -
 def _scatter_add(assembly: Assembly, view: Any, dim: int, index: Any, source: Any) -> View:
     """x, and Σ over j of source[i, j] at (i, k) where index[i, j] = k."""
     x, source = assembly.view(view), assembly.view(source)
-    dim = _at(len(x.dims), dim)
+    dim = dim % max(1, len(x.dims))
     hot = _encoding(assembly, index, size(x.dims[dim]))
     _same_beside(x, index.shape, dim)
     if source.shape != tuple(index.shape):
@@ -137,23 +123,35 @@ def _scatter_add(assembly: Assembly, view: Any, dim: int, index: Any, source: An
     return _added(assembly, x, total)
 
 
-def _picked(assembly: Assembly, view: View, dim: int, index: Any) -> View:
-    """Rows of x along a dimension, which becomes the dimensions of the index."""
-    dim = _at(len(view.dims), dim)
+def _picked(assembly: Assembly, view: View, dim: int, index: Any, each: bool = False) -> View:
+    """Rows of x along a dimension, which becomes the dimensions of the index.
+
+    Args:
+        each: whether the first dimension, of fits, is also the first of the index.
+    """
+    dim = dim % max(1, len(view.dims))
     hot = _encoding(assembly, index, size(view.dims[dim]))
     before, after = view.dims[:dim], view.dims[dim + 1 :]
-    *own, last = hot.dims
+    lead, own, last = _parts(hot, dim, each)
     x = view.having([*before, *[()] * len(own), *after, view.dims[dim]])
-    hot = hot.having([*[()] * len(before), *own, *[()] * len(after), last])
+    hot = hot.having([*lead, *own, *[()] * len(after), last])
     return _summed(assembly, _selected(assembly, hot, x, 0.0), [-1])
 
 
-def _returned(assembly: Assembly, rows: View, dim: int, index: Any, places: int) -> View:
+def _parts(hot: View, dim: int, each: bool) -> tuple[list[Dim], list[Dim], Dim]:
+    """The dimensions of an encoding beside those before `dim`, of the index, and of the places."""
+    *own, last = hot.dims
+    return ([own[0]], own[1:], last) if each else ([()] * dim, own, last)
+
+
+def _returned(
+    assembly: Assembly, rows: View, dim: int, index: Any, places: int, each: bool = False
+) -> View:
     """The transpose of `_picked`: Σ of the rows that an index sends to each place."""
     hot = _encoding(assembly, index, places)
-    *own, last = hot.dims
-    before, after = rows.dims[:dim], rows.dims[dim + len(own) :]
-    hot = hot.having([*[()] * len(before), *own, *[()] * len(after), last])
+    lead, own, last = _parts(hot, dim, each)
+    after = rows.dims[dim + len(own) :]
+    hot = hot.having([*lead, *own, *[()] * len(after), last])
     spread = _selected(assembly, hot, rows.having([*rows.dims, ()]), 0.0)
     total = _summed(assembly, spread, range(dim, dim + len(own)))
     return total.having([*total.dims[:dim], total.dims[-1], *total.dims[dim:-1]])
@@ -163,7 +161,7 @@ def _index_add(
     assembly: Assembly, view: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
 ) -> View:
     x, source = assembly.view(view), assembly.view(source)
-    dim = _at(len(x.dims), dim)
+    dim = dim % max(1, len(x.dims))
     total = _returned(assembly, source, dim, index, size(x.dims[dim]))
     given = [x, total]
     return elementwise(assembly, torch.ops.aten.add, "add", given, {"alpha": alpha})
@@ -228,7 +226,26 @@ def _indices(
     raise NotLowered("a look-up by several indices at once")
 
 
+def _own_index(assembly: Assembly, view: View, given: Sequence[Any]) -> View | None:
+    """The index of a stacked tensor's second dimension where each fit looks among its own numbers:
+    then ``torch.vmap`` has the fits' own places (0, 1, …) as the index of the first; or None."""
+    if len(given) != 2 or not isinstance(given[0], torch.Tensor):
+        return None
+    lanes, index = given
+    if not isinstance(index, View) or not index.dims:
+        return None
+    axes = assembly.axes
+    if [axes.find(axis) for axis in index.dims[0]] != [axes.find(assembly.lane)]:
+        return None
+    count = view.shape[0]
+    if lanes.shape != (count, *[1] * (len(index.dims) - 1)):
+        return None
+    return index if torch.equal(lanes.flatten(), torch.arange(count)) else None
+
+
 def _index(assembly: Assembly, view: View, given: Sequence[Any]) -> View:
+    if (own := _own_index(assembly, view, given)) is not None:
+        return _picked(assembly, view, 1, own, each=True)
     dim, index, pairs = _indices(assembly, view.shape, given)
     if not pairs:
         return _picked(assembly, view, dim, index)
@@ -243,6 +260,11 @@ def _index_put(
     assembly: Assembly, view: Any, given: Sequence[Any], values: Any, accumulate: bool = False
 ) -> View:
     x, source = assembly.view(view), assembly.view(values)
+    if (own := _own_index(assembly, x, given)) is not None:
+        if not accumulate or source.shape != (*own.shape, *x.shape[2:]):
+            raise NotLowered("what is written by an index, not added")
+        back = _returned(assembly, source, 1, own, size(x.dims[1]), each=True)
+        return _added(assembly, x, back)
     dim, index, pairs = _indices(assembly, x.shape, given)
     if not pairs:
         if not accumulate or source.shape != (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]):

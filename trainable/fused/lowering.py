@@ -115,7 +115,11 @@ class _Lowering:
             if node.op == "get_attr":
                 self._known[node] = getattr(self._graph, str(node.target))
             elif node.op == "call_function":
-                self._known[node] = self._call(node)
+                try:
+                    self._known[node] = self._call(node)
+                except NotLowered as error:
+                    line = node.meta.get("line")
+                    raise NotLowered(f"{error} ({line})" if line else str(error)) from error
         (output,) = (node for node in self._nodes if node.op == "output")
         assembly = self._assembly
         ends: tuple[Node, ...] = output.args[0]  # type: ignore[assignment]  # as tracing writes it
@@ -139,6 +143,7 @@ class _Lowering:
             raise NotLowered("an input that is not stacked, or of another dtype")
         dims = tuple(assembly.axes.new(size) for size in shape[1:])
         value = Value(assembly.dtype, flat(dims))
+        assembly.axes.check(value.axes)
         self._inputs.append(value)
         return View(all_of(value), ((assembly.lane,), *dims), assembly.dtype)
 
@@ -171,6 +176,8 @@ class _Lowering:
             raise NotLowered(f"{name} gives {named(node.meta['dtype'])}")
         if name == "getitem":
             made = args[0][args[1]]
+            if callable(made):  # a part of what an operation gives, which others may not want
+                made = made()
         elif name in VIEWS:
             made = _called(name, VIEWS[name], assembly.views, args, keywords)
         elif name in METHODS:
@@ -227,10 +234,7 @@ class _Lowering:
 
     def _seen(self, argument: Any) -> Any:
         if isinstance(argument, Node):
-            known = self._known[argument]
-            if isinstance(known, NotLowered):  # a part of what an operation gives
-                raise known
-            return known
+            return self._known[argument]
         if isinstance(argument, (list, tuple)):
             return [self._seen(item) for item in argument]
         return argument

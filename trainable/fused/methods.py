@@ -15,7 +15,7 @@ import torch
 from shoal.trainable.fused.assembly import Assembly
 from shoal.trainable.fused.elementwise import converted, elementwise
 from shoal.trainable.fused.lookups import LOOKED_UP
-from shoal.trainable.fused.loops import Dim, NotLowered, Operand, flat, size
+from shoal.trainable.fused.loops import Dim, NotLowered, Operand, Value, flat, size
 from shoal.trainable.fused.views import View
 
 Method = Callable[..., View]
@@ -81,9 +81,42 @@ def _largest(how: str) -> Callable[..., Any]:
         if isinstance(dim, View):
             raise NotLowered("max or min of two tensors")
         found = _reduced(how)(assembly, view, dim, keepdim)
-        return found if dim is None else (found, NotLowered("the place of a maximum or minimum"))
+        if dim is None:
+            return found
+        return found, lambda: _placed(how)(assembly, view, dim, keepdim)
 
     return method
+
+
+def _placed(how: str) -> Callable[..., View]:
+    """The first place of a maximum or minimum along a dimension, or of a NaN: of all places at
+    which it stands the least."""
+
+    def method(assembly: Assembly, view: View, dim: Any = None, keepdim: bool = False) -> View:
+        if dim is None:
+            raise NotLowered("the place of a maximum or minimum among all numbers")
+        aten, dim = torch.ops.aten, dim % len(view.dims)
+        along, after = view.dims[dim], len(view.dims) - 1 - dim
+        best = _reduced(how)(assembly, view, dim, True)
+        equal = elementwise(assembly, aten.eq, "eq", [view, best], {})
+        none = elementwise(assembly, aten.isnan, "isnan", [view], {})
+        there = elementwise(assembly, aten.logical_or, "logical_or", [equal, none], {})
+        places = _places(assembly, along, after)
+        at = elementwise(assembly, aten.where, "where", [there, places, size(along)], {})
+        place = _reduced("min")(assembly, at, dim, keepdim)
+        if isinstance(place.operand.value, Value):
+            assembly.places[place.operand.value] = size(along)
+        return place
+
+    return method
+
+
+def _places(assembly: Assembly, along: Dim, after: int) -> View:
+    """0, 1, … along a dimension, with so many dimensions after it."""
+    sizes = [axis.size for axis in along]
+    numbers = assembly.shared.computed(torch.arange, [size(along)], {})
+    view = assembly.view(assembly.shared.computed(torch.reshape, [numbers, sizes], {}))
+    return view.having([flat(view.dims), *[()] * after])
 
 
 def _copied(assembly: Assembly, into: Any, view: Any, non_blocking: bool = False) -> View:
@@ -104,6 +137,10 @@ def _product(assembly: Assembly, a: Any, b: Any) -> View:
     rows = {axes.find(axis) for axis in flat(left.dims[-2:-1])}
     if len(right.dims) > 1 and any(axes.find(axis) in rows for axis in right.dims[-1]):
         right = assembly.views.renamed(right, -1)
+    inner = -2 if len(right.dims) > 1 else -1
+    if not assembly.views.may_be_one(left.dims[-1], right.dims[inner]):
+        left = assembly.views.renamed(left, -1)
+        right = assembly.views.renamed(right, inner)
     x, y = list(left.dims), list(right.dims)
     k = axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
     dims: list[Dim] = [axes.unify(x[0], y[0])] if len(x) == 3 else []
@@ -180,6 +217,8 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "amin": _reduced("min"),
     "max": _largest("max"),
     "min": _largest("min"),
+    "argmax": _placed("max"),
+    "argmin": _placed("min"),
     "copy": _copied,
     "fill": _filled,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),

@@ -22,6 +22,32 @@ _VIEWS = ("view", "_unsafe_view", "reshape", "expand", "alias", "detach")
 """Operations that give what they are given, where its shape stays as it is."""
 
 
+def encoded(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return whether each index is each place: shape (*index, places), bool."""
+    few = index
+    for dim, stride in enumerate(index.stride()):
+        few = few if stride else few.narrow(dim, 0, 1)  # an expanded one has one index along it
+    made = few.unsqueeze(-1) == places
+    return made.expand(*index.shape, len(places)) if few is not index else made
+
+
+def encoded_within(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return likewise for an index that torch does not look at.
+
+    Raises:
+        IndexError: there is no such place.
+    """
+    for bound in torch.aminmax(index) if index.numel() else ():
+        if not 0 <= int(bound) < len(places):
+            raise IndexError(f"index {int(bound)} is out of bounds for {len(places)} places")
+    return encoded(index, places)
+
+
+def from_the_end(index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return an index without negative numbers, which count from the end."""
+    return torch.where(index < 0, index + places, index)
+
+
 class Shared:
     """Tensors that all fits share (no stacked dimension).
 
@@ -91,6 +117,7 @@ class Shared:
                 raise NotLowered("complex numbers")
             dims = tuple(self._axes.new(size) for size in tensor.shape)
             value = Value(tensor.dtype, flat(dims), shared=True)
+            self._axes.check(value.axes)
             self.tensors.append((value, tensor))  # the reference prevents reuse of id()
             self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]

@@ -75,11 +75,20 @@ class Views:
                     view = self.renamed(view, i)
             apart.append(view)
         dims: list[Dim] = [()] * rank
-        for view in apart:
-            for i, dim in enumerate(view.dims, rank - len(view.dims)):
-                dims[i] = self._axes.unify(dims[i], dim)
+        for n, view in enumerate(apart):
+            lead = rank - len(view.dims)
+            for i in range(lead, rank):
+                if not self.may_be_one(dims[i], view.dims[i - lead]):
+                    view = self.renamed(view, i - lead)
+                dims[i] = self._axes.unify(dims[i], view.dims[i - lead])
+            apart[n] = view
         self._axes.check(flat(dims))
         return apart, dims
+
+    def may_be_one(self, a: Dim, b: Dim) -> bool:
+        """Whether two dimensions can be one as they are."""
+        pairs = zip(a, b, strict=False)
+        return all(self._axes.may_be_one(one, other) for one, other in pairs)
 
     def renamed(self, view: View, i: int) -> View:
         """Return the view, its dimension `i` no longer one with others that walk the same axis."""

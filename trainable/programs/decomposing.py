@@ -105,7 +105,7 @@ class _Copy:
             made = _parts(node)(*args, **keywords)
         several = isinstance(made, (tuple, list))
         part = recorder.module(tuple(made) if several else (made,))
-        results = self._inlined(part, [self._made[value] for value in given])
+        results = self._inlined(part, [self._made[value] for value in given], node)
         if returning(node.target) is not node.target:
             changed = self._made[node.args[0]]  # type: ignore[index]  # it is a node
             written = self._graph.call_function(torch.ops.aten.copy_.default, (changed, *results))
@@ -120,8 +120,8 @@ class _Copy:
             return type(given)(self._mapped(tensor, value) for value in given)
         return tensor(given)
 
-    def _inlined(self, part: GraphModule, inputs: Sequence[Node]) -> list[Any]:
-        """Write the nodes of a trace here; return those that it gives back."""
+    def _inlined(self, part: GraphModule, inputs: Sequence[Node], whole: Node) -> list[Any]:
+        """Write the nodes of a trace of `whole` here; return those that it gives back."""
         made: dict[Node, Any] = {}
         left = iter(inputs)
         for node in part.graph.nodes:
@@ -133,6 +133,7 @@ class _Copy:
                 return [made[end] if isinstance(end, Node) else end for end in node.args[0]]
             else:
                 made[node] = self._graph.node_copy(node, lambda old: made[old])
+                made[node].meta["line"] = whole.meta.get("line", "")
         raise AssertionError("a trace has an output")
 
 

@@ -132,6 +132,16 @@ class Stacked(Step):
         end = len(flat) - len(self.data)
         return (torch.vmap(one, in_dims=(0, 0, None))(flat[:p], flat[p:end], flat[end:]),)
 
+    def unfused_metrics(self, params: Leaves, values: LaneValues) -> str:
+        """Return why the metrics cannot be a kernel; empty: they can."""
+        target = target_of(self.device.type)
+        given = [*params, *values]
+        try:
+            self.lowered(self.flat_metrics, given, self.validation, limits=target.limits)
+        except NotLowered as error:
+            return str(error)
+        return ""
+
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
         given = [*params, *state, *values]

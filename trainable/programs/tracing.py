@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import operator
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from types import FrameType
 from typing import Any
 
 import torch
@@ -20,6 +23,10 @@ from shoal.trainable.private import DispatchMode, mapped, unwarned
 Tensors = tuple[torch.Tensor, ...]
 
 _VIEWS = ("view", "expand", "unsqueeze", "squeeze", "permute", "transpose", "select", "slice", "t")
+_LIBRARIES, _SHIPPED = ("torch", "contextlib", "shoal"), "shoal.trainable.problems.shipped."
+_BETWEEN = (__name__, "shoal.trainable.losses.")
+"""Modules of shoal between an operation and the user's code that calls it."""
+
 _DENSE = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "convolution")
 
 
@@ -100,6 +107,7 @@ class Recorder(DispatchMode):
         node = self._graph.call_function(
             func, mapped(self._node, args), mapped(self._node, kwargs or {})
         )
+        node.meta["line"] = _line()
         if isinstance(made, torch.Tensor):
             self._know(made, node)
         elif isinstance(made, (tuple, list)):
@@ -123,6 +131,20 @@ class Recorder(DispatchMode):
             self._root.register_buffer(name, value)
             self._know(value, self._graph.get_attr(name))
         return self._nodes[value]
+
+
+def _line() -> str:
+    """The file and line of the user's code that calls an operation, ``mine.py:12``; empty: it is
+    called by the backward pass of torch, or by an optimizer."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith(_SHIPPED) or module.partition(".")[0] not in _LIBRARIES:
+            return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        if module.startswith("shoal.") and not module.startswith(_BETWEEN):
+            return ""
+        frame = frame.f_back
+    return ""
 
 
 def counted(function: Callable[[], object]) -> Work:

@@ -66,9 +66,12 @@ class Mishaps:
         self.suspects: set[str] = set()
         self._crashed = pc.any(pc.match_substring(finished["error"], CRASHED)).as_py() is True
         self._attempts, self._alike, self._deaths = (
-            (1, request.round, CALL_DEATHS) if request.called else (ATTEMPTS, ALIKE, DEATHS)
+            (1, request.layout[0].stop, CALL_DEATHS)
+            if request.called
+            else (ATTEMPTS, ALIKE, DEATHS)
         )
         self._settled, self._rounds, self._tasks = request.settled, rounds, tasks
+        self._amended = bool(request.amendments)
         self._writer, self._say = writer, say
         self._said: set[str] = set()
         self._failures: list[str] = []
@@ -82,7 +85,9 @@ class Mishaps:
         columns = [self._finished[name].to_numpy() for name in ("round", "pack")]
         for name in packs:
             place = [int(digits) for digits in re.findall(r"\d+", name)]
-            if not ((columns[0] == place[0]) & (columns[1] == place[1])).any():
+            there = ((columns[0] == place[0]) & (columns[1] == place[1])).any()
+            # of a search that has more trials now, they may be a part of the pack
+            if not there or (self._amended and self._rounds.unfinished(place[0])):
                 self.suspects.add(name)
 
     def trust(self, pack: Pack) -> Trust:

@@ -79,7 +79,8 @@ def described(schema: pa.Schema, request: Request) -> pa.Schema:
     """Return a table's schema with what was asked, for whoever has the file alone."""
     plain = request.as_dict()
     left = ("source", "files", "began", "settled", "amendments", "halved", "lane_seconds")
-    asked = {name: value for name, value in plain.items() if name not in left}
+    now = {"trials": request.trials, "replicates": request.replicates}
+    asked = {name: value for name, value in {**plain, **now}.items() if name not in left}
     versions = {name: metadata.version(name) for name in ("shoal", "torch", "pyarrow")}
     told = {ASKED: json.dumps(asked).encode(), VERSIONS: json.dumps(versions).encode()}
     return schema.with_metadata({**told, **for_pandas(request)})

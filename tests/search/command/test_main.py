@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,6 +82,18 @@ def test_quiet_is_silent_on_standard_error(shell: Shell) -> None:
     done = shell("run", "--trials", 16, "--steps", 5, "--quiet")
     assert done.stderr == ""
     assert done.stdout.startswith("best ")
+
+
+def test_the_line_under_the_best_fits_it_again(shell: Shell, tmp_path: Path) -> None:
+    """What it says is typed as it stands."""
+    done = shell("run", "--trials", 8, "--steps", 5, "--out", "my runs/out", "--quiet")
+    best, refit, *_ = done.stdout.splitlines()
+    assert best.startswith("best    loss ")
+    words = shlex.split(refit.removeprefix("refit   shoal "))
+    again = shell(*words)
+    assert again.returncode == 0, again.stderr
+    assert "the same numbers, bit for bit" in again.stdout
+    assert (tmp_path / "best.safetensors").is_file()
 
 
 def test_a_terminal_sees_a_live_line(tmp_path: Path) -> None:

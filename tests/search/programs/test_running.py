@@ -44,6 +44,16 @@ def test_small_searches_never_compile_and_large_ones_do() -> None:
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
 
+def test_what_no_kernel_can_say_is_told_where_it_runs_eager() -> None:
+    """Also in a small search; not where it was asked for, or where torch's compiler is tried."""
+    told = ("it cannot be fused: it is too large; it runs uncompiled, which is slower",)
+    assert chosen(UNFUSED, lanes=4).notes == told
+    assert chosen(UNFUSED, lanes=4, program="eager").notes == ()
+    assert chosen(COURSE, lanes=4).notes == ()
+    assert chosen(UNFUSED, lanes=1024).notes == ()
+    assert chosen(UNFUSED, lanes=4, device="cuda").notes == ()
+
+
 @pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 262)])
 def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, unroll: int) -> None:
     """No number of updates has to divide another."""
@@ -72,16 +82,24 @@ def test_calls_of_a_compiled_program_end_at_reporting_steps(
 
 
 def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_not() -> None:
-    """Powers of two, never above the pack."""
+    """Powers of two, never above the pack; what torch's compiler makes is never larger than 64."""
     assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
-    assert chosen(pack=4096).block == chosen(UNFUSED, pack=4096).block == 128
+    assert chosen(pack=4096).block == 128
     assert chosen(pack=48).block == chosen(UNFUSED, pack=48).block == 48
     light = Work(operations=3, moved_bytes=24, widest_bytes=8, unfused="it is too large")
-    assert chosen(light, "compiled", pack=4096).block == 1024
+    assert chosen(light, "compiled", pack=4096).block == 64
     heavy = Work(operations=30, moved_bytes=10**8, widest_bytes=10**7, unfused="it is too large")
     assert chosen(heavy, "compiled", pack=4096).block == 16
     product = replace(UNFUSED, widest_dense_bytes=65_536)
     assert chosen(product, pack=4096).block == 8
+
+
+def test_work_is_estimated_by_the_fits_that_run_together_and_the_block_is_not() -> None:
+    """Of a search whose rounds are small yet, the block is that of a longer one."""
+    light = Work(operations=30, moved_bytes=2400, widest_bytes=80, unfused="it is too large")
+    few, many = (chosen(light, "eager", pack=4096, together=n) for n in (8, 4096))
+    assert few.block == many.block == 1024
+    assert few.lane_seconds > 10 * many.lane_seconds
 
 
 def test_on_a_gpu_it_compiles_only_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:

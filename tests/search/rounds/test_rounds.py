@@ -10,6 +10,7 @@ import pytest
 
 from shoal.search.folder.tables import rows
 from shoal.search.preparation.preparation import prepare
+from shoal.search.request.amendments import Span
 from shoal.search.request.asked import Asked
 from shoal.search.rounds.packs import cut
 from shoal.search.rounds.rounds import Rounds
@@ -24,6 +25,9 @@ SPACES = {
         "momentum": "0.1,0.5",
     },
 }
+
+
+SPAN = Span(number=0, first=0, stop=4, drawn=4, low=0, high=1, pack=8)
 
 
 def handed_out(asked: dict[str, Any], finished: list[dict[str, Any]]) -> tuple[Rounds, list[Any]]:
@@ -119,7 +123,7 @@ def test_a_pack_has_no_values_of_what_is_not_active_in_it() -> None:
         "momentum": numpy.ma.array([0.0, 0.0, 0.5, 0.0], mask=[1, 1, 0, 1]),
         "beta1": numpy.ma.array([0.9] * 4, mask=[1, 0, 1, 1]),
     }
-    packs = cut(prepared.request, prepared.shape_names, 0, 8, columns)
+    packs = cut(prepared.request, prepared.shape_names, SPAN._replace(first=8), columns)
     found = {pack.lanes.shape["optimizer"]: pack for pack in packs}
     assert {name: set(pack.lanes.values) for name, pack in found.items()} == {
         "sgd": {"lr"},
@@ -149,7 +153,7 @@ def test_a_shape_leaves_out_what_is_not_active() -> None:
         "depth": numpy.array([1, 2, 2, 1]),
         "width": numpy.ma.array([8, 16, 8, 32], mask=[1, 0, 0, 1]),
     }
-    packs = cut(prepared.request, ("depth", "width"), 0, 0, columns)
+    packs = cut(prepared.request, ("depth", "width"), SPAN, columns)
     shapes = [{n: v for n, v in pack.lanes.shape.items() if n != "optimizer"} for pack in packs]
     assert shapes == [{"depth": 1}, {"depth": 2, "width": 16}, {"depth": 2, "width": 8}]
     assert [pack.lanes.trial.tolist() for pack in packs] == [[0, 3], [1], [2]]

@@ -38,3 +38,19 @@ def test_work_counts_what_is_made_and_not_what_is_only_seen_otherwise() -> None:
     assert work.operations >= 2
     assert (work.widest_bytes, work.widest_dense_bytes) == (4 * 20, 4 * 20)
     assert work_of(traced(lambda a: (a + 1.0,), (x,)), 2).widest_dense_bytes == 0
+
+
+def test_an_operation_has_the_line_that_calls_it() -> None:
+    """Through functions of torch; what the backward pass calls has none, and neither has shoal."""
+
+    def of(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.softplus(x).sum()
+
+    graph = traced(lambda x: (torch.func.grad(of)(x),), (torch.ones(3),))
+    lines = {str(n.target): n.meta["line"] for n in graph.graph.nodes if n.op == "call_function"}
+    there = of.__code__.co_firstlineno + 1
+    assert lines.pop("aten.softplus.default", f"test_tracing.py:{there}").endswith(f":{there}")
+    assert all(not line or line.startswith("test_tracing.py:") for line in lines.values())
+    plain = traced(lambda x: (of(x),), (torch.ones(3),))
+    (softplus,) = (n for n in plain.graph.nodes if str(n.target) == "aten.softplus.default")
+    assert softplus.meta["line"] == f"test_tracing.py:{there}"

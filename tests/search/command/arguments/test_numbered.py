@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.search.command.main import _asked
+from shoal.search.command.arguments import asked_of
 from shoal.search.errors import BadInput
 from shoal.slurm.errors import BadInput as NoArray
 
@@ -14,7 +14,7 @@ from shoal.slurm.errors import BadInput as NoArray
 def asked_seed(config: Path, text: str) -> int | None:
     """The seed that a file of this text asks for."""
     config.write_text(text)
-    return _asked(None, (), config, {}).seed
+    return asked_of(None, (), config, {}).seed
 
 
 def test_a_seed_may_be_the_number_of_a_task(

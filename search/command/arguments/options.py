@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shoal.search.command.numbered import Numbered, OrWord
+from shoal.search.command.arguments.numbered import Numbered, OrWord
 from shoal.search.errors import BadInput
 from shoal.search.request import ALL, PathGiven, Setting
 from shoal.slurm import wire

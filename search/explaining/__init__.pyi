@@ -1,0 +1,7 @@
+from .explanation import Explained, Explanation, explain
+
+__all__ = [
+    "Explained",
+    "Explanation",
+    "explain",
+]

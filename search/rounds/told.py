@@ -1,0 +1,81 @@
+"""What is told of a search: which lanes have ended, and how well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from shoal.search.errors import RunFolderError
+from shoal.search.request import Request
+from shoal.search.rounds.leaders import Leaders
+from shoal.search.space import Floats
+
+
+class Told:
+    """The memory of what came of a search; ten bytes a lane.
+
+    Attributes:
+        known: which lanes are told, shape (trials, fits).
+        left: how many lanes of each round are not, shape (rounds,).
+        done, failures: how many are told, and how many of these as failed.
+        leaders: the best trials so far.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Begin with none."""
+        self._request, self._layout = request, request.layout
+        size = (request.trials, request.fits)
+        self._score = numpy.full(size, numpy.nan)  # NaN: not known
+        self._failed = numpy.zeros(size, dtype=bool)
+        self.known = numpy.zeros(size, dtype=bool)
+        self.left = self._layout.trials() * self._layout.replicates() * request.folds
+        self.done = self.failures = 0
+        self.leaders = Leaders(max(1, request.kept))
+
+    def take(self, part: pa.Table) -> None:
+        """Note rows; those that are known already take the place of the earlier ones.
+
+        Raises:
+            RunFolderError: one is of no round.
+        """
+        trial: NDArray[numpy.int64] = part["trial"].to_numpy()
+        fit = self._request.fit_numbers(part)
+        round_ = self._layout.of(trial, part["replicate"].to_numpy())
+        if (round_ < 0).any():
+            raise RunFolderError("the run folder has rows that are not of its search")
+        where = (trial, fit)
+        new = numpy.logical_not(self.known[where])
+        failed_before = int(self._failed[where].sum())
+        goal = self._request.goal
+        self._score[where] = goal.scores(part[goal.name].to_numpy())
+        self.known[where] = True
+        self._failed[where] = pc.equal(part["state"], "failed").to_numpy()
+        self.failures += int(self._failed[where].sum()) - failed_before
+        told: NDArray[numpy.int64] = numpy.unique(trial)
+        whole = told[self.ended(told) & ~self._failed[told].any(axis=1)]
+        self.leaders.note(whole, self._score[whole].mean(axis=1))
+        numpy.subtract.at(self.left, round_[new], 1)
+        self.done += int(new.sum())
+
+    def ended(self, trials: NDArray[Any]) -> NDArray[numpy.bool_]:
+        """Return which of these trials have ended, with all their fits."""
+        ended: NDArray[numpy.bool_] = self.known[trials].all(axis=1)
+        return ended
+
+    def scores(self, round_: int) -> Floats:
+        """Return the mean score of each trial by the rounds before this one, which are told; NaN
+        where a fit has failed, +inf where one has diverged.
+
+        More replicates count once the round is told that has them.
+        """
+        fits = self._layout.known(round_) * self._request.folds
+        found = numpy.empty(len(fits))
+        for count in numpy.unique(fits).tolist():
+            here = numpy.flatnonzero(fits == count)
+            failed = self._failed[here, :count].any(axis=1)
+            found[here] = numpy.where(failed, numpy.nan, self._score[here, :count].mean(axis=1))
+        return found

@@ -1,0 +1,53 @@
+"""Amendments as search.toml holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shoal.search.request.amendments.amendment import (
+    amendments_of,
+    first_of,
+    stages_of,
+    totals,
+)
+
+FIRST = {"trials": 8, "replicates": 1}
+LISTED: list[Any] = [{"trials": 16}, {"replicates": 3}, {"trials": 20}]
+
+
+def test_a_list_is_read_as_it_is_written() -> None:
+    """With how many there were before each."""
+    found = amendments_of(LISTED, FIRST)
+    assert [each.as_dict() for each in found] == LISTED
+    assert [each.before for each in found] == [8, 1, 16]
+    assert stages_of(20, 3, found) == ((8, 1), (16, 1), (16, 3), (20, 3))
+    assert first_of(20, 3, found) == FIRST
+    assert stages_of(8, 1, ()) == ((8, 1),)
+
+
+def test_a_config_that_was_a_search_asks_for_all_that_it_had() -> None:
+    """Of a file that a user has written nothing is taken."""
+    assert totals({**FIRST, "amendments": LISTED}) == {"trials": 20, "replicates": 3}
+    assert totals(FIRST) == {}
+    assert totals({"amendments": "nonsense"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("plain", "told"),
+    [
+        ("more", "must be a list"),
+        ([16], "each is trials or replicates, not 16"),
+        ([{"steps": 16}], "each is trials or replicates"),
+        ([{"trials": 16, "replicates": 3}], "each is trials or replicates"),
+        ([{"trials": 8}], "trials must be more than 8, not 8"),
+        ([{"trials": 16}, {"trials": 12}], "trials must be more than 16, not 12"),
+        ([{"replicates": True}], "replicates must be more than 1, not True"),
+        ([{"trials": "16"}], "trials must be more than 8, not '16'"),
+    ],
+)
+def test_what_is_no_list_of_them_is_refused(plain: Any, told: str) -> None:
+    """The message says what is wrong."""
+    with pytest.raises((TypeError, ValueError), match=told):
+        amendments_of(plain, FIRST)
