@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from shoal.search.report.page import table, words
-from shoal.search.request import shown
+from shoal.search.request import STUDY, shown
 from shoal.search.results import Result
 from shoal.trainable.disk import read_in
 
@@ -120,27 +120,35 @@ def failures(result: Result) -> str:
 
 def going_on(result: Result) -> str:
     """Commands and Python for what comes next."""
-    plain = shown(result.path)
+    plain, request = shown(result.path), result.drawn.request
     folder = shlex.quote(plain)
+    told = [] if request.kind == STUDY else _searched(result, plain)
+    told.append(("All rows, for a spreadsheet:", f"shoal results {folder} --csv rows.csv"))
+    python = f"import shoal\n\nresult = shoal.load({plain!r})\nresult.best\nresult.trials"
+    told.append(("In Python:", python))
+    return "".join(f"<p>{words(why)}</p><pre>{words(what)}</pre>" for why, what in told)
+
+
+def _searched(result: Result, plain: str) -> list[tuple[str, str]]:
+    """What can be done with a search of shoal's, each with its command."""
+    folder, request = shlex.quote(plain), result.drawn.request
+    told = []
     left = result.asked - result.ended
-    commands = []
     if left:
-        commands.append(
-            (f"{left:,} fits are left. The search goes on with:", f"shoal run --out {folder}")
-        )
+        told.append((f"{left:,} fits are left. The search goes on:", f"shoal run --out {folder}"))
     if result.best_row is not None:
-        what = "best" if result.called else "best.safetensors"
         again = "Call the best trial again, and keep its checkpoint:"
         again = again if result.called else "Fit the best trial again, and write its parameters:"
-        commands.append((again, f"shoal fit {folder} --trial best --save {what}"))
-    commands.append(("All rows, for a spreadsheet:", f"shoal results {folder} --csv rows.csv"))
-    seed = result.drawn.request.seed + 1
+        made = "again" if result.called else "best.safetensors"
+        fold = " --fold all" if request.folds > 1 else ""
+        told.append((again, f"shoal fit {folder} --trial best{fold} --save {made}"))
+    more = f"shoal run --out {folder} --trials {2 * request.trials}"
+    told.append(("Twice as many trials:", more))
+    seed = request.seed + 1
     config, out = (shlex.quote(f"{plain}{end}") for end in ("/search.toml", f"-seed-{seed}"))
     anew = f"shoal run --config {config} --seed {seed} --out {out}"
-    commands.append(("The same settings with another seed:", anew))
-    python = f"import shoal\n\nresult = shoal.load({plain!r})\nresult.best\nresult.trials"
-    commands.append(("In Python:", python))
-    return "".join(f"<p>{words(why)}</p><pre>{words(what)}</pre>" for why, what in commands)
+    told.append(("The same search with another seed:", anew))
+    return told
 
 
 def _when(result: Result, name: str) -> str:

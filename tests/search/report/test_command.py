@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +66,21 @@ def test_searches_are_compared(runs: Path, commands: Commands, tmp_path: Path) -
         best = shoal.load(runs / name).best
         assert f"<td>{name}</td><td>{best['loss']:.9g}</td>" in page
     assert "<td>seed</td><td>0</td><td>1</td>" in page
+
+
+def test_what_a_page_says_to_type_works(runs: Path, commands: Commands, tmp_path: Path) -> None:
+    """Each command of it, where the folder's name has a space."""
+    shutil.copytree(runs / "one", tmp_path / "a run")
+    done = commands(["report", "a run", "--output", "page.html"], tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text("utf-8")
+    told = [html.unescape(text) for text in re.findall(r"<pre>(shoal .*?)</pre>", page)]
+    assert len(told) == 4
+    for command in told:
+        done = commands(shlex.split(command)[1:], tmp_path, timeout=300)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    for name in ("a run", "a run-seed-1"):  # the second has what the first was asked meanwhile
+        assert len(shoal.load(tmp_path / name).trials) == 40
 
 
 def test_what_cannot_be_done_is_one_line(runs: Path, commands: Commands, tmp_path: Path) -> None:
