@@ -1,10 +1,12 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
+# make test-extras  the tests that need a browser (Chromium)
 # make check    format, lint and types
 # make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
 # make fuzz     random problems for half an hour: kernels against torch, and with sanitizers
 # make cluster  a shell on the login host of a real SLURM of three hosts, on this machine (as root)
+# make pictures  the pictures of docs/, by the browser
 # make clean    remove what these made (runs/ stays)
 
 PYTHON ?= python3
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: search test check benchmark soak fuzz cluster clean
+.PHONY: search test test-extras check benchmark soak fuzz cluster pictures clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -22,6 +24,9 @@ search: $(VENV)/installed
 # its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
+
+test-extras: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m extras tests/extras
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -40,6 +45,9 @@ fuzz: $(VENV)/installed-dev
 
 cluster: $(VENV)/installed-dev
 	$(BIN)/python tests/cluster/three_hosts.py
+
+pictures: $(VENV)/installed-dev
+	$(BIN)/python tests/extras/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -42,7 +42,7 @@ def shown(book: Any) -> list[str]:
                 elif output.output_type == "stream":
                     texts.append(output.text)
                 else:
-                    texts.append(output.data["text/plain"])
+                    texts.append(output.data.get("text/plain", ""))  # a figure has none
             found.append("".join(texts))
     return found
 
@@ -61,6 +61,37 @@ def test_the_example_shows_what_it_shows(tmp_path: Path) -> None:
         numbers = [[float(number) for number in NUMBER.findall(text)] for text in (one, other)]
         assert numbers[0] == pytest.approx(numbers[1], rel=0.05)
     assert str(tmp_path) not in "".join(again)
+
+
+PROGRESS = """
+class Line:
+    space = {"lr": "1e-6:1e-3:log"}
+
+    def data(self):
+        return torch.linspace(0, 1, 10)
+
+    def initial(self, seed):
+        return (torch.ones(()),)
+
+    def loss_and_gradient(self, params, data):
+        r = params[0] * data - 1
+        return (r * r).sum(), ((2 * r * data).sum(),)
+
+
+result = shoal.run(Line, trials=64, steps=20, engine="inline", out="run", progress=True)
+result
+"""
+
+
+def test_progress_is_a_bar_that_grows_in_its_place(tmp_path: Path) -> None:
+    """One output, of which the last state stays; the result below it is a table."""
+    cells = [nbformat.v4.new_code_cell(text) for text in ("import torch, shoal", PROGRESS)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    executed(book, tmp_path)
+    told = [each for each in book.cells[1].outputs if each.output_type != "stream"]
+    bar, table = (each.data["text/html"] for each in told)
+    assert bar.startswith("<progress value='64' max='64'></progress> 64/64 trials, best loss ")
+    assert table.startswith("<table><tr><th style='text-align:left'>best loss</th>")
 
 
 CELLS = {
@@ -121,3 +152,22 @@ def test_cells_of_ipython_are_searched_by_threads_and_by_ray(
     shoal.run(f"{tmp_path}/line.py:Line", out=tmp_path / "file", engine="inline", **asked)
     same_folder(tmp_path / "file", tmp_path / "here")
     same_folder(tmp_path / "file", tmp_path / "ray")
+
+
+def test_the_plots_are_figures(tmp_path: Path) -> None:
+    """Each cell of examples/plots.ipynb that asks for one shows one, and none warns."""
+    book = nbformat.read(NOTEBOOK.with_name("plots.ipynb"), as_version=4)
+    nbformat.validate(book)
+    executed(book, tmp_path)
+    asked = [cell for cell in book.cells if cell.source.startswith("result.plot.")]
+    assert len(asked) == 6
+    for cell in asked:
+        drawn = [each for each in cell.outputs if each.output_type != "stream"]
+        assert not [each for each in cell.outputs if each.output_type == "stream"], cell.source
+        (figure,) = (
+            each.data["application/vnd.plotly.v1+json"]
+            for each in drawn
+            if "application/vnd.plotly.v1+json" in each.get("data", {})
+        )
+        assert len(figure["data"]) >= 1, cell.source
+        assert figure["layout"]["height"] > 100

@@ -15,6 +15,8 @@ import click
 from shoal.search.command import explaining, fits, jobs, watch
 from shoal.search.command.arguments import asked_of, of_a_search, of_settings
 from shoal.search.command.group import Group
+from shoal.search.command.pages import report
+from shoal.search.command.pages import watch as live
 from shoal.search.command.runs import COMMANDS as OF_RUNS
 from shoal.search.command.runs import RunGiven
 from shoal.search.command.terminal import moving, printed
@@ -173,6 +175,6 @@ def results(
 
 for _command in (
     *(explaining.explain, fits.fit, fits.predict, *jobs.COMMANDS, watch.status, watch.logs),
-    *OF_RUNS,
+    *(report, live, *OF_RUNS),
 ):
     main.add_command(_command)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shoal.search.folder import One, RunFolder
+from shoal.search.folder import RunFolder
 from shoal.search.folder.tables import rows
 from shoal.search.request import Objective
+from shoal.search.results.models import Models
 from shoal.search.results.ranking import ranking
 from shoal.search.space import Space
 
 if TYPE_CHECKING:  # pandas takes half a second: not before somebody looks
     import optuna
     import pandas
-    import torch
 
-    from shoal.search.fits import Again, Chosen, Refit
+    from shoal.search.plots import Trials
+    from shoal.search.results.plots import Plots
 
 
-class Result:
+class Result(Models):
     """What a run folder holds, read when it is asked for.
 
     The frames are the caller's to sort and to change: what else it tells comes from the rows as
@@ -34,10 +35,15 @@ class Result:
         space: the dimensions that were searched.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.path: Path = folder.path
+    def __init__(self, folder: RunFolder, tables: tuple[pa.Table, pa.Table] | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            tables: trials and curves, where somebody has read them.
+        """
+        super().__init__(folder)
+        self._tables = tables
         self.space: Space = folder.request.space
-        self._folder = folder
 
     @property
     def asked(self) -> int:
@@ -60,18 +66,13 @@ class Result:
         return self._folder.request.metrics
 
     @property
-    def called(self) -> bool:
-        """Whether its fits are calls of a function or of a program."""
-        return self._folder.request.called
-
-    @property
     def numbers(self) -> tuple[str, ...]:
         """The names of all numbers of a fit: the loss and the metrics, or what calls report."""
         return self._folder.request.columns
 
     @cached_property
     def _rows(self) -> pa.Table:
-        return self._folder.trials()
+        return self._folder.trials() if self._tables is None else self._tables[0]
 
     @cached_property
     def _ranking(self) -> tuple[Any, dict[str, Any]]:
@@ -79,7 +80,7 @@ class Result:
 
     @cached_property
     def _curves(self) -> pa.Table:
-        return self._folder.tables()[1]
+        return (self._folder.tables() if self._tables is None else self._tables)[1]
 
     @cached_property
     def trials(self) -> pandas.DataFrame:
@@ -115,11 +116,17 @@ class Result:
     @property
     def best_row(self) -> dict[str, Any] | None:
         """The row of the best trial as plain values, or None: no trial counts."""
+        return next(iter(self.leading(1)), None)
+
+    def leading(self, most: int) -> list[dict[str, Any]]:
+        """The rows of the best trials as plain values, the best first."""
         rows, means = self._ranking
-        if not len(rows):
-            return None
-        (row,) = self._rows.slice(rows[0], 1).to_pylist()
-        return {**row, **{name: float(column[0]) for name, column in means.items()}}
+        plain = self._rows.take(rows[:most]).to_pylist()
+        shown = {name: column[:most].tolist() for name, column in means.items()}
+        return [
+            {**row, **{name: column[place] for name, column in shown.items()}}
+            for place, row in enumerate(plain)
+        ]
 
     @property
     def best(self) -> pandas.Series:
@@ -136,131 +143,6 @@ class Result:
             raise LookupError(f"{self.path} has no trial that has ended without failure")
         best = first.iloc[0]
         return best.drop([name for name in self.space.conditional if pandas.isna(best[name])])
-
-    def fit(self, trial: int | str = "best", replicate: int = 0, fold: Any = None) -> Chosen:
-        """Return which fit is meant.
-
-        Args:
-            trial: its number, or ``best``.
-            fold: its number; ``all``: with no rows left out; needed where there are folds.
-
-        Raises:
-            BadInput: there is no such fit.
-        """
-        from shoal.search.fits import chosen
-
-        first = self.best_row if trial == "best" else None
-        best = None if first is None else int(first["trial"])
-        return chosen(self._folder, best, trial, replicate, fold)
-
-    def parameters(
-        self, trial: int | str = "best", replicate: int = 0, fold: int | None = None
-    ) -> dict[str, torch.Tensor]:
-        """Return the fitted parameters of a fit, by name, as they were kept.
-
-        Raises:
-            BadInput: there is no such fit, or it is none of those that are kept.
-        """
-        from shoal.search.fits import kept, tensors_of
-
-        return tensors_of(kept(self._folder, self.fit(trial, replicate, fold)).named)
-
-    def checkpoint(self, trial: int | str = "best", replicate: int = 0) -> Path:
-        """Return the folder with what a call has left in its ``checkpoint``.
-
-        Raises:
-            BadInput: there is no such fit, or its checkpoint is not kept.
-        """
-        from shoal.search.fits import checkpoint_of
-
-        return checkpoint_of(self._folder, self.fit(trial, replicate))
-
-    def refit(
-        self,
-        trial: int | str = "best",
-        replicate: int = 0,
-        fold: int | str | None = None,
-        *,
-        trust: bool = False,
-        save: Path | None = None,
-    ) -> Refit | Again:
-        """Fit any trial again, with the program, block and seed of the search; or call again what
-        the search has called.
-
-        Args:
-            fold: ``all``: with no rows left out.
-            trust: whether the code of the run folder may be another user's.
-            save: a new folder, for the checkpoint of a call.
-
-        Raises:
-            SearchError: there is no such fit, or it does not work here.
-        """
-        from shoal.search.fits import call_again, refit
-
-        fit, folder = self.fit(trial, replicate, fold), self._folder
-        return call_again(folder, fit, trust, save) if self.called else refit(folder, fit, trust)
-
-    def predict(
-        self,
-        trial: int | str,
-        x: Any,
-        replicate: int = 0,
-        fold: int | str | None = None,
-        *,
-        trust: bool = False,
-    ) -> Any:
-        """Return what the fitted model says of rows `x`: the problem's ``predict(params, x)``.
-
-        Where the parameters are not kept, the trial is fitted again.
-
-        Args:
-            trial: its number, or ``best``.
-            x: rows first: a tensor, an array, or a DataFrame with the problem's ``inputs``.
-            fold: needed where there are folds; ``all``: fitted with no rows left out.
-            trust: whether the code of the run folder may be another user's.
-
-        Returns:
-            an array with a row for each of `x`, or a dict of them.
-
-        Raises:
-            BadInput: the problem has no ``predict``, or it does not take `x`.
-        """
-        from shoal.search.fits import predict
-
-        fit = self.fit(trial, replicate, fold)
-        return predict(self._folder, fit, self._one(fit, trust), x, trust)
-
-    def model(
-        self,
-        trial: int | str = "best",
-        replicate: int = 0,
-        fold: int | str | None = None,
-        *,
-        trust: bool = False,
-    ) -> torch.nn.Module:
-        """Return the problem's module with the parameters of a fit, in evaluation mode.
-
-        Where they are not kept, the trial is fitted again.
-
-        Args:
-            fold: needed where there are folds; ``all``: fitted with no rows left out.
-            trust: whether the code of the run folder may be another user's.
-
-        Raises:
-            BadInput: there is no such fit, or the problem has no ``module``.
-        """
-        from shoal.search.fits import model
-
-        fit = self.fit(trial, replicate, fold)
-        return model(self._folder, fit, self._one(fit, trust), trust)
-
-    def _one(self, fit: Chosen, trust: bool) -> One:
-        """The parameters of a fit, kept or made again."""
-        from shoal.search.fits import check_stacked, held, refit
-
-        check_stacked(self._folder, "model")
-        one = held(self._folder, fit)
-        return refit(self._folder, fit, trust).one if one is None else one
 
     def states(self) -> dict[str, int]:
         """How many lanes ended in which state."""
@@ -289,8 +171,38 @@ class Result:
         """How many lanes have ended."""
         return len(self._rows)
 
+    @cached_property
+    def plot(self) -> Plots:
+        """Figures of Plotly: ``history()``, ``slice()``, ``contour()``, ``curves()``,
+        ``importance()``, ``metrics()``."""
+        from shoal.search.results.plots import Plots
+
+        return Plots(self.drawn)
+
+    @cached_property
+    def drawn(self) -> Trials:
+        """The trials as figures need them: a row for each, with means over its fits."""
+        from shoal.search.plots import Trials
+
+        def shares() -> dict[str, float]:
+            with warnings.catch_warnings():  # tqdm's, where a notebook has no widgets
+                warnings.simplefilter("ignore")
+                from shoal.search.results.importance import importance
+
+            return importance(trials)
+
+        trials = Trials(self._folder.request, self._rows, lambda: self._curves, shares)
+        return trials
+
     def __repr__(self) -> str:
         return f"Result({str(self.path)!r}: {self.ended} fits)"
+
+    def _repr_html_(self) -> str:
+        from shoal.search.results.notebook import summary
+
+        goal, best = self.objective, self.best_row
+        names = [*self.space, *(name for name in self.numbers if name != goal.name)]
+        return summary(str(self.path), goal, best, names, self.states(), self.asked)
 
 
 def _frame(rows: pa.Table) -> pandas.DataFrame:

@@ -8,6 +8,7 @@ import time
 from typing import Any, TextIO
 
 from shoal.search.process import lasting
+from shoal.search.watching.notebook import Bar, in_notebook
 from shoal.search.watching.observer import Observer, Status
 from shoal.search.watching.printable import printable
 
@@ -78,8 +79,11 @@ class Live(Observer):
 
 
 def choose(quiet: bool) -> Observer:
-    """Return what fits standard error: live on a terminal, plain elsewhere, silent if `quiet`."""
+    """Return what fits standard error: live on a terminal, a bar in a notebook, plain elsewhere,
+    silent if `quiet`."""
     stream = lasting(sys.stderr)
     if quiet:
         return Silent(stream)
+    if in_notebook():
+        return Bar(stream)
     return Live(stream) if stream.isatty() else Plain(stream)

@@ -1,0 +1,5 @@
+"""The commands that make pages: ``shoal report``, and ``shoal watch``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,4 @@
+from .live import watch
+from .report import report
+
+__all__ = ["report", "watch"]
