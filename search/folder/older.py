@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.search.request import CALLED, CONDITIONAL, FORMAT, IMPORTED, mark_of
+from shoal.search.request import CALLED, CONDITIONAL, FORMAT, STEERED, mark_of
 
-WRITTEN = (FORMAT, CONDITIONAL, CALLED, IMPORTED)
+WRITTEN = (FORMAT, CONDITIONAL, CALLED, STEERED)
 """Formats that are written, and gone on with."""
 
 READ = (3, 4, 5, *WRITTEN)

@@ -2,7 +2,7 @@ from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import CALLED, CONDITIONAL, FORMAT, IMPORTED, Request, mark_of
+from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request, mark_of
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
 from .sizes import as_resolved, idle, lanes_of_a_round
@@ -14,13 +14,13 @@ __all__ = [
     "CONDITIONAL",
     "FORMAT",
     "FUNCTION",
-    "IMPORTED",
     "LEFT_OUT",
     "OF_RUN",
     "OF_TABLE",
     "PROGRAM",
     "ROUND",
     "STACKED",
+    "STEERED",
     "STUDY",
     "Asked",
     "Objective",

@@ -24,7 +24,7 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT, CONDITIONAL, CALLED, IMPORTED = 6, 7, 8, 9
+FORMAT, CONDITIONAL, CALLED, STEERED = 6, 7, 8, 9
 """Versions of the run folder's form, as it is written: the second where hyperparameters are not
 active in every trial, which a version of shoal that knows of no conditions must not take up; the
 third where functions or programs are called; the fourth where a study was imported."""
@@ -222,7 +222,7 @@ class Request:
     def _format(self) -> int:
         """The version that says what this search needs; of one that was read, what was read."""
         if self.called:
-            return IMPORTED if self.kind == STUDY else CALLED
+            return STEERED if self.kind == STUDY else CALLED
         newer = self.space.conditions or "momentum" in self.space
         return self.form or (CONDITIONAL if newer else FORMAT)
 
