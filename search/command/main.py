@@ -56,7 +56,8 @@ def main() -> None:
     "--space",
     multiple=True,
     metavar="NAME=VALUES",
-    help="LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter.",
+    help="LOW:HIGH[:STEP][:int][:log], a,b,c or one value, and if CONDITION. Again for each "
+    "hyperparameter.",
 )
 @of_settings(OF_TABLE)
 @click.option(

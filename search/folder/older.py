@@ -6,6 +6,7 @@ format 5    ``rule`` is called ``optimizer``
 format 6    an objective, metrics, folds and fitted parameters; gone on with
 format 7    the same, where hyperparameters are not active in every trial
 format 8    the same, of a function or a program that is called for each fit
+format 9    the same, where the space has conditions of its own, or ranges with steps
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.search.request import CALLED, CONDITIONAL, FORMAT, mark_of
+from shoal.search.request import CALLED, CONDITIONAL, FORMAT, STEERED, mark_of
 
-WRITTEN = (FORMAT, CONDITIONAL, CALLED)
+WRITTEN = (FORMAT, CONDITIONAL, CALLED, STEERED)
 """Formats that are written, and gone on with."""
 
 READ = (3, 4, 5, *WRITTEN)

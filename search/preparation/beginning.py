@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ import torch
 
 from shoal.search.errors import BadInput
 from shoal.search.preparation.calls import called, check_said, programmed
+from shoal.search.preparation.conditions import check_conditions, check_defaults, is_number
 from shoal.search.preparation.declared import (
     check_epochs,
     check_metric_names,
@@ -41,6 +42,9 @@ MIN_PACK, MAX_PACK = 64, 4096
 
 MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
+
+MAX_COMBINED = 4096
+"""Combinations of values among which these are sought."""
 
 MAX_POINTS = 8
 """Values of the other hyperparameters that it is tried with."""
@@ -113,19 +117,21 @@ def _checked(
     dimensions = {name: d for name, d in dimensions.items() if name not in of_others}
     check_names(dimensions, declared, updates)
     space = Space(dimensions.values(), updates.conditions(dimensions))
+    check_conditions(space, given)
+    check_defaults(declared, updates, space)
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
     shape_names = tuple(name for name in space if name in (*WORDS, *declared.shape))
     for name, dimension in space.items():
-        number = name not in shape_names or _is_number(declared.shape.get(name))
+        number = name not in shape_names or is_number(declared.shape.get(name))
         if number and (way := range_meant(name, dimension.text)):
             raise BadInput(f"{name}={dimension.shown}: {way}")
         if name not in shape_names and dimension.column in ("str", "bool"):
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
-        if name in shape_names and dimension.column == "float" and not dimension.choices:
+        if name in shape_names and math.isinf(dimension.count):
             raise BadInput(
                 f"{name}={dimension.shown}: {name} changes the program, and each value needs "
-                "one of its own; give choices or whole numbers"
+                "one of its own; give choices, whole numbers or a step"
             )
     for name, default in declared.shape.items():
         if default is None and name not in space:
@@ -138,11 +144,8 @@ def _checked(
     folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
 
     names = [name for name in shape_names if name not in WORDS]
-    axes = [space[name].samples() for name in names]
-    shapes = [
-        dict(zip(names, values, strict=True))
-        for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
-    ]
+    samples = {name: space[name].samples() for name in names}
+    shapes = Searched(space).combinations(samples, most=MAX_COMBINED)[:MAX_SHAPES]
     numbers = {n: space[n].samples() for n in space if n not in shape_names}
     most = max((len(values) for values in numbers.values()), default=1)
     points = [
@@ -223,10 +226,6 @@ def different_trials(trials: int, sampler: str, space: Space) -> int:
         return trials
     most = Searched(space).count
     return trials if most is None or most >= trials or may_repeat(sampler) else most
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _sizes(asked: Resolved, fused: bool) -> tuple[int, int]:

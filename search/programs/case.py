@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from shoal.search.space import Dimension
+from shoal.search.space import Searched, Space
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
@@ -78,18 +78,16 @@ class Begun(NamedTuple):
     codes: list[Any]
 
 
-def shapes_of(
-    space: Mapping[str, Dimension], names: Sequence[str], folds: int
-) -> list[dict[str, Any]]:
-    """Return each combination of the shape hyperparameters `names` and folds, as packs have it."""
-    axes = [
-        space[name].choices or range(int(space[name].low), int(space[name].high) + 1)
-        for name in names
-    ]
-    combinations = itertools.product(*axes)
+def combinations_of(space: Space, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return each combination of the shape hyperparameters `names` that a trial may have."""
+    return list(Searched(space).combinations({name: space[name].every() for name in names}))
+
+
+def shapes_of(space: Space, names: Sequence[str], folds: int) -> list[dict[str, Any]]:
+    """Return these combinations with folds, as packs have them."""
     parts: list[dict[str, int]] = [{FOLD: fold} for fold in range(folds)] if folds > 1 else [{}]
     return [
-        {"optimizer": next(iter(OPTIMIZERS)), **dict(zip(names, values, strict=True)), **part}
-        for values in combinations
+        {"optimizer": next(iter(OPTIMIZERS)), **values, **part}
+        for values in combinations_of(space, names)
         for part in parts
     ]

@@ -2,7 +2,7 @@ from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import CALLED, CONDITIONAL, FORMAT, Request, mark_of
+from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request, mark_of
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
 from .sizes import as_resolved, idle, lanes_of_a_round
@@ -20,6 +20,7 @@ __all__ = [
     "PROGRAM",
     "ROUND",
     "STACKED",
+    "STEERED",
     "Asked",
     "Objective",
     "PathGiven",

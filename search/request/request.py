@@ -24,10 +24,11 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
 
-FORMAT, CONDITIONAL, CALLED = 6, 7, 8
+FORMAT, CONDITIONAL, CALLED, STEERED = 6, 7, 8, 9
 """Versions of the run folder's form, as it is written: the second where hyperparameters are not
 active in every trial, which a version of shoal that knows of no conditions must not take up; the
-third where functions or programs are called."""
+third where functions or programs are called; the fourth where hyperparameters have conditions of
+their own, or ranges have steps."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
@@ -221,6 +222,8 @@ class Request:
     @property
     def _format(self) -> int:
         """The version that says what this search needs; of one that was read, what was read."""
+        if any(dimension.step or not dimension.always for dimension in self.space.values()):
+            return STEERED
         if self.called:
             return CALLED
         newer = self.space.conditions or "momentum" in self.space

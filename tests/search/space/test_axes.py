@@ -126,8 +126,8 @@ def test_an_axis_that_one_of_two_points_does_not_have_is_no_distance() -> None:
     axes = (
         Axis(low=0.0, high=1.0),
         Axis(choices=3),
-        Axis(low=0.0, high=1.0, when=(((1, frozenset({1})),),)),
-        Axis(choices=2, when=(((1, frozenset({1, 2})),),)),
+        Axis(low=0.0, high=1.0, when=(((1, (1, 2)),),)),
+        Axis(choices=2, when=(((1, (1, 3)),),)),
     )
     rng = numpy.random.default_rng(2)
     points = rng.random((200, 4))

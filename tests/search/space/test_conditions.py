@@ -133,7 +133,7 @@ def test_parents_come_before_what_hangs_on_them() -> None:
                 "width": ((of("degree", 1),),),
                 "degree": ((of("lr", 1),),),
             },
-            "the conditions go in a circle: lr on width on degree on lr",
+            "the conditions go in a circle: degree on lr on width on degree",
         ),
     ],
 )

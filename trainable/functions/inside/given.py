@@ -31,8 +31,9 @@ class Given:
         named = dict(self.values)
         named.update({name: value for name, value in own.items() if name in parameters})
         positional = [
-            named.pop(name)
+            named.pop(name, parameter.default)  # the default of one that this trial does not have
             for name, parameter in parameters.items()
-            if parameter.kind is parameter.POSITIONAL_ONLY and name in named
+            if parameter.kind is parameter.POSITIONAL_ONLY
+            and (name in named or parameter.default is not parameter.empty)
         ]
         return function(*positional, **named)
