@@ -130,7 +130,7 @@ def _test(test: str) -> Condition:
         raise BadInput(f"{test.strip()!r} needs a value; {SYNTAX}")
     values = [read(word) for word in words]
     for value in values:
-        if isinstance(value, str) and (set(value) & set("<>=!:") or not value.isprintable()):
+        if isinstance(value, str) and not _is_word(value):
             raise BadInput(f"{test.strip()!r} is none; {SYNTAX}")
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput("a value must be a finite number")
@@ -138,6 +138,13 @@ def _test(test: str) -> Condition:
         raise BadInput(f"the values of {parent} must be of one kind")
     relation = {"=": ONE_OF, "==": ONE_OF, "!=": NONE_OF}.get(sign, sign)
     return Condition(parent=parent, values=frozenset(values), relation=relation)
+
+
+def _is_word(text: str) -> bool:
+    """Whether text may stand for a word in a condition, which is read as it is written."""
+    return (
+        text.isprintable() and not set(text) & set("<>=!:") and not {"and", "or"} & {*text.split()}
+    )
 
 
 def _short(value: Value) -> str:
@@ -161,9 +168,9 @@ def both(one: Alternatives, other: Alternatives) -> Alternatives:
 
 
 def simplified(
-    name: str, dimensions: Mapping[str, Dimension], conditions: Mapping[str, Alternatives]
-) -> Alternatives:
-    """Return when a hyperparameter is active, said of parents that are searched.
+    dimensions: Mapping[str, Dimension], conditions: Mapping[str, Alternatives]
+) -> dict[str, Alternatives]:
+    """Return when each hyperparameter is active, said of parents that are searched.
 
     Conditions on what is fixed hold or not; those of a parent are said beside the condition on it.
     An alternative that no values fulfil is left out.
@@ -171,20 +178,29 @@ def simplified(
     Raises:
         BadInput: the conditions go in a circle, or are on what is not in the space.
     """
-    found = _simplified(name, dimensions, conditions, ())
-    return tuple(each for each in found if _possible(each, dimensions))
+    found: dict[str, Alternatives] = {}
+    for name in dimensions:
+        _simplify(name, dimensions, conditions, (), found)
+    return {
+        name: tuple(each for each in alternatives if _possible(each, dimensions))
+        for name, alternatives in found.items()
+    }
 
 
-def _simplified(
+def _simplify(
     name: str,
     dimensions: Mapping[str, Dimension],
     conditions: Mapping[str, Alternatives],
     below: tuple[str, ...],
+    found: dict[str, Alternatives],
 ) -> Alternatives:
+    """When one is active; put into `found`, as all that it hangs on."""
+    if name in found:
+        return found[name]
     if name in below:
         circle = " on ".join([*below[below.index(name) :], name])
         raise BadInput(f"the conditions go in a circle: {circle}")
-    found: list[tuple[Condition, ...]] = []
+    every: list[tuple[Condition, ...]] = []
     for alternative in conditions.get(name, ALWAYS):
         joined: Alternatives = ALWAYS
         for condition in alternative:
@@ -197,10 +213,11 @@ def _simplified(
             own: Alternatives = ((condition,),)
             if parent.fixed:
                 own = ALWAYS if parent.allowed([condition]) else NEVER
-            above = _simplified(condition.parent, dimensions, conditions, (*below, name))
+            above = _simplify(condition.parent, dimensions, conditions, (*below, name), found)
             joined = both(both(joined, above), own)
-        found += joined
-    return ALWAYS if () in found else tuple(dict.fromkeys(found))
+        every += joined
+    found[name] = ALWAYS if () in every else tuple(dict.fromkeys(every))
+    return found[name]
 
 
 def _possible(alternative: Iterable[Condition], dimensions: Mapping[str, Dimension]) -> bool:

@@ -177,7 +177,7 @@ class Dimension:
     @functools.cached_property
     def text(self) -> str:
         """The dimension as it is written, with its condition."""
-        return self._values_text + self._condition_text
+        return self._values_text + ("" if self.always else IF + text_of(self.condition))
 
     @property
     def _values_text(self) -> str:
@@ -193,16 +193,12 @@ class Dimension:
         )
 
     @property
-    def _condition_text(self) -> str:
-        return "" if self.always else IF + text_of(self.condition)
-
-    @property
     def shown(self) -> str:
         """The same for a message, where a long list is cut short."""
         if len(self._values_text) <= MAX_SHOWN:
             return self.text
-        values = f"{self._values_text[:MAX_SHOWN]}... ({len(self.choices)} choices)"
-        return values + self._condition_text
+        short = f"{self._values_text[:MAX_SHOWN]}... ({len(self.choices)} choices)"
+        return self.text.replace(self._values_text, short, 1)
 
     @property
     def column(self) -> ColumnType:

@@ -71,7 +71,7 @@ class Space(Mapping[str, Dimension]):
             name: both(self.conditions.get(name, ALWAYS), dimension.condition)
             for name, dimension in self.items()
         }
-        self._when = {name: simplified(name, self._dimensions, every) for name in self}
+        self._when = simplified(self._dimensions, every)
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]
