@@ -124,7 +124,7 @@ def _checked(
     shape_names = tuple(name for name in space if name in (*WORDS, *declared.shape))
     for name, dimension in space.items():
         number = name not in shape_names or is_number(declared.shape.get(name))
-        if number and (way := range_meant(name, dimension.text)):
+        if number and (way := range_meant(name, dimension.values_text)):
             raise BadInput(f"{name}={dimension.shown}: {way}")
         if name not in shape_names and dimension.column in ("str", "bool"):
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")

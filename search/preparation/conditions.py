@@ -76,9 +76,7 @@ def check_defaults(declared: Hyperparameters, updates: Updates, space: Space) ->
         if dimension.always:
             continue
         if name in WORDS:
-            raise BadInput(
-                f"{name} has a condition, but every trial has {_article(name)}: leave it"
-            )
+            raise BadInput(f"{name} has a condition, but each trial needs one: leave it out")
         own: Mapping[str, Any] = {**declared.shape, **declared.own}
         if name in own:
             default = plain(own[name])
@@ -109,10 +107,6 @@ def _inactive(name: str, updates: Updates, space: Space) -> list[tuple[str, str]
         for each in found
         if name not in each
     ]
-
-
-def _article(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def is_number(value: object) -> bool:

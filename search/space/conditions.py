@@ -123,7 +123,7 @@ def text_of(alternatives: Alternatives) -> str:
 def _test(test: str) -> Condition:
     found = _TEST.fullmatch(test)
     if found is None or not (parent := named(found[1])).isidentifier():
-        raise BadInput(f"{test.strip()!r} is none; {SYNTAX}")
+        raise BadInput(f"{test.strip()!r} is no comparison; {SYNTAX}")
     sign = " ".join(found[2].split())
     words = [word.strip() for word in found[3].split(",")]
     if not all(words) or (sign in _RELATIONS and len(words) > 1):
@@ -131,7 +131,7 @@ def _test(test: str) -> Condition:
     values = [read(word) for word in words]
     for value in values:
         if isinstance(value, str) and not _is_word(value):
-            raise BadInput(f"{test.strip()!r} is none; {SYNTAX}")
+            raise BadInput(f"{test.strip()!r} is no comparison; {SYNTAX}")
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput("a value must be a finite number")
     if len({sort_of(value) for value in values}) > 1:

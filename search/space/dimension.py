@@ -177,10 +177,11 @@ class Dimension:
     @functools.cached_property
     def text(self) -> str:
         """The dimension as it is written, with its condition."""
-        return self._values_text + ("" if self.always else IF + text_of(self.condition))
+        return self.values_text + ("" if self.always else IF + text_of(self.condition))
 
     @property
-    def _values_text(self) -> str:
+    def values_text(self) -> str:
+        """The values as they are written, without the condition."""
         if self.choices:
             return ",".join(written(choice) for choice in self.choices)
         return ":".join(
@@ -195,10 +196,10 @@ class Dimension:
     @property
     def shown(self) -> str:
         """The same for a message, where a long list is cut short."""
-        if len(self._values_text) <= MAX_SHOWN:
+        if len(self.values_text) <= MAX_SHOWN:
             return self.text
-        short = f"{self._values_text[:MAX_SHOWN]}... ({len(self.choices)} choices)"
-        return self.text.replace(self._values_text, short, 1)
+        short = f"{self.values_text[:MAX_SHOWN]}... ({len(self.choices)} choices)"
+        return self.text.replace(self.values_text, short, 1)
 
     @property
     def column(self) -> ColumnType:
