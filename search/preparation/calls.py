@@ -155,7 +155,7 @@ def _space(dimensions: Mapping[str, Dimension], found: Declared, given: Collecti
     space = Space(dimensions.values())
     check_conditions(space, given)
     for name in found.needed:
-        if not dimensions[name].always:
+        if name in space.conditional:
             value = dimensions[name].samples()[0]
             way = f"{{{name}={value}}}" if found.name == EXEC else f"{name}={value!r}"
             raise BadInput(

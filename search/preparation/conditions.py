@@ -73,7 +73,7 @@ def check_defaults(declared: Hyperparameters, updates: Updates, space: Space) ->
         BadInput: it has none, or every trial must have the hyperparameter.
     """
     for name, dimension in space.items():
-        if dimension.always:
+        if dimension.always or name not in space.conditional:
             continue
         if name in WORDS:
             raise BadInput(f"{name} has a condition, but each trial needs one: leave it out")

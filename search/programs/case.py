@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +19,10 @@ from shoal.trainable.programs import Program, program_of, updates
 
 LANES = 8
 """Lanes that a program is tried with."""
+
+MAX_COUNTED, MAX_CROSSED = 4096, 1 << 18
+"""Combinations of shape hyperparameters that are counted exactly, where some have conditions; and
+those that are looked at for that, with the values that conditions tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +83,24 @@ class Begun(NamedTuple):
     codes: list[Any]
 
 
-def combinations_of(space: Space, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return each combination of the shape hyperparameters `names` that a trial may have."""
-    return list(Searched(space).combinations({name: space[name].every() for name in names}))
+def count_of(space: Space, names: Sequence[str]) -> float:
+    """Return how many combinations of the shape hyperparameters `names` a trial may have, of which
+    one that is not active is another; where that would take long to count, no fewer."""
+    most = math.prod(space[name].count + (name in space.conditional) for name in names)
+    if most > MAX_COUNTED or not any(name in space.conditional for name in names):
+        return most
+    searched, values = Searched(space), {name: space[name].every() for name in names}
+    if searched.crossed(values) > MAX_CROSSED:
+        return math.inf
+    return len(searched.combinations(values))
 
 
 def shapes_of(space: Space, names: Sequence[str], folds: int) -> list[dict[str, Any]]:
-    """Return these combinations with folds, as packs have them."""
+    """Return each of these combinations with each fold, as packs have them."""
+    values = {name: space[name].every() for name in names}
     parts: list[dict[str, int]] = [{FOLD: fold} for fold in range(folds)] if folds > 1 else [{}]
     return [
-        {"optimizer": next(iter(OPTIMIZERS)), **values, **part}
-        for values in combinations_of(space, names)
+        {"optimizer": next(iter(OPTIMIZERS)), **combined, **part}
+        for combined in Searched(space).combinations(values)
         for part in parts
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from shoal.search.errors import BadInput
-from shoal.search.programs.case import Case, combinations_of, shapes_of
+from shoal.search.programs.case import Case, count_of, shapes_of
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.programs.running import Running, choose
 from shoal.search.programs.settling import MAX_KERNELS, MAX_TORCH, captured, settle
@@ -16,10 +15,6 @@ from shoal.search.request import Resolved
 from shoal.search.space import Space
 from shoal.trainable.problems import Folds
 from shoal.trainable.programs import SINGLE, Settled, Work
-
-MAX_COUNTED = 4096
-"""Combinations of shape hyperparameters that are listed to be counted, where some have conditions.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +45,8 @@ class Programs:
 
     @property
     def count(self) -> float:
-        """How many there are: one for each combination of shape hyperparameters, of which one that
-        is not active is another; of many no fewer than there are."""
-        conditional = self.space.conditional
-        most = math.prod(self.space[name].count + (name in conditional) for name in self.names)
-        if not any(name in conditional for name in self.names) or most > MAX_COUNTED:
-            return most
-        return len(combinations_of(self.space, self.names))
+        """How many there are: one for each combination of shape hyperparameters."""
+        return count_of(self.space, self.names)
 
 
 def programs_of(

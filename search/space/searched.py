@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,6 @@ class Searched:
         }
         self._places = {name: j for j, name in enumerate(self.dimensions)}
         self._when = {name: self._linked(space.when(name)) for name in space.conditional}
-        self._parents = {j for when in self._when.values() for each in when for j, _ in each}
         self.axes: Sequence[Axis] = [
             replace(dimension.axis, when=self._when[name]) if name in self._when else dimension.axis
             for name, dimension in self.dimensions.items()
@@ -83,12 +83,17 @@ class Searched:
         Args:
             columns: of the searched ones: a range's values, a choice's positions.
         """
+        return self._active(self._when, columns, count)
+
+    def _active(
+        self, when: Mapping[str, When], columns: Mapping[str, NDArray[Any]], count: int
+    ) -> dict[str, Mask]:
+        """Where something is active, by name; of columns those that its conditions are on."""
+        used = _parents(when.values())
         ranks = {
-            j: self.axes[j].ranks(columns[name])
-            for name, j in self._places.items()
-            if j in self._parents
+            j: self.axes[j].ranks(columns[name]) for name, j in self._places.items() if j in used
         }
-        return {name: holds(when, ranks, count) for name, when in self._when.items()}
+        return {name: holds(each, ranks, count) for name, each in when.items()}
 
     def combinations(
         self, values: Mapping[str, Sequence[Value]], most: int | None = None
@@ -100,27 +105,38 @@ class Searched:
                 conditions are on, there are some more where conditions would else not be met.
             most: of how many combinations; None: of all.
         """
-        lists: dict[str, Sequence[Value]] = dict(values)
-        for name, j in self._places.items():
-            if j not in self._parents:
-                continue
-            dimension = self.dimensions[name]
-            found = dimension.at(parts_of(self._when.values(), j, self.axes[j].count))
-            have = lists.get(name, ())
-            lists[name] = [*have, *(value for value in found if value not in have)]
+        lists = self._lists(values)
         rows = list(itertools.islice(itertools.product(*lists.values()), most))
         columns = {
             name: numpy.array([self.place(name, row[i]) for row in rows])
             for i, name in enumerate(lists)
             if name in self.dimensions
         }
-        active = self.active(columns, len(rows))
+        when = {name: self._when[name] for name in values if name in self._when}
+        active = self._active(when, columns, len(rows))
         different: dict[tuple[tuple[str, Value], ...], None] = {}
         for i, row in enumerate(rows):
             pairs = zip(lists, row, strict=True)
             has = (p for p in pairs if p[0] in values and (p[0] not in active or active[p[0]][i]))
             different[tuple(has)] = None
         return [dict(each) for each in different]
+
+    def crossed(self, values: Mapping[str, Sequence[Value]]) -> int:
+        """Return how many combinations `combinations` looks at, most of which may be the same."""
+        return math.prod(map(len, self._lists(values).values()))
+
+    def _lists(self, values: Mapping[str, Sequence[Value]]) -> dict[str, Sequence[Value]]:
+        """Values to combine: the given ones, and of what conditions on these are on one of each
+        part in which the conditions say the same."""
+        lists: dict[str, Sequence[Value]] = dict(values)
+        conditions = [self._when[name] for name in values if name in self._when]
+        used = _parents(conditions)
+        for name, j in self._places.items():
+            if j in used:
+                found = self.dimensions[name].at(parts_of(conditions, j, self.axes[j].count))
+                have = lists.get(name, ())
+                lists[name] = [*have, *(value for value in found if value not in have)]
+        return lists
 
     def _linked(self, alternatives: Alternatives) -> When:
         """Conditions on axes instead of names."""
@@ -131,3 +147,8 @@ class Searched:
             )
             for alternative in alternatives
         )
+
+
+def _parents(conditions: Iterable[When]) -> set[int]:
+    """The numbers of the axes that conditions are on."""
+    return {j for when in conditions for each in when for j, _ in each}

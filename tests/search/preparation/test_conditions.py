@@ -3,12 +3,16 @@ default for what is not active."""
 
 from __future__ import annotations
 
+import math
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import FloatDistribution
 
+import shoal
 from shoal.search.errors import BadInput
 from shoal.search.preparation import prepare
 from shoal.search.preparation.prepared import Prepared
@@ -173,6 +177,33 @@ def test_programs_have_defaults_in_their_commands() -> None:
         prepared(None, *space, exec="echo {a} {b=1} {b=2}", read=read)
 
 
+@pytest.mark.usefixtures("place")
+def test_one_fit_has_no_condition() -> None:
+    """It has one value of each, or none."""
+    with pytest.raises(BadInput, match="fit takes one value; shoal run searches"):
+        shoal.fit("net.py:Net", lr=1e-3, size=1, hard=1.0, l2="0.5 if layers>=2")
+
+
+def test_toml_and_python_have_the_same_conditions() -> None:
+    """Beside values that are no text; the command line wins by name."""
+    toml = """
+        [space]
+        layers = [1, 2, 3]
+        l2 = "0:1 if layers>=2"
+        kind = {values = ["a", "b"], if = "layers in 2,3 and l2<0.5"}
+    """
+    said = Asked.of(tomllib.loads(toml))
+    assert {name: d.text for name, d in said.dimensions.items()} == {
+        "layers": "1,2,3",
+        "l2": "0.0:1.0 if layers>=2",
+        "kind": "a,b if layers in 2,3 and l2<0.5",
+    }
+    typed = Asked(space=parse_assignments(["l2=0:2 if layers!=1"]))
+    assert typed.over(said).dimensions["l2"].text == "0.0:2.0 if layers!=1"
+    given = {"layers": [1, 2], "l2": {"values": FloatDistribution(0, 1), "if": "layers>=2"}}
+    assert Asked(space=given).dimensions["l2"] == said.dimensions["l2"]
+
+
 TEXTS = {
     "lr": "1e-3:1:log",
     "layers": "1:3:int",
@@ -180,6 +211,11 @@ TEXTS = {
     "bias": "True,False if lr>=0.1 and layers!=2",
     "optimizer": "sgd,adam",
 }
+
+
+PARENTS = {f"p{i}": "0:1" for i in range(20)}
+HOLD = [f"{name}<0.5" for name in PARENTS]
+"""Too many to go through all that these may be."""
 
 
 def space_of(texts: Mapping[str, str]) -> Space:
@@ -214,6 +250,7 @@ def test_programs_are_made_for_the_shapes_that_trials_have() -> None:
         (TEXTS, 22),
         ({**TEXTS, "width2": "8,16", "bias": "True,False"}, 24),
         ({**TEXTS, "width2": "1:5000:int if layers>=2"}, 3 * 5001 * 3 * 2),  # no fewer than
+        ({**TEXTS, **PARENTS, "bias": f"True,False if {' and '.join(HOLD)}"}, math.inf),
     ],
 )
 def test_programs_are_counted(texts: Mapping[str, str], count: int) -> None:
