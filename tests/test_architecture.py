@@ -45,9 +45,7 @@ ARROWS = {
     "search.command.arguments": (
         "search.command.runs search.errors search.request search.space slurm.queue slurm.wire"
     ),
-    "search.command.pages": (
-        "search.api search.errors search.report search.request search.watching"
-    ),
+    "search.command.pages": "search.api search.errors search.report search.request search.watching",
     "search.command.runs": (
         "search.api search.command.terminal search.errors search.folder search.lock "
         "search.process search.request search.results search.studies search.watching slurm.errors "
@@ -91,6 +89,7 @@ ARROWS = {
     "search.folder.tables": "search.errors search.request",
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.newfile": "search.errors",
+    "search.plots": "search.request trainable.lanes",
     "search.preparation": (
         "search.errors search.folder search.process search.programs search.request "
         "search.request.amendments search.samplers search.space trainable.checking "
@@ -104,14 +103,13 @@ ARROWS = {
         "trainable.columns trainable.compiling trainable.errors trainable.fused trainable.lanes "
         "trainable.optimizers trainable.problems trainable.programs trainable.programs.comparing"
     ),
+    "search.report": (
+        "search.errors search.folder search.folder.tables search.plots search.request "
+        "search.results search.space search.watching trainable.disk trainable.lanes"
+    ),
     "search.request": (
         "search.errors search.request.amendments search.space trainable.columns trainable.modules "
         "trainable.process trainable.programs"
-    ),
-    "search.plots": "search.request trainable.lanes",
-    "search.report": (
-        "search.errors search.folder search.folder.tables search.plots search.request "
-        "search.results search.watching trainable.disk trainable.lanes"
     ),
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "

@@ -23,9 +23,10 @@ class Lanes:
     Attributes:
         trial, replicate: shape (n,), int64; together the key of a lane.
         seed: shape (n,), int64; each lane's initial parameters come from it.
-        values: each hyperparameter that is a number, shape (n,), float64.
-        shape: the shape hyperparameters, one value of each for the whole pack; with folds, `FOLD`
-            is one of them.
+        values: each hyperparameter that is a number, shape (n,), float64; NaN where it is not
+            active: there the fit has the default.
+        shape: the shape hyperparameters that are active, one value of each for the whole pack; with
+            folds, `FOLD` is one of them.
     """
 
     trial: torch.Tensor

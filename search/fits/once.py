@@ -91,7 +91,7 @@ def fit_once(
     sizes = Sizes.of(steps, epochs, seed, report)
     given = of_names(values)
     for name, dimension in given.items():
-        if not dimension.fixed:
+        if not (dimension.fixed and dimension.always):
             raise BadInput(f"{name}={dimension.shown}: fit takes one value; shoal run searches")
     source, threads = load_source(problem), torch.get_num_threads()
     torch.set_num_threads(1)  # sums would depend on it

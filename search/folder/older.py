@@ -6,8 +6,9 @@ format 5    ``rule`` is called ``optimizer``
 format 6    an objective, metrics, folds and fitted parameters; gone on with
 format 7    the same, where hyperparameters are not active in every trial
 format 8    the same, of a function or a program that is called for each fit
-format 9    rounds by a trial's number, drawn whole, so that more trials go on with them; or a
-            study of Optuna's that was imported, which is not gone on with
+format 9    rounds by a trial's number, drawn whole, so that more trials go on with them;
+            conditions in the space, and ranges with steps; or a study of Optuna's that was
+            imported, which is not gone on with
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ import torch
 
 from shoal.search.errors import BadInput
 from shoal.search.preparation.calls import called, check_said, programmed
+from shoal.search.preparation.conditions import check_conditions, check_defaults, is_number
 from shoal.search.preparation.declared import (
     check_epochs,
     check_metric_names,
@@ -39,6 +40,9 @@ from shoal.trainable.problems import Folds, Source, find, hyperparameters, made
 
 MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
+
+MAX_COMBINED = 4096
+"""Combinations of values among which these are sought."""
 
 
 def load_source(spec: str) -> Source:
@@ -108,19 +112,21 @@ def _checked(
     dimensions = {name: d for name, d in dimensions.items() if name not in of_others}
     check_names(dimensions, declared, updates)
     space = Space(dimensions.values(), updates.conditions(dimensions))
+    check_conditions(space, given)
+    check_defaults(declared, updates, space)
     if not space:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-8:1e-4:log")
     shape_names = tuple(name for name in space if name in (*WORDS, *declared.shape))
     for name, dimension in space.items():
-        number = name not in shape_names or _is_number(declared.shape.get(name))
-        if number and (way := range_meant(name, dimension.text)):
+        number = name not in shape_names or is_number(declared.shape.get(name))
+        if number and (way := range_meant(name, dimension.values_text)):
             raise BadInput(f"{name}={dimension.shown}: {way}")
         if name not in shape_names and dimension.column in ("str", "bool"):
             raise BadInput(f"{name}={dimension.shown}: {name} takes numbers")
-        if name in shape_names and dimension.column == "float" and not dimension.choices:
+        if name in shape_names and math.isinf(dimension.count):
             raise BadInput(
                 f"{name}={dimension.shown}: {name} changes the program, and each value needs "
-                "one of its own; give choices or whole numbers"
+                "one of its own; give choices, whole numbers or a step"
             )
     for name, default in declared.shape.items():
         if default is None and name not in space:
@@ -133,11 +139,8 @@ def _checked(
     folds = Folds(count=asked.folds, seed=asked.seed) if asked.folds > 1 else None
 
     names = [name for name in shape_names if name not in WORDS]
-    axes = [space[name].samples() for name in names]
-    shapes = [
-        dict(zip(names, values, strict=True))
-        for values in itertools.islice(itertools.product(*axes), MAX_SHAPES)
-    ]
+    samples = {name: space[name].samples() for name in names}
+    shapes = Searched(space).combinations(samples, most=MAX_COMBINED)[:MAX_SHAPES]
     points = points_of(space, shape_names, defaults)
     checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, space)
@@ -216,7 +219,3 @@ def different_trials(trials: int, sampler: str, space: Space) -> int:
         return trials
     most = Searched(space).count
     return trials if most is None or most >= trials or may_repeat(sampler) else most
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from shoal.search.errors import BadInput
+from shoal.search.preparation.conditions import check_conditions
 from shoal.search.preparation.declared import CURVE
 from shoal.search.preparation.prepared import Prepared
 from shoal.search.request import (
@@ -27,6 +28,9 @@ from shoal.trainable.errors import TrainableError
 from shoal.trainable.functions import RESERVED, Command, Declared, declared
 from shoal.trainable.problems import Source
 from shoal.trainable.process import World
+
+EXEC = "--exec"
+"""What a program is called in messages."""
 
 OF_CALLS = ("exec", "read", "cpus", "gpus")
 """Settings that mean nothing to a problem whose fits shoal does itself."""
@@ -67,7 +71,7 @@ def called(asked: Resolved, given: Mapping[str, Dimension], source: Source) -> P
     offered = getattr(function, "space", {})
     if not isinstance(offered, Mapping):
         raise BadInput(f"{found.name}: its space must be a dict of names and values")
-    space = _space({**of_names(offered), **given}, found)
+    space = _space({**of_names(offered), **given}, found, given)
     metrics = getattr(function, "metrics", ())
     if isinstance(metrics, str) or not isinstance(metrics, Sequence):
         raise BadInput(f"{found.name}: its metrics must be a list of names, as ['loss']")
@@ -105,8 +109,9 @@ def programmed(asked: Resolved, given: Mapping[str, Dimension]) -> Prepared:
         raise BadInput(str(error)) from error
     names = command.names
     asks = tuple(name for name in names if name in ("seed", "checkpoint"))
-    wanted = tuple(name for name in names if name not in RESERVED)
-    space = _space(dict(given), Declared(name="--exec", needed=wanted, asks=asks))
+    own = command.defaults
+    wanted = tuple(name for name in names if name not in (*RESERVED, *own))
+    space = _space(dict(given), Declared(name=EXEC, own=own, needed=wanted, asks=asks), given)
     metrics = tuple(name for name in command.reads if name != "step")
     _check_metrics(metrics, space)
     objective = Objective.parse(LOSS if asked.objective is None else asked.objective)
@@ -124,8 +129,11 @@ def source_of_program(name: str, command: Command, world: World) -> Source:
     return Source(spec=name, cls="", module="", sha256=command.hashed(world.folder), world=world)
 
 
-def _space(dimensions: Mapping[str, Dimension], found: Declared) -> Space:
+def _space(dimensions: Mapping[str, Dimension], found: Declared, given: Collection[str]) -> Space:
     """The space, each of whose hyperparameters the function or program takes.
+
+    Args:
+        given: those that the user has asked for.
 
     Raises:
         BadInput: it does not, or lacks one.
@@ -144,7 +152,17 @@ def _space(dimensions: Mapping[str, Dimension], found: Declared) -> Space:
             raise BadInput(f"{name} has no value; give one, as in --space {name}=1e-3:1:log")
     if not dimensions:
         raise BadInput("there is nothing to search; give --space, as in lr=1e-5:1e-1:log")
-    return Space(dimensions.values())
+    space = Space(dimensions.values())
+    check_conditions(space, given)
+    for name in found.needed:
+        if name in space.conditional:
+            value = dimensions[name].samples()[0]
+            way = f"{{{name}={value}}}" if found.name == EXEC else f"{name}={value!r}"
+            raise BadInput(
+                f"{name} has a condition, and where it does not hold {found.name} needs a default: "
+                f"write {way} there"
+            )
+    return space
 
 
 def _check_metrics(metrics: Collection[Any], space: Space) -> None:

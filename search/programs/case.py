@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
-from shoal.search.space import Dimension
+from shoal.search.space import Searched, Space
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
@@ -21,6 +22,9 @@ LANES = 8
 
 MAX_POINTS = 8
 """Values of the hyperparameters that are not of the shape, with which it is tried."""
+MAX_COUNTED, MAX_CROSSED = 4096, 1 << 18
+"""Combinations of shape hyperparameters that are counted exactly, where some have conditions; and
+those that are looked at for that, with the values that conditions tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class Begun(NamedTuple):
 
 
 def points_of(
-    space: Mapping[str, Dimension], names: Sequence[str], defaults: Mapping[str, float]
+    space: Space, names: Sequence[str], defaults: Mapping[str, float]
 ) -> list[dict[str, float]]:
     """Return values across the space, at most `MAX_POINTS`, to try a step with.
 
@@ -98,18 +102,24 @@ def points_of(
     ]
 
 
-def shapes_of(
-    space: Mapping[str, Dimension], names: Sequence[str], folds: int
-) -> list[dict[str, Any]]:
-    """Return each combination of the shape hyperparameters `names` and folds, as packs have it."""
-    axes = [
-        space[name].choices or range(int(space[name].low), int(space[name].high) + 1)
-        for name in names
-    ]
-    combinations = itertools.product(*axes)
+def count_of(space: Space, names: Sequence[str]) -> float:
+    """Return how many combinations of the shape hyperparameters `names` a trial may have, of which
+    one that is not active is another; where that would take long to count, no fewer."""
+    most = math.prod(space[name].count + (name in space.conditional) for name in names)
+    if most > MAX_COUNTED or not any(name in space.conditional for name in names):
+        return most
+    searched, values = Searched(space), {name: space[name].every() for name in names}
+    if searched.crossed(values) > MAX_CROSSED:
+        return math.inf
+    return len(searched.combinations(values))
+
+
+def shapes_of(space: Space, names: Sequence[str], folds: int) -> list[dict[str, Any]]:
+    """Return each of these combinations with each fold, as packs have them."""
+    values = {name: space[name].every() for name in names}
     parts: list[dict[str, int]] = [{FOLD: fold} for fold in range(folds)] if folds > 1 else [{}]
     return [
-        {"optimizer": next(iter(OPTIMIZERS)), **dict(zip(names, values, strict=True)), **part}
-        for values in combinations
+        {"optimizer": next(iter(OPTIMIZERS)), **combined, **part}
+        for combined in Searched(space).combinations(values)
         for part in parts
     ]

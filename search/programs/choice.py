@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from shoal.search.errors import BadInput
-from shoal.search.programs.case import Case, shapes_of
+from shoal.search.programs.case import Case, count_of, shapes_of
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.programs.running import Running, choose
 from shoal.search.programs.settling import MAX_KERNELS, MAX_TORCH, captured, settle
 from shoal.search.request import Resolved
-from shoal.search.space import Dimension
+from shoal.search.space import Space
 from shoal.trainable.problems import Folds
 from shoal.trainable.programs import SINGLE, Settled, Work
 
@@ -34,7 +33,7 @@ class Programs:
     """
 
     problem: type
-    space: Mapping[str, Dimension]
+    space: Space
     names: Sequence[str]
     defaults: Mapping[str, float]
     points: Sequence[Mapping[str, float]]
@@ -49,7 +48,7 @@ class Programs:
     @property
     def count(self) -> float:
         """How many there are: one for each combination of shape hyperparameters."""
-        return math.prod(self.space[name].count for name in self.names)
+        return count_of(self.space, self.names)
 
 
 def programs_of(

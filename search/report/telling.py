@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from shoal.search.report.page import table, words
 from shoal.search.request import STUDY, shown
 from shoal.search.results import Result
+from shoal.search.space import text_of
 from shoal.trainable.disk import read_in
 
 MAX_ERRORS, MAX_BEST, MAX_ERROR_LENGTH, MAX_SHOWN = 30, 10, 600, 300
@@ -153,13 +154,4 @@ def _searched(result: Result, plain: str) -> list[tuple[str, str]]:
 
 def _when(result: Result, name: str) -> str:
     """When a hyperparameter is active."""
-    alternatives = result.space.when(name)
-    if name not in result.space.conditional:
-        return "always"
-    return " or ".join(
-        " and ".join(
-            f"{condition.parent} is {', '.join(sorted(map(str, condition.values)))}"
-            for condition in each
-        )
-        for each in alternatives
-    )
+    return text_of(result.space.when(name)) if name in result.space.conditional else "always"

@@ -75,7 +75,7 @@ def cut(
 ) -> list[Pack]:
     """Return the packs of a round; a pack has one value of each shape hyperparameter, and one fold.
 
-    What is not active in a pack its lanes do not have.
+    A shape hyperparameter that is not active in a pack its lanes do not have.
 
     Args:
         shape_names: which columns are shape hyperparameters.
@@ -177,9 +177,9 @@ def _pack(
             replicate=torch.from_numpy(replicate),
             seed=torch.from_numpy(request.seed + replicate),
             values={
-                name: torch.from_numpy(numpy.asarray(values).astype(numpy.float64))
+                name: torch.from_numpy(numpy.ma.filled(values.astype(numpy.float64), numpy.nan))
                 for name, values in own.items()
-                if name not in shape_names and not numpy.ma.getmaskarray(values).all()
+                if name not in shape_names
             },
             shape={"optimizer": next(iter(OPTIMIZERS)), **shape},
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy
 import pyarrow as pa
 import torch
 
@@ -68,11 +69,12 @@ def lanes_of(request: Request, shape_names: Sequence[str], rows: pa.Table) -> La
         rows: as ``trials.parquet`` has them.
     """
     (row,) = rows.slice(0, 1).to_pylist()
-    has = [name for name in request.space if row[name] is not None]
     replicate = torch.tensor(rows["replicate"].to_pylist())
     values = {
-        name: torch.tensor(rows[name].cast(pa.float64()).to_pylist(), dtype=torch.float64)
-        for name in has
+        name: torch.tensor(
+            rows[name].cast(pa.float64()).fill_null(numpy.nan).to_pylist(), dtype=torch.float64
+        )
+        for name in request.space
         if name not in shape_names
     }
     return Lanes(
@@ -82,7 +84,7 @@ def lanes_of(request: Request, shape_names: Sequence[str], rows: pa.Table) -> La
         values=values,
         shape={
             "optimizer": next(iter(OPTIMIZERS)),
-            **{name: row[name] for name in shape_names if name in has},
+            **{name: row[name] for name in shape_names if row[name] is not None},
             **({FOLD: row[FOLD]} if request.folds > 1 else {}),
         },
     )

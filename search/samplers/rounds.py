@@ -72,12 +72,16 @@ class RoundSampler:
             )
         )
         columns = blanked(self._searched.axes, columns)
-        return {
-            name: column.astype(_dtype(dimension))
-            for column, (name, dimension) in zip(
-                columns, self._searched.dimensions.items(), strict=True
-            )
-        }
+        found: Columns = {}
+        for column, (name, dimension) in zip(
+            columns, self._searched.dimensions.items(), strict=True
+        ):
+            if (
+                dimension.step
+            ):  # as they are written: 0.3, where others add up to 0.30000000000000004
+                column = dimension.axis.of_ranks(dimension.axis.ranks(column))
+            found[name] = column.astype(_dtype(dimension))
+        return found
 
     def active(self, columns: Mapping[str, Column], count: int) -> dict[str, Mask]:
         """Return in which of `count` trials hyperparameters are active; of those that always are,

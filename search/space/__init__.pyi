@@ -2,9 +2,9 @@ from .activity import active_at, blanked, centred, deviations, is_conditional, m
 from .axes import Axis, Floats, apart, nearest, settle, spread
 from .branches import cells_of
 from .cells import Cells, Gaps, among, repeats
-from .conditions import Alternatives, Condition, as_plain, of_plain
+from .conditions import Alternatives, Condition, as_plain, of_plain, text_of
 from .dimension import COLUMNS, Dimension
-from .plain import Value, named, plain
+from .plain import Value, named, plain, sort_of
 from .searched import Searched
 from .space import Space, of_names, parse, parse_assignments, range_meant
 
@@ -40,5 +40,7 @@ __all__ = [
     "range_meant",
     "repeats",
     "settle",
+    "sort_of",
     "spread",
+    "text_of",
 ]

@@ -6,6 +6,7 @@ points the middle of a range, or for a choice a position that no choice has.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from shoal.search.space.axes import Axis
 
-When = tuple[tuple[tuple[int, frozenset[int]], ...], ...]
+Ranks = tuple[int, ...]
+"""A set of ranks (`Axis.ranks`) as ascending bounds: a rank is in it where an odd number of bounds
+is not above it, so (2, 5) is 2, 3 and 4."""
+
+When = tuple[tuple[tuple[int, Ranks], ...], ...]
 """When an axis is active: where all conditions of one alternative hold; a condition is the number
-of another axis, and the ranks of the values that it may have (`Axis.ranks`)."""
+of another axis, and the ranks of the values that it may have."""
 
 ALWAYS: When = ((),)
 
@@ -25,6 +30,25 @@ MIDDLE, NO_CHOICE = 0.5, -1.0
 """Coordinates of an inactive range, and of an inactive choice."""
 
 Mask = NDArray[numpy.bool_]
+
+
+def ranks_from(ranges: Iterable[tuple[int, int]]) -> Ranks:
+    """Return the ranks that an odd number of ranges has, each from a first one to a last one, which
+    it does not have itself."""
+    found: set[int] = set()
+    for first, last in ranges:
+        found ^= {first} ^ {last}  # where one ends and the next begins there is no bound
+    return tuple(sorted(found))
+
+
+def common(one: Ranks, other: Ranks) -> Ranks:
+    """Return the ranks that are in both."""
+    found: list[int] = []
+    for bound in sorted({*one, *other}):
+        inside = bisect_right(one, bound) % 2 == bisect_right(other, bound) % 2 == 1
+        if inside != bool(len(found) % 2):
+            found.append(bound)
+    return tuple(found)
 
 
 def is_conditional(axes: Iterable[Axis]) -> bool:
@@ -47,7 +71,8 @@ def holds(when: When, ranks: Mapping[int, NDArray[Any]], count: int) -> Mask:
     for alternative in when:
         every = numpy.ones(count, dtype=bool)
         for parent, allowed in alternative:
-            every &= numpy.isin(ranks[parent], numpy.array(sorted(allowed), dtype=numpy.uint64))
+            bounds = numpy.array(allowed, dtype=numpy.uint64)
+            every &= numpy.searchsorted(bounds, ranks[parent], side="right") % 2 == 1
         active |= every
     return active
 

@@ -7,9 +7,11 @@ position. Points are matrices of shape (trials, axes), float64.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy
@@ -26,6 +28,9 @@ in its last bit does not show."""
 NARROW = 1 + 2.0**-12
 """Where the ends of a log range are nearer than this, its values are drawn uniformly: that is the
 same to one part in 8,192, and a logarithm could not tell them apart."""
+
+MAX_DECIMALS = 15
+"""Of values with a step: with more they are what adding gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,7 @@ class Axis:
         if self.choices:
             return ranks.astype(numpy.int64)
         if self.step:
-            return numpy.clip(self.low + ranks.astype(numpy.float64) * self.step, None, self.high)
+            return self._stepped(ranks.astype(numpy.float64))
         low = _places(numpy.array([self.low])).astype(numpy.uint64)
         return _floats((ranks + low).astype(numpy.int64))
 
@@ -130,8 +135,42 @@ class Axis:
         if self._curved:
             values = _rounded(numpy.exp(values))
         if self.step:
-            values = self.low + numpy.round((values - self.low) / self.step) * self.step
+            return self._stepped(numpy.round((values - self.low) / self.step))
         return numpy.clip(values, self.low, self.high)
+
+    def _stepped(self, steps: Floats) -> Floats:
+        """The values so many steps above the low end, with the decimals that they are written with:
+        0.3, where three times 0.1 is 0.30000000000000004."""
+        values = self.low + steps * self.step
+        if self._decimals:
+            values = numpy.round(values, self._decimals)
+        return numpy.clip(values, self.low, self.high)
+
+    @functools.cached_property
+    def _decimals(self) -> int:
+        """Decimals of the low end and the step, as they are written; 0: they are whole, or have too
+        many."""
+        places = [Decimal(repr(value)).as_tuple().exponent for value in (self.low, self.step)]
+        found = max(-int(place) for place in places)
+        largest = max(abs(self.low), abs(self.high))
+        return found if 0 < found <= MAX_DECIMALS and largest * 10.0**found < 2.0**53 else 0
+
+    def below(self, bound: float, *, included: bool) -> int:
+        """Return how many values of a range are below a number, or equal to it where `included`."""
+        if not self.step:
+            low, place = _places(numpy.array([self.low, bound])).tolist()
+            return min(max(int(place) - int(low) + included, 0), self.count)
+
+        def is_below(rank: int) -> bool:
+            value = float(self.of_ranks(numpy.array([rank], numpy.uint64))[0])
+            return value < bound or (included and value == bound)
+
+        rank = int(min(max((bound - self.low) / self.step, 0.0), float(self.size)))
+        while rank and not is_below(rank - 1):
+            rank -= 1
+        while rank < self.size and is_below(rank):
+            rank += 1
+        return rank
 
 
 def _places(values: Floats) -> NDArray[numpy.int64]:

@@ -27,9 +27,17 @@ class Cells:
         counted: whether their numbers are places in a list of all.
     """
 
-    def __init__(self, axes: Sequence[Axis]) -> None:
+    def __init__(
+        self, axes: Sequence[Axis], parts: Sequence[tuple[int, int]] | None = None
+    ) -> None:
+        """Count them.
+
+        Args:
+            parts: of each axis the first rank, and how many there are; None: all.
+        """
         self.axes = axes
-        self._counts = [axis.count for axis in axes]
+        self._firsts = [0] * len(axes) if parts is None else [first for first, _ in parts]
+        self._counts = [a.count for a in axes] if parts is None else [count for _, count in parts]
         self.count = math.prod(self._counts)
         self.counted = self.count <= MAX_COUNTED
         # neighbours in the list are to be alike: what has no order between its values moves last
@@ -42,7 +50,7 @@ class Cells:
         numbers = numpy.zeros(len(columns[0]), dtype=numpy.uint64)
         for j in self._order:
             numbers *= numpy.uint64(self._counts[j])
-            numbers += self.axes[j].ranks(columns[j])
+            numbers += self.axes[j].ranks(columns[j]) - numpy.uint64(self._firsts[j])
         return numbers
 
     def _hashes(self, columns: Sequence[NDArray[Any]]) -> Counts:
@@ -56,7 +64,7 @@ class Cells:
         found: list[NDArray[Any]] = [numbers] * len(self.axes)
         for j in reversed(self._order):
             count = numpy.uint64(self._counts[j])
-            found[j] = self.axes[j].of_ranks(numbers % count)
+            found[j] = self.axes[j].of_ranks(numbers % count + numpy.uint64(self._firsts[j]))
             numbers = numbers // count
         return found
 

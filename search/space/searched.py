@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -10,8 +13,8 @@ from numpy.typing import NDArray
 
 from shoal.search.space.activity import Mask, When, centred, holds, parents
 from shoal.search.space.axes import Axis, Floats
-from shoal.search.space.branches import cells_of
-from shoal.search.space.conditions import NEVER, Alternatives, Condition
+from shoal.search.space.branches import cells_of, parts_of
+from shoal.search.space.conditions import NEVER, Alternatives, by_parent
 from shoal.search.space.dimension import Dimension
 from shoal.search.space.plain import Value
 from shoal.search.space.space import Space
@@ -31,10 +34,10 @@ class Searched:
             if not dimension.fixed and space.when(name) != NEVER
         }
         self._places = {name: j for j, name in enumerate(self.dimensions)}
-        self._plain = [_axis(dimension) for dimension in self.dimensions.values()]
         self._when = {name: self._linked(space.when(name)) for name in space.conditional}
         self.axes: Sequence[Axis] = [
-            _axis(dimension, self._when.get(name)) for name, dimension in self.dimensions.items()
+            replace(dimension.axis, when=self._when[name]) if name in self._when else dimension.axis
+            for name, dimension in self.dimensions.items()
         ]
 
     @property
@@ -80,40 +83,72 @@ class Searched:
         Args:
             columns: of the searched ones: a range's values, a choice's positions.
         """
-        used = {j for when in self._when.values() for each in when for j, _ in each}
+        return self._active(self._when, columns, count)
+
+    def _active(
+        self, when: Mapping[str, When], columns: Mapping[str, NDArray[Any]], count: int
+    ) -> dict[str, Mask]:
+        """Where something is active, by name; of columns those that its conditions are on."""
+        used = _parents(when.values())
         ranks = {
             j: self.axes[j].ranks(columns[name]) for name, j in self._places.items() if j in used
         }
-        return {name: holds(when, ranks, count) for name, when in self._when.items()}
+        return {name: holds(each, ranks, count) for name, each in when.items()}
+
+    def combinations(
+        self, values: Mapping[str, Sequence[Value]], most: int | None = None
+    ) -> list[dict[str, Value]]:
+        """Return each combination of values that a trial may have, without what is not active.
+
+        Args:
+            values: of some hyperparameters of the space those that are combined; of one that
+                conditions are on, there are some more where conditions would else not be met.
+            most: of how many combinations; None: of all.
+        """
+        lists = self._lists(values)
+        rows = list(itertools.islice(itertools.product(*lists.values()), most))
+        columns = {
+            name: numpy.array([self.place(name, row[i]) for row in rows])
+            for i, name in enumerate(lists)
+            if name in self.dimensions
+        }
+        when = {name: self._when[name] for name in values if name in self._when}
+        active = self._active(when, columns, len(rows))
+        different: dict[tuple[tuple[str, Value], ...], None] = {}
+        for i, row in enumerate(rows):
+            pairs = zip(lists, row, strict=True)
+            has = (p for p in pairs if p[0] in values and (p[0] not in active or active[p[0]][i]))
+            different[tuple(has)] = None
+        return [dict(each) for each in different]
+
+    def crossed(self, values: Mapping[str, Sequence[Value]]) -> int:
+        """Return how many combinations `combinations` looks at, most of which may be the same."""
+        return math.prod(map(len, self._lists(values).values()))
+
+    def _lists(self, values: Mapping[str, Sequence[Value]]) -> dict[str, Sequence[Value]]:
+        """Values to combine: the given ones, and of what conditions on these are on one of each
+        part in which the conditions say the same."""
+        lists: dict[str, Sequence[Value]] = dict(values)
+        conditions = [self._when[name] for name in values if name in self._when]
+        used = _parents(conditions)
+        for name, j in self._places.items():
+            if j in used:
+                found = self.dimensions[name].at(parts_of(conditions, j, self.axes[j].count))
+                have = lists.get(name, ())
+                lists[name] = [*have, *(value for value in found if value not in have)]
+        return lists
 
     def _linked(self, alternatives: Alternatives) -> When:
         """Conditions on axes instead of names."""
         return tuple(
-            tuple((self._places[each.parent], self._ranks(each)) for each in alternative)
+            tuple(
+                (self._places[parent], self.dimensions[parent].allowed(conditions))
+                for parent, conditions in by_parent(alternative).items()
+            )
             for alternative in alternatives
         )
 
-    def _ranks(self, condition: Condition) -> frozenset[int]:
-        """The ranks of the values that a condition allows."""
-        dimension = self.dimensions[condition.parent]
-        if dimension.choices:
-            return frozenset(
-                i for i, value in enumerate(dimension.choices) if condition.allows(value)
-            )
-        given = [value for value in condition.values if not isinstance(value, str)]
-        inside = [value for value in given if dimension.low <= value <= dimension.high]
-        values = numpy.array(inside, dtype=numpy.float64)
-        return frozenset(self._plain[self._places[condition.parent]].ranks(values).tolist())
 
-
-def _axis(dimension: Dimension, when: When | None = None) -> Axis:
-    more: dict[str, Any] = {} if when is None else {"when": when}
-    if dimension.choices:
-        return Axis(choices=len(dimension.choices), **more)
-    return Axis(
-        low=dimension.low,
-        high=dimension.high,
-        log=dimension.log,
-        step=1.0 if dimension.integer else 0.0,
-        **more,
-    )
+def _parents(conditions: Iterable[When]) -> set[int]:
+    """The numbers of the axes that conditions are on."""
+    return {j for when in conditions for each in when for j, _ in each}

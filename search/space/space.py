@@ -7,19 +7,30 @@
     a,b,c                 choices                   optimizer=sgd,momentum,adam
     True,False            truth values              bias=True,False
     VALUE                 fixed                     lr=1e-6
+    LOW:HIGH:STEP         with steps, as floats     dropout=0:0.5:0.1
+    LOW:HIGH:STEP:int     with steps, as integers   width=8:64:8:int
+    … if CONDITION        active in some trials     width2=8:64:int if layers>=2
 
 The same in the command line, in TOML and in Python, where a value, a list of choices (or an array,
-a Series or a range) and an Optuna distribution are understood too.
+a Series or a range) and an Optuna distribution are understood too; with a condition these are
+``{"values": …, "if": "layers>=2"}``. `shoal.search.space.conditions` says what a condition is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shoal.search.errors import BadInput
-from shoal.search.space.conditions import ALWAYS, Alternatives, simplified
+from shoal.search.space.conditions import (
+    ALWAYS,
+    Alternatives,
+    both,
+    condition_of,
+    simplified,
+)
 from shoal.search.space.dimension import MAX_SHOWN, SYNTAX, WHOLE, Dimension
 from shoal.search.space.plain import (
     MAX_CHOICES,
@@ -37,7 +48,8 @@ class Space(Mapping[str, Dimension]):
     """The dimensions of a search by name, in the order given.
 
     Attributes:
-        conditions: of the hyperparameters that are not active in every trial, by name.
+        conditions: those that follow from the search, by name, besides what dimensions have of
+            their own.
     """
 
     def __init__(
@@ -55,9 +67,11 @@ class Space(Mapping[str, Dimension]):
         for name in self.conditions:
             if name not in self._dimensions:
                 raise BadInput(f"there is a condition for {name}, which is not in the space")
-        self._when = {
-            name: simplified(name, self._dimensions, self.conditions) for name in self.conditions
+        every = {
+            name: both(self.conditions.get(name, ALWAYS), dimension.condition)
+            for name, dimension in self.items()
         }
+        self._when = simplified(self._dimensions, every)
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]
@@ -71,7 +85,7 @@ class Space(Mapping[str, Dimension]):
     def when(self, name: str) -> Alternatives:
         """Return when a hyperparameter is active, said of hyperparameters that have several
         values."""
-        return self._when.get(name, ALWAYS)
+        return self._when[name]
 
     @property
     def conditional(self) -> tuple[str, ...]:
@@ -94,8 +108,21 @@ def parse(name: str, value: object) -> Dimension:
         BadInput: it writes none.
     """
     name, value = named(name), plain(value)
+    if isinstance(value, Mapping) and set(value) == {"values", "if"}:
+        dimension, condition = parse(name, value["values"]), value["if"]
+        if not isinstance(condition, str):
+            raise BadInput(f"{name}: if takes text, as 'layers>=2', not {condition!r}")
+        if not dimension.always:
+            raise BadInput(f"{name} has two conditions; write one of them")
+        return replace(dimension, condition=condition_of(name, condition))
     if isinstance(value, str):
-        return _parse_text(name, value)
+        values, *condition = _IF.split(value, maxsplit=1)
+        dimension = _parse_text(name, values)
+        return (
+            replace(dimension, condition=condition_of(name, condition[0]))
+            if condition
+            else dimension
+        )
     if isinstance(value, (bool, int, float)):
         return Dimension(name=name, choices=(value,))
     if choices := items(value):
@@ -116,6 +143,9 @@ def of_names(given: Mapping[Any, object]) -> dict[str, Dimension]:
             raise BadInput(f"the space names {dimension.name} twice")
         found[dimension.name] = dimension
     return found
+
+
+_IF = re.compile(r"(?:^|\s)if(?:\s|$)")
 
 
 def range_meant(name: str, text: str) -> str:
@@ -161,10 +191,12 @@ def _parse_text(name: str, text: str) -> Dimension:
     parts = [part.strip() for part in text.split(":")]
     if len(parts) == 1:
         return Dimension(name=name, choices=(read(text),))
-    flags = parts[2:]
+    flags, numbers = parts[2:], parts[:2]
+    if flags and sort_of(read(flags[0])) == "number":
+        numbers.append(flags.pop(0))
     if not set(flags) <= {"int", "log"} or len(set(flags)) < len(flags):
         raise BadInput(f"{name}={text}: {SYNTAX}")
-    ends = [read(part) for part in parts[:2]]
+    ends = [read(part) for part in numbers]
     if any(sort_of(end) != "number" for end in ends):
         way = range_meant(name, text)
         raise BadInput(
@@ -174,10 +206,19 @@ def _parse_text(name: str, text: str) -> Dimension:
         )
     if "int" in flags and any(is_too_large(end) for end in ends):
         raise BadInput(f"{name}={text}: {WHOLE}")
-    low, high = (as_float(end) for end in ends)
+    low, high, *steps = (as_float(end) for end in ends)
     if "int" in flags and not (low.is_integer() and high.is_integer()):
         raise BadInput(f"{name}={text}: with int both ends must be whole numbers")
-    return Dimension(name=name, low=low, high=high, log="log" in flags, integer="int" in flags)
+    if 0.0 in steps:
+        raise BadInput(f"{name}={text}: a step is a number above 0")
+    return Dimension(
+        name=name,
+        low=low,
+        high=high,
+        log="log" in flags,
+        integer="int" in flags,
+        step=steps[0] if steps else 0.0,
+    )
 
 
 def _parse_distribution(name: str, value: object) -> Dimension:
@@ -187,11 +228,16 @@ def _parse_distribution(name: str, value: object) -> Dimension:
         return _of_choices(name, [plain(choice) for choice in value.choices])
     if isinstance(value, (d.FloatDistribution, d.IntDistribution)):
         integer = isinstance(value, d.IntDistribution)
-        if value.step not in (None, 1):
-            raise BadInput(f"{name}: a step of {value.step} is not supported; list the choices")
         if value.low == value.high:
             return Dimension(name=name, choices=(value.low,))
-        return Dimension(name=name, low=value.low, high=value.high, log=value.log, integer=integer)
+        return Dimension(
+            name=name,
+            low=value.low,
+            high=value.high,
+            log=value.log,
+            integer=integer,
+            step=value.step or 0.0,
+        )
     if hasattr(value, "__len__") and len(value) > MAX_CHOICES:
         raise BadInput(f"{name}: {len(value)} choices; {MAX_CHOICES} is the most; {SYNTAX}")
     what = " ".join(repr(value).split())[:MAX_SHOWN]

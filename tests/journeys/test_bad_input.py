@@ -528,15 +528,15 @@ CASES = [
     ("run --space =1", "'=1' is not NAME=VALUES, as in lr=1e-8:1e-4:log"),
     (
         "run --space lr=",
-        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     (
         "run --space lr=1,,2",
-        "lr=1,,2: an empty choice; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr=1,,2: an empty choice; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     (
         "run --space lr=1:",
-        "lr=1:: '1' and '' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr=1:: '1' and '' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     ("run --space lr=1:2 --space lr=2:3", "the space names lr twice"),
     ("run --space lr=2:1", "lr=2.0:1.0: the low end must be below the high end"),
@@ -545,15 +545,15 @@ CASES = [
     ("run --space lr=-1:1:log", "lr=-1.0:1.0:log: with log the low end must be above 0"),
     (
         "run --space lr=a:b",
-        "lr=a:b: 'a' and 'b' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr=a:b: 'a' and 'b' must be numbers; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     (
         "run --space lr=1:2:3",
-        "lr=1:2:3: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr=1.0:2.0:3.0: the step is longer than the range",
     ),
     (
         "run --space lr=1:2:log:log",
-        "lr=1:2:log:log: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr=1:2:log:log: write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     ("run --space lr=1.5:2.5:int", "lr=1.5:2.5:int: with int both ends must be whole numbers"),
     ("run --space lr=fast", "lr=fast: lr takes numbers"),
@@ -593,7 +593,7 @@ CASES = [
     ),
     (
         "run good.py:Good --space width=1:2",
-        "width=1.0:2.0: width changes the program, and each value needs one of its own; give choices or whole numbers",
+        "width=1.0:2.0: width changes the program, and each value needs one of its own; give choices, whole numbers or a step",
     ),
     (
         "run good.py:Good --space width=1:99999999999999999999:int",
@@ -702,7 +702,7 @@ CASES = [
     ("run --config true.toml", "lr=True: lr takes numbers"),
     (
         "run --config none.toml",
-        "lr: [] is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+        "lr: [] is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value, or an Optuna distribution",
     ),
     (
         "run --config mixed.toml",
@@ -711,11 +711,11 @@ CASES = [
     ("run --config nested.toml", "lr: [1] is no choice; write numbers, words or truth values"),
     (
         "run --config table.toml",
-        "lr: {'low': 1} is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+        "lr: {'low': 1} is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value, or an Optuna distribution",
     ),
     (
         "run --config date.toml",
-        "lr: datetime.date(2026, 1, 1) is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value, or an Optuna distribution",
+        "lr: datetime.date(2026, 1, 1) is no dimension; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value, or an Optuna distribution",
     ),
     # run folders
     (
@@ -793,7 +793,7 @@ CASES = [
     ("fit cubic-sine", "lr has no value; give one, as in lr=1e-6, or a range of them"),
     (
         "fit cubic-sine lr=",
-        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value",
+        "lr= has no values; write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value",
     ),
     ("fit cubic-sine lr=1:2", "lr=1.0:2.0: fit takes one value; shoal run searches"),
     ("fit cubic-sine lr=1,2", "lr=1,2: fit takes one value; shoal run searches"),
@@ -1204,7 +1204,7 @@ def test_parameters_that_are_not_kept_are_told(fitted: Path) -> None:
 
 
 D = "give a duration, as in 90s, 10m or 1h30m, or None"
-SYNTAX = "write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, a,b,c or one value"
+SYNTAX = "write LOW:HIGH, LOW:HIGH:log, LOW:HIGH:int, LOW:HIGH:int:log, LOW:HIGH:STEP[:int], a,b,c or one value"
 STEP = distributions.FloatDistribution(0, 1, step=0.25)
 
 CALLS: list[tuple[dict[str, Any], str]] = [

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ class Command:
     """A program, without a shell.
 
     Attributes:
-        text: as the user wrote it, with ``{lr}`` in the place of a hyperparameter; ``{{`` is ``{``.
+        text: as the user wrote it, with ``{lr}`` in the place of a hyperparameter, or ``{lr=0.1}``
+            with what stands there in a trial that has none; ``{{`` is ``{``.
         reads: a pattern for each number that it prints; its first group is the number.
     """
 
@@ -49,6 +50,34 @@ class Command:
         Raises:
             SourceError: the command cannot be read.
         """
+        found = [name for name, _, _ in self._fields]
+        for name in found:
+            if not name.isidentifier():
+                raise SourceError(
+                    f"--exec {self.text!r}: {{{name}}} is no name of a hyperparameter; write {{lr}}"
+                    ", or {{ for a brace"
+                )
+        return list(dict.fromkeys(found))
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """What stands in the place of hyperparameters that a trial does not have.
+
+        Raises:
+            SourceError: the command cannot be read, or says two things for one name.
+        """
+        found: dict[str, str] = {}
+        for name, equals, default in self._fields:
+            if equals and found.setdefault(name, default) != default:
+                raise SourceError(
+                    f"--exec {self.text!r}: {name} is {found[name]!r} and {default!r} in a trial "
+                    "without it; write the same in both places"
+                )
+        return found
+
+    @property
+    def _fields(self) -> list[tuple[str, str, str]]:
+        """What stands in braces: the name, and what is behind an equals sign."""
         try:
             parts = [part for word in self._split() for part in string.Formatter().parse(word)]
         except ValueError as error:
@@ -56,14 +85,7 @@ class Command:
                 f"--exec {self.text!r}: {error}; write {{lr}} for a hyperparameter, {{{{ for a "
                 "brace"
             ) from error
-        found = list(dict.fromkeys(name for _, name, _, _ in parts if name is not None))
-        for name in found:
-            if not name.isidentifier():
-                raise SourceError(
-                    f"--exec {self.text!r}: {{{name}}} is no name of a hyperparameter; write {{lr}}"
-                    ", or {{ for a brace"
-                )
-        return found
+        return [field.partition("=") for _, field, _, _ in parts if field is not None]
 
     def check(self) -> None:
         """Check the command and the patterns.
@@ -71,7 +93,7 @@ class Command:
         Raises:
             SourceError: one of them makes no sense.
         """
-        _ = self.names
+        _ = self.names, self.defaults
         if not self.reads:
             raise SourceError(
                 "--exec needs --read, which finds numbers in the output, as in "
@@ -90,7 +112,8 @@ class Command:
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
         """Return the arguments of a call, the program's own name first."""
-        return [string.Formatter().vformat(word, (), values) for word in self._split()]
+        every = {**self.defaults, **values}
+        return [_Formatter().vformat(word, (), every) for word in self._split()]
 
     def _split(self) -> list[str]:
         try:
@@ -121,6 +144,26 @@ class Command:
         found = {word: _digest(Path(folder, word)) for word in [first, *rest] if "{" not in word}
         plain = [self.text, sorted(self.reads.items()), sorted(found.items())]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+class _Formatter(string.Formatter):
+    """Of fields that are a name, with or without what stands there by default."""
+
+    def get_field(
+        self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Any, str]:
+        """Return the value of a field, and its name."""
+        name = field_name.partition("=")[0]
+        return kwargs[name], name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Return a value as its format says; a default is read as a number where that needs one."""
+        try:
+            return str(super().format_field(value, format_spec))
+        except ValueError:
+            number = float(value)
+            whole = int(number) if number.is_integer() else number
+            return str(super().format_field(whole, format_spec))
 
 
 def _digest(path: Path) -> str:

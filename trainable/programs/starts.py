@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ class Starts:
         Args:
             function: the loss, whose initial parameters may take hyperparameters besides the seed.
             state: gives the optimizer's state for the parameters of one lane.
-            defaults: values of those that lanes do not bring.
+            defaults: values of those that lanes do not bring, or that are not active in them.
         """
         self._function, self._begun, self._device = function, state, device
         self._problem, self._own = function.problem, tuple(function.declared.initial)
@@ -74,8 +75,8 @@ class Starts:
         own = {}
         for name in self._own:
             column = lanes.values.get(name)
-            value = self._defaults[name] if column is None else float(column[lane])
-            own[name] = value
+            value = math.nan if column is None else float(column[lane])
+            own[name] = self._defaults[name] if math.isnan(value) else value
         return self._leaves(int(lanes.seed[lane]), **own)
 
     def _leaves(self, seed: int, **own: float) -> Leaves:

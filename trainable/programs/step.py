@@ -110,8 +110,9 @@ class Step:
             problem, optimizer, schedule, given=given, values=defaults, steps=steps
         )
         usual = {name: v for name, v in self.optimizer.every.items() if v is not None}
-        self._defaults = {**usual, **defaults}
-        self._starts = Starts(self._loss_of, self._state, self.device, defaults=defaults)
+        own = {name: v for name, v in self.declared.own.items() if v is not None}
+        self._defaults = {**own, **usual, **defaults}
+        self._starts = Starts(self._loss_of, self._state, self.device, defaults=self._defaults)
         self._names = tuple(dict.fromkeys([*self.declared.own, *self.optimizer.hyperparameters]))
 
     @property
@@ -140,7 +141,8 @@ class Step:
         of their seeds, where the loss draws from them."""
         every = self.optimizer.every
         for name in every.keys() & lanes.values.keys() - set(self._names):
-            if bool(torch.ne(lanes.values[name], every[name] or 0.0).any()):
+            usual = every[name] or 0.0
+            if bool(torch.ne(torch.nan_to_num(lanes.values[name], nan=usual), usual).any()):
                 raise ValueError(f"fits bring what the program was made without: {name=}")
         found = []
         for name in self._names:
@@ -149,6 +151,8 @@ class Step:
                 value = torch.full(which.shape, self._defaults[name], dtype=torch.float64)
             else:
                 value = column[which]
+                if bool(value.isnan().any()):  # it is not active in all of them
+                    value = torch.where(value.isnan(), float(self._defaults[name]), value)
             found.append(value)
         if self._loss_of.draws:
             found += key_of(lanes.seed[which])

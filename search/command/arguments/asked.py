@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 def of_a_search(command: Any) -> Any:
     """Give a command the argument and the options of all that decides a table."""
-    space = "LOW:HIGH[:int][:log], a,b,c or one value. Again for each hyperparameter."
+    space = (
+        "LOW:HIGH[:STEP][:int][:log], a,b,c or one value, and if CONDITION. Again for each "
+        "hyperparameter."
+    )
     config = "TOML file of the same settings; the command line wins."
     for option in (
         click.option("--config", type=PathGiven(), help=config),

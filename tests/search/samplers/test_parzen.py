@@ -150,7 +150,7 @@ def test_lanes_are_shared_equally_among_the_levels(mixture: Mixture) -> None:
 
 
 BRANCHED = (
-    Axis(low=0.0, high=1.0, when=(((2, frozenset({1})),),)),
+    Axis(low=0.0, high=1.0, when=(((2, (1, 2)),),)),
     Axis(low=0.0, high=1.0),
     Axis(choices=3),
 )
@@ -239,8 +239,8 @@ def test_coordinates_of_inactive_axes_have_no_say() -> None:
     """Of two axes, one of which some trials have without the other, and of more trials than are
     near: whatever stands there, candidates and their ratios are the same."""
     axes = (
-        Axis(low=0.0, high=1.0, when=(((3, frozenset({2})),),)),
-        Axis(low=0.0, high=1.0, when=(((3, frozenset({1, 2})),),)),
+        Axis(low=0.0, high=1.0, when=(((3, (2, 3)),),)),
+        Axis(low=0.0, high=1.0, when=(((3, (1, 3)),),)),
         Axis(low=0.0, high=1.0),
         Axis(choices=3),
     )

@@ -31,6 +31,9 @@ from shoal.search.space.space import parse, parse_assignments
         ("True,False", Dimension(name="x", choices=(True, False))),
         ("false, TRUE", Dimension(name="x", choices=(False, True))),
         ("true", Dimension(name="x", choices=(True,))),
+        ("0:1:0.1", Dimension(name="x", low=0, high=1, step=0.1)),
+        ("8:64:8:int", Dimension(name="x", low=8, high=64, step=8, integer=True)),
+        ("8:64:1:int", Dimension(name="x", low=8, high=64, integer=True)),
     ],
 )
 def test_each_form_is_read_as_what_it_writes(text: str, expected: Dimension) -> None:
@@ -45,7 +48,20 @@ def test_each_form_is_read_as_what_it_writes(text: str, expected: Dimension) -> 
         ("1:1", "the low end must be below the high end"),
         ("0:1:log", "with log the low end must be above 0"),
         ("a:b", "'a' and 'b' must be numbers"),
-        ("1:2:3", "write LOW:HIGH"),
+        ("1:2:3", "the step is longer than the range"),
+        ("1:2:3:4", "write LOW:HIGH"),
+        (
+            "0:1:0.3",
+            r"x=0\.0:1\.0:0\.3: steps .* do not reach the high end; write 0\.9 or 1\.2 for",
+        ),
+        ("1:8:3:int", r"do not reach the high end; write 7 or 10 for it"),
+        ("0:1:0", "a step is a number above 0"),
+        ("0:1:-0.1", "a step is a number above 0"),
+        ("0:1:nan", "a step is a number above 0"),
+        ("1:3:0.5:int", "with int the step must be a whole number"),
+        ("1:3:0.5:log", "a step does not go with log"),
+        ("0:1:1e-20", "the step is too short for the range"),
+        ("1:2:log:0.1", "write LOW:HIGH"),
         ("1:2:log:log", "write LOW:HIGH"),
         ("1.5:2:int", "with int both ends must be whole numbers"),
         ("1,,2", "an empty choice"),
@@ -94,6 +110,8 @@ def test_a_name_given_twice_is_refused() -> None:
         ((1, 2.5), "1.0,2.5"),
         (optuna.distributions.FloatDistribution(1e-8, 1e-4, log=True), "1e-08:0.0001:log"),
         (optuna.distributions.IntDistribution(1, 8), "1:8:int"),
+        (optuna.distributions.IntDistribution(0, 8, step=2), "0:8:2:int"),
+        (optuna.distributions.FloatDistribution(0, 0.5, step=0.1), "0.0:0.5:0.1"),
         (optuna.distributions.CategoricalDistribution(("a", "b")), "a,b"),
         (optuna.distributions.FloatDistribution(1.0, 1.0), "1.0"),
         (True, "True"),
@@ -150,7 +168,6 @@ def test_python_values_mean_the_same_as_text(value: object, text: str) -> None:
         [numpy.uint64(2**63)],
         [2**53 + 1, 0.5],
         range(10**12),
-        optuna.distributions.IntDistribution(0, 8, step=2),
     ],
 )
 def test_python_values_that_are_no_dimension_are_refused(value: object) -> None:

@@ -86,9 +86,23 @@ def test_a_command_is_split_without_a_shell_and_braces_are_doubled() -> None:
     assert words == ["./run", "--name", "; rm -rf * x", "{a}", "--lr=1e-05"]
 
 
+def test_a_command_says_what_stands_in_the_place_of_what_a_trial_does_not_have() -> None:
+    """As it is written, or as its format has it."""
+    command = Command(text="./run {lr} -w {width=64} --p={p=1e-3:.4f} '{kind=a b}'", reads=READS)
+    assert command.names == ["lr", "width", "p", "kind"]
+    assert command.defaults == {"width": "64", "p": "1e-3", "kind": "a b"}
+    assert command.words({"lr": 0.5}) == ["./run", "0.5", "-w", "64", "--p=0.0010", "a b"]
+    own = {"lr": 0.5, "width": 8, "p": 0.25, "kind": "c"}
+    assert command.words(own) == ["./run", "0.5", "-w", "8", "--p=0.2500", "c"]
+    command.check()
+    assert Command(text="./run {width=}", reads=READS).words({}) == ["./run", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "reads", "told"),
     [
+        ("./run {a=1} {a=2}", READS, "a is '1' and '2' in a trial without it"),
+        ("./run {=1}", READS, "{} is no name"),
         ("", READS, "--exec is empty"),
         ("./run '{lr}", READS, "No closing quotation"),
         ("./run {lr", READS, "expected '}' before end of string"),

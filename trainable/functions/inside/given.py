@@ -30,9 +30,10 @@ class Given:
         parameters = inspect.signature(function).parameters
         named = dict(self.values)
         named.update({name: value for name, value in own.items() if name in parameters})
-        positional = [
-            named.pop(name)
-            for name, parameter in parameters.items()
-            if parameter.kind is parameter.POSITIONAL_ONLY and name in named
-        ]
+        positional = []
+        for name, parameter in parameters.items():
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                if name not in named and parameter.default is parameter.empty:
+                    break  # Python says what is missing
+                positional.append(named.pop(name, parameter.default))
         return function(*positional, **named)
