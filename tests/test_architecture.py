@@ -128,8 +128,7 @@ ARROWS = {
     ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (
-        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue "
-        "slurm.wire"
+        "slurm.cluster slurm.doctor slurm.errors slurm.jobfolder slurm.node slurm.queue slurm.wire"
     ),
     "slurm.cluster": "slurm.errors slurm.files slurm.jobfolder slurm.node slurm.queue slurm.wire",
     "slurm.doctor": "slurm.errors slurm.node slurm.queue slurm.wire",
