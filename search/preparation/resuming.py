@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import stat
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from shoal.search.errors import BadInput, RunFolderError, SearchError
 from shoal.search.folder import PROBLEM, RunFolder, ledger
 from shoal.search.preparation.calls import source_of_program
-from shoal.search.preparation.trust import check
 from shoal.search.request import PROGRAM, STUDY
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.functions import Command
@@ -46,7 +49,7 @@ def source_of(
     if source is None:
         named_class = folder.request.problem not in PROBLEMS  # and what it is called with
         if named_class and runs:
-            check(folder.path, _decisive(folder), trust)
+            _check_trust(folder.path, _decisive(folder), trust)
         return _installed(folder, ways)
     if named:
         now = _compared(folder, generated)
@@ -56,7 +59,7 @@ def source_of(
         source.check()
         if runs:
             files = [folder.path / PROBLEM / file.copy for file in source.files if file.copy]
-            check(folder.path, [*_decisive(folder), *files], trust)
+            _check_trust(folder.path, [*_decisive(folder), *files], trust)
     except TrainableError as error:
         raise unreadable(error, source) from error
     except SearchError:
@@ -135,3 +138,52 @@ def _other(folder: RunFolder, had: str, now: str, ways: str) -> BadInput:
         f"{folder.path} was made with another version of {folder.request.problem} "
         f"(sha256 {had[:8]} there, {now}){ways}"
     )
+
+
+def _check_trust(folder: Path, files: Iterable[Path], trusted: bool) -> None:
+    """Check that going on with a run folder runs code of this user's own.
+
+    A folder that a group may write to is taken as it is, since groups share folders so.
+
+    Args:
+        files: below it, what decides which code runs.
+        trusted: whether the user has said that it may be another's.
+
+    Raises:
+        BadInput: another user's code would run.
+    """
+    if trusted:
+        return
+    me = os.geteuid()
+    seen = dict.fromkeys(
+        [folder, *(way for file in files for way in (*_above(file, folder), file))]
+    )
+    for path in seen:
+        try:
+            link, status = path.lstat(), path.stat()
+        except OSError:
+            continue  # told by whoever reads it
+        if {link.st_uid, status.st_uid} != {me}:
+            other = status.st_uid if status.st_uid != me else link.st_uid
+            raise BadInput(
+                f"{folder} would run code of user {_name(other)} as user {_name(me)} "
+                f"({path} is theirs); look at {folder / 'problem'}, then add --trust "
+                "(in Python trust=True)"
+            )
+        if stat.S_IMODE(status.st_mode) & stat.S_IWOTH:
+            raise BadInput(
+                f"{folder} would run code that anybody may have written ({path} is open to all); "
+                f"look at {folder / 'problem'}, then add --trust (in Python trust=True)"
+            )
+
+
+def _above(file: Path, folder: Path) -> list[Path]:
+    """The folders between a file and the run folder."""
+    return [path for path in reversed(file.parents) if folder in path.parents]
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
