@@ -757,14 +757,14 @@ CASES = [
         "run --out /proc/folder",
         "cannot make /proc/folder: No such file or directory; choose another --out",
     ),
-    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 8"),
+    ("run --out format-1", "format-1/search.toml has format 1; this version of shoal reads 3 to 9"),
     (
         "run --out format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 9",
     ),
     (
         "run --out no-format",
-        "no-format/search.toml has format None; this version of shoal reads 3 to 8",
+        "no-format/search.toml has format None; this version of shoal reads 3 to 9",
     ),
     ("run --out no-toml", "no-toml is not a run folder: it has no search.toml"),
     ("results missing", "missing does not exist; give a run folder, as shoal run makes them"),
@@ -773,7 +773,7 @@ CASES = [
     ("results dangling", "dangling does not exist; give a run folder, as shoal run makes them"),
     (
         "results format-99",
-        "format-99/search.toml has format 99; this version of shoal reads 3 to 8",
+        "format-99/search.toml has format 99; this version of shoal reads 3 to 9",
     ),
     ("results LONG", "LONG cannot be read: File name too long; choose another"),
     ("results done --best 0", "Invalid value for '--best': 0 is not in the range x>=1."),
@@ -1230,7 +1230,10 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"space": {"lr": [1e400]}}, "lr=inf: a value must be a finite number"),
     ({"space": {"lr": [None]}}, "lr: None is no choice; write numbers, words or truth values"),
-    ({"space": {"lr": STEP}}, "lr: a step of 0.25 is not supported; list the choices"),
+    (
+        {"space": {"lr": {"values": STEP, "if": 2}}},
+        "lr: if takes text, as 'layers>=2', not 2",
+    ),
     ({"space": {5: "1:2"}}, "'5' is no name for a hyperparameter: use letters, digits, _"),
     ({"trials": 2.0}, "trials must be a whole number, not 2.0"),
     ({"trials": True}, "trials must be a whole number, not True"),
