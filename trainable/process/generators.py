@@ -4,7 +4,8 @@ Fits run in several threads of one process. So code that may seed these generato
 them (an import, a constructor, ``initial``, ``module``, ``data``, ``noise``, …), runs in one thread
 at a time, and nobody puts their states back meanwhile: it runs `alone`. A thread takes `alone`
 before its turn to stand in a working folder (`trainable.process.standing`), and never within one,
-so that no two wait for each other.
+so that no two wait for each other. (Torch is not loaded for `alone`: a process that calls a
+function may do without.)
 
     alone           held by the thread that may use the generators
     seeded(seed)    alone, with generators that begin with a seed; as they were afterwards
@@ -18,10 +19,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
-
-from shoal.trainable.process.switches import numpy
-
 alone = threading.RLock()
 """Held by the thread that may use the global generators."""
 
@@ -29,6 +26,10 @@ alone = threading.RLock()
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run alone, with all global generators seeded; restore their states afterwards."""
+    import torch
+
+    from shoal.trainable.process.switches import numpy
+
     with alone:
         restore = _states()
         torch.manual_seed(seed)
@@ -80,6 +81,10 @@ def _released() -> bool:
 
 def _states() -> Callable[[], None]:
     """Return a function that restores the present states."""
+    import torch
+
+    from shoal.trainable.process.switches import numpy
+
     plain, tensors = random.getstate(), torch.get_rng_state()
     arrays = numpy.random.get_state() if numpy else None
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no types there
