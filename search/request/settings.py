@@ -88,7 +88,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="round",
         kind="integer",
         help="Trials asked of the sampler at once.",
-        shown="8, later an eighth",
+        shown="16, later an eighth",
     ),
     Setting(
         name="pack",

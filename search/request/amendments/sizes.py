@@ -3,11 +3,12 @@
 Both follow from the number of the round's first trial: neither from how many trials there are in
 the end, nor from what runs them. So a long search begins with the very trials of a short one.
 
-    first trial             0 to 63    64 to 127   128 to 255   ...   1024 to 2047
-    trials of the round     8          8           16           ...   128
+    first trial             0 to 63    64 to 511   512 to 1023   1024 to 2047   ...
+    trials of the round     16         32          64            128            ...
 
-A round has an eighth of what was there at the last power of two: a sampler does the better, the
-more often it is asked, and a round of few fits takes nearly as long as one of many.
+A sampler does the better, the more often it is asked; but one that is asked for a few trials at a
+time from the beginning on may gather about a place that is not the best one, and a round of few
+fits takes nearly as long as one of many (benchmarks/growth.py).
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from __future__ import annotations
 import numpy
 from numpy.typing import NDArray
 
-SHARE, MIN_ROUND = 8, 8
-"""A round has this share of the largest power of two that is not above its first trial's number,
-and so many trials at the least."""
+EARLY, EARLY_TRIALS = 16, 64
+"""So many trials have the first rounds, up to that trial."""
+
+SHARE, MIN_ROUND = 8, 32
+"""A later round has this share of the largest power of two that is not above its first trial's
+number, and so many trials at the least."""
 
 MIN_PACK, MAX_PACK = 64, 4096
 """Bounds of the fits of a pack: half of a round's."""
@@ -25,7 +29,7 @@ MIN_PACK, MAX_PACK = 64, 4096
 
 def trials_of_round(first: int) -> int:
     """Return how many trials the round has that begins with trial `first`."""
-    return max(MIN_ROUND, power_of_two(first) // SHARE)
+    return EARLY if first < EARLY_TRIALS else max(MIN_ROUND, power_of_two(first) // SHARE)
 
 
 def fits_of_pack(fits: int) -> int:

@@ -154,7 +154,7 @@ def test_a_writer_that_was_thought_dead_changes_nothing(
     with pytest.raises(shoal.RunFolderError, match="has another writer now"):
         late.add("r000009-p000000", rows[0])
     with pytest.raises(shoal.RunFolderError, match="has another writer now"):
-        late.record(RunFolder.open(out).request.halve(1, {}))
+        late.record(RunFolder.open(out).request.halve(0, {}))
     with pytest.raises(shoal.RunFolderError, match="has another writer now"):
         late.note_environment({})
     with pytest.raises(shoal.RunFolderError, match="has another writer now"):

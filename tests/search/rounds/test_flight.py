@@ -19,6 +19,7 @@ USUAL: dict[str, Any] = {"trials": 64, "replicates": 3, "round": 8, "pack": 5}
         (USUAL, 10),  # 48 fits by 5
         ({**USUAL, "trials": 9}, 6),  # all 27
         ({"trials": 8}, 1),
+        ({"trials": 40}, 2),
         ({"trials": 1024}, 2),  # of 64 trials each
         ({"trials": 4096}, 4),
         ({"trials": 4096, "replicates": 2}, 4),

@@ -26,7 +26,7 @@ def spans(layout: Layout) -> list[tuple[int, int, int, int, int]]:
 
 def test_a_round_is_drawn_whole_and_cut_where_the_search_ends() -> None:
     """So that a longer one has what is left of it."""
-    assert spans(laid([(20, 2)])) == [(0, 8, 8, 0, 2), (8, 16, 8, 0, 2), (16, 20, 8, 0, 2)]
+    assert spans(laid([(40, 2)])) == [(0, 16, 16, 0, 2), (16, 32, 16, 0, 2), (32, 40, 16, 0, 2)]
     assert spans(laid([(5, 1)], size=1000)) == [(0, 5, 1000, 0, 1)]
     assert spans(laid([(5, 1)], size=2**31 - 1)) == [(0, 5, MAX_DRAWN, 0, 1)]
 
@@ -39,16 +39,16 @@ def test_more_trials_are_as_if_they_had_been_asked_for_at_once(size: int | None)
 
 def test_more_replicates_are_rounds_without_draws_and_what_comes_later_has_them() -> None:
     """Of all trials that are there; a round of trials that was cut stays so."""
-    assert spans(laid([(12, 1), (12, 3), (20, 3)])) == [
-        (0, 8, 8, 0, 1),
-        (8, 12, 8, 0, 1),
-        (0, 8, 0, 1, 3),
-        (8, 12, 0, 1, 3),
-        (12, 16, 4, 0, 3),
-        (16, 20, 8, 0, 3),
+    assert spans(laid([(28, 1), (28, 3), (40, 3)])) == [
+        (0, 16, 16, 0, 1),
+        (16, 28, 16, 0, 1),
+        (0, 16, 0, 1, 3),
+        (16, 28, 0, 1, 3),
+        (28, 32, 4, 0, 3),
+        (32, 40, 16, 0, 3),
     ]
-    assert not laid([(12, 1), (12, 3)]).asks
-    assert laid([(12, 1)]).asks
+    assert not laid([(28, 1), (28, 3)]).asks
+    assert laid([(28, 1)]).asks
 
 
 def test_rounds_of_earlier_formats_end_with_their_search() -> None:
@@ -62,7 +62,7 @@ def test_rounds_of_earlier_formats_end_with_their_search() -> None:
     ]
 
 
-@pytest.mark.parametrize("stages", [[(21, 1)], [(12, 1), (12, 3), (20, 3)], [(9, 2), (30, 2)]])
+@pytest.mark.parametrize("stages", [[(41, 1)], [(28, 1), (28, 3), (40, 3)], [(19, 2), (50, 2)]])
 def test_each_lane_is_of_one_round(stages: Stages) -> None:
     """And others of none."""
     layout = laid(stages)
@@ -82,23 +82,24 @@ def test_each_lane_is_of_one_round(stages: Stages) -> None:
 
 def test_what_is_known_before_a_round() -> None:
     """By the replicates of the rounds before it, also where some trials have more of them."""
-    layout = laid([(12, 1), (12, 3), (20, 3)])
+    layout = laid([(28, 1), (28, 3), (40, 3)])
     assert layout.known(0).tolist() == []
-    assert layout.known(1).tolist() == [1] * 8
-    assert layout.known(2).tolist() == [1] * 12
-    assert layout.known(3).tolist() == [3] * 8 + [1] * 4
-    assert layout.known(4).tolist() == [3] * 12
-    assert layout.known(6).tolist() == [3] * 20
+    assert layout.known(1).tolist() == [1] * 16
+    assert layout.known(2).tolist() == [1] * 28
+    assert layout.known(3).tolist() == [3] * 16 + [1] * 12
+    assert layout.known(4).tolist() == [3] * 28
+    assert layout.known(6).tolist() == [3] * 40
 
 
 def test_packs_are_cut_from_the_whole_round() -> None:
     """Also of a round that ends early, so that they are the same where there is more."""
-    assert laid([(1030, 1)])[32].pack == laid([(2048, 1)])[32].pack
+    assert laid([(2050, 1)])[34].first == 2048
+    assert laid([(2050, 1)])[34].pack == laid([(4096, 1)])[34].pack == 128
     assert laid([(100, 1)], pack=5)[3].pack == 5
-    assert laid([(100, 2)], pack=500)[3].pack == 16
+    assert laid([(100, 2)], pack=500)[3].pack == 32
 
 
 def test_there_are_no_other_rounds() -> None:
     """An index beyond the last is an error."""
     with pytest.raises(IndexError, match="no round 3"):
-        laid([(20, 1)])[3]
+        laid([(40, 1)])[3]

@@ -16,12 +16,12 @@ from shoal.search.request.amendments.sizes import (
 
 @pytest.mark.parametrize(
     ("first", "trials"),
-    [(0, 8), (1, 8), (56, 8), (64, 8), (128, 16), (255, 16), (256, 32), (1024, 128), (4000, 256)],
+    [(0, 16), (63, 16), (64, 32), (256, 32), (511, 32), (512, 64), (1024, 128), (4000, 256)],
 )
 def test_a_round_has_an_eighth_of_what_was_there_at_the_last_power_of_two(
     first: int, trials: int
 ) -> None:
-    """And 8 trials at the least."""
+    """And 32 trials at the least, after the first ones."""
     assert trials_of_round(first) == trials
 
 
