@@ -16,7 +16,7 @@ from optuna import distributions
 
 import shoal
 from shoal.search.command.main import main
-from shoal.search.request.request import FORMAT
+from shoal.search.request.request import STEERED
 
 UNKNOWN = click.NoSuchOption("--nonsense", possibilities=["--seed"]).format_message()
 """In click's words, which are others before 8.4."""
@@ -331,7 +331,7 @@ def fill(folder: Path) -> None:
     formats = {"format-1": "format = 1\n", "format-99": "format = 99\n", "no-format": ""}
     for name, line in formats.items():
         toml = shutil.copytree(folder / "done", folder / name) / "search.toml"
-        toml.write_text(toml.read_text().replace(f"format = {FORMAT}\n", line))
+        toml.write_text(toml.read_text().replace(f"format = {STEERED}\n", line))
     (shutil.copytree(folder / "done", folder / "no-toml") / "search.toml").unlink()
 
 
