@@ -240,7 +240,7 @@ shoal.run(**{asked!r}, workers=2, out=sys.argv[1], observers=[Killer()])
 
 
 @by_search
-@pytest.mark.parametrize("packs", [2, 20])
+@pytest.mark.parametrize("packs", [2, 9])
 def test_a_killed_search_goes_on_to_the_same_table(
     made: Made, which: str, tmp_path: Path, same_table: Same, packs: int
 ) -> None:
