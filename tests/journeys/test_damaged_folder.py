@@ -83,7 +83,7 @@ DAMAGED = [
     (
         "torn toml",
         change("search.toml", "[space]", "[spa"),
-        "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 30, column 5); put it back, or choose another --out",
+        "out/search.toml is damaged: Expected ']' at the end of a table declaration (at line 28, column 5); put it back, or choose another --out",
         None,
     ),
     (
