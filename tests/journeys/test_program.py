@@ -35,7 +35,7 @@ from shoal.search.request.request import Request
 from shoal.search.rounds.packs import Pack
 from shoal.search.rounds.rounds import Rounds
 from shoal.search.rounds.tasks import Tasks, recipe_of
-from shoal.search.space.space import parse
+from shoal.search.space.space import Space, parse
 from shoal.search.watching.terminal import Silent
 from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
@@ -488,7 +488,7 @@ def test_more_shapes_than_are_compiled_are_told(cache: Path) -> None:
 )
 def test_what_is_settled_is_read_as_it_was_written(texts: dict[str, str], count: int) -> None:
     """For each kind of value; a shape is found by what packs call it."""
-    space = {name: parse(name, text) for name, text in texts.items()}
+    space = Space(parse(name, text) for name, text in texts.items())
     shapes = shapes_of(space, list(texts), 1)
     assert len(shapes) == count
     settled = Settled(programs={key(s): "kernel" for s in shapes}, compiler="g++ 1", flags="-O3")

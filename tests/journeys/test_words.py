@@ -215,6 +215,8 @@ OF_FITS = {("fit", "report"): 100, ("fit", "replicate"): 0, ("predict", "replica
 
 NO_CONSTANT = {
     "the problem's, else loss:min",
+    "16, later an eighth",
+    "64, later half a round",
     "from trials",
     "from the device",
     "one per GPU, else one per core",

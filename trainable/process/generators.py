@@ -22,6 +22,9 @@ from contextlib import contextmanager
 alone = threading.RLock()
 """Held by the thread that may use the global generators."""
 
+PATIENCE_SECONDS = 1.0
+"""How long a search that ends waits for another thread's call, to put states back."""
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -46,7 +49,10 @@ def seeded(seed: int) -> Iterator[None]:
 def kept() -> Iterator[None]:
     """Restore the states of the global generators afterwards; others may use them meanwhile.
 
-    A thread that runs alone, for the code of a problem that starts a search, lets others in.
+    A thread that runs alone, for the code of a problem that starts a search, lets others in. Where
+    another one does not let go of them within `PATIENCE_SECONDS`, they stay as they are: it is in a
+    call that a search has given up (Ctrl-C twice), or that of another search, and would draw other
+    numbers.
     """
     with _lent():
         with alone:
@@ -54,8 +60,11 @@ def kept() -> Iterator[None]:
         try:
             yield
         finally:
-            with alone:
-                restore()
+            if alone.acquire(timeout=PATIENCE_SECONDS):
+                try:
+                    restore()
+                finally:
+                    alone.release()
 
 
 @contextmanager

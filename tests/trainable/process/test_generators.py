@@ -148,6 +148,24 @@ def test_threads_of_a_session_draw_while_it_runs(held: bool) -> None:
         assert not other.is_alive()
 
 
+def test_a_session_ends_beside_a_call_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose numbers stay those that it draws: nothing is put back under it."""
+    monkeypatch.setattr(generators, "PATIENCE_SECONDS", 0.05)
+    inside, go, theirs = threading.Event(), threading.Event(), list[torch.Tensor]()
+
+    def hold() -> None:
+        inside.set()
+        go.wait()
+
+    thread = threading.Thread(target=lambda: theirs.append(initial_of(Draws(hold), 7, {})))
+    with ambient.session():
+        thread.start()
+        assert inside.wait(SOON)
+    go.set()
+    thread.join(SOON)
+    assert torch.equal(theirs[0], initial_of(Draws(), 7, {}))
+
+
 def test_a_seed_may_be_any_of_a_fit() -> None:
     with generators.seeded(2**63 - 1):
         one = torch.rand(2), random.random(), numpy.random.random()
