@@ -201,15 +201,18 @@ def test_each_search_of_a_process_runs_what_is_on_disk_when_it_begins(
 
 def test_searches_at_the_same_time_need_the_same_version(place: Path) -> None:
     """With another one the second is refused, and makes nothing; with the same one both run."""
-    waits = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
-    (place / "prob.py").write_text(
-        PROBLEM.replace("    def data(self):\n", "    def data(self):\n        wait()\n")
-        + "\n\ndef wait():\n    import threading\n\n"
-        + "    if threading.current_thread().name.startswith('pack'):\n"
-        + "".join(f"        {line}\n" for line in waits.splitlines())
-    )
+    go = threading.Event()
+
+    class Waits(shoal.Observer):
+        """Holds its search at the first rows."""
+
+        def rows(self, table: Any) -> None:
+            go.wait()
+
     threads = [
-        threading.Thread(target=lambda i=i: shoal.run("prob.py:P", **SMALL, out=f"out{i}"))
+        threading.Thread(
+            target=lambda i=i: shoal.run("prob.py:P", **SMALL, out=f"out{i}", observers=[Waits()])
+        )
         for i in range(2)
     ]
     for thread in threads:
@@ -220,7 +223,7 @@ def test_searches_at_the_same_time_need_the_same_version(place: Path) -> None:
     with pytest.raises(shoal.BadInput, match=r"has another version of .*/helper\.py; wait for"):
         shoal.run("prob.py:P", **SMALL, out="other")
     assert not Path("other").exists()
-    (place / "go").touch()
+    go.set()
     for thread in threads:
         thread.join()
     assert loss("out0") == loss("out1")

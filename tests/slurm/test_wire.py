@@ -36,8 +36,8 @@ BEGINNINGS = tuple(
     template.partition("{")[0]
     for template in ("node-{}.log", "memory-{}", "turn-{}", "runs/job-{}", "slurm/{}")
 )
-THEIRS = {"SHOAL_CACHE"}
-"""A variable of `trainable`, which knows nothing of SLURM."""
+THEIRS = {"SHOAL_CACHE", "SHOAL_COMPLETE"}
+"""Variables of `trainable`, which knows nothing of SLURM, and of click."""
 
 ASKED = {"publish", "read", "published", "count", "forget", "write", "age_seconds", "get"}
 """Calls whose arguments name a record, a file or a key of one."""

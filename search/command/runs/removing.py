@@ -28,7 +28,10 @@ if TYPE_CHECKING:  # torch takes seconds
 
 FILES = ("search.toml", "environment.json", "digests.json", "errors.log")
 TABLES = ("trials.parquet", "curves.parquet")
-FOLDERS = ("parts", "packs", "problem", "parameters", "checkpoints", "logs", "slurm", ".lock")
+FOLDERS = (
+    *("parts", "packs", "problem", "parameters", "checkpoints", "logs", ".lock"),
+    wire.SLURM_FOLDER,
+)
 """What shoal makes in a run folder."""
 
 PARAMETERS = re.compile(r"(trial-\d+\S*|r\d{6}-p\d{6}\.[0-9a-f]{16})\.safetensors")

@@ -11,6 +11,7 @@ from shoal.search.command.terminal import moving, printed
 from shoal.search.process import streams
 from shoal.search.request import PathGiven
 from shoal.search.watching import printable
+from shoal.slurm import wire
 
 STORAGE = "journal:FILE or sqlite:///FILE"
 
@@ -51,7 +52,7 @@ def export(
 @click.command("import")
 @click.argument("storage", shell_complete=complete_storage)
 @click.option("--study", help="Name of the study.  [the only one]")
-@click.option("--out", type=PathGiven(), required=True, help="The run folder, a new one.")
+@click.option(wire.OUT_OPTION, type=PathGiven(), required=True, help="The run folder, a new one.")
 @click.option("--objective", help="Name of the objective's column.  [value]")
 def import_(storage: str, study: str | None, out: Path, objective: str | None) -> None:
     """Make a run folder of a study of Optuna's, to be read, compared and begun from.

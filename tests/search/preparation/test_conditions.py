@@ -171,7 +171,7 @@ def test_programs_have_defaults_in_their_commands() -> None:
         prepared(None, *space, exec="echo {a} {b=0.5}", read=read).request.as_dict()["format"] == 9
     )
     assert (
-        prepared(None, "a=0:1", exec="echo {a} {b=0.5}", read=read).request.as_dict()["format"] == 8
+        prepared(None, "a=0:1", exec="echo {a} {b=0.5}", read=read).request.as_dict()["format"] == 9
     )
     with pytest.raises(BadInput, match="b is '1' and '2' in a trial without it"):
         prepared(None, *space, exec="echo {a} {b=1} {b=2}", read=read)
@@ -263,6 +263,7 @@ def test_programs_are_counted(texts: Mapping[str, str], count: int) -> None:
         points=(),
         report=1,
         pack=1,
+        together=1,
         device="cpu",
     )
     assert programs.count == count

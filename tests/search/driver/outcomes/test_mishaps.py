@@ -259,7 +259,7 @@ def test_a_pack_that_began_before_anything_had_worked_is_tried_beside_the_contro
     rounds: Any = SimpleNamespace(give_back=again.append)
     tasks: Any = SimpleNamespace(control=object())
     writer: Any = SimpleNamespace(log_error=lambda pack, text: Path("errors.log"))
-    request: Any = SimpleNamespace(settled=None, called=False)
+    request: Any = SimpleNamespace(settled=None, called=False, amendments=())
     none = pa.table({"error": pa.array([], pa.string())})
     judge = Mishaps(request, none, rounds, tasks, writer, print)
     lanes: Any = None
