@@ -172,6 +172,7 @@ def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     assert process.returncode == 130, errors
     assert processes_with(f"shoal-{process.pid}-") == []
     assert re.fullmatch(
+        r"(no worker has started in .*\n)?"  # a busy machine
         r"interrupted: saving what is in flight; Ctrl-C again: at once\n"
         r"shoal: interrupted(, fits of \d workers? saved)?; shoal run --out out goes on\n",
         errors,
