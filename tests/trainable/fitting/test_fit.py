@@ -190,7 +190,8 @@ def test_the_factor_counts_only_where_the_first_loss_is_positive() -> None:
 
 def test_a_lane_that_begins_with_nan_has_diverged() -> None:
     """A first loss that is no number is never complete."""
-    values = {"lr": [0.1, 0.1], "start": [float("nan"), 0.0]}
+    inf = float("inf")  # a hyperparameter that is NaN is not active
+    values = {"lr": [0.1, 0.1], "start": [inf, 0.0], "offset": [-inf, 0.0]}
     fitted = run(Line, values, steps=10, report=5)
     assert fitted.state.tolist() == [DIVERGED, COMPLETE]
     assert fitted.curve_loss.tolist()[0] == float("inf")
