@@ -37,7 +37,7 @@ class Live:
         self._name = path.resolve().name or "search"
         self._following = Following(path)
         self._lock = threading.Lock()
-        self._news, self._version, self._next, self._error = "", "", 0.0, ""
+        self._news, self._built, self._next, self._error = "", "", 0.0, ""
 
     def page(self, address: str) -> str:
         """The page as it is now; it asks `address` for what is new."""
@@ -50,7 +50,7 @@ class Live:
         with self._lock:
             if time.monotonic() >= self._next:
                 self._look()
-            return None if after == self._version else (self._version, self._news)
+            return None if after == self._built else (self._built, self._news)
 
     def _look(self) -> None:
         began = time.monotonic()
@@ -59,13 +59,13 @@ class Live:
             fresh = self._following.look()
         except (SearchError, OSError) as reason:  # while a file is replaced, or for good
             fresh, error = False, str(reason)
-        if fresh or error != self._error or not self._version:
+        if fresh or error != self._error or not self._built:
             self._error = error
             result = self._following.result
             standing = f"{result.ended:,} of {result.asked:,} fits have ended"
             standing += f"; {error}" if error else f", at {time.strftime('%H:%M:%S')}"
             self._news = news(sections(result), standing)
-            self._version = secrets.token_hex(4)
+            self._built = secrets.token_hex(4)
         now = time.monotonic()
         self._next = now + REST * (now - began)
 
