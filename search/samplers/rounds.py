@@ -8,7 +8,7 @@ range's values, a choice's position.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy
 import pyarrow as pa
@@ -72,6 +72,8 @@ class RoundSampler:
             )
         )
         columns = blanked(self._searched.axes, columns)
+        if not self._sampler.repeats:
+            columns = self._new_first(columns, first, earlier)
         found: Columns = {}
         for column, (name, dimension) in zip(
             columns, self._searched.dimensions.items(), strict=True
@@ -82,6 +84,24 @@ class RoundSampler:
                 column = dimension.axis.of_ranks(dimension.axis.ranks(column))
             found[name] = column.astype(_dtype(dimension))
         return found
+
+    def _new_first(self, columns: Sequence[Column], first: int, earlier: Earlier) -> list[Column]:
+        """Put trials that are new before those that repeat one, where a round has more trials than
+        are left in the space: a search may end within the round."""
+        count, left = len(columns[0]), self._searched.count
+        if left is None or left >= first + count:
+            return list(columns)
+        axes = zip(self._searched.dimensions, self._searched.axes, columns, strict=True)
+        ranks = []
+        for name, axis, column in axes:
+            held = earlier.columns.get(name, column[:0])
+            ranks.append(numpy.concatenate([axis.ranks(held), axis.ranks(column)]))
+        known = len(ranks[0]) - count
+        places = numpy.unique(numpy.stack(ranks), axis=1, return_index=True)[1]
+        new = numpy.zeros(count, dtype=bool)
+        new[places[places >= known] - known] = True
+        order = numpy.argsort(~new, kind="stable")
+        return [column[order] for column in columns]
 
     def active(self, columns: Mapping[str, Column], count: int) -> dict[str, Mask]:
         """Return in which of `count` trials hyperparameters are active; of those that always are,
