@@ -227,7 +227,11 @@ def test_going_on_with_a_finished_search_repeats_nothing(
 
 def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> None:
     """What is no file and no part of one runs as one script a page."""
-    assert [page for page in PAGES if scripts(page)] == [RESULTS]
+    steering = ROOT / "docs/steering.md"
+    assert {page for page in PAGES if scripts(page)} == {RESULTS, steering}
+    script = printed[0] / "steering.py"
+    script.write_text("\n".join(scripts(steering)), encoding="utf-8")
+    subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
     script = printed[0] / "page.py"
     known = (
         "assert len(trials) == 256 and len(result.curves) and again.same is True\n"

@@ -39,7 +39,9 @@ class Rounds:
         """
         self._request, self._shape_names = request, shape_names
         self._layout, self._told = request.layout, Told(request)
-        self._sampler = RoundSampler(request.sampler, request.seed, request.space)
+        self._sampler = RoundSampler(
+            request.sampler, request.seed, request.space, new_first=request.nested
+        )
         # of no use to a sampler that does not learn, but for more replicates
         self._keeps = self._sampler.learns or not self._layout.asks
         self._columns = self._sampler.empty(request.trials if self._keeps else 0)

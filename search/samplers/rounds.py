@@ -36,12 +36,18 @@ class RoundSampler:
         learns: whether finished trials change what is asked.
     """
 
-    def __init__(self, name: str, seed: int, space: Space) -> None:
+    def __init__(self, name: str, seed: int, space: Space, new_first: bool = False) -> None:
+        """Begin.
+
+        Args:
+            new_first: whether trials that are new come first in a round, where the sampler repeats
+                none while others are left.
+        """
         self._seed, self._space = seed, space
         self._searched = Searched(space)
         self._choices = {n: numpy.array(d.choices) for n, d in space.items() if d.choices}
         kind = sampler_class(name)
-        self.learns = kind.learns
+        self.learns, self._new = kind.learns, new_first and not kind.repeats
         self._sampler: Sampler | None = None
         if self._searched.axes:
             self._sampler = kind(self._searched, seed)
@@ -72,7 +78,7 @@ class RoundSampler:
             )
         )
         columns = blanked(self._searched.axes, columns)
-        if not self._sampler.repeats:
+        if self._new:
             columns = self._new_first(columns, first, earlier)
         found: Columns = {}
         for column, (name, dimension) in zip(
