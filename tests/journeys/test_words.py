@@ -217,6 +217,11 @@ NO_CONSTANT = {
     "the problem's, else loss:min",
     "16, later an eighth",
     "64, later half a round",
+    "the folder's name, and .html, here",
+    "that of the run folder",
+    "all",
+    "the only one",
+    "value",
     "from trials",
     "from the device",
     "one per GPU, else one per core",
@@ -241,6 +246,8 @@ def test_help_says_the_defaults_that_the_code_has() -> None:
             default = OF_FITS.get((command, name), DEFAULTS.get(name))
         if command == "results" and name == "best":
             default = 10
+        if command == "watch" and name == "port":
+            default = None  # 0 stands for any
         if default is None:
             assert said in NO_CONSTANT, f"{command} --{name} [{said}]"
         elif isinstance(default, (int, float)):
