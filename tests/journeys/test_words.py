@@ -230,6 +230,7 @@ NO_CONSTANT = {
     "steps or epochs / 20",
     "until it is done",
     "any time",
+    "any free port",
     "none",
 }
 """What help says of a setting that has no one value where it is absent."""
