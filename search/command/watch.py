@@ -141,7 +141,7 @@ def _life_lines(place: Path, job: Standing) -> Iterator[str]:
 
 
 def _rows(folder: Path) -> tuple[bool, int, int, str]:
-    """Whether a search has begun, how many lanes are done, of how many, and the best objective."""
+    """Whether a search has begun, how many fits are done, of how many, and the best objective."""
     if not _has_begun(folder):
         return False, 0, 0, ""
     from shoal.search.api import load

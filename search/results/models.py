@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from shoal.search.fits import Again, Chosen, Refit
 
 
-class Models:
+class Models(ABC):
     """The fits of a run folder, one at a time.
 
     Attributes:
@@ -25,9 +26,9 @@ class Models:
         self._folder = folder
 
     @property
+    @abstractmethod
     def best_row(self) -> dict[str, Any] | None:
         """The row of the best trial as plain values, or None: no trial counts."""
-        raise NotImplementedError
 
     @property
     def called(self) -> bool:
