@@ -35,6 +35,7 @@ def run(
     objective: str | None = None,
     select: str | None = None,
     patience: int | None = None,
+    pruner: str | None = None,
     folds: int | None = None,
     keep: int | str | None = None,
     out: str | Path | None = None,
@@ -79,6 +80,8 @@ def run(
             else the lowest loss, if absent.
         select: which reporting step of a fit counts: ``last``, or ``best`` by the objective.
         patience: reporting steps without a better objective after which a fit ends; 0: none does.
+        pruner: ends fits that are behind: ``halving``, ``median`` or ``threshold``, with parameters
+            as in ``halving:factor=3,start=50``; ``none``: nothing does.
         folds: parts of the rows, of which each fit of a trial leaves one out and is judged by it.
         keep: of how many trials the fitted parameters are kept, the best ones; or ``all``.
         out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
@@ -127,6 +130,7 @@ def run(
         objective=objective,
         select=select,
         patience=patience,
+        pruner=pruner,
         folds=folds,
         keep=keep,
         report=report,

@@ -2,6 +2,7 @@ from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
+from .pruning import check_pruner, pruner_text, pruning_of
 from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request, mark_of
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
@@ -27,9 +28,12 @@ __all__ = [
     "Request",
     "Resolved",
     "Setting",
+    "check_pruner",
     "check_settings",
     "check_standing",
     "given_path",
     "mark_of",
+    "pruner_text",
+    "pruning_of",
     "shown",
 ]

@@ -54,6 +54,7 @@ class Asked:
     objective: str | None = None
     select: str | None = None
     patience: int | None = None
+    pruner: str | None = None
     folds: int | None = None
     keep: int | str | None = None
     report: int | None = None
@@ -165,6 +166,7 @@ class Resolved:
     objective: str | None
     select: str
     patience: int
+    pruner: str
     folds: int
     keep: int | str
     report: int | None

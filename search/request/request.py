@@ -34,6 +34,7 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import INDUCTOR, Settled
 from shoal.trainable.programs import key as key_of
+from shoal.trainable.pruning import NONE
 
 FORMAT, CONDITIONAL, CALLED, STEERED = 6, 7, 8, 9
 """Versions of the run folder's form. What is begun now has the last, whose rounds are drawn whole;
@@ -57,11 +58,12 @@ class Request:
         objective: what is searched for, a metric or the loss; metrics: names of all of them.
         select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
             a better objective after which a lane ends, 0: any number.
+        pruner: what ends lanes that are behind, with all its parameters.
         folds: lanes of each replicate, each with another part of the rows left out; 1: with none.
         keep: of how many trials fitted parameters are kept, or ``all``.
         steps: updates of each lane; report: updates between two reporting steps.
-        epochs: where above 0, how often each lane goes through the rows; then `steps` is about how
-            many updates that is, and `report` counts epochs.
+        epochs: where above 0, how often each lane goes through the rows; then `steps` is about as
+            many updates, and `report` counts epochs.
         round: trials asked of the sampler at once; pack: lanes that one device runs together; None:
             by the trial's number (`shoal.search.request.amendments`).
         block: lanes in one tensor operation, at the most.
@@ -96,6 +98,7 @@ class Request:
     objective: str = "loss:min"
     select: str = "last"
     patience: int = 0
+    pruner: str = NONE
     folds: int = 1
     keep: int | str = 0
     epochs: int = 0
@@ -256,6 +259,8 @@ class Request:
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
         plain["metrics"] = list(self.metrics)
+        if self.pruner == NONE:
+            del plain["pruner"]
         for name in ("halved", "files", "metrics", "epochs", "round", "pack"):
             if not plain.get(name, True):
                 del plain[name]

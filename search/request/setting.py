@@ -9,6 +9,8 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
+from shoal.trainable.errors import PrunerError
+from shoal.trainable.pruning import pruner_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -26,11 +28,12 @@ Kind = Literal[
     "number",
     "path",
     "patterns",
+    "pruner",
     "size",
     "text",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
-regular expressions by name; `size` is one of memory."""
+regular expressions by name; `pruner` is one with its parameters; `size` is one of memory."""
 
 ALL = "all"
 
@@ -88,6 +91,8 @@ class Setting:
             self._check_amount(value)
         elif self.kind == "patterns":
             self._check_patterns(value)
+        elif self.kind == "pruner":
+            self._check_pruner(value)
         elif self.kind == "text" and not isinstance(value, str):
             raise BadInput(f"{self.name} must be text, not {short(value)}")
         elif self.kind == "many" and value != ALL:
@@ -110,6 +115,12 @@ class Setting:
             raise BadInput(f"{self.name} must be a number from {self.least:g} on, not {value!r}")
         if value > 1 and value != int(value):
             raise BadInput(f"{self.name} must be a share below 1, or a whole number, not {value!r}")
+
+    def _check_pruner(self, value: Any) -> None:
+        try:
+            pruner_of(value)
+        except PrunerError as error:
+            raise BadInput(str(error)) from error
 
     def _check_patterns(self, value: Any) -> None:
         words = isinstance(value, Mapping) and all(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -20,6 +21,7 @@ from shoal.search.errors import RunFolderError
 from shoal.search.request import Request
 from shoal.search.request.amendments import Span
 from shoal.search.rounds.packs import Pack, cut
+from shoal.search.rounds.standings import standings_of
 from shoal.search.rounds.told import Told
 from shoal.search.samplers import Columns, Earlier, RoundSampler
 from shoal.trainable.lanes import Lanes
@@ -31,11 +33,18 @@ STOP_SECONDS = 10.0
 class Rounds:
     """The source of packs, and the memory of what came of them. Safe to use from two threads."""
 
-    def __init__(self, request: Request, shape_names: tuple[str, ...], finished: pa.Table) -> None:
+    def __init__(
+        self,
+        request: Request,
+        shape_names: tuple[str, ...],
+        finished: pa.Table,
+        curves: Callable[[], pa.Table],
+    ) -> None:
         """Begin, or go on.
 
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
+            curves: reads their curves, which count where fits are pruned.
         """
         self._request, self._shape_names = request, shape_names
         self._layout, self._told = request.layout, Told(request)
@@ -55,6 +64,7 @@ class Rounds:
         self.warning: str | None = None  # what the user should know
         self._finished = finished
         self._told.take(finished)
+        self._standings = standings_of(request, curves)
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -105,6 +115,8 @@ class Rounds:
         with self._changed:
             self._out -= 1
             self._told.take(part)
+            if self._standings is not None:
+                self._standings.take(part)
             self._changed.notify_all()
 
     @property
@@ -231,7 +243,10 @@ class Rounds:
         values = self._sampler.values(columns, span.drawn or span.stop - span.first)
         packs = cut(self._request, self._shape_names, span, values)
         left = [pack.only(self._wanted(pack.lanes, span.stop)) for pack in packs]
-        return [pack for pack in left if len(pack.lanes)]
+        pairs = [(pack, own) for pack, own in zip(packs, left, strict=True) if len(own.lanes)]
+        if self._standings is None:
+            return [own for _, own in pairs]
+        return list(self._standings.judged(span, pairs))
 
     def _wanted(self, lanes: Lanes, stop: int) -> NDArray[numpy.bool_]:
         """Which lanes of a pack are not known yet, and of trials below `stop`."""
@@ -252,7 +267,7 @@ class Rounds:
         columns = {name: column[: span.first] for name, column in self._columns.items()}
         return Earlier(
             columns=columns,
-            scores=self._told.scores(max(span.number - 1, 0)),
+            scores=self._told.scores(max(span.number - 1, 0), self._standings),
             active=self._sampler.active(columns, span.first),
         )
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from shoal.search.errors import RunFolderError
 from shoal.search.request import Request
 from shoal.search.rounds.leaders import Leaders
+from shoal.search.rounds.standings import Standings
 from shoal.search.space import Floats
 
 
 class Told:
-    """The memory of what came of a search; ten bytes a lane.
+    """The memory of what came of a search; eleven bytes a lane.
 
     Attributes:
         known: which lanes are told, shape (trials, fits).
@@ -31,6 +32,7 @@ class Told:
         size = (request.trials, request.fits)
         self._score = numpy.full(size, numpy.nan)  # NaN: not known
         self._failed = numpy.zeros(size, dtype=bool)
+        self._pruned = numpy.zeros(size, dtype=bool)
         self.known = numpy.zeros(size, dtype=bool)
         self.left = self._layout.trials() * self._layout.replicates() * request.folds
         self.done = self.failures = 0
@@ -54,9 +56,11 @@ class Told:
         self._score[where] = goal.scores(part[goal.name].to_numpy())
         self.known[where] = True
         self._failed[where] = pc.equal(part["state"], "failed").to_numpy()
+        self._pruned[where] = pc.equal(part["state"], "pruned").to_numpy()
         self.failures += int(self._failed[where].sum()) - failed_before
         told: NDArray[numpy.int64] = numpy.unique(trial)
-        whole = told[self.ended(told) & ~self._failed[told].any(axis=1)]
+        lost = self._failed[told] | self._pruned[told]
+        whole = told[self.ended(told) & ~lost.any(axis=1)]
         self.leaders.note(whole, self._score[whole].mean(axis=1))
         numpy.subtract.at(self.left, round_[new], 1)
         self.done += int(new.sum())
@@ -66,16 +70,23 @@ class Told:
         ended: NDArray[numpy.bool_] = self.known[trials].all(axis=1)
         return ended
 
-    def scores(self, round_: int) -> Floats:
+    def scores(self, round_: int, standings: Standings | None = None) -> Floats:
         """Return the mean score of each trial by the rounds before this one, which are told; NaN
         where a fit has failed, +inf where one has diverged.
 
         More replicates count once the round is told that has them.
+
+        Args:
+            standings: say what pruned fits might have come to; None: they count with what they had.
         """
         fits = self._layout.known(round_) * self._request.folds
+        score, pruned = self._score[: len(fits)], self._pruned[: len(fits)]
+        if standings is not None:
+            counts = numpy.arange(score.shape[1]) < fits[:, None]
+            score = standings.estimated(score, pruned, counts)
         found = numpy.empty(len(fits))
         for count in numpy.unique(fits).tolist():
             here = numpy.flatnonzero(fits == count)
             failed = self._failed[here, :count].any(axis=1)
-            found[here] = numpy.where(failed, numpy.nan, self._score[here, :count].mean(axis=1))
+            found[here] = numpy.where(failed, numpy.nan, score[here, :count].mean(axis=1))
         return found

@@ -1,0 +1,44 @@
+"""Successive halving: of the fits that reach a rung, one in `factor` goes on to the next.
+
+Jamieson and Talwalkar 2016; the rungs of Li et al. 2020 (ASHA), which lets a fit go on as soon as
+it is among the best of those that are there. Here these are the fits before it by number, whoever
+has run first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy
+
+from shoal.trainable.pruning.pruner import Bounds, Counts, Pruner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving(Pruner):
+    """The pruner ``halving``.
+
+    Attributes:
+        factor: the share of the fits that goes on is 1 / `factor`; each rung is about so many times
+            as far as the one before.
+    """
+
+    name: ClassVar[str] = "halving"
+    parameters: ClassVar[Mapping[str, Bounds]] = {"factor": Bounds(2), **Pruner.parameters}
+
+    factor: float = 3.0
+
+    def rungs(self, report: int, last: int) -> tuple[int, ...]:
+        """Return the reports at which fits are judged, ascending."""
+        found, step = list[int](), float(max(self.start, report))
+        while (number := max(1, -int(-step // report))) <= last:
+            if number not in found:
+                found.append(number)
+            step *= self.factor
+        return tuple(found)
+
+    def places(self, others: Counts) -> Counts:
+        """Return how many of so many others have to be better for a fit to be pruned."""
+        return numpy.maximum((others + 1) // self.factor, 1).astype(numpy.int64)
