@@ -56,8 +56,8 @@ class Request:
             of all that was asked for, the amendments with it.
         amendments: what was asked for after the first request.
         objective: what is searched for, a metric or the loss; metrics: names of all of them.
-        select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
-            a better objective after which a lane ends, 0: any number.
+        select: the reporting step that counts, ``last`` or ``best``; patience: reporting steps with
+            no better objective after which a lane ends, 0: any number.
         pruner: what ends lanes that are behind, with all its parameters.
         folds: lanes of each replicate, each with another part of the rows left out; 1: with none.
         keep: of how many trials fitted parameters are kept, or ``all``.
@@ -259,10 +259,8 @@ class Request:
         plain["halved"] = [list(pair) for pair in self.halved]
         plain["files"] = [file.as_dict() for file in self.files]
         plain["metrics"] = list(self.metrics)
-        if self.pruner == NONE:
-            del plain["pruner"]
-        for name in ("halved", "files", "metrics", "epochs", "round", "pack"):
-            if not plain.get(name, True):
+        for name in ("halved", "files", "metrics", "epochs", "round", "pack", "pruner"):
+            if plain.get(name, True) in ([], 0, None, NONE):
                 del plain[name]
         if self.settled != Settled():
             plain["settled"] = self.settled.as_dict()

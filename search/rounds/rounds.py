@@ -38,13 +38,13 @@ class Rounds:
         request: Request,
         shape_names: tuple[str, ...],
         finished: pa.Table,
-        curves: Callable[[], pa.Table],
+        curves: Callable[[], pa.Table] | None = None,
     ) -> None:
         """Begin, or go on.
 
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
-            curves: reads their curves, which count where fits are pruned.
+            curves: reads their curves, which count where fits are pruned; None: there are none.
         """
         self._request, self._shape_names = request, shape_names
         self._layout, self._told = request.layout, Told(request)

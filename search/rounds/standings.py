@@ -24,17 +24,20 @@ CHUNK = 4096
 """Curves that are looked at together, which bounds memory."""
 
 
-def standings_of(request: Request, curves: Callable[[], pa.Table]) -> Standings | None:
+def standings_of(
+    request: Request, curves: Callable[[], pa.Table] | None = None
+) -> Standings | None:
     """Return what fits had at each rung; None: none is compared with others.
 
     Args:
-        curves: reads those that are there.
+        curves: reads those that are there; None: there are none.
     """
     pruner, rungs = pruning_of(request)
     if pruner is None or not pruner.compares:
         return None
     found = Standings(request, rungs)
-    found.take_all(curves())
+    if curves is not None:
+        found.take_all(curves())
     return found
 
 

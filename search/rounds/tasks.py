@@ -151,9 +151,7 @@ class Tasks:
             resume=resume,
             period_seconds=self._period,
         )
-        return Task(
-            lanes=pack.lanes, block=block, saving=saving, control=control, known=pack.known
-        )
+        return Task(lanes=pack.lanes, block=block, saving=saving, control=control, known=pack.known)
 
     def gained(self, pack: Pack) -> bool:
         """Whether the last attempt at a pack has left a checkpoint."""

@@ -1,9 +1,10 @@
 """The training loop of a block: the fits (lanes) of a pack pass through its slots.
 
 At each reporting step the lanes that ended (all updates done, diverged, not improving any more, or
-behind others: `judging`) leave their slots, and the pack's next lanes take them (`slots`). A program that takes any number of
-lanes drops the slots that stay empty. Where updates take batches of rows, all lanes in the slots
-have one seed and are at one step, so that a batch is fetched once for all of them.
+behind others: `judging`) leave their slots, and the pack's next lanes take them (`slots`). A
+program that takes any number of lanes drops the slots that stay empty. Where updates take batches
+of rows, all lanes in the slots have one seed and are at one step, so that a batch is fetched once
+for all of them.
 
 Between any two updates the block can be paused, and its snapshot, tensors and numbers alone, makes
 a block that goes on as if nothing had been.
@@ -240,22 +241,13 @@ class Block:
             score = scores(values, plan)
             better = self._selection.better(score)
             ended |= self._selection.spent(better) & here
-        pruned = self._behind(here & ~ended, loss, values)
+        pruned = self._judging.behind(slots.lane, slots.age + slots.left, loss, values) & ~ended
         ended |= pruned
         if bool((ended & ~diverged).any()):
             if not plan.watches:
                 values[:, 0] = finite(program.loss(self.evaluated, self.state, self.values))
             diverged |= ended & slots.diverged(values[:, 0])
         return _Now(values, score, better, ended, diverged, pruned & ~diverged)
-
-    def _behind(self, going: torch.Tensor, loss: torch.Tensor, values: torch.Tensor) -> Any:
-        """Which lanes are pruned (B,), of those that would go on; what all report is noted."""
-        behind, slots = torch.zeros_like(going), self._slots
-        if self._plan.pruner is not None:
-            lane, age = slots.lane, slots.age + slots.left
-            here = lane != NO_LANE
-            behind[here] = self._judging.behind(lane[here], age[here], loss[here], values[here, 1:])
-        return behind & going
 
     def _end(self, now: _Now) -> None:
         """Record the results of the lanes that ended, and give their slots to the next."""

@@ -7,6 +7,7 @@ import torch
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.fitting.record import Columns
 from shoal.trainable.fitting.selection import scores
+from shoal.trainable.fitting.slots import NO_LANE
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.pruning import Judge, Known
 
@@ -36,38 +37,45 @@ class Judging:
             )
 
     def behind(
-        self, lane: torch.Tensor, age: torch.Tensor, loss: torch.Tensor, metrics: torch.Tensor
+        self, lane: torch.Tensor, age: torch.Tensor, loss: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
-        """Return which of b lanes are pruned (b,); told the same again, it says the same.
+        """Return which slots have a lane that is pruned (B,); told the same again, it says the same.
 
         Args:
-            lane: shape (b,), int64; age: (b,), int64, updates that they have done.
-            loss: shape (b,), float64, before the last of them; metrics: (b, M), float64, after it.
+            lane: shape (B,), int64, the lane in each slot, `NO_LANE` where there is none; age: (B,),
+                int64, updates that it has done.
+            loss: shape (B,), float64, before the last of them; values: (B, 1 + M), float64, the
+                metrics after it in the columns from 1 on.
         """
-        if self._judge is None:
-            return torch.zeros_like(lane, dtype=torch.bool)
-        reports = self._note(self._judge, lane, age, loss, metrics)
-        return torch.from_numpy(self._judge.behind(lane.numpy(), reports.numpy()))
+        behind = torch.zeros_like(lane, dtype=torch.bool)
+        if self._judge is not None:
+            here = lane != NO_LANE
+            lane, reports = lane[here], self._reports(age[here])
+            self._note(self._judge, lane, reports, loss[here], values[here, 1:])
+            behind[here] = torch.from_numpy(self._judge.behind(lane.numpy(), reports.numpy()))
+        return behind
 
     def restore(self, curves: Columns) -> None:
         """Go on from what lanes have reported."""
         if self._judge is None:
             return
         lane, step, loss, metrics = curves
-        for age in torch.unique(step).tolist():  # for a lane, in their order
-            at = step == age
-            self._note(self._judge, lane[at], step[at] + 1, loss[at], metrics[at])
+        number = self._reports(step + 1)
+        for report in torch.unique(number).tolist():  # of a lane one after the other
+            at = number == report
+            self._note(self._judge, lane[at], number[at], loss[at], metrics[at])
+
+    def _reports(self, age: torch.Tensor) -> torch.Tensor:
+        """Which report it is after so many updates, from 1 on."""
+        return torch.div(age + self._plan.report - 1, self._plan.report, rounding_mode="floor")
 
     def _note(
         self,
         judge: Judge,
         lane: torch.Tensor,
-        age: torch.Tensor,
+        reports: torch.Tensor,
         loss: torch.Tensor,
         metrics: torch.Tensor,
-    ) -> torch.Tensor:
-        """Tell the judge; return which report it is of each lane (b,)."""
-        reports = torch.div(age + self._plan.report - 1, self._plan.report, rounding_mode="floor")
+    ) -> None:
         score = scores(torch.cat([loss[:, None], metrics], dim=1), self._plan)
         judge.note(lane.numpy(), reports.numpy(), score.numpy())
-        return reports

@@ -41,4 +41,5 @@ class Halving(Pruner):
 
     def places(self, others: Counts) -> Counts:
         """Return how many of so many others have to be better for a fit to be pruned."""
-        return numpy.maximum((others + 1) // self.factor, 1).astype(numpy.int64)
+        found: Counts = numpy.maximum((others + 1) // self.factor, 1).astype(numpy.int64)
+        return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy
@@ -71,8 +71,8 @@ class Pruner:
         return max(1, -(-self.start // report))
 
     def __str__(self) -> str:
-        values = [(each.name, getattr(self, each.name)) for each in fields(self)]
-        return f"{self.name}:" + ",".join(f"{name}={_short(value)}" for name, value in values)
+        values = ",".join(f"{name}={_short(getattr(self, name))}" for name in self.parameters)
+        return f"{self.name}:{values}"
 
 
 def _short(value: float) -> str:
