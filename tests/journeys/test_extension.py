@@ -244,7 +244,7 @@ def test_what_has_ended_goes_on_where_there_is_to_be_more(
     more: dict[str, Any] = {"max_updates": 20 * fresh.ended + 1, "stop_when": ["below:1000000"]}
     again = shoal.extend(out, trials=1000, **more, engine="inline")
     assert again.end == "below:1000000"
-    assert again.ended == there + 20
+    assert there + 20 < again.ended < there + 60  # the round that had begun is whole
     with pytest.raises(shoal.BadInput, match="below:1000000 has come already, and would end the sear"):
         shoal.extend(out, trials=1001, **more)
     assert shoal.extend(out, trials=1001, engine="inline").end == "max-updates"
