@@ -139,11 +139,7 @@ class RunFolder:
         return self._tables(curves=False)[0]
 
     def curves(self) -> pa.Table:
-        """Return curves as they stand.
-
-        Raises:
-            RunFolderError: a file is damaged, missing or foreign; the message names it.
-        """
+        """Return curves as they stand, as `tables` does."""
         return self._tables(curves=True)[1]
 
     def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:

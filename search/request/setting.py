@@ -9,19 +9,23 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
+from shoal.search.request.amendments import ends_of
 from shoal.trainable.errors import PrunerError
 from shoal.trainable.pruning import pruner_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
 
+MAX_COUNT = 10**18
 MAX_FACTOR = 1e300
 MAX_WORKERS = 100_000
 
 Kind = Literal[
     "amount",
     "choice",
+    "count",
     "duration",
+    "ends",
     "flag",
     "integer",
     "many",
@@ -33,7 +37,9 @@ Kind = Literal[
     "text",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
-regular expressions by name; `pruner` is one with its parameters; `size` is one of memory."""
+regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
+1e9; `ends` are texts that `shoal.search.request.amendments.End` reads; `pruner` is one of
+`shoal.trainable.pruning`, with its parameters."""
 
 ALL = "all"
 
@@ -83,8 +89,10 @@ class Setting:
         Raises:
             BadInput: it is not one of this setting's.
         """
-        if self.kind == "integer":
+        if self.kind in ("integer", "count"):
             self._check_integer(value)
+        elif self.kind == "ends":
+            ends_of(value)
         elif self.kind == "number":
             self._check_number(value)
         elif self.kind == "amount":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shoal.search.request.setting import MAX_FACTOR, MAX_WORKERS, Setting
+from shoal.search.request.setting import MAX_COUNT, MAX_FACTOR, MAX_WORKERS, Setting
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(name="trials", kind="integer", help="Sets of hyperparameters to try.", default=1024),
@@ -69,6 +69,24 @@ SETTINGS: tuple[Setting, ...] = (
         help="Ends fits that are behind: halving, median or threshold, with parameters as "
         "halving:factor=3,start=50.",
         default="none",
+    ),
+    Setting(
+        name="stop_when",
+        kind="ends",
+        help=(
+            "stalled:N: end once N trials have brought nothing better; below:X, or above:X of what "
+            "is maximised: once it is reached. Again for each; or none."
+        ),
+        default=(),
+        shown="none",
+    ),
+    Setting(
+        name="max_updates",
+        kind="count",
+        help="End once the fits have made so many updates in all, as 1e9; 0: any number.",
+        default=0,
+        least=0,
+        most=MAX_COUNT,
     ),
     Setting(
         name="folds",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from shoal.search.folder.tables import rows
@@ -19,6 +20,7 @@ from shoal.trainable.pruning import Known
 
 Ints = NDArray[numpy.int64]
 Mask = NDArray[numpy.bool_]
+Earlier = dict[int, tuple[torch.Tensor, ...]]
 
 CHUNK = 4096
 """Curves that are looked at together, which bounds memory."""
@@ -60,7 +62,9 @@ class Standings:
         self.scores = numpy.full(size, numpy.nan)
 
     def take(self, part: pa.Table) -> None:
-        """Note the curves of rows that have come as a part."""
+        """Note the curves of rows that have come as a part; rows without curves say nothing."""
+        if rows.curve(self._request.goal.name) not in part.schema.names:
+            return
         values = part[rows.curve(self._request.goal.name)].combine_chunks()
         lengths = numpy.asarray(values.value_lengths())
         self._note(part, lengths, values.flatten().to_numpy())
@@ -98,18 +102,19 @@ class Standings:
                 reached = numpy.where(there[:, rung], curve[:, rung], numpy.nan)
                 self.scores[trial[at], fit[at], number] = reached
 
-    def judged(self, span: Span, packs: list[tuple[Pack, Pack]]) -> Iterator[Pack]:
+    def judged(self, span: Span, packs: list[tuple[Pack, Pack]], before: Ints) -> Iterator[Pack]:
         """Yield the packs of a round with what is known of others: of rounds up to the one before
         the last, and of their own fits that have ended already.
 
         Args:
             packs: each whole, and what is left of it.
+            before: how many replicates each trial has of these rounds.
         """
-        earlier: dict[int, dict[int, tuple[Floats, ...]]] = {}
+        earlier: dict[int, Earlier] = {}
         for whole, left in packs:
             fold = whole.lanes.fold
             if fold not in earlier:
-                earlier[fold] = dict(self._earlier(span, fold))
+                earlier[fold] = dict(self._earlier(span, fold, before))
             yield left.knowing(self._known(whole, left, earlier[fold]))
 
     def estimated(self, scores: Floats, pruned: Mask, known: Mask) -> Floats:
@@ -135,25 +140,30 @@ class Standings:
                 found[at, fit] = _ranked(had[at, rung], had[others, rung], scores[others, fit])
         return found
 
-    def _earlier(self, span: Span, fold: int) -> Iterator[tuple[int, tuple[Floats, ...]]]:
+    def _earlier(
+        self, span: Span, fold: int, before: Ints
+    ) -> Iterator[tuple[int, tuple[torch.Tensor, ...]]]:
         """Of each replicate of a round, what earlier fits of it had at each rung, ascending."""
-        count = self._request.layout.known(max(span.number - 1, 0))
         for replicate in range(span.low, span.high):
-            trials = numpy.flatnonzero(count > replicate)
+            trials = numpy.flatnonzero(before > replicate)
             found = self.scores[trials, replicate * self._request.folds + fold]
-            yield replicate, tuple(numpy.sort(each[~numpy.isnan(each)]) for each in found.T)
+            yield (
+                replicate,
+                tuple(torch.from_numpy(numpy.sort(each[~numpy.isnan(each)])) for each in found.T),
+            )
 
-    def _known(self, whole: Pack, left: Pack, earlier: dict[int, tuple[Floats, ...]]) -> Known:
+    def _known(self, whole: Pack, left: Pack, earlier: Earlier) -> Known:
         lanes = whole.lanes
         trial, replicate = lanes.trial.numpy(), lanes.replicate.numpy()
         going = set(zip(left.lanes.trial.tolist(), left.lanes.replicate.tolist(), strict=True))
         ended = numpy.array(
             [key not in going for key in zip(trial.tolist(), replicate.tolist(), strict=True)]
         )
-        ended &= trial < self._request.trials
+        ended &= trial < len(self.scores)
         trial, replicate = trial[ended], replicate[ended]
         scores = self.scores[trial, replicate * self._request.folds + lanes.fold]
-        return Known(earlier=earlier, trial=trial, replicate=replicate, scores=scores)
+        own = {"trial": trial, "replicate": replicate, "scores": scores}
+        return Known(earlier=earlier, **{n: torch.from_numpy(column) for n, column in own.items()})
 
 
 def _ranked(scores: Floats, had: Floats, came: Floats) -> Floats:

@@ -84,13 +84,14 @@ def test_fits_that_are_behind_end_early_and_are_told_as_pruned(whole: Path) -> N
     assert set(ranked) == set(of_trial[of_trial.map(lambda states: "pruned" not in states)].index)
     states = [trial.state.name for trial in result.study().trials]
     assert states.count("PRUNED") == sum("pruned" in each for each in of_trial)
-    assert set(result.parameters()) and result.best["state"] == "complete"
+    assert set(result.parameters())
+    assert result.best["state"] == "complete"
     number = int(pruned.iloc[0]["trial"])
     again = result.refit(number, int(pruned.iloc[0]["replicate"]))
     assert again.steps == 60
-    assert f"trial {number}" in again.notes[0] and "was pruned at step" in again.notes[0]
+    assert re.match(rf"trial {number}.* was pruned at step", again.notes[0])
     best = int(result.best["trial"])
-    assert result.refit(best).loss == trials.query(f"trial == {best}")["loss"].iloc[0]
+    assert result.refit(best).same is True
 
 
 def pd_keys(rows: pandas.DataFrame) -> list[tuple[int, int]]:

@@ -31,19 +31,19 @@ class Judging:
                 plan.rungs,
                 maximize=plan.maximize,
                 best=plan.best,
-                trial=lanes.trial.numpy(),
-                replicate=lanes.replicate.numpy(),
+                trial=lanes.trial,
+                replicate=lanes.replicate,
                 known=known,
             )
 
     def behind(
         self, lane: torch.Tensor, age: torch.Tensor, loss: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
-        """Return which slots have a lane that is pruned (B,); told the same again, it says the same.
+        """Return which slots have a lane that is pruned (B,); told the same again, it says so again.
 
         Args:
-            lane: shape (B,), int64, the lane in each slot, `NO_LANE` where there is none; age: (B,),
-                int64, updates that it has done.
+            lane: shape (B,), int64, the lane in each slot, `NO_LANE` where there is none.
+            age: shape (B,), int64, updates that it has done.
             loss: shape (B,), float64, before the last of them; values: (B, 1 + M), float64, the
                 metrics after it in the columns from 1 on.
         """
@@ -52,7 +52,7 @@ class Judging:
             here = lane != NO_LANE
             lane, reports = lane[here], self._reports(age[here])
             self._note(self._judge, lane, reports, loss[here], values[here, 1:])
-            behind[here] = torch.from_numpy(self._judge.behind(lane.numpy(), reports.numpy()))
+            behind[here] = self._judge.behind(lane, reports)
         return behind
 
     def restore(self, curves: Columns) -> None:
@@ -78,4 +78,4 @@ class Judging:
         metrics: torch.Tensor,
     ) -> None:
         score = scores(torch.cat([loss[:, None], metrics], dim=1), self._plan)
-        judge.note(lane.numpy(), reports.numpy(), score.numpy())
+        judge.note(lane, reports, score)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy
+import torch
 
-from shoal.trainable.pruning.pruner import Bounds, Counts, Pruner
+from shoal.trainable.pruning.pruner import Bounds, Pruner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,6 @@ class Halving(Pruner):
             step *= self.factor
         return tuple(found)
 
-    def places(self, others: Counts) -> Counts:
-        """Return how many of so many others have to be better for a fit to be pruned."""
-        found: Counts = numpy.maximum((others + 1) // self.factor, 1).astype(numpy.int64)
-        return found
+    def places(self, others: torch.Tensor) -> torch.Tensor:
+        """Return how many of so many others (int64) have to be better for a fit to be pruned."""
+        return ((others + 1).double() / self.factor).floor().long().clamp(min=1)

@@ -9,17 +9,17 @@ pace, however many are side by side. So a judgement depends on no clock and on n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy
-from numpy.typing import NDArray
+import torch
 
 from shoal.trainable.pruning.pruner import Pruner
 
-Floats = NDArray[numpy.float64]
-Ints = NDArray[numpy.int64]
-Mask = NDArray[numpy.bool_]
+
+def _none() -> torch.Tensor:
+    return torch.zeros(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +28,16 @@ class Known:
 
     Attributes:
         earlier: of each replicate, the scores at each rung of the fits of earlier rounds that have
-            reached it, ascending.
-        trial, replicate: shape (m,), fits of the pack itself that have ended before.
-        scores: shape (m, rungs), what these had at each rung; NaN where they have not reached it.
+            reached it, float64, ascending.
+        trial, replicate: shape (m,), int64, fits of the pack itself that have ended before.
+        scores: shape (m, rungs), float64, what these had at each rung; NaN where they have not
+            reached it.
     """
 
-    earlier: Mapping[int, tuple[Floats, ...]] = field(default_factory=dict)
-    trial: Ints = field(default_factory=lambda: numpy.zeros(0, dtype=numpy.int64))
-    replicate: Ints = field(default_factory=lambda: numpy.zeros(0, dtype=numpy.int64))
-    scores: Floats = field(default_factory=lambda: numpy.zeros((0, 0)))
+    earlier: Mapping[int, tuple[torch.Tensor, ...]] = field(default_factory=dict)
+    trial: torch.Tensor = field(default_factory=_none)
+    replicate: torch.Tensor = field(default_factory=_none)
+    scores: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.float64))
 
     def __repr__(self) -> str:  # Ray Tune formats what passes through it, arrays in full
         return f"Known({len(self.trial)})"
@@ -52,8 +53,8 @@ class Judge:
         *,
         maximize: bool,
         best: bool,
-        trial: Ints,
-        replicate: Ints,
+        trial: torch.Tensor,
+        replicate: torch.Tensor,
         known: Known | None = None,
     ) -> None:
         """Begin.
@@ -61,61 +62,62 @@ class Judge:
         Args:
             rungs: the reports at which fits are judged.
             best: whether a fit counts by its best report so far, and not by the one at the rung.
-            trial, replicate: shape (n,), of the lanes.
+            trial, replicate: shape (n,), int64, of the lanes.
         """
         known = known or Known()
         self._pruner, self._best = pruner, best
         self._limit = pruner.limit(maximize)
         self._place = {report: place for place, report in enumerate(rungs)}
-        self._last = numpy.array(rungs, dtype=numpy.int64)
         self._earlier, self._before = known.earlier, len(known.trial)
-        self._trial = numpy.concatenate([known.trial, trial])
-        self._replicate = numpy.concatenate([known.replicate, replicate])
-        self._so_far = numpy.full(len(trial), numpy.inf)
-        self._reached = numpy.full((len(rungs), len(self._trial)), numpy.nan)
+        self._trial = torch.cat([known.trial, trial])
+        self._replicate = torch.cat([known.replicate, replicate])
+        self._so_far = torch.full((len(trial),), math.inf, dtype=torch.float64)
+        self._reached = torch.full((len(rungs), len(self._trial)), math.nan, dtype=torch.float64)
         if self._before:
             self._reached[:, : self._before] = known.scores.T
 
-    def looks(self, reports: Ints) -> bool:
-        """Whether any fit with this many reports is judged."""
-        return bool(numpy.isin(reports, self._last).any())
+    def note(self, lane: torch.Tensor, reports: torch.Tensor, scores: torch.Tensor) -> None:
+        """These b lanes report: the last of so many reports has these scores.
 
-    def note(self, lane: Ints, reports: Ints, scores: Floats) -> None:
-        """These lanes report: the last of so many reports has these scores."""
-        so_far = numpy.minimum(self._so_far[lane], scores) if self._best else scores
+        Args:
+            lane, reports: shape (b,), int64; scores: (b,), float64.
+        """
+        so_far = torch.minimum(self._so_far[lane], scores) if self._best else scores
         self._so_far[lane] = so_far
-        for report in numpy.unique(reports[numpy.isin(reports, self._last)]).tolist():
-            here = reports == report
-            self._reached[self._place[report], self._before + lane[here]] = so_far[here]
+        for place, here in self._rungs(reports):
+            self._reached[place, self._before + lane[here]] = so_far[here]
 
-    def behind(self, lane: Ints, reports: Ints) -> Mask:
-        """Return which of these lanes are pruned at the report that `note` was told of last."""
-        found = numpy.zeros(len(lane), dtype=bool)
-        for report in numpy.unique(reports[numpy.isin(reports, self._last)]).tolist():
-            here = numpy.flatnonzero(reports == report)
-            found[here] = self._behind(self._place[report], self._before + lane[here])
+    def behind(self, lane: torch.Tensor, reports: torch.Tensor) -> torch.Tensor:
+        """Return which of these lanes are pruned (b,) at the report that `note` was told last."""
+        found = torch.zeros_like(lane, dtype=torch.bool)
+        for place, here in self._rungs(reports):
+            found[here] = self._behind(place, self._before + lane[here])
         return found
 
-    def _behind(self, place: int, at: Ints) -> Mask:
+    def _rungs(self, reports: torch.Tensor) -> list[tuple[int, torch.Tensor]]:
+        """The rungs that are reached now, each with a mask (b,) of those that reach it."""
+        there = torch.unique(reports).tolist()
+        return [(self._place[n], reports == n) for n in there if n in self._place]
+
+    def _behind(self, place: int, at: torch.Tensor) -> torch.Tensor:
         """Which lanes are behind at a rung.
 
         Args:
-            at: where they stand among the fits that are known.
+            at: where they stand among the fits that are known, int64.
         """
         reached = self._reached[place]
         scores = reached[at]
-        over: Mask = scores > self._limit
+        over = scores > self._limit
         if not self._pruner.compares:
             return over
-        better, others = (numpy.zeros(len(at), dtype=numpy.int64) for _ in range(2))
-        there = numpy.flatnonzero(~numpy.isnan(reached))
+        there = torch.nonzero(~reached.isnan()).flatten()
         before = self._trial[there] < self._trial[at][:, None]
         before &= self._replicate[there] == self._replicate[at][:, None]
-        others += before.sum(axis=1)
-        better += (before & (reached[there] < scores[:, None])).sum(axis=1)
-        for replicate in numpy.unique(self._replicate[at]).tolist():
+        others = before.sum(dim=1)
+        better = (before & (reached[there] < scores[:, None])).sum(dim=1)
+        for replicate in torch.unique(self._replicate[at]).tolist():
             if replicate in self._earlier:
                 own, earlier = self._replicate[at] == replicate, self._earlier[replicate][place]
                 others[own] += len(earlier)
-                better[own] += numpy.searchsorted(earlier, scores[own], side="left")
+                better[own] += torch.searchsorted(earlier, scores[own])
         return over | (better >= self._pruner.places(others))

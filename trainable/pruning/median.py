@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy
+import torch
 
-from shoal.trainable.pruning.pruner import Bounds, Counts, Pruner
+from shoal.trainable.pruning.pruner import Bounds, Pruner
 
 GROWTH = 1.1
 """Ratio of a judged report's number to the one before, from the tenth on."""
@@ -41,7 +41,6 @@ class Median(Pruner):
             number = max(number + 1, round(number * GROWTH))
         return tuple(found)
 
-    def places(self, others: Counts) -> Counts:
-        """Return how many of so many others have to be better for a fit to be pruned."""
-        most = numpy.where(others < self.known, others + 1, others // 2 + 1)
-        return most.astype(numpy.int64)
+    def places(self, others: torch.Tensor) -> torch.Tensor:
+        """Return how many of so many others (int64) have to be better for a fit to be pruned."""
+        return torch.where(others < self.known, others + 1, others // 2 + 1)

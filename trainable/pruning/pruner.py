@@ -13,10 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-import numpy
-from numpy.typing import NDArray
-
-Counts = NDArray[numpy.int64]
+import torch
 
 MAX_SHORT = 1e15
 """Whole numbers below it are written with all digits."""
@@ -58,8 +55,8 @@ class Pruner:
         """
         return tuple(range(self.first(report), last + 1))
 
-    def places(self, others: Counts) -> Counts:
-        """Return how many of so many others have to be better for a fit to be pruned."""
+    def places(self, others: torch.Tensor) -> torch.Tensor:
+        """Return how many of so many others (int64) have to be better for a fit to be pruned."""
         raise NotImplementedError
 
     def limit(self, maximize: bool) -> float:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shoal.trainable.pruning.pruner import Bounds, Counts, Pruner
+import torch
+
+from shoal.trainable.pruning.pruner import Bounds, Pruner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,7 @@ class Threshold(Pruner):
 
     worst: float
 
-    def places(self, others: Counts) -> Counts:
+    def places(self, others: torch.Tensor) -> torch.Tensor:
         """Return how many of so many others have to be better: more than there are."""
         return others + 1
 

@@ -96,7 +96,7 @@ def test_a_pack_knows_the_rounds_before_the_last_and_its_own_that_have_ended() -
     )
     whole = Pack(round=2, index=0, lanes=lanes, columns={})
     left = whole.only((at >= 4).numpy())
-    (pack,) = standings.judged(request.layout[2], [(whole, left)])
+    (pack,) = standings.judged(request.layout[2], [(whole, left)], request.layout.known(1))
     assert pack.known is not None
     for replicate in range(2):
         for place, rung in enumerate((1, 2, 4)):
@@ -104,35 +104,40 @@ def test_a_pack_knows_the_rounds_before_the_last_and_its_own_that_have_ended() -
             right = sorted(curve[rung - 1] for curve in curves if len(curve) >= rung)
             assert pack.known.earlier[replicate][place].tolist() == right
     assert pack.known.trial.tolist() == [8, 8, 9, 9]
-    assert numpy.array_equal(pack.known.scores[1], standings.scores[8, 1], equal_nan=True)
+    assert numpy.array_equal(pack.known.scores[1].numpy(), standings.scores[8, 1], equal_nan=True)
+
+
+def told_of(request: Request, *parts: dict[tuple[int, int], list[float]]) -> Told:
+    """What is told of these fits."""
+    found = Told(request)
+    for part in parts:
+        found.take(part_of(request, part))
+    return found
 
 
 def test_a_pruned_fit_is_told_by_its_rank_among_those_that_reached_the_same_rung() -> None:
     """Between those of its rank; beyond the worst, as much worse as it was; where nothing has come
-    to its end, with what it had."""
+    to its end, with what it had. It is never among the best."""
     request = request_of(replicates=1, trials=8)
-    standings, told = Standings(request, (1, 2, 4)), Told(request)
     first = {
         (0, 0): [9.0, 8.0, 5.0, 4.0, 4.0, 4.0, 4.0, 2.0],
         (1, 0): [7.0, 6.0, 5.0, 5.0, 4.0, 4.0, 4.0, 6.0],
         (2, 0): [8.0],  # between the two
         (3, 0): [9.5, 8.5],  # half a unit worse than the worst of them
     }
-    part = part_of(request, first)
-    told.take(part)
-    standings.take(part)
-    ends = [1.0, 3.0]
-    assert told.scores(1, standings).tolist() == [*ends, 2.0, 3.5]
-    assert told.scores(1).tolist() == [*ends, 4.0, 4.25]
-    later = part_of(request, {(4, 0): [0.5] * 8})  # of a later round: it says nothing yet
-    told.take(later)
-    standings.take(later)
-    assert told.scores(1, standings).tolist() == [*ends, 2.0, 3.5]
+    later = {(4, 0): [0.5] * 8}  # of a later round, which says nothing yet
+    for told in (told_of(request, first), told_of(request, first, later)):
+        assert told.expected(1).tolist() == [1.0, 3.0, 2.0, 3.5]
+        assert told.scores(1).tolist() == [1.0, 3.0, numpy.inf, numpy.inf]
     assert told.leaders.trials.tolist() == [4, 0, 1]
-    alone = Told(request)
-    part = part_of(request, {(trial, 0): [3.0 + trial] for trial in range(4)})
-    alone.take(part)
-    few = Standings(request, (1, 2, 4))
-    few.take(part)
-    assert alone.scores(1, few).tolist() == [3.0, 4.0, 5.0, 6.0]
+    alone = told_of(request, {(trial, 0): [3.0 + trial] for trial in range(4)})
+    assert alone.expected(1).tolist() == [3.0, 4.0, 5.0, 6.0]
     assert alone.leaders.first is None
+
+
+def test_where_none_is_compared_a_pruned_fit_is_told_with_what_it_had() -> None:
+    """By a threshold."""
+    request = request_of(replicates=1, trials=8, pruner="threshold:worst=2")
+    told = told_of(request, {(trial, 0): [3.0 + trial] for trial in range(4)})
+    assert told.standings is None
+    assert told.expected(1).tolist() == [1.5, 2.0, 2.5, 3.0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -213,13 +212,10 @@ def test_what_is_known_of_others_counts() -> None:
     """Earlier rounds that were better all over prune whatever does not beat them; those that were
     worse let go on who was not."""
     plan = plan_of("halving:factor=2")
-    lists: dict[str, Callable[[], numpy.ndarray[Any, Any]]] = {
-        "better": lambda: numpy.zeros(500),
-        "worse": lambda: numpy.full(500, 1e6),
-    }
     states = {}
-    for name, scores in lists.items():
-        earlier = {replicate: (scores(),) * len(plan.rungs) for replicate in range(2)}
+    for name, score in {"better": 0.0, "worse": 1e6}.items():
+        scores = torch.full((500,), score, dtype=torch.float64)
+        earlier = {replicate: (scores,) * len(plan.rungs) for replicate in range(2)}
         states[name] = fitted(Line, plan, block=6, known=Known(earlier=earlier)).state
     assert int((states["better"] == COMPLETE).sum()) == 0
     assert int((states["worse"] == PRUNED).sum()) == 0

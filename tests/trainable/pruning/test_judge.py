@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 
-from shoal.trainable.pruning import PRUNERS, Judge, Known, Pruner, pruner_of
+from shoal.trainable.pruning import Judge, Known, Pruner, pruner_of
+from shoal.trainable.pruning.registry import PRUNERS
 
 REPORTS = 12
 
@@ -79,17 +81,17 @@ def judged(
         pruner.rungs(1, REPORTS - 1),
         maximize=False,
         best=best,
-        trial=numpy.array([trial for trial, _ in keys]),
-        replicate=numpy.array([replicate for _, replicate in keys]),
+        trial=torch.tensor([trial for trial, _ in keys]),
+        replicate=torch.tensor([replicate for _, replicate in keys]),
         known=known,
     )
     ended: dict[Key, int] = {}
     slots = [[lane, 0] for lane in range(min(width, len(keys)))]
     coming = iter(range(len(slots), len(keys)))
     while slots:
-        lane, age = numpy.array(slots).T
+        lane, age = torch.tensor(slots).T
         reports = age + 1
-        scores = numpy.array([curves[keys[i]][n] for i, n in zip(lane, age, strict=True)])
+        scores = torch.tensor([curves[keys[i]][n] for i, n in slots], dtype=torch.float64)
         for _ in range(2):  # told the same again, it says the same
             judge.note(lane, reports, scores)
             behind = judge.behind(lane, reports)
@@ -132,7 +134,7 @@ def test_fits_end_where_the_rule_says_in_any_number_side_by_side(text: str, best
 
         def at_rungs(curve: Any) -> list[float]:
             so_far = numpy.minimum.accumulate(curve) if best else numpy.array(curve)
-            return [so_far[i] if i < len(curve) else numpy.nan for i in places]  # noqa: B023  # used here
+            return [so_far[i] if i < len(curve) else numpy.nan for i in places]
 
         reached = {
             replicate: numpy.array([at_rungs(c) for (_, r), c in earlier.items() if r == replicate])
@@ -140,7 +142,9 @@ def test_fits_end_where_the_rule_says_in_any_number_side_by_side(text: str, best
         }
         known = Known(
             earlier={
-                replicate: tuple(numpy.sort(each[~numpy.isnan(each)]) for each in table.T)
+                replicate: tuple(
+                    torch.from_numpy(numpy.sort(each[~numpy.isnan(each)])) for each in table.T
+                )
                 for replicate, table in reached.items()
                 if len(table)
             }
@@ -153,9 +157,11 @@ def test_fits_end_where_the_rule_says_in_any_number_side_by_side(text: str, best
         later = {key: curve for key, curve in curves.items() if key[0] >= 50}
         own = Known(
             earlier=known.earlier,
-            trial=numpy.array([trial for trial, _ in ended]),
-            replicate=numpy.array([replicate for _, replicate in ended]),
-            scores=numpy.array([at_rungs(curves[key][: right[key]]) for key in ended]),
+            trial=torch.tensor([trial for trial, _ in ended]),
+            replicate=torch.tensor([replicate for _, replicate in ended]),
+            scores=torch.tensor(
+                [at_rungs(curves[key][: right[key]]) for key in ended], dtype=torch.float64
+            ),
         )
         assert judged(pruner, later, own, 7, best) == {key: right[key] for key in later}
     assert some == {False, True}
@@ -166,7 +172,7 @@ def test_the_first_to_reach_a_rung_goes_on() -> None:
     for name in ("halving", "median"):
         pruner = pruner_of(name)
         assert pruner is not None
-        assert (pruner.places(numpy.array([0])) > 0).all()
+        assert int(pruner.places(torch.tensor([0]))) > 0
 
 
 @pytest.mark.parametrize("name", PRUNERS)
