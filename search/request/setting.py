@@ -28,9 +28,10 @@ Kind = Literal[
     "patterns",
     "size",
     "text",
+    "texts",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
-regular expressions by name; `size` is one of memory."""
+regular expressions by name; `size` is one of memory; `texts` is a text or several."""
 
 ALL = "all"
 
@@ -88,6 +89,8 @@ class Setting:
             self._check_amount(value)
         elif self.kind == "patterns":
             self._check_patterns(value)
+        elif self.kind == "texts":
+            self._check_texts(value)
         elif self.kind == "text" and not isinstance(value, str):
             raise BadInput(f"{self.name} must be text, not {short(value)}")
         elif self.kind == "many" and value != ALL:
@@ -120,6 +123,11 @@ class Setting:
                 f"{self.name} must be names and regular expressions, as "
                 f"loss='loss: ([0-9.e+-]+)', not {short(value)}"
             )
+
+    def _check_texts(self, value: Any) -> None:
+        each = [value] if isinstance(value, str) else value
+        if not isinstance(each, (list, tuple)) or not all(isinstance(text, str) for text in each):
+            raise BadInput(f"{self.name} must be text, or a list of texts, not {short(value)}")
 
     def _check_number(self, value: Any) -> None:
         real = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -67,6 +67,8 @@ def _option(setting: Setting) -> Any:
             metavar="NAME=REGEX",
             help=text,
         )
+    if setting.kind == "texts":
+        return click.option(setting.option, setting.name, multiple=True, help=text)
     kind = Chosen(setting) if setting.choices else TYPES[setting.kind]
     return click.option(
         setting.option,
