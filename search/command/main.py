@@ -72,7 +72,7 @@ def run(
     trial_timeout: str | None,
     grace: str,
     fresh: bool,
-    track: tuple[str, ...],
+    track: tuple[str, ...] | None,
     trust: bool,
     quiet: bool,
     as_json: bool,

@@ -55,7 +55,7 @@ def asked_of(
     return typed.over(Asked.of({name: value for name, value in read.items() if name != TRACK}))
 
 
-def tracked_of(config: Path | None, typed: Sequence[str]) -> Any:
+def tracked_of(config: Path | None, typed: Sequence[str] | None) -> Any:
     """Return the trackers that are typed, else those of a TOML file; None: none."""
     return typed or (None if config is None else _read(config).get(TRACK))
 
