@@ -39,7 +39,7 @@ class Judging:
     def behind(
         self, lane: torch.Tensor, age: torch.Tensor, loss: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
-        """Return which slots have a lane that is pruned (B,); told the same again, it says so again.
+        """Return which slots have a lane that is pruned (B,); told the same, it says the same.
 
         Args:
             lane: shape (B,), int64, the lane in each slot, `NO_LANE` where there is none.

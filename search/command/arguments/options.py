@@ -69,13 +69,13 @@ def _option(setting: Setting) -> Any:
             metavar="NAME=REGEX",
             help=text,
         )
-    if setting.kind == "ends":
+    if setting.kind in ("ends", "texts"):
         return click.option(
             setting.option,
             setting.name,
             multiple=True,
             callback=_several,
-            metavar="END",
+            metavar="END" if setting.kind == "ends" else None,
             help=text,
         )
     kind = Chosen(setting) if setting.choices else TYPES[setting.kind]
