@@ -39,7 +39,7 @@ Kind = Literal[
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
-1e9; `ends` are texts that `shoal.search.request.amendments.End` reads; `texts` is a text or several;
+1e9; `ends` are texts that `shoal.search.request.amendments.End` reads; `texts` a text or several;
 `pruner` is one of `shoal.trainable.pruning`, with its parameters."""
 
 ALL = "all"
