@@ -29,7 +29,7 @@ from shoal.search.request import (
     Request,
     Resolved,
 )
-from shoal.search.request.amendments import MAX_PACK, layout_of
+from shoal.search.request.amendments import MAX_PACK, Stage, layout_of
 from shoal.search.samplers import may_repeat
 from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
@@ -153,7 +153,7 @@ def _checked(
     steps = asked.epochs * epoch or asked.steps
     cuda = torch.cuda.is_available()
     layout = layout_of(
-        [(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
+        [Stage(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
     )
     running, settled = programs_of(
         replace(asked, steps=steps),

@@ -82,6 +82,25 @@ SETTINGS: tuple[Setting, ...] = (
         most=MAX_COUNT,
     ),
     Setting(
+        name="tries",
+        typed="try",
+        kind="points",
+        help=(
+            "NAME=VALUE,NAME=VALUE: a trial to begin with; the sampler has what is not named. "
+            "Again for each."
+        ),
+        default=(),
+        shown="none",
+    ),
+    Setting(
+        name="from_",
+        typed="from",
+        kind="paths",
+        help="A run folder whose trials the sampler knows, as far as they fit. Again for each.",
+        default=(),
+        shown="none",
+    ),
+    Setting(
         name="folds",
         kind="integer",
         help="Parts of the rows; each is left out of one fit of a trial, to judge it by.",
