@@ -32,8 +32,8 @@ MAX_MODULES, MAX_LINES = 9, 300
 ARROWS = {
     "search.api": (
         "search.driver search.engines search.errors search.fits search.folder search.preparation "
-        "search.request search.results search.watching trainable.errors trainable.memory "
-        "trainable.modules"
+        "search.request search.results search.trackers search.watching trainable.errors "
+        "trainable.memory trainable.modules"
     ),
     "search.command": (
         "search.api search.command.arguments search.command.pages search.command.runs "
@@ -130,6 +130,10 @@ ARROWS = {
     "search.studies": (
         "search.errors search.folder search.folder.tables search.machine search.newfile "
         "search.process search.request search.space trainable.problems"
+    ),
+    "search.trackers": (
+        "search.errors search.folder search.folder.tables search.process search.request "
+        "search.results search.watching"
     ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (

@@ -15,7 +15,8 @@ from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
 from shoal.search.results import Result
-from shoal.search.watching import Observer, Observers, Silent, choose
+from shoal.search.trackers import observing
+from shoal.search.watching import Observer, Silent, choose
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated, given_problem
 from shoal.trainable.modules import path_read
@@ -60,6 +61,7 @@ def run(
     trial_timeout: str | float | None = None,
     grace: str | float = GRACE_SECONDS,
     fresh: bool = False,
+    track: str | Sequence[str] | None = None,
     progress: bool = False,
     observers: Sequence[Observer] = (),
     trust: bool = False,
@@ -110,8 +112,8 @@ def run(
         trial_timeout: how long a call may take; then its trial has failed. None: any time.
         grace: how long a call has to end in, once it is told to stop.
         fresh: whether each call has a new process.
-        progress: whether to show it on standard error.
-        observers: who else is told of rows, status and messages meanwhile.
+        track: trackers that are told of fits, ``"mlflow"``, ``"jsonl:all.jsonl"``, ``"my.py:Own"``.
+        progress: whether it is shown on standard error. observers: who else is told of it.
         trust: whether code of a run folder may run that another user could have written.
 
     Ctrl-C saves what is in flight and ends in KeyboardInterrupt, twice at once. SIGTERM, SIGHUP and
@@ -175,6 +177,7 @@ def run(
             out=None if out is None else given_path("out", out),
             trust=trust,
             observers=(shown, *observers),
+            track=track,
             told=progress,
             began=began,
             generated=generated,
@@ -221,6 +224,7 @@ def search(
     out: Path | None,
     trust: bool,
     observers: Sequence[Observer],
+    track: str | Sequence[str] | None,
     told: bool,
     began: float,
     generated: Generated | None = None,
@@ -228,7 +232,7 @@ def search(
     """Run a search, for `run` and for the command line alike.
 
     Args:
-        out: absolute; None: a new folder. observers: who is told meanwhile.
+        out: absolute; None: a new folder. observers, track: who is told meanwhile.
         told: whether the user sees what is compiled before the search begins.
         began: when the search began, of ``time.monotonic()``.
         generated: the problem, where it is a class in memory.
@@ -237,9 +241,10 @@ def search(
         SearchError: as `run` does.
     """
     meanwhile = options.meanwhile(began, told)
+    everyone = observing(track, observers)
     prepared = prepare(asked, out, trust, meanwhile, generated)
     place = out or new_folder(prepared.request.problem)
-    folder, report = run_prepared(prepared, place, options, Observers(observers), began)
+    folder, report = run_prepared(prepared, place, options, everyone, began)
     return Result(folder), report
 
 
@@ -267,6 +272,5 @@ def new_folder(problem: str) -> Path:
     Raises:
         BadInput: the folder where the user stands is gone.
     """
-    problem = path_read(problem)
-    name = problem.rpartition(":")[2] if ":" in problem else problem
+    name = path_read(problem).rpartition(":")[2]
     return free(given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")

@@ -34,10 +34,12 @@ Kind = Literal[
     "points",
     "size",
     "text",
+    "texts",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
-1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads."""
+1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads; `texts` is a text
+or several."""
 
 ALL = "all"
 
@@ -103,6 +105,8 @@ class Setting:
             self._check_amount(value)
         elif self.kind == "patterns":
             self._check_patterns(value)
+        elif self.kind == "texts":
+            self._check_texts(value)
         elif self.kind == "text" and not isinstance(value, str):
             raise BadInput(f"{self.name} must be text, not {short(value)}")
         elif self.kind == "many" and value != ALL:
@@ -135,6 +139,11 @@ class Setting:
                 f"{self.name} must be names and regular expressions, as "
                 f"loss='loss: ([0-9.e+-]+)', not {short(value)}"
             )
+
+    def _check_texts(self, value: Any) -> None:
+        each = [value] if isinstance(value, str) else value
+        if not isinstance(each, (list, tuple)) or not all(isinstance(text, str) for text in each):
+            raise BadInput(f"{self.name} must be text, or a list of texts, not {short(value)}")
 
     def _check_number(self, value: Any) -> None:
         real = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -256,6 +256,13 @@ SETTINGS: tuple[Setting, ...] = (
         shown="no",
     ),
     Setting(
+        name="track",
+        kind="texts",
+        group="run",
+        help="jsonl, mlflow, tensorboard or wandb, with :WHERE, or FILE.py:CLASS: told of fits.",
+        shown="none",
+    ),
+    Setting(
         name="trust",
         kind="flag",
         group="run",

@@ -25,7 +25,7 @@ TYPES: dict[str, Any] = {
     "count": Count(),
 }
 
-SEVERAL = {"ends": "END", "points": "NAME=VALUE,...", "paths": "FOLDER"}
+SEVERAL = {"ends": "END", "points": "NAME=VALUE,...", "paths": "FOLDER", "texts": None}
 """Kinds of which there may be several, with what stands in the help for one."""
 
 NUMBERED = ("seed", "out")
