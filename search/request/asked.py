@@ -183,10 +183,10 @@ class Resolved:
     objective: str | None
     select: str
     patience: int
-    stop_when: tuple[str, ...]
+    stop_when: tuple[str, ...] | None
     max_updates: int
-    tries: tuple[Point, ...]
-    from_: tuple[str, ...]
+    tries: tuple[Point, ...] | None
+    from_: tuple[str, ...] | None
     folds: int
     keep: int | str
     report: int | None

@@ -70,7 +70,6 @@ SETTINGS: tuple[Setting, ...] = (
             "stalled:N: end once N trials have brought nothing better; below:X, or above:X of what "
             "is maximised: once it is reached. Again for each; or none."
         ),
-        default=(),
         shown="none",
     ),
     Setting(
@@ -89,7 +88,6 @@ SETTINGS: tuple[Setting, ...] = (
             "NAME=VALUE,NAME=VALUE: a trial to begin with; the sampler has what is not named. "
             "Again for each."
         ),
-        default=(),
         shown="none",
     ),
     Setting(
@@ -97,7 +95,6 @@ SETTINGS: tuple[Setting, ...] = (
         typed="from",
         kind="paths",
         help="A run folder whose trials the sampler knows, as far as they fit. Again for each.",
-        default=(),
         shown="none",
     ),
     Setting(
