@@ -9,7 +9,7 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import ends_of
+from shoal.search.request.amendments import ends_of, points_of
 from shoal.trainable.errors import PrunerError
 from shoal.trainable.pruning import pruner_of
 
@@ -31,7 +31,9 @@ Kind = Literal[
     "many",
     "number",
     "path",
+    "paths",
     "patterns",
+    "points",
     "pruner",
     "size",
     "text",
@@ -39,8 +41,8 @@ Kind = Literal[
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
-1e9; `ends` are texts that `shoal.search.request.amendments.End` reads; `texts` a text or several;
-`pruner` is one of `shoal.trainable.pruning`, with its parameters."""
+1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads; `texts` is a text
+or several; `pruner` is one of `shoal.trainable.pruning`, with its parameters."""
 
 ALL = "all"
 
@@ -51,6 +53,7 @@ class Setting:
 
     Attributes:
         name: in Python and TOML; with hyphens, the command line's option.
+        typed: what the option is called instead.
         help: in one sentence.
         default: the value where none is given; None: it depends, as `shown` says.
         shown: the default in words; "": as `default` is written.
@@ -60,6 +63,7 @@ class Setting:
     name: str
     kind: Kind
     help: str
+    typed: str = ""
     group: Literal["table", "run"] = "table"
     default: Any = None
     shown: str = ""
@@ -70,7 +74,7 @@ class Setting:
     @property
     def option(self) -> str:
         """What is typed: ``--diverge-factor``."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + (self.typed or self.name.replace("_", "-"))
 
     @property
     def default_text(self) -> str:
@@ -94,6 +98,10 @@ class Setting:
             self._check_integer(value)
         elif self.kind == "ends":
             ends_of(value)
+        elif self.kind == "points":
+            points_of(value)
+        elif self.kind == "paths" and not _are_texts(value):
+            raise BadInput(f"{self.option} takes the paths of run folders, not {short(value)}")
         elif self.kind == "number":
             self._check_number(value)
         elif self.kind == "amount":
@@ -154,3 +162,7 @@ class Setting:
             raise BadInput(f"{self.name} must be a number above {self.least}, not {value!r}")
         if self.most < value < math.inf:
             raise BadInput(f"{self.name} must be at most {self.most}, or inf")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)

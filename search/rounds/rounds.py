@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy
@@ -34,12 +34,15 @@ class Rounds:
         request: Request,
         shape_names: tuple[str, ...],
         finished: pa.Table,
+        known: Mapping[int, pa.Table] | None = None,
         curves: Callable[[], pa.Table] | None = None,
     ) -> None:
         """Begin, or go on.
 
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
+            known: what the sampler knows from without, by the number of the request with which it
+                came.
             curves: reads their curves, which count where fits are pruned; None: there are none.
         """
         self._request = request
@@ -52,7 +55,9 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self._told.take(finished)
-        self._sampling = Sampling(request, shape_names, finished, self._told, self._stop)
+        self._sampling = Sampling(
+            request, shape_names, finished, known or {}, self._told, self._stop
+        )
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -225,7 +230,7 @@ class Rounds:
     def _come(self, span: Span) -> tuple[str, ...]:
         """What ends the search instead of this round; of which nothing is told yet."""
         number = span.number
-        if number < 2 or not span.drawn or self._told.begun(number):
+        if number < 2 or not span.drawn or span.given or self._told.begun(number):
             return ()
         ends = self._request.ends(self._request.request_of(span))
         if not ends:
