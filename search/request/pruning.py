@@ -7,9 +7,6 @@ from shoal.search.request.request import Request
 from shoal.trainable.errors import PrunerError
 from shoal.trainable.pruning import NONE, Pruner, before_the_last, pruner_of
 
-MOST_REPORTS = 1 << 31
-"""Of a call, whose last report nobody knows before."""
-
 
 def pruner_text(text: str) -> str:
     """Return a pruner as a ``search.toml`` has it, with all of its parameters.
@@ -42,7 +39,7 @@ def check_pruner(text: str, report: int, length: int) -> None:
             f"pruner {pruner.name} judges fits at reports before their last, and each has one "
             f"report alone; give --report below {length}"
         )
-    if not pruner.rungs(report, last):
+    if not pruner.rungs(report, length):
         raise BadInput(
             f"pruner {pruner.name} judges no fit: start must be at most {last * report}, the last "
             f"report before the end, not {pruner.start}"
@@ -55,7 +52,5 @@ def pruning_of(request: Request) -> tuple[Pruner | None, tuple[int, ...]]:
     pruner = pruner_of(request.pruner)
     if pruner is None:
         return None, ()
-    last = MOST_REPORTS
-    if not request.called:
-        last = before_the_last(request.report, request.epochs or request.steps)
-    return pruner, pruner.rungs(request.report, last)
+    length = 0 if request.called else request.epochs or request.steps
+    return pruner, pruner.rungs(request.report, length)

@@ -16,7 +16,7 @@ from shoal.search.request import Request, pruning_of
 from shoal.search.request.amendments import Span
 from shoal.search.rounds.packs import Pack
 from shoal.search.space import Floats
-from shoal.trainable.pruning import Known
+from shoal.trainable.pruning import Known, heading
 
 Ints = NDArray[numpy.int64]
 Mask = NDArray[numpy.bool_]
@@ -37,28 +37,29 @@ def standings_of(
     pruner, rungs = pruning_of(request)
     if pruner is None or not pruner.compares:
         return None
-    found = Standings(request, rungs)
+    found = Standings(request, rungs, pruner.ahead)
     if curves is not None:
         found.take_all(curves())
     return found
 
 
 class Standings:
-    """The score of each lane at each rung; eight bytes each.
+    """The measures of each lane at each rung; eight bytes each.
 
     Attributes:
-        scores: shape (trials, fits, rungs); NaN where a lane has not reached the rung, or is not
-            told.
+        scores: shape (trials, fits, rungs, measures), the score and, where the pruner looks ahead,
+            where it is heading; NaN where a lane has not reached the rung, or is not told.
     """
 
-    def __init__(self, request: Request, rungs: Sequence[int]) -> None:
+    def __init__(self, request: Request, rungs: Sequence[int], ahead: bool) -> None:
         """Begin with none.
 
         Args:
             rungs: the reports at which fits are judged, from 1 on.
+            ahead: whether the pruner looks ahead.
         """
         self._request, self._rungs = request, numpy.array(rungs, dtype=numpy.int64)
-        size = (request.trials, request.fits, len(self._rungs))
+        size = (request.trials, request.fits, len(self._rungs), 1 + ahead)
         self.scores = numpy.full(size, numpy.nan)
 
     def take(self, part: pa.Table) -> None:
@@ -99,8 +100,13 @@ class Standings:
             if self._request.select == "best":
                 numpy.minimum.accumulate(curve, axis=1, out=curve)
             for number, rung in enumerate(self._rungs[self._rungs <= most] - 1):
-                reached = numpy.where(there[:, rung], curve[:, rung], numpy.nan)
-                self.scores[trial[at], fit[at], number] = reached
+                measures = numpy.full((len(own), self.scores.shape[-1]), numpy.nan)
+                measures[:, 0] = numpy.where(there[:, rung], curve[:, rung], numpy.nan)
+                if measures.shape[1] > 1:
+                    half = curve[:, (rung + 1) // 2 - 1] if rung else measures[:, 0]
+                    pair = measures[:, 0].copy(), half.copy()
+                    measures[:, 1] = heading(*map(torch.from_numpy, pair))
+                self.scores[trial[at], fit[at], number] = measures
 
     def judged(self, span: Span, packs: list[tuple[Pack, Pack]], before: Ints) -> Iterator[Pack]:
         """Yield the packs of a round with what is known of others: of rounds up to the one before
@@ -132,7 +138,7 @@ class Standings:
         """
         found = scores.copy()
         for fit in range(scores.shape[1]):
-            had, lost = self.scores[: len(scores), fit], pruned[:, fit] & known[:, fit]
+            had, lost = self.scores[: len(scores), fit, :, 0], pruned[:, fit] & known[:, fit]
             ended = known[:, fit] & ~lost & numpy.isfinite(scores[:, fit])
             last = (~numpy.isnan(had)).sum(axis=1) - 1
             for rung in numpy.unique(last[lost]).tolist():
@@ -147,9 +153,10 @@ class Standings:
         for replicate in range(span.low, span.high):
             trials = numpy.flatnonzero(before > replicate)
             found = self.scores[trials, replicate * self._request.folds + fold]
+            rungs = (each[~numpy.isnan(each[:, 0])].T for each in found.swapaxes(0, 1))
             yield (
                 replicate,
-                tuple(torch.from_numpy(numpy.sort(each[~numpy.isnan(each)])) for each in found.T),
+                tuple(torch.from_numpy(numpy.sort(each, axis=1).copy(order="C")) for each in rungs),
             )
 
     def _known(self, whole: Pack, left: Pack, earlier: Earlier) -> Known:

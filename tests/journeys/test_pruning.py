@@ -30,7 +30,7 @@ ASKED: dict[str, Any] = {
     "pack": 12,
     "block": 5,
     "keep": 3,
-    "pruner": "halving:factor=2",
+    "pruner": "halving:factor=2,start=5",
 }
 
 CHILD = """
@@ -209,9 +209,9 @@ def test_what_prunes_nothing_is_refused(tmp_path: Path, how: str) -> None:
 
 def test_another_pruner_is_another_search(tmp_path: Path, whole: Path) -> None:
     """The same, written otherwise, is none."""
-    same = {**ASKED, "pruner": "halving:start=0,factor=2.0"}
+    same = {**ASKED, "pruner": "halving:start=5,factor=2.0"}
     assert shoal.run(**same, out=whole, engine="inline").ended == 128
-    with pytest.raises(shoal.BadInput, match=r"pruner is 'halving:factor=2,start=0' there, 'none'"):
+    with pytest.raises(shoal.BadInput, match=r"pruner is 'halving:factor=2,start=5' there, 'none'"):
         shoal.run(**{**ASKED, "pruner": "none"}, out=whole, engine="inline")
 
 

@@ -1,4 +1,4 @@
-from .judge import Judge, Known
+from .judge import Judge, Known, heading
 from .pruner import Pruner, before_the_last
 from .registry import NONE, pruner_of
 
@@ -8,5 +8,6 @@ __all__ = [
     "Known",
     "Pruner",
     "before_the_last",
+    "heading",
     "pruner_of",
 ]

@@ -2,7 +2,8 @@
 
 Jamieson and Talwalkar 2016; the rungs of Li et al. 2020 (ASHA), which lets a fit go on as soon as
 it is among the best of those that are there. Here these are the fits before it by number, whoever
-has run first.
+has run first; and a fit goes on too that is among the best by where it is heading: what ends best
+is often slow at first, and the last to overfit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import ClassVar
 
 import torch
 
-from shoal.trainable.pruning.pruner import Bounds, Pruner
+from shoal.trainable.pruning.pruner import Bounds, Pruner, before_the_last
+
+TENTH = 0.1
+"""Share of a whole fit that is done at the first rung."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +27,22 @@ class Halving(Pruner):
     Attributes:
         factor: the share of the fits that goes on is 1 / `factor`; each rung is about so many times
             as far as the one before.
+        start: steps of the first rung; 0: a tenth of a whole fit, but not before its second report.
     """
 
     name: ClassVar[str] = "halving"
     parameters: ClassVar[Mapping[str, Bounds]] = {"factor": Bounds(2), **Pruner.parameters}
 
-    factor: float = 3.0
+    ahead: ClassVar[bool] = True
 
-    def rungs(self, report: int, last: int) -> tuple[int, ...]:
-        """Return the reports at which fits are judged, ascending."""
-        found, step = list[int](), float(max(self.start, report))
-        while (number := max(1, -int(-step // report))) <= last:
+    factor: float = 5.0
+
+    def rungs(self, report: int, steps: int) -> tuple[int, ...]:
+        """Return the reports at which fits are judged, ascending; the last is none of them."""
+        last = before_the_last(report, steps)
+        usual = min(max(steps * TENTH, 2 * report), last * report)
+        found, step = list[int](), float(self.start or usual)
+        while 0 < (number := -int(-step // report)) <= last:
             if number not in found:
                 found.append(number)
             step *= self.factor

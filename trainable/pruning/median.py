@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 
-from shoal.trainable.pruning.pruner import Bounds, Pruner
+from shoal.trainable.pruning.pruner import Bounds, Pruner, before_the_last
 
 GROWTH = 1.1
 """Ratio of a judged report's number to the one before, from the tenth on."""
@@ -33,10 +33,10 @@ class Median(Pruner):
 
     known: int = 5
 
-    def rungs(self, report: int, last: int) -> tuple[int, ...]:
+    def rungs(self, report: int, steps: int) -> tuple[int, ...]:
         """Return the reports at which fits are judged: each at first, later a tenth apart."""
         found, number = list[int](), self.first(report)
-        while number <= last:
+        while number <= before_the_last(report, steps):
             found.append(number)
             number = max(number + 1, round(number * GROWTH))
         return tuple(found)

@@ -2,8 +2,9 @@
 
 A fit is judged at rungs, which are numbers of its reports from 1 on. There it is compared with the
 fits that have reached the same rung before it by number (`shoal.trainable.pruning.judge`), by the
-score of the objective: lower is better. All that it says is a count, so that it depends on no
-scale. A new one is a module, and a row in `shoal.trainable.pruning.registry`.
+score of the objective: lower is better. All that a pruner says is how many have to be better, so
+that it depends on no scale. A new one is a module, and a row in
+`shoal.trainable.pruning.registry`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
+
+MOST_REPORTS = 1 << 31
+"""Of a call, of which nobody knows how many it will give."""
 
 MAX_SHORT = 1e15
 """Whole numbers below it are written with all digits."""
@@ -37,6 +41,7 @@ class Pruner:
     Attributes:
         name: what it is called; parameters: what each of its parameters may be.
         compares: whether it compares fits with others.
+        ahead: whether a fit goes on too that is not behind by where it is heading.
         start: steps before which no fit is judged: epochs where these are given, reports of
             functions and programs. 0: the first report is judged already.
     """
@@ -44,16 +49,17 @@ class Pruner:
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Bounds]] = {"start": Bounds(0, whole=True)}
     compares: ClassVar[bool] = True
+    ahead: ClassVar[bool] = False
 
     start: int = 0
 
-    def rungs(self, report: int, last: int) -> tuple[int, ...]:
-        """Return the reports at which fits are judged, ascending.
+    def rungs(self, report: int, steps: int) -> tuple[int, ...]:
+        """Return the reports at which fits are judged, ascending; the last is none of them.
 
         Args:
-            report: steps between two reports; last: the last report that may be one of them.
+            report: steps between two reports; steps: of a whole fit, 0: nobody knows.
         """
-        return tuple(range(self.first(report), last + 1))
+        raise NotImplementedError
 
     def places(self, others: torch.Tensor) -> torch.Tensor:
         """Return how many of so many others (int64) have to be better for a fit to be pruned."""
@@ -78,5 +84,9 @@ def _short(value: float) -> str:
 
 
 def before_the_last(report: int, steps: int) -> int:
-    """Return the number of the last report before the end of a fit; 0: there is none."""
-    return -(-steps // report) - 1
+    """Return the number of the last report before the end of a fit; 0: there is none.
+
+    Args:
+        steps: of the fit; 0: nobody knows.
+    """
+    return -(-steps // report) - 1 if steps else MOST_REPORTS

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from shoal.trainable.pruning.pruner import Bounds, Pruner
+from shoal.trainable.pruning.pruner import Bounds, Pruner, before_the_last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,12 @@ class Threshold(Pruner):
     compares: ClassVar[bool] = False
 
     worst: float
+
+    def rungs(self, report: int, steps: int) -> tuple[int, ...]:
+        """Return the reports at which fits are judged: each from the first on; of calls none, whose
+        number nobody knows: `first` and `limit` say it."""
+        last = before_the_last(report, steps) if steps else 0
+        return tuple(range(self.first(report), last + 1))
 
     def places(self, others: torch.Tensor) -> torch.Tensor:
         """Return how many of so many others have to be better: more than there are."""

@@ -128,7 +128,7 @@ def plan_of(text: str, objective: str = "loss", best: bool = False) -> Plan:
         best=best,
         keep=COUNT,
         pruner=pruner,
-        rungs=pruner.rungs(REPORT, STEPS // REPORT - 1),
+        rungs=pruner.rungs(REPORT, STEPS),
     )
 
 
@@ -156,10 +156,10 @@ def same(one: Fitted, other: Fitted) -> bool:
 Case = tuple[type, str, str, bool]
 
 CASES: dict[str, Case] = {
-    "halving": (Line, "halving:factor=2", "loss", False),
+    "halving": (Line, "halving:factor=2,start=5", "loss", False),
     "of a metric": (Line, "halving:factor=2,start=10", "score", False),
     "by the best report": (Line, "median:known=2", "score", True),
-    "in batches": (InBatches, "halving:factor=2", "loss", False),
+    "in batches": (InBatches, "halving:factor=2,start=5", "loss", False),
 }
 
 
@@ -202,7 +202,7 @@ def test_a_pruned_lane_is_as_it_was_without_until_it_stops(case: str) -> None:
 
 def test_a_kernel_drops_those_that_are_pruned_and_has_the_numbers_of_one_block() -> None:
     """It takes any number of lanes."""
-    plan = plan_of("halving:factor=2")
+    plan = plan_of("halving:factor=2,start=5")
     one = fitted(Line, plan, block=COUNT, kind=KERNEL)
     assert int((one.state == PRUNED).sum()) > 10
     assert same(fitted(Line, plan, block=8, kind=KERNEL), one)
@@ -211,10 +211,10 @@ def test_a_kernel_drops_those_that_are_pruned_and_has_the_numbers_of_one_block()
 def test_what_is_known_of_others_counts() -> None:
     """Earlier rounds that were better all over prune whatever does not beat them; those that were
     worse let go on who was not."""
-    plan = plan_of("halving:factor=2")
+    plan = plan_of("halving:factor=2,start=5")
     states = {}
     for name, score in {"better": 0.0, "worse": 1e6}.items():
-        scores = torch.full((500,), score, dtype=torch.float64)
+        scores = torch.full((2, 500), score, dtype=torch.float64)
         earlier = {replicate: (scores,) * len(plan.rungs) for replicate in range(2)}
         states[name] = fitted(Line, plan, block=6, known=Known(earlier=earlier)).state
     assert int((states["better"] == COMPLETE).sum()) == 0

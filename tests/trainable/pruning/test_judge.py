@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy
@@ -15,8 +16,8 @@ REPORTS = 12
 
 WRITTEN = [
     "halving",
-    "halving:factor=2,start=2",
-    "halving:factor=2.5",
+    "halving:factor=2,start=1",
+    "halving:factor=2.5,start=3",
     "median",
     "median:known=1,start=3",
     "threshold:worst=0.9",
@@ -39,31 +40,46 @@ def expected(text: str, curves: dict[Key, Any], earlier: dict[Key, Any], best: b
     for key in sorted(curves):
         ended[key] = len(curves[key])
         for n in range(1, len(curves[key])):
-            mine = min(curves[key][:n]) if best else curves[key][n - 1]
-            others = []
+            mine, ahead = at_report(curves[key], n, best)
+            others, heads = [], []
             for other, curve in [*earlier.items(), *curves.items()]:
                 reached = len(curve) if other in earlier else ended.get(other, 0)
                 if other != key and other[1] == key[1] and reached >= n:
-                    others.append(min(curve[:n]) if best else curve[n - 1])
+                    score, head = at_report(curve, n, best)
+                    others.append(score)
+                    heads.append(head)
             better = sum(score < mine for score in others)
+            sooner = sum(head < ahead for head in heads)
             if name == "threshold":
                 behind = n >= max(start, 1) and mine > given["worst"]
             elif name == "median":
                 enough = len(others) >= given.get("known", 5)
                 behind = n in medians(start) and enough and 2 * better > len(others)
             else:
-                factor = given.get("factor", 3)
+                factor = given.get("factor", 5)
                 most = max(1, int((len(others) + 1) / factor))
-                behind = n in rungs(start, factor) and better >= most
+                behind = n in rungs(start, factor) and min(better, sooner) >= most
             if behind:
                 ended[key] = n
                 break
     return ended
 
 
+def at_report(curve: Any, n: int, best: bool) -> tuple[float, float]:
+    """The score at a report, and what it would be at twice that, if it went on so."""
+
+    def at(report: int) -> float:
+        return float(min(curve[:report]) if best else curve[report - 1])
+
+    now = at(n)
+    if n == 1 or not (math.isfinite(now) and math.isfinite(at(n // 2))):
+        return now, now
+    return now, 2 * now - at(n // 2)
+
+
 def rungs(start: int, factor: float) -> set[int]:
     """The rungs of successive halving."""
-    return {int(-(-max(start, 1) * factor**i // 1)) for i in range(9)}
+    return {int(-(-(start or 2) * factor**i // 1)) for i in range(9)}
 
 
 def medians(start: int) -> set[int]:
@@ -78,7 +94,7 @@ def judged(
     keys = sorted(curves)
     judge = Judge(
         pruner,
-        pruner.rungs(1, REPORTS - 1),
+        pruner.rungs(1, REPORTS),
         maximize=False,
         best=best,
         trial=torch.tensor([trial for trial, _ in keys]),
@@ -126,15 +142,16 @@ def test_fits_end_where_the_rule_says_in_any_number_side_by_side(text: str, best
     """With fits of earlier rounds or none; and where some of the pack have ended before."""
     pruner = pruner_of(text)
     assert pruner is not None
-    places = numpy.array(pruner.rungs(1, REPORTS - 1)) - 1
+    at = pruner.rungs(1, REPORTS)
     some = set()
     for seed in range(6):
         curves = made(seed, range(40, 64))
         earlier = made(seed, range(40)) if seed % 2 else {}
 
-        def at_rungs(curve: Any) -> list[float]:
-            so_far = numpy.minimum.accumulate(curve) if best else numpy.array(curve)
-            return [so_far[i] if i < len(curve) else numpy.nan for i in places]
+        def at_rungs(curve: Any) -> list[tuple[float, ...]]:
+            none = (math.nan, math.nan)
+            here = [at_report(curve, n, best) if n <= len(curve) else none for n in at]
+            return here if pruner.ahead else [each[:1] for each in here]
 
         reached = {
             replicate: numpy.array([at_rungs(c) for (_, r), c in earlier.items() if r == replicate])
@@ -143,7 +160,8 @@ def test_fits_end_where_the_rule_says_in_any_number_side_by_side(text: str, best
         known = Known(
             earlier={
                 replicate: tuple(
-                    torch.from_numpy(numpy.sort(each[~numpy.isnan(each)])) for each in table.T
+                    torch.from_numpy(numpy.sort(each[~numpy.isnan(each[:, 0])].T).copy(order="C"))
+                    for each in table.swapaxes(0, 1)
                 )
                 for replicate, table in reached.items()
                 if len(table)
