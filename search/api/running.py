@@ -37,6 +37,8 @@ def run(
     patience: int | None = None,
     stop_when: str | Sequence[str] | None = None,
     max_updates: float | None = None,
+    tries: Sequence[str | Mapping[str, Any]] | None = None,
+    from_: str | Path | Sequence[str | Path] | None = None,
     folds: int | None = None,
     keep: int | str | None = None,
     out: str | Path | None = None,
@@ -85,6 +87,10 @@ def run(
         stop_when: ``"stalled:200"``: the search ends once 200 trials have brought nothing better;
             ``"below:8.82"``, or ``above`` of what is maximised; a list of these, or ``"none"``.
         max_updates: the search ends once its fits have made so many updates in all; 0: any number.
+        tries: trials to begin with, ``{"lr": 2e-6}`` or ``"lr=2e-6"`` each; the sampler has what is
+            not named. With the objective, as ``{"lr": 2e-6, "loss": 8.9}``, nothing is run, and the
+            sampler knows it.
+        from_: a run folder, or several, whose trials the sampler knows, as far as they fit.
         folds: parts of the rows, of which each fit of a trial leaves one out and is judged by it.
         keep: of how many trials the fitted parameters are kept, the best ones; or ``all``.
         out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
@@ -135,6 +141,8 @@ def run(
         patience=patience,
         stop_when=stop_when,
         max_updates=max_updates,
+        tries=tries,
+        from_=from_,
         folds=folds,
         keep=keep,
         report=report,
@@ -182,22 +190,31 @@ def run(
 
 
 def extend(
-    path: str | Path, *, trials: int | None = None, replicates: int | None = None, **how: Any
+    path: str | Path,
+    *,
+    trials: int | None = None,
+    replicates: int | None = None,
+    tries: Sequence[str | Mapping[str, Any]] | None = None,
+    **how: Any,
 ) -> Result:
     """Go on with a search, finished or not, which is to have more than was asked for.
 
     Args:
         path: the run folder.
         trials, replicates: how many it has then, of all, those that are there with them.
-        how: how it runs, as `run` takes it, such as ``workers`` and ``progress``.
+        tries: points that are tried next, as `run` takes them.
+        how: what else comes with more trials, such as ``stop_when`` and ``from_``; and how it
+            runs, as `run` takes it, such as ``workers`` and ``progress``.
 
     Raises:
         BadInput: there is no such search, or it has more already; nothing was changed.
     """
     RunFolder.open(given_path("path", path))
-    if trials is replicates is None:
-        raise BadInput("say what there is to be more of: trials, as trials=4096, or replicates")
-    return run(out=path, trials=trials, replicates=replicates, **how)
+    if all(each is None for each in (trials, replicates, tries)):
+        raise BadInput(
+            "say what there is to be more of: trials, as trials=4096, replicates, or tries"
+        )
+    return run(out=path, trials=trials, replicates=replicates, tries=tries, **how)
 
 
 def search(

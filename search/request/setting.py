@@ -9,7 +9,7 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import ends_of
+from shoal.search.request.amendments import ends_of, points_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -29,15 +29,17 @@ Kind = Literal[
     "many",
     "number",
     "path",
+    "paths",
     "patterns",
+    "points",
     "size",
     "text",
     "texts",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
-1e9; `ends` are texts that `shoal.search.request.amendments.End` reads; `texts` is a
-text or several."""
+1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads; `texts` is a text
+or several."""
 
 ALL = "all"
 
@@ -48,6 +50,7 @@ class Setting:
 
     Attributes:
         name: in Python and TOML; with hyphens, the command line's option.
+        typed: what the option is called instead.
         help: in one sentence.
         default: the value where none is given; None: it depends, as `shown` says.
         shown: the default in words; "": as `default` is written.
@@ -57,6 +60,7 @@ class Setting:
     name: str
     kind: Kind
     help: str
+    typed: str = ""
     group: Literal["table", "run"] = "table"
     default: Any = None
     shown: str = ""
@@ -67,7 +71,7 @@ class Setting:
     @property
     def option(self) -> str:
         """What is typed: ``--diverge-factor``."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + (self.typed or self.name.replace("_", "-"))
 
     @property
     def default_text(self) -> str:
@@ -91,6 +95,10 @@ class Setting:
             self._check_integer(value)
         elif self.kind == "ends":
             ends_of(value)
+        elif self.kind == "points":
+            points_of(value)
+        elif self.kind == "paths" and not _are_texts(value):
+            raise BadInput(f"{self.option} takes the paths of run folders, not {short(value)}")
         elif self.kind == "number":
             self._check_number(value)
         elif self.kind == "amount":
@@ -143,3 +151,7 @@ class Setting:
             raise BadInput(f"{self.name} must be a number above {self.least}, not {value!r}")
         if self.most < value < math.inf:
             raise BadInput(f"{self.name} must be at most {self.most}, or inf")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
