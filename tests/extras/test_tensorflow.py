@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 def test_keras_has_the_same_table_on_two_workers_and_on_one(
     shell: Callable[..., Any], tmp_path: Path, same_table: Callable[[Path, Path], None]
 ) -> None:
-    """By the command of README.md; each process is used again, and each call with one of its own."""
+    """By the command of README.md: in processes that are used again, and in one for each call."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     text = (ROOT / "README.md").read_text("utf-8")
     (command,) = re.findall(r"^shoal run examples/digits_keras.py:.*$", text, re.MULTILINE)
