@@ -162,7 +162,7 @@ ARROWS = {
     ),
     "trainable.functions": (
         "trainable.errors trainable.halt trainable.lanes trainable.modules trainable.problems "
-        "trainable.process trainable.task"
+        "trainable.process trainable.pruning trainable.task"
     ),
     "trainable.functions.inside": (
         "trainable.errors trainable.functions trainable.modules trainable.process"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy
@@ -46,7 +46,7 @@ class Again:
 def call_again(
     folder: RunFolder, fit: Chosen, trust: bool = False, save: Path | None = None
 ) -> Again:
-    """Call again what a search has called.
+    """Call again what a search has called; what was pruned comes to its end.
 
     Args:
         trust: whether the code of the folder may be another user's.
@@ -60,6 +60,7 @@ def call_again(
     temp = Path(tempfile.mkdtemp(prefix="shoal-"))
     try:
         recipe = call_recipe(request, source.at(folder.copies), temp, Limits())
+        recipe = replace(recipe, pruner=None)
         task, log, place = call_task(recipe, request, fit.row)
         outcome, printed = outcome_of(recipe, task, log)
         fitted = outcome.fitted
@@ -71,6 +72,11 @@ def call_again(
         steps, state = int(fitted.steps[0]), STATES[int(fitted.state[0])]
         same = steps == fit.row["steps"] and state == fit.row["state"]
         same &= all(numpy.array_equal(found[n], held[n], equal_nan=True) for n in found)
+        notes = list(outcome.notes)
+        if fit.row["state"] == "pruned":
+            notes.append(
+                f"{fit.name} was pruned at step {fit.row['steps']}: it is called to its end here"
+            )
         if save is not None:
             files = files_of(place)
             if files is None:
@@ -81,7 +87,7 @@ def call_again(
             steps=steps,
             state=state,
             same=same,
-            notes=outcome.notes,
+            notes=tuple(notes),
             printed=printed,
         )
     except TrainableError as error:

@@ -21,6 +21,7 @@ from shoal.search.request import (
     Objective,
     Request,
     Resolved,
+    pruner_text,
 )
 from shoal.search.space import COLUMNS, Dimension, Space, of_names
 from shoal.trainable.columns import LOSS
@@ -201,6 +202,7 @@ def _prepared(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
+        pruner=pruner_text(asked.pruner),
         stop_when=asked.stop_when or (),
         max_updates=asked.max_updates,
         keep=asked.keep,

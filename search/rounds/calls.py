@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from shoal.search.request import PROGRAM, Request
+from shoal.search.request import PROGRAM, Request, pruning_of
 from shoal.search.rounds.packs import Pack
 from shoal.search.space import COLUMNS
 from shoal.trainable.columns import LOSS
@@ -38,7 +38,7 @@ def call_recipe(request: Request, source: Source, folder: Path, limits: Limits) 
     Args:
         folder: the run folder.
     """
-    goal = request.goal
+    goal, (pruner, rungs) = request.goal, pruning_of(request)
     taken = (*(name for name in COLUMNS if name not in (LOSS, "step")), *request.space)
     command = Command(text=request.exec, reads=dict(request.read))
     return CallRecipe(
@@ -51,6 +51,8 @@ def call_recipe(request: Request, source: Source, folder: Path, limits: Limits) 
             metrics=request.metrics,
             taken=taken,
         ),
+        pruner=pruner,
+        rungs=rungs,
         command=command if request.kind == PROGRAM else None,
         names=tuple(request.space),
         asks=request.asks,
@@ -106,7 +108,7 @@ class CallTasks:
     def of(self, pack: Pack) -> Task:
         """Return the task of a pack."""
         self._begun[pack.name] = committed(self._place(pack))
-        return Task(lanes=pack.lanes, block=1)
+        return Task(lanes=pack.lanes, block=1, known=pack.known)
 
     def gained(self, pack: Pack) -> bool:
         """Whether the last attempt at a pack has saved something."""

@@ -49,6 +49,7 @@ class Standings:
     Attributes:
         scores: shape (trials, fits, rungs, measures), the score and, where the pruner looks ahead,
             where it is heading; NaN where a lane has not reached the rung, or is not told.
+        reports: shape (trials, fits), int64, how many each lane has given; 0: it is not told.
     """
 
     def __init__(self, request: Request, rungs: Sequence[int], ahead: bool) -> None:
@@ -61,6 +62,7 @@ class Standings:
         self._request, self._rungs = request, numpy.array(rungs, dtype=numpy.int64)
         size = (request.trials, request.fits, len(self._rungs), 1 + ahead)
         self.scores = numpy.full(size, numpy.nan)
+        self.reports = numpy.zeros(size[:2], dtype=numpy.int64)
 
     def take(self, part: pa.Table) -> None:
         """Note the curves of rows that have come as a part; rows without curves say nothing."""
@@ -88,6 +90,7 @@ class Standings:
             keys: a row for each; lengths: how many of the `values` are of each.
         """
         trial, fit = keys["trial"].to_numpy(), self._request.fit_numbers(keys)
+        self.reports[trial, fit] = lengths
         scores, ends = self._request.goal.scores(values), numpy.cumsum(lengths)
         for begin in range(0, len(trial), CHUNK):
             at = slice(begin, begin + CHUNK)
@@ -149,10 +152,14 @@ class Standings:
     def _earlier(
         self, span: Span, fold: int, before: Ints
     ) -> Iterator[tuple[int, tuple[torch.Tensor, ...]]]:
-        """Of each replicate of a round, what earlier fits of it had at each rung, ascending."""
+        """Of each replicate of a round, what earlier fits of it had at each rung, ascending; no
+        rung is the last report of all of them, which is where calls come to their end."""
         for replicate in range(span.low, span.high):
             trials = numpy.flatnonzero(before > replicate)
-            found = self.scores[trials, replicate * self._request.folds + fold]
+            fit = replicate * self._request.folds + fold
+            most = self.reports[trials, fit].max(initial=0)
+            judged = self._rungs < most if self._request.called else self._rungs > 0
+            found = self.scores[trials, fit][:, judged]
             rungs = (each[~numpy.isnan(each[:, 0])].T for each in found.swapaxes(0, 1))
             yield (
                 replicate,

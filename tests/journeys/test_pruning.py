@@ -224,3 +224,92 @@ def test_on_the_command_line_the_summary_counts_them(
     assert done.returncode == 0, done.stderr
     assert re.search(r"fits    .*\d+ pruned", done.stdout)
     assert 'pruner = "median:known=5,start=0"' in (tmp_path / "out/search.toml").read_text()
+
+
+FUNCTION = '''
+import pathlib
+
+def train(lr, *, seed, checkpoint):
+    """Ten reports; it says what becomes of it."""
+    file = checkpoint / "state"
+    epoch, loss = 0, 1.0
+    if file.exists():
+        first, second = file.read_text().split()
+        epoch, loss = int(first), float(second)
+    try:
+        while epoch < 10:
+            epoch += 1
+            loss *= 1 - lr * (1 + seed)
+            file.write_text(f"{epoch} {loss!r}")
+            yield {"step": epoch, "loss": loss}
+    finally:
+        print("closed after", epoch)
+'''
+
+CALLED: dict[str, Any] = {
+    "space": {"lr": "0.01:0.4"},
+    "trials": 30,
+    "replicates": 2,
+    "keep": 2,
+    "seed": 3,
+    "pruner": "halving:factor=2,start=1",
+}
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a search that calls a function, one call at a time."""
+    folder = tmp_path_factory.mktemp("called")
+    (folder / "own.py").write_text(FUNCTION)
+    shoal.run(f"{folder}/own.py:train", **CALLED, workers=1, out=folder / "out")
+    return folder / "out"
+
+
+def test_calls_that_are_behind_are_closed_between_two_reports(called: Path) -> None:
+    """Each is judged by rounds that have ended; the first two are never pruned."""
+    result = shoal.load(called)
+    trials = result.trials
+    pruned = trials.query("state == 'pruned'")
+    assert 8 < len(pruned) < 48
+    assert set(pruned["steps"]) <= {1, 2, 4, 8}
+    assert pruned["loss"].notna().all()
+    assert trials.query("trial < 8")["state"].eq("complete").all()
+    last = pruned.iloc[-1]
+    number, copy = int(last["trial"]), int(last["replicate"])
+    name = f"{number}-{copy}.log" if copy else f"{number}.log"
+    logs = {file.name: file.read_text() for file in (called / "logs").iterdir()}
+    if name in logs:  # those of the last trials are kept
+        assert logs[name] == f"closed after {last['steps']}\n"
+    assert any(text.startswith("closed after") for text in logs.values())
+    assert result.checkpoint("best").is_dir()
+    places = {file.name.partition("-")[0] for file in (called / "checkpoints").iterdir()}
+    assert places == {str(number) for number in result.ranking["trial"].head(2)}
+
+
+def test_calls_have_one_table_however_many_run_at_once(
+    tmp_path: Path, same_table: Same, called: Path
+) -> None:
+    """Also where it was interrupted, and had fewer trials at first."""
+    problem = f"{called.parent}/own.py:train"
+    with pytest.raises(shoal.Interrupted, match="interrupted"):
+        shoal.run(
+            problem,
+            **{**CALLED, "trials": 13},
+            workers=4,
+            out=tmp_path / "out",
+            observers=[Stop()],
+        )
+    shoal.extend(tmp_path / "out", trials=30, workers=4)
+    same_table(called, tmp_path / "out")
+
+
+def test_a_call_that_was_pruned_comes_to_its_end_where_it_is_called_again(
+    called: Path, shell: Callable[..., Any]
+) -> None:
+    """It says so."""
+    pruned = shoal.load(called).trials.query("state == 'pruned' and replicate == 0")
+    number, step = int(pruned.iloc[0]["trial"]), int(pruned.iloc[0]["steps"])
+    done = shell("fit", called, "--trial", number)
+    assert done.returncode == 0, done.stderr
+    assert f"trial {number} was pruned at step {step}: it is called to its end here" in done.stderr
+    assert "complete" in done.stdout

@@ -6,10 +6,11 @@ Nothing is pickled: a function travels as the files that define it, by their has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shoal.trainable.functions.command import Command
+from shoal.trainable.functions.cutoffs import Cutoffs
 from shoal.trainable.functions.reports import Aim
 from shoal.trainable.modules import File
 from shoal.trainable.problems import Source
@@ -67,18 +68,20 @@ class Asked:
         values: hyperparameters by name; seed: of the call.
         log: the file for what it prints.
         place: the folder for its checkpoints; None: it asks for none.
+        cutoffs: from which scores on it is behind others.
     """
 
     values: Mapping[str, Any]
     seed: int
     log: str
     place: str | None = None
+    cutoffs: Cutoffs = field(default_factory=Cutoffs)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {**vars(self), "values": dict(self.values), "cutoffs": self.cutoffs.as_dict()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Asked:
         """The inverse of `as_dict`."""
-        return cls(**plain)
+        return cls(**{**plain, "cutoffs": Cutoffs.from_dict(plain["cutoffs"])})

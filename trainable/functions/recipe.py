@@ -8,10 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+import torch
+
 from shoal.trainable.functions.command import Command
+from shoal.trainable.functions.cutoffs import Cutoffs
 from shoal.trainable.functions.messages import Common
 from shoal.trainable.functions.reports import Aim
 from shoal.trainable.functions.saving import FOLDER
+from shoal.trainable.pruning import Known, Pruner
 from shoal.trainable.task import Recipe
 
 LOGS = "logs"
@@ -39,7 +43,9 @@ class CallRecipe(Recipe):
     """What all calls of a function or of a program have in common.
 
     Attributes:
-        aim: what is asked of reports; command: of a program; None: it is a function.
+        aim: what is asked of reports.
+        pruner: what ends calls that are behind at the reports `rungs`; None: nothing does.
+        command: of a program; None: it is a function.
         names: hyperparameters of the space; asks: what the call asks for by a reserved name.
         cpus: threads of a call; gpus: GPUs, or a share of one.
         limits: of this run.
@@ -51,6 +57,8 @@ class CallRecipe(Recipe):
     runner: ClassVar[str] = "calls"
     apart: ClassVar[bool] = True
     aim: Aim
+    pruner: Pruner | None = None
+    rungs: tuple[int, ...] = ()
     command: Command | None = None
     names: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
@@ -86,6 +94,24 @@ class CallRecipe(Recipe):
         gpus = {"gpu": self.gpus} if self.gpus else {}
         memory = {"memory": float(self.limits.memory)} if self.limits.memory else {}
         return {"cpu": float(self.cpus), **gpus, **memory}
+
+    def cutoffs(self, known: Known | None, replicate: int) -> Cutoffs:
+        """Return from which scores on a call is behind.
+
+        Args:
+            known: what others have reported; replicate: of the call.
+        """
+        if self.pruner is None:
+            return Cutoffs()
+        at = {}
+        earlier = known.earlier.get(replicate, ()) if known is not None else ()
+        for report, scores in zip(self.rungs, earlier, strict=False):
+            others = scores.shape[1]
+            place = int(self.pruner.places(torch.tensor([others])))
+            if place <= others:
+                at[report] = tuple(scores[:, place - 1].tolist())
+        limit = self.pruner.limit(self.aim.maximize)
+        return Cutoffs(at=at, first=self.pruner.first(1), limit=limit)
 
     def of_slot(self, slot: int, gpus: int) -> CallRecipe:
         """Return the same, with its own of the GPUs of this machine."""

@@ -5,16 +5,20 @@ Needs no torch: the process that the call runs in has only what the user's code 
 
 from __future__ import annotations
 
+import itertools
 import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shoal.trainable.functions.cutoffs import Cutoffs
+
 LOSS, STEP = "loss", "step"
 
-DIVERGED, ENOUGH = "diverged", "enough"
-"""Why a call ends between two reports: its objective is not finite, or has not become better."""
+DIVERGED, PRUNED, ENOUGH = "diverged", "pruned", "enough"
+"""Why a call ends between two reports: its objective is not finite, is behind others, or has not
+become better."""
 
 
 class ReportError(Exception):
@@ -71,17 +75,30 @@ class Aim:
         scores = [sign * report.values[self.objective] for report in reports]
         return scores.index(min(scores))
 
-    def verdict(self, reports: Sequence[Report]) -> str | None:
-        """Return why a call with these reports is ended; None: it goes on."""
+    def verdict(self, reports: Sequence[Report], cutoffs: Cutoffs | None = None) -> str | None:
+        """Return why a call with these reports is ended; None: it goes on.
+
+        Args:
+            cutoffs: from which scores on it is behind others; None: it has come to its end.
+        """
         if not reports:
             return None
         if not math.isfinite(reports[-1].values[self.objective]):
             return DIVERGED
+        if cutoffs is not None and cutoffs.behind(self._scores(reports)):
+            return PRUNED
         if self.patience:
             best = Aim(objective=self.objective, maximize=self.maximize, best=True).counts(reports)
             if len(reports) - 1 - best >= self.patience:
                 return ENOUGH
         return None
+
+    def _scores(self, reports: Sequence[Report]) -> list[float]:
+        """The objective at each report, or the best until there, where the best one counts; lower
+        is better."""
+        sign = -1.0 if self.maximize else 1.0
+        scores = [sign * report.values[self.objective] for report in reports]
+        return list(itertools.accumulate(scores, min)) if self.best else scores
 
 
 class Reports:

@@ -21,12 +21,16 @@ import torch
 from shoal.trainable.functions.messages import Asked
 from shoal.trainable.functions.process import Process
 from shoal.trainable.functions.recipe import CallRecipe, log_of
-from shoal.trainable.functions.reports import DIVERGED, Report
+from shoal.trainable.functions.reports import DIVERGED, PRUNED, Report
 from shoal.trainable.functions.saving import committed, place_of
 from shoal.trainable.halt import Halt
 from shoal.trainable.lanes import COMPLETE, Fitted
 from shoal.trainable.lanes import DIVERGED as DIVERGED_STATE
+from shoal.trainable.lanes import PRUNED as PRUNED_STATE
 from shoal.trainable.task import Outcome, Task
+
+STATES = {"done": COMPLETE, DIVERGED: DIVERGED_STATE, PRUNED: PRUNED_STATE}
+"""What becomes of a call that has ended well, by how it says that it has."""
 
 LOOK_SECONDS = 0.1
 """How soon a call is told to stop, and the death of its process seen."""
@@ -82,6 +86,7 @@ class Calls:
             seed=int(task.lanes.seed[0]),
             log=str(log),
             place=str(place) if "checkpoint" in self._recipe.asks else None,
+            cutoffs=self._recipe.cutoffs(task.known, replicate),
         )
         began, clock = time.time(), time.perf_counter()
         most, deaths, notes = -1, 0, list[str]()
@@ -164,7 +169,7 @@ class Calls:
     def _told(self, attempt: _Attempt, deaths: int) -> dict[str, Any]:
         """What an outcome has of the last attempt."""
         end = attempt.end or {}
-        if end.get("end") in ("done", DIVERGED) and not attempt.late:
+        if end.get("end") in STATES and not attempt.late:
             return {"fitted": fitted(attempt.reports, end["end"], self._recipe)}
         if attempt.late:
             limit = f"{self._recipe.limits.timeout:g} s"
@@ -219,17 +224,18 @@ def _cap(log: str) -> None:
 
 def fitted(reports: list[Report], how: str, recipe: CallRecipe) -> Fitted:
     """Return the reports of a call as what fitting one lane gave."""
-    names = tuple(reports[0].values)
+    names, state = tuple(reports[0].values), STATES[how]
     rows = torch.tensor([[r.values[n] for n in names] for r in reports], dtype=torch.float64)
     steps = torch.tensor([report.step for report in reports])
-    whole = how == "done"
-    counts = recipe.aim.counts(reports) if whole else -1
-    chosen = rows[counts : counts + 1] if whole else torch.full((1, len(names)), math.nan)
+    counts = recipe.aim.counts(reports) if state == COMPLETE else len(reports) - 1
+    chosen = rows[counts : counts + 1]
+    if state == DIVERGED_STATE:
+        chosen = torch.full((1, len(names)), math.nan)
     return Fitted(
         loss=torch.zeros(1),
         metrics=chosen,
-        best_step=steps[counts : counts + 1] if whole else torch.tensor([-1]),
-        state=torch.tensor([COMPLETE if whole else DIVERGED_STATE]),
+        best_step=steps[counts : counts + 1] if state == COMPLETE else torch.tensor([-1]),
+        state=torch.tensor([state]),
         steps=steps[-1:],
         curve_lane=torch.zeros(len(reports), dtype=torch.int64),
         curve_step=steps,

@@ -17,7 +17,9 @@ from typing import Any
 from shoal.trainable.errors import one_line
 from shoal.trainable.functions import (
     DIVERGED,
+    PRUNED,
     Aim,
+    Cutoffs,
     Report,
     ReportError,
     Reports,
@@ -38,7 +40,7 @@ class End:
     """How a call ended.
 
     Attributes:
-        how: ``done``, ``diverged``, ``failed`` or ``stopped``.
+        how: ``done``, ``diverged``, ``pruned``, ``failed`` or ``stopped``.
         error: one line, where it failed; details: in full.
     """
 
@@ -54,6 +56,7 @@ class Watched:
         tell: told each new report.
         stopping: whether the call is to end.
         between: whether it may go on from what it has saved before its end.
+        cutoffs: from which scores on it is behind others.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class Watched:
         stopping: Callable[[], bool],
         *,
         between: bool = True,
+        cutoffs: Cutoffs | None = None,
     ) -> None:
+        self._cutoffs = cutoffs
         self.reports, self._aim, self._saving, self._tell = reports, aim, saving, tell
         self.stopping, self._between = stopping, between
 
@@ -81,7 +86,8 @@ class Watched:
                 not take its checkpoint.
         """
         report = self.reports.add(given, final=final)
-        why = None if report is None else self._aim.verdict(self.reports.all)
+        cutoffs = None if final else self._cutoffs
+        why = None if report is None else self._aim.verdict(self.reports.all, cutoffs)
         if self._between:
             self._commit(done=final or why is not None, quiet=quiet)
         if report is not None:
@@ -95,7 +101,7 @@ class Watched:
         if not self.reports.all:
             return End(how=FAILED, error=NOTHING)
         self._commit(done=True)
-        return End(how=DIVERGED if why == DIVERGED else DONE)
+        return End(how=why if why in (DIVERGED, PRUNED) else DONE)
 
     def _commit(self, *, done: bool, quiet: bool = True) -> None:
         try:

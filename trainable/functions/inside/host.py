@@ -119,9 +119,10 @@ class Host:
             self._report,
             self._stop.is_set,
             between=command is None or STEP in command.reads,
+            cutoffs=asked.cutoffs,
         )
         if saving is not None and saving.done:  # and only its end was not heard
-            why = common.aim.verdict(told)
+            why = common.aim.verdict(told, asked.cutoffs)
             return watched.ended(None if why == STOPPED else why)
         given = Given(
             values=asked.values,
