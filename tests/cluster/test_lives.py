@@ -237,7 +237,7 @@ eat = ray.remote(num_cpus=1, max_retries=0)(lambda: len(bytes(b"x") * (4 << 30))
 try:
     ray.get(eat.options(scheduling_strategy=on_it).remote())
 except ray.exceptions.WorkerCrashedError:
-    print(f"a worker died on {other['NodeManagerHostname']}", flush=True)  # one piece: Ray prints too
+    print(f"a worker died on {other['NodeManagerHostname']}", flush=True)
 time.sleep(8)
 """
 
