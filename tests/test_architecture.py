@@ -111,6 +111,7 @@ ARROWS = {
         "search.errors search.request.amendments search.space trainable.columns trainable.modules "
         "trainable.process trainable.programs"
     ),
+    "search.request.amendments": "search.errors",
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "
         "search.space search.studies search.watching trainable.lanes"

@@ -41,6 +41,8 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(f"refit   {_refit(result, best)}")
     counts = ", ".join(f"{count:,} {state}" for state, count in result.states().items() if count)
     lines.append(f"fits    {counts}")
+    if result.end is not None:
+        lines.append(f"end     {result.end}, after {result.asked // result.fits:,} trials")
     left = result.asked - result.ended
     if left:
         again = f"shoal run --out {shlex.quote(shown(result.path))} goes on"
@@ -79,6 +81,7 @@ def summary_json(result: Result, report: Report) -> str:
             "best": best,
             "states": result.states(),
             "engine": report.engine,
+            "end": result.end,
             "fresh": report.fresh,
             "left": result.asked - result.ended,
             "seconds": {name: round(value, 3) for name, value in report.seconds.items()},

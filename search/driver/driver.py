@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from shoal.search.driver.budget import Budget
 from shoal.search.driver.columns import Columns
 from shoal.search.driver.equipping import equipped
@@ -66,8 +64,7 @@ class Driver:
         self._begun = self.rounds.done
         self._saved = 0
         self._best = Best(request.goal)
-        self._leader: tuple[int, float] | None = None
-        self._note_best(finished)
+        self._best.note(finished, self.rounds.leader)
         self._unwritten = Unwritten(writer, self.rounds, self._tasks.done)
         self._first_pack: float | None = None
         self._held: deque[float] = deque(maxlen=LATEST)
@@ -87,6 +84,7 @@ class Driver:
                 self._writer.merge()
             raise
         self.rounds.stop()
+        self._note_end()
         self._write()
         with self._budget.writing():
             self._writer.merge()
@@ -164,9 +162,9 @@ class Driver:
         self._observer.status(self._status())
         if self._unwritten.due:
             self._write()
-        if self.rounds.warning is not None:
-            self.say(self.rounds.warning)
-            self.rounds.warning = None
+        if (warning := self.rounds.warning) is not None:
+            self._say_once("warning", warning)
+        self._note_end()
         self.mishaps.check()
         if self._stop.asked():
             self._halt()
@@ -256,7 +254,7 @@ class Driver:
         if outcome.fitted is None and isinstance(self._tasks, CallTasks):
             self._tasks.failed(pack)
         self.rounds.finish(part)
-        self._note_best(part)
+        self._best.note(part, self.rounds.leader)
         self._observer.rows(part)
         self._unwritten.add(pack, part, parameters_of(pack, outcome))
         if self._unwritten.due:
@@ -267,12 +265,11 @@ class Driver:
         with self._budget.writing():
             self._unwritten.write()
 
-    def _note_best(self, rows: pa.Table) -> None:
-        """There are more rows."""
-        leader = self.rounds.leader
-        if leader is not None and leader != self._leader:
-            self._best.note(rows, *leader)
-        self._leader = leader
+    def _note_end(self) -> None:
+        """Write down what ends the search before it has all of its trials, if something does."""
+        if (ended := self.rounds.ended) != self._request.ended:
+            self._request = replace(self._request, ended=ended)
+            self._writer.record(self._request)
 
     def _keep(self) -> None:
         """Leave the parameters of the best trials alone."""

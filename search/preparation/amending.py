@@ -9,7 +9,15 @@ from typing import Any
 from shoal.search.errors import BadInput
 from shoal.search.preparation.beginning import different_trials
 from shoal.search.request import Asked, Objective, Request
-from shoal.search.request.amendments import MAX_PACK, REPLICATES, TRIALS
+from shoal.search.request.amendments import (
+    MAX_PACK,
+    MAX_UPDATES,
+    REPLICATES,
+    STALLED,
+    STOP_WHEN,
+    TRIALS,
+    UPDATES,
+)
 from shoal.search.space import Dimension
 from shoal.trainable.programs import SINGLE
 
@@ -38,13 +46,59 @@ def amended(
     if most < wanted[TRIALS]:
         notes = (f"the space has {most} different trials: the search ends after these",)
         wanted[TRIALS] = most
+    there = {**now, TRIALS: request.there}
     for name in MORE:
-        if wanted[name] < now[name]:
+        if wanted[name] < now[name] and wanted[name] <= there[name]:
             raise BadInput(
-                f"{folder} has {now[name]} {name}, {wanted[name]} asked: there can be more, and "
+                f"{folder} has {there[name]} {name}, {wanted[name]} asked: there can be more, and "
                 f"not fewer; leave out --{name}, or choose another --out"
             )
-    return request.amended(wanted[TRIALS], wanted[REPLICATES]), notes
+    more = wanted[TRIALS] != now[TRIALS]
+    ends = _other_ends(asked, request, more)
+    if ends and wanted[TRIALS] <= there[TRIALS]:
+        ((name, value), *_) = ends.items()
+        held = getattr(request.ends(len(request.amendments)), name)
+        raise BadInput(
+            f"{folder} has {_shown(name, held)}, {_shown(name, value)} asked: that can change with "
+            f"more trials; give --trials, more than {there[TRIALS]}, or choose another --out"
+        )
+    request.goal.check_ends(ends.get(STOP_WHEN, ()))
+    return request.amended(wanted[TRIALS], wanted[REPLICATES], **ends), notes
+
+
+def _other_ends(asked: Asked, request: Request, more: bool) -> dict[str, Any]:
+    """What is asked to end the search, where that is another than what ends it without being said.
+
+    Args:
+        more: whether there are to be more trials, for which an end that has come does not hold.
+
+    Raises:
+        BadInput: it has come already, and would end them at once.
+    """
+    last = len(request.amendments)
+    held = request.ends(last)
+    come = [text for each in request.ended if each.request == last for text in each.ends]
+    left = held.without(come) if more else held
+    other = {
+        name: asked.given[name]
+        for name in (STOP_WHEN, MAX_UPDATES)
+        if asked.given.get(name, getattr(left, name)) != getattr(left, name)
+    }
+    again = [text for text in other.get(STOP_WHEN, ()) if text in come and STALLED not in text]
+    if UPDATES in come and 0 < other.get(MAX_UPDATES, 0) <= held.max_updates:
+        again.append(f"{UPDATES} {other[MAX_UPDATES]:,}")
+    if again:
+        raise BadInput(
+            f"{again[0]} has come already, and would end the search at once; leave it out, or give "
+            "another"
+        )
+    return other
+
+
+def _shown(name: str, value: Any) -> str:
+    """What ends a search, as it is typed."""
+    words = value if name == STOP_WHEN else [f"{value:,}"] if value else []
+    return f"--{name.replace('_', '-')} {' '.join(words) or 'none'}"
 
 
 def _different(asked: Asked, space: Mapping[str, Dimension], request: Request) -> list[str]:
@@ -56,7 +110,7 @@ def _different(asked: Asked, space: Mapping[str, Dimension], request: Request) -
     different = [
         f"{key} is {held.get(key, 0)!r} there, {value!r} asked"
         for key, value in given.items()
-        if key not in MORE and value != held.get(key, 0)
+        if key not in (*MORE, STOP_WHEN, MAX_UPDATES) and value != held.get(key, 0)
     ]
     for name, dimension in space.items():
         there = request.space.get(name)

@@ -145,6 +145,7 @@ def _checked(
     checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
+    objective.check_ends(asked.stop_when)
     epoch = checked.of_an_epoch
     check_epochs(problem, asked.epochs, epoch)
     length = asked.epochs or asked.steps
@@ -186,6 +187,8 @@ def _checked(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
+        stop_when=asked.stop_when,
+        max_updates=asked.max_updates,
         folds=asked.folds,
         keep=asked.keep,
         metrics=checked.metrics,

@@ -201,6 +201,8 @@ def _prepared(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
+        stop_when=asked.stop_when,
+        max_updates=asked.max_updates,
         keep=asked.keep,
         seed=asked.seed,
         round=asked.round or ROUND,

@@ -2,7 +2,8 @@ from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
-from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request, mark_of
+from .readings import mark_of
+from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import totals
+from shoal.search.request.amendments import ends_of, totals
 from shoal.search.request.objective import Objective
 from shoal.search.request.settings import BY_NAME, check_settings
 from shoal.search.space import Dimension, named, of_names, plain
@@ -25,6 +25,7 @@ WRITTEN = (
     "settled",
     "halved",
     "amendments",
+    "ended",
     "conditions",
     "kind",
     "asks",
@@ -54,6 +55,8 @@ class Asked:
     objective: str | None = None
     select: str | None = None
     patience: int | None = None
+    stop_when: str | Sequence[str] | None = None
+    max_updates: float | None = None
     folds: int | None = None
     keep: int | str | None = None
     report: int | None = None
@@ -76,6 +79,10 @@ class Asked:
         for each in fields(self):
             if each.name != "space":
                 object.__setattr__(self, each.name, plain(getattr(self, each.name)))
+        if self.stop_when is not None:
+            object.__setattr__(self, "stop_when", ends_of(self.stop_when))
+        if isinstance(self.max_updates, float) and self.max_updates.is_integer():
+            object.__setattr__(self, "max_updates", int(self.max_updates))
         if isinstance(self.problem, str):
             object.__setattr__(self, "problem", path_written(self.problem))
         elif self.problem is not None:
@@ -165,6 +172,8 @@ class Resolved:
     objective: str | None
     select: str
     patience: int
+    stop_when: tuple[str, ...]
+    max_updates: int
     folds: int
     keep: int | str
     report: int | None

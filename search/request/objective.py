@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from shoal.search.errors import BadInput
+from shoal.search.request.amendments import ABOVE, BELOW, End
 from shoal.trainable.columns import LOSS
 
 MIN, MAX = "min", "max"
@@ -53,6 +55,20 @@ class Objective:
             values: the objective of each fit; NaN: it has none.
         """
         return numpy.where(numpy.isfinite(values), -values if self.maximize else values, numpy.inf)
+
+    def check_ends(self, stop_when: Sequence[str]) -> None:
+        """Check that what ends a search is of this direction.
+
+        Raises:
+            BadInput: one end would come with the worst trials.
+        """
+        for end in map(End.parse, stop_when):
+            if end.kind == (BELOW if self.maximize else ABOVE):
+                other = ABOVE if self.maximize else BELOW
+                raise BadInput(
+                    f"{end} would end the search with its worst trials, since {self} is searched "
+                    f"for; write {other}:{end.shown}"
+                )
 
     def value(self, score: float) -> float:
         """Return the objective that has a score."""

@@ -1,19 +1,25 @@
-"""Values of a ``search.toml``, read with care."""
+"""Values of a ``search.toml``: read with care, and as they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from reprlib import repr as short
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import amendments_of
-from shoal.search.request.kinds import LEFT_OUT, STACKED
+from shoal.search.request.amendments import amendments_of, ended_of, ends_of
+from shoal.search.request.kinds import FUNCTION, LEFT_OUT, OWN, STACKED, STUDY
 from shoal.search.request.setting import MAX_INTEGER
-from shoal.search.space import Space, of_plain, parse
+from shoal.search.space import Space, as_plain, of_plain, parse
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
+
+if TYPE_CHECKING:
+    from shoal.search.request.request import Request
 
 
 def listed(value: Any) -> list[Any]:
@@ -73,7 +79,9 @@ def arguments_of(plain: dict[str, Any]) -> dict[str, Any]:
         "halved": halved,
         "metrics": lambda names: tuple(map(str, listed(names))),
         "asks": lambda names: tuple(map(str, listed(names))),
-        "amendments": lambda plain: amendments_of(plain, known),
+        "stop_when": lambda ends: ends_of(listed(ends)),
+        "ended": ended_of,
+        "amendments": lambda plain: amendments_of(plain, known, known.get("ended", ())),
         "files": lambda files: tuple(map(File.from_dict, listed(files))),
         "settled": Settled.from_dict,
         "conditions": of_plain,
@@ -91,3 +99,60 @@ def arguments_of(plain: dict[str, Any]) -> dict[str, Any]:
     if conditions and "space" in known:
         known["space"] = Space(known["space"].values(), conditions)
     return known
+
+
+def plain_of(request: Request) -> dict[str, Any]:
+    """Return plain values of a request, as ``search.toml`` has them; the space and the place
+    last."""
+    apart = ("space", "settled", "began", "form", "amendments")
+    plain = {
+        each.name: getattr(request, each.name) for each in fields(request) if each.name not in apart
+    }
+    plain |= request.first
+    for name in LEFT_OUT if request.called else OWN:
+        del plain[name]
+    if request.kind in (FUNCTION, STUDY):
+        del plain["exec"], plain["read"]
+    elif request.called:
+        plain["read"] = dict(request.read)
+    if request.called:
+        plain["asks"] = list(request.asks)
+    plain["halved"] = [list(pair) for pair in request.halved]
+    plain["files"] = [file.as_dict() for file in request.files]
+    plain["metrics"] = list(request.metrics)
+    plain["stop_when"] = list(request.stop_when)
+    plain["ended"] = [each.as_dict() for each in request.ended]
+    for name in _NOT_EMPTY:
+        if not plain.get(name, True):
+            del plain[name]
+    if request.settled != Settled():
+        plain["settled"] = request.settled.as_dict()
+    began = {"began": request.began.as_dict()} if request.began.folder else {}
+    space: dict[str, Any] = {"space": request.space.texts()}
+    if request.space.conditions:
+        space["conditions"] = as_plain(request.space.conditions)
+    more = {"amendments": [each.as_dict() for each in request.amendments]}
+    return {**plain, **more, **space, **began}
+
+
+_NOT_EMPTY = (
+    "halved",
+    "files",
+    "metrics",
+    "epochs",
+    "round",
+    "pack",
+    "stop_when",
+    "max_updates",
+    "ended",
+)
+"""What is left out where it says nothing."""
+
+_UNMARKED = ("halved", "began", "amendments", "ended")
+"""What may change under a search whose rows stay its own."""
+
+
+def mark_of(plain: Mapping[str, Any]) -> str:
+    """What tells the rows of a search from those of all others, given its ``search.toml``."""
+    kept = {name: value for name, value in plain.items() if name not in _UNMARKED}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

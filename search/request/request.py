@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,17 +16,22 @@ from shoal.search.request.amendments import (
     REPLICATES,
     TRIALS,
     Amendment,
+    Ended,
+    Ends,
     Layout,
+    Span,
+    Stage,
+    ends_at,
     first_of,
     layout_of,
     stages_of,
 )
-from shoal.search.request.kinds import FUNCTION, KINDS, LEFT_OUT, OWN, STACKED, STUDY
+from shoal.search.request.kinds import KINDS, STACKED
 from shoal.search.request.objective import Objective
-from shoal.search.request.readings import arguments_of, is_number
+from shoal.search.request.readings import arguments_of, is_number, mark_of, plain_of
 from shoal.search.request.setting import ALL, Setting
 from shoal.search.request.settings import check_settings
-from shoal.search.space import Space, as_plain
+from shoal.search.space import Space
 from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
@@ -75,6 +78,8 @@ class Request:
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
         form: the format of the ``search.toml`` that it was read from; 0: it was not.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
+        stop_when, max_updates: what ends the first request before it has all of its trials; ended:
+            the requests that ended so.
     """
 
     problem: str
@@ -108,7 +113,10 @@ class Request:
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
+    stop_when: tuple[str, ...] = ()
+    max_updates: int = 0
     amendments: tuple[Amendment, ...] = ()
+    ended: tuple[Ended, ...] = ()
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
     form: int = field(default=0, compare=False)
@@ -135,11 +143,18 @@ class Request:
             raise BadInput(f"unknown kind {short(self.kind)}; known: {', '.join(KINDS)}")
         if not self.open and self.goal.name not in self.columns:
             raise BadInput(f"objective {self.objective!r} is none of {', '.join(self.columns)}")
+        for each in (self.stop_when, *(more.stop_when or () for more in self.amendments)):
+            self.goal.check_ends(each)
 
     @property
     def lanes(self) -> int:
         """Lanes of the whole search."""
-        return self.trials * self.fits
+        return self.there * self.fits
+
+    @property
+    def there(self) -> int:
+        """Trials of the whole search: those that are asked for, but for what an end left out."""
+        return self.stages[-1].trials
 
     @property
     def fits(self) -> int:
@@ -200,21 +215,43 @@ class Request:
         return first_of(self.trials, self.replicates, self.amendments)
 
     @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What there is, request after request."""
+        return stages_of(self.trials, self.replicates, self.amendments, self.ended)
+
+    @cached_property
     def layout(self) -> Layout:
         """The rounds of the whole search."""
-        stages = stages_of(self.trials, self.replicates, self.amendments)
-        return layout_of(stages, size=self.round, pack=self.pack, whole=self.nested)
+        return layout_of(self.stages, size=self.round, pack=self.pack, whole=self.nested)
 
-    def amended(self, trials: int, replicates: int) -> Request:
+    def request_of(self, span: Span) -> int:
+        """Return the number of the request that a round of trials is of, 0 for the first one."""
+        return next(n for n, stage in enumerate(self.stages) if span.first < stage.trials)
+
+    def ends(self, number: int) -> Ends:
+        """Return what ends a request before it has all of its trials."""
+        first = Ends(stop_when=self.stop_when, max_updates=self.max_updates, since=0)
+        return ends_at(first, self.amendments[:number], self.stages, self.ended)
+
+    def ended_by(self, span: Span, ends: tuple[str, ...]) -> Request:
+        """Return the search, of which the request of a round ends before that round."""
+        ended = Ended(request=self.request_of(span), trials=span.first, ends=ends)
+        return replace(self, ended=(*self.ended, ended))
+
+    def amended(self, trials: int, replicates: int, **ends: Any) -> Request:
         """Return the search with so many trials, and then so many replicates of each.
+
+        Args:
+            ends: `stop_when` and `max_updates` where these are others for the new trials.
 
         Raises:
             BadInput: these are too many.
         """
         now, wanted = self, {TRIALS: trials, REPLICATES: replicates}
         for name, number in wanted.items():
-            if (before := getattr(now, name)) != number:
-                more = Amendment(name=name, before=before, number=number)
+            before, given = getattr(now, name), ends if name == TRIALS else {}
+            if before != number or given:
+                more = Amendment(name=name, before=before, number=number, **given)
                 own: dict[str, Any] = {name: number, "amendments": (*now.amendments, more)}
                 now = replace(now, **own)
         return now
@@ -239,34 +276,7 @@ class Request:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them; the space and the place last."""
-        plain = {
-            each.name: getattr(self, each.name)
-            for each in fields(self)
-            if each.name not in ("space", "settled", "began", "form", "amendments")
-        }
-        plain |= self.first
-        for name in LEFT_OUT if self.called else OWN:
-            del plain[name]
-        if self.kind in (FUNCTION, STUDY):
-            del plain["exec"], plain["read"]
-        elif self.called:
-            plain["read"] = dict(self.read)
-        if self.called:
-            plain["asks"] = list(self.asks)
-        plain["halved"] = [list(pair) for pair in self.halved]
-        plain["files"] = [file.as_dict() for file in self.files]
-        plain["metrics"] = list(self.metrics)
-        for name in ("halved", "files", "metrics", "epochs", "round", "pack"):
-            if not plain.get(name, True):
-                del plain[name]
-        if self.settled != Settled():
-            plain["settled"] = self.settled.as_dict()
-        began = {"began": self.began.as_dict()} if self.began.folder else {}
-        space: dict[str, Any] = {"space": self.space.texts()}
-        if self.space.conditions:
-            space["conditions"] = as_plain(self.space.conditions)
-        more = {"amendments": [each.as_dict() for each in self.amendments]}
-        return {"format": self.form or STEERED, **plain, **more, **space, **began}
+        return {"format": self.form or STEERED, **plain_of(self)}
 
     @property
     def without_momentum(self) -> bool:
@@ -285,13 +295,3 @@ class Request:
             return cls(**arguments_of(plain))
         except TypeError as error:  # a key is missing, or unknown
             raise BadInput(str(error).rpartition("__init__() ")[2]) from error
-
-
-_UNMARKED = ("halved", "began", "amendments")
-"""What may change under a search whose rows stay its own."""
-
-
-def mark_of(plain: Mapping[str, Any]) -> str:
-    """What tells the rows of a search from those of all others, given its ``search.toml``."""
-    kept = {name: value for name, value in plain.items() if name not in _UNMARKED}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]

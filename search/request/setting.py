@@ -9,17 +9,21 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
+from shoal.search.request.amendments import ends_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
 
+MAX_COUNT = 10**18
 MAX_FACTOR = 1e300
 MAX_WORKERS = 100_000
 
 Kind = Literal[
     "amount",
     "choice",
+    "count",
     "duration",
+    "ends",
     "flag",
     "integer",
     "many",
@@ -30,7 +34,8 @@ Kind = Literal[
     "text",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
-regular expressions by name; `size` is one of memory."""
+regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
+1e9; `ends` are texts that `shoal.search.request.amendments.End` reads."""
 
 ALL = "all"
 
@@ -80,8 +85,10 @@ class Setting:
         Raises:
             BadInput: it is not one of this setting's.
         """
-        if self.kind == "integer":
+        if self.kind in ("integer", "count"):
             self._check_integer(value)
+        elif self.kind == "ends":
+            ends_of(value)
         elif self.kind == "number":
             self._check_number(value)
         elif self.kind == "amount":

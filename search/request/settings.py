@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shoal.search.request.setting import MAX_FACTOR, MAX_WORKERS, Setting
+from shoal.search.request.setting import MAX_COUNT, MAX_FACTOR, MAX_WORKERS, Setting
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(name="trials", kind="integer", help="Sets of hyperparameters to try.", default=1024),
@@ -62,6 +62,24 @@ SETTINGS: tuple[Setting, ...] = (
         help="Reporting steps without a better objective after which a fit ends; 0: none does.",
         default=0,
         least=0,
+    ),
+    Setting(
+        name="stop_when",
+        kind="ends",
+        help=(
+            "stalled:N: end once N trials have brought nothing better; below:X, or above:X of what "
+            "is maximised: once it is reached. Again for each; or none."
+        ),
+        default=(),
+        shown="none",
+    ),
+    Setting(
+        name="max_updates",
+        kind="count",
+        help="End once the fits have made so many updates in all, as 1e9; 0: any number.",
+        default=0,
+        least=0,
+        most=MAX_COUNT,
     ),
     Setting(
         name="folds",

@@ -51,6 +51,16 @@ class Result(Models):
         return self._folder.request.lanes
 
     @property
+    def end(self) -> str | None:
+        """What has ended the search before it had all trials that were asked for, such as
+        ``"stalled:200"``; None: nothing has, or it went on since."""
+        request = self._folder.request
+        last = request.ended[-1] if request.ended else None
+        if last is None or last.request < len(request.amendments):
+            return None
+        return " ".join(last.ends)
+
+    @property
     def objective(self) -> Objective:
         """What was searched for."""
         return self._folder.request.goal

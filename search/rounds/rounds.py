@@ -13,16 +13,13 @@ from typing import Any
 
 import numpy
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shoal.search.errors import RunFolderError
 from shoal.search.request import Request
-from shoal.search.request.amendments import Span
-from shoal.search.rounds.packs import Pack, cut
+from shoal.search.request.amendments import Ended, Span
+from shoal.search.rounds.packs import Pack
+from shoal.search.rounds.sampling import Sampling
 from shoal.search.rounds.told import Told
-from shoal.search.samplers import Columns, Earlier, RoundSampler
-from shoal.trainable.lanes import Lanes
 
 STOP_SECONDS = 10.0
 """How long an ask may take to notice that it is to stop; its thread ends with the process."""
@@ -37,14 +34,8 @@ class Rounds:
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
         """
-        self._request, self._shape_names = request, shape_names
+        self._request = request
         self._layout, self._told = request.layout, Told(request)
-        self._sampler = RoundSampler(
-            request.sampler, request.seed, request.space, new_first=request.nested
-        )
-        # of no use to a sampler that does not learn, but for more replicates
-        self._keeps = self._sampler.learns or not self._layout.asks
-        self._columns = self._sampler.empty(request.trials if self._keeps else 0)
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0
@@ -52,9 +43,8 @@ class Rounds:
         self._asking = self._all_asked = self._halted = False
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
-        self.warning: str | None = None  # what the user should know
-        self._finished = finished
         self._told.take(finished)
+        self._sampling = Sampling(request, shape_names, finished, self._told, self._stop)
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -145,6 +135,16 @@ class Rounds:
         return self.done == self._request.lanes
 
     @property
+    def ended(self) -> tuple[Ended, ...]:
+        """The requests that have ended before they had all of their trials."""
+        return self._request.ended
+
+    @property
+    def warning(self) -> str | None:
+        """What the user should know."""
+        return self._sampling.warning
+
+    @property
     def halted(self) -> bool:
         """Whether the search ends before it is whole."""
         return self._halted
@@ -187,95 +187,50 @@ class Rounds:
 
     def _ask_all(self) -> None:
         try:
-            for round_ in range(len(self._layout)):
+            while self._asked < len(self._layout):
+                span = self._layout[self._asked]
                 with self._changed:
-                    self._changed.wait_for(lambda k=round_: self._stop.is_set() or self._may_ask(k))  # type: ignore[misc]  # a lambda
+                    self._changed.wait_for(self._asks_next)
                     if self._stop.is_set():
                         return
+                    if come := self._come(span):
+                        self._end(span, come)
+                        continue
                     self._asking = True
-                packs = self._ask(round_)
+                packs = self._sampling.packs(span)
                 with self._changed:
                     self._asking = False
                     if self._halted:
                         return
                     self._ready.extend(packs)
-                    self._asked = round_ + 1
-                    self._all_asked = round_ == len(self._layout) - 1
+                    self._asked += 1
+                    self._all_asked = self._asked == len(self._layout)
                     self._changed.notify_all()
         except BaseException as error:  # it is raised again where packs are taken
             with self._changed:
                 self._asking, self.error = False, error
                 self._changed.notify_all()
 
+    def _asks_next(self) -> bool:
+        return self._stop.is_set() or self._may_ask(self._asked)
+
+    def _come(self, span: Span) -> tuple[str, ...]:
+        """What ends the search instead of this round; of which nothing is told yet."""
+        number = span.number
+        if number < 2 or not span.drawn or self._told.begun(number):
+            return ()
+        ends = self._request.ends(self._request.request_of(span))
+        if not ends:
+            return ()
+        return ends.come(self._told.scores(number - 1), int(self._told.updates[: number - 1].sum()))
+
+    def _end(self, span: Span, come: tuple[str, ...]) -> None:
+        """Ask for no more trials of this request; of a later one there may be more."""
+        self._request = self._request.ended_by(span, come)
+        self._layout = self._request.layout
+        self._told.cut(self._request, span.number)
+        self._all_asked = self._asked == len(self._layout)
+        self._changed.notify_all()
+
     def _may_ask(self, round_: int) -> bool:
         return round_ < 2 or not self._told.left[round_ - 2]
-
-    def _ask(self, round_: int) -> list[Pack]:
-        span = self._layout[round_]
-        if not self._told.left[round_]:
-            if self._keeps and span.drawn:
-                rows = self._rows_of(span)
-                first = pa.array(self._request.fit_numbers(rows) == 0)
-                self._keep(span, self._read(rows.filter(first)))
-            return []
-        if span.drawn:
-            earlier = self._earlier(span)
-            columns = self._sampler.ask(round_, span.first, span.drawn, earlier, self._stop)
-            if self._stop.is_set():
-                return []
-            self._put_back(span, columns)
-            if self._keeps:
-                self._keep(span, columns)
-        else:
-            columns = {name: column[span.trials] for name, column in self._columns.items()}
-        values = self._sampler.values(columns, span.drawn or span.stop - span.first)
-        packs = cut(self._request, self._shape_names, span, values)
-        left = [pack.only(self._wanted(pack.lanes, span.stop)) for pack in packs]
-        return [pack for pack in left if len(pack.lanes)]
-
-    def _wanted(self, lanes: Lanes, stop: int) -> NDArray[numpy.bool_]:
-        """Which lanes of a pack are not known yet, and of trials below `stop`."""
-        trial = lanes.trial.numpy()
-        fit = lanes.replicate.numpy() * self._request.folds + lanes.fold
-        wanted: NDArray[numpy.bool_] = trial < stop
-        wanted[wanted] = ~self._told.known[trial[wanted], fit[wanted]]
-        return wanted
-
-    def _keep(self, span: Span, columns: Columns) -> None:
-        for name, column in columns.items():
-            self._columns[name][span.trials] = column[: span.stop - span.first]
-
-    def _earlier(self, span: Span) -> Earlier:
-        """The rounds before that before this one as told, that one as running."""
-        if not self._sampler.learns:
-            return Earlier(columns={}, scores=numpy.empty(0))
-        columns = {name: column[: span.first] for name, column in self._columns.items()}
-        return Earlier(
-            columns=columns,
-            scores=self._told.scores(max(span.number - 1, 0)),
-            active=self._sampler.active(columns, span.first),
-        )
-
-    def _rows_of(self, span: Span) -> pa.Table:
-        """The rows of a round's trials that were there at first, by trial."""
-        trial = self._finished["trial"]
-        inside = pc.and_(pc.greater_equal(trial, span.first), pc.less(trial, span.stop))
-        return self._finished.filter(inside).sort_by("trial")
-
-    def _read(self, rows: pa.Table) -> Columns:
-        try:
-            return self._sampler.read(rows)
-        except ValueError as error:
-            raise RunFolderError(f"the run folder is of another search: {error}") from error
-
-    def _put_back(self, span: Span, columns: Columns) -> None:
-        """In the place of what is asked again, put the rows that an unfinished round has."""
-        rows = self._rows_of(span)
-        place, held = rows["trial"].to_numpy() - span.first, self._read(rows)
-        for name, column in columns.items():
-            if not numpy.array_equal(column[place], held[name]):
-                self.warning = (
-                    "another version of shoal, or another kind of processor, began this search: "
-                    "what is left of it is not what it would have tried there"
-                )
-            column[place] = held[name]

@@ -21,6 +21,7 @@ class Told:
     Attributes:
         known: which lanes are told, shape (trials, fits).
         left: how many lanes of each round are not, shape (rounds,).
+        updates: of the lanes of each round that are told, shape (rounds,), int64.
         done, failures: how many are told, and how many of these as failed.
         leaders: the best trials so far.
     """
@@ -32,7 +33,8 @@ class Told:
         self._score = numpy.full(size, numpy.nan)  # NaN: not known
         self._failed = numpy.zeros(size, dtype=bool)
         self.known = numpy.zeros(size, dtype=bool)
-        self.left = self._layout.trials() * self._layout.replicates() * request.folds
+        self._lanes, self.left = _lanes(request), _lanes(request)
+        self.updates = numpy.zeros(len(self.left), dtype=numpy.int64)
         self.done = self.failures = 0
         self.leaders = Leaders(max(1, request.kept))
 
@@ -59,7 +61,21 @@ class Told:
         whole = told[self.ended(told) & ~self._failed[told].any(axis=1)]
         self.leaders.note(whole, self._score[whole].mean(axis=1))
         numpy.subtract.at(self.left, round_[new], 1)
+        steps = part["steps"].fill_null(0).to_numpy()
+        numpy.add.at(self.updates, round_[new], steps[new])
         self.done += int(new.sum())
+
+    def begun(self, round_: int) -> bool:
+        """Whether a lane of this round is told."""
+        return bool(self.left[round_] < self._lanes[round_])
+
+    def cut(self, request: Request, round_: int) -> None:
+        """The search has other rounds from this one on, of which nothing is told."""
+        self._request, self._layout = request, request.layout
+        self._lanes = _lanes(request)
+        self.left = numpy.concatenate([self.left[:round_], self._lanes[round_:]])
+        self.updates = numpy.resize(self.updates, len(self.left))
+        self.updates[round_:] = 0
 
     def ended(self, trials: NDArray[Any]) -> NDArray[numpy.bool_]:
         """Return which of these trials have ended, with all their fits."""
@@ -79,3 +95,8 @@ class Told:
             failed = self._failed[here, :count].any(axis=1)
             found[here] = numpy.where(failed, numpy.nan, self._score[here, :count].mean(axis=1))
         return found
+
+
+def _lanes(request: Request) -> NDArray[numpy.int64]:
+    """How many lanes each round has."""
+    return request.layout.trials() * request.layout.replicates() * request.folds

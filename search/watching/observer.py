@@ -30,13 +30,19 @@ class Best:
         self.goal = goal
         self.value: float | None = None
         self.lr: float | None = None
+        self._leader: tuple[int, float] | None = None
 
-    def note(self, table: pa.Table, trial: int, score: float) -> None:
-        """A trial is the best so far, and the last of its fits is among some rows.
+    def note(self, table: pa.Table, leader: tuple[int, float] | None) -> None:
+        """There are more rows; where there is another best trial, the last of its fits is among
+        them.
 
         Args:
-            score: lower is better (`Objective.scores`).
+            leader: the best trial and its score: lower is better (`Objective.scores`); None: there
+                is none.
         """
+        if leader is None or leader == self._leader:
+            return
+        self._leader, (trial, score) = leader, leader
         self.value = self.goal.value(score)
         if "lr" in table.schema.names:
             (at, *_) = numpy.flatnonzero(table["trial"].to_numpy() == trial)

@@ -1,4 +1,5 @@
-from .search.api import extend, fit, load, run
+from .search.api.reading import fit, load
+from .search.api.running import extend, run
 from .search.engines.engine import Engine
 from .search.errors import (
     BadInput,

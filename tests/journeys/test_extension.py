@@ -6,8 +6,10 @@ and however often it is killed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,7 +49,7 @@ def train(x: float, seed: int = 0):
 """
 
 CHILD = """
-import os, signal, sys
+import json, os, signal, sys
 import shoal
 
 class Kill(shoal.Observer):
@@ -58,8 +60,12 @@ class Kill(shoal.Observer):
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-shoal.extend(sys.argv[1], trials=60, engine=sys.argv[2], workers=2, observers=[Kill()])
+more = json.loads(sys.argv[3])
+shoal.extend(sys.argv[1], **more, engine=sys.argv[2], workers=2, observers=[Kill()])
 """
+
+MORE: dict[str, Any] = {"trials": 300, "stop_when": ["stalled:30"]}
+"""What a search of 20 trials goes on with, until it is killed."""
 
 
 class Stop(shoal.Observer):
@@ -82,6 +88,17 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Search:
         return made[name]
 
     return search
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a search that went on with `MORE`, in one go; not to be changed."""
+    out = tmp_path_factory.mktemp("steered") / "out"
+    shoal.run(**ASKED, trials=20, out=out, engine="inline")
+    result = shoal.extend(out, **MORE, engine="inline")
+    assert result.end == "stalled:30"
+    assert 50 <= result.asked == result.ended < 300
+    return out
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -181,16 +198,17 @@ def test_parameters_that_were_kept_are_there_where_there_are_more_replicates(
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 @pytest.mark.usefixtures("one_ray")
 def test_an_extension_that_is_killed_goes_on_by_the_same_call(
-    tmp_path: Path, same_folder: Same, fresh: Search, engine: str
+    tmp_path: Path, same_folder: Same, steered: Path, engine: str
 ) -> None:
-    """By SIGKILL in the middle of it, in threads and over the workers of a Ray."""
+    """By SIGKILL in the middle of it, in threads and over the workers of a Ray; it ends where it
+    would have ended."""
     import ray
 
     out = tmp_path / "out"
     shoal.run(**ASKED, trials=20, out=out, engine="inline")
     address = ray.get_runtime_context().gcs_address if engine == "ray" else ""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(out), engine],
+        [sys.executable, "-c", CHILD, str(out), engine, json.dumps(MORE)],
         env={**os.environ, "RAY_ADDRESS": address},
         capture_output=True,
         text=True,
@@ -198,10 +216,38 @@ def test_an_extension_that_is_killed_goes_on_by_the_same_call(
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     result = shoal.load(out)
-    assert result.asked == 60
-    assert 20 <= result.ended < 60
-    assert shoal.extend(out, trials=60, engine=engine, workers=2).ended == 60
-    same_folder(fresh(trials=60, sampler="tpe"), out)
+    assert (result.asked, result.end) == (300, None)
+    assert 20 <= result.ended < 50
+    again = shoal.extend(out, **MORE, engine=engine, workers=2)
+    assert again.end == "stalled:30"
+    same_folder(steered, out)
+
+
+def test_what_has_ended_goes_on_where_there_is_to_be_more(
+    tmp_path: Path, same_table: Same, steered: Path, shell: Callable[..., Any]
+) -> None:
+    """As one that nothing has ended; the same end may be given again, and one that would come at
+    once is refused. The summary says which end came."""
+    out = tmp_path / "out"
+    shutil.copytree(steered, out)
+    there = shoal.load(out).asked
+    done = shell("run", "--out", "out", "--quiet", "--engine", "inline")
+    assert f"end     stalled:30, after {there} trials\n" in done.stdout
+    before = contents(out)
+    with pytest.raises(shoal.BadInput, match=rf"out has {there} trials, {there} asked: there can"):
+        shoal.extend(out, trials=there)
+    assert contents(out) == before
+    result = shoal.extend(out, trials=there + 20, max_updates=1e9, engine="inline")
+    assert (result.end, result.ended) == (None, there + 20)
+    fresh = shoal.run(**ASKED, trials=there + 20, out=tmp_path / "fresh", engine="inline")
+    same_table(fresh.path, out)
+    more: dict[str, Any] = {"max_updates": 20 * fresh.ended + 1, "stop_when": ["below:1000000"]}
+    again = shoal.extend(out, trials=1000, **more, engine="inline")
+    assert again.end == "below:1000000"
+    assert there + 20 < again.ended < there + 60  # the round that had begun is whole
+    with pytest.raises(shoal.BadInput, match="below:1000000 has come already, and would end the sear"):
+        shoal.extend(out, trials=1001, **more)
+    assert shoal.extend(out, trials=1001, engine="inline").end == "max-updates"
 
 
 def test_a_kernel_draws_the_trials_of_the_plain_step(tmp_path: Path) -> None:
@@ -266,6 +312,11 @@ REFUSED = {
         {"trials": 30, "steps": 70},
         "out holds another search (steps is 20 there, 70 asked); choose another --out; with --from "
         "out it begins from what this one has found",
+    ),
+    "another end of what is asked already": (
+        {"replicates": 3, "stop_when": "stalled:7"},
+        "out has --stop-when none, --stop-when stalled:7 asked: that can change with more trials; "
+        "give --trials, more than 20, or choose another --out",
     ),
     "too many": ({"trials": 2**31 - 1}, "trials times replicates must be at most 100000000"),
     "nothing": ({}, "say what there is to be more of: trials, as trials=4096, or replicates"),

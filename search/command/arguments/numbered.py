@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,25 @@ class OrWord(click.ParamType):  # type: ignore[type-arg]  # generic in new click
             return int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a whole number nor {self._word}.", param, ctx)
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone
+    """A whole number, which may be written as 1e9."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return value if isinstance(value, int) else int(value)
+        except ValueError:
+            pass
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not number.is_integer():
+            self.fail(f"{value!r} is not a whole number, as 1000000 or 1e6.", param, ctx)
+        return int(number)
 
 
 class Numbered(click.ParamType):  # type: ignore[type-arg]  # generic in new clicks alone

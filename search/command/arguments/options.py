@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shoal.search.command.arguments.numbered import Numbered, OrWord
+from shoal.search.command.arguments.numbered import Count, Numbered, OrWord
 from shoal.search.errors import BadInput
 from shoal.search.request import ALL, PathGiven, Setting
 from shoal.slurm import wire
@@ -22,6 +22,7 @@ TYPES: dict[str, Any] = {
     "amount": float,
     "size": str,
     "patterns": str,
+    "count": Count(),
 }
 
 NUMBERED = ("seed", "out")
@@ -67,6 +68,15 @@ def _option(setting: Setting) -> Any:
             metavar="NAME=REGEX",
             help=text,
         )
+    if setting.kind == "ends":
+        return click.option(
+            setting.option,
+            setting.name,
+            multiple=True,
+            callback=_several,
+            metavar="END",
+            help=text,
+        )
     kind = Chosen(setting) if setting.choices else TYPES[setting.kind]
     return click.option(
         setting.option,
@@ -76,6 +86,13 @@ def _option(setting: Setting) -> Any:
         envvar=ENVIRONMENT.get(setting.name),
         help=text,
     )
+
+
+def _several(
+    context: click.Context, option: click.Parameter, given: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Texts; None: there are none."""
+    return tuple(given) or None
 
 
 def _patterns(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
+
+from shoal.search.request.amendments.ends import UPDATES, Ended, Ends, ends_of
 
 TRIALS, REPLICATES = "trials", "replicates"
 
 NAMES = (TRIALS, REPLICATES)
 """What there may be more of."""
+
+STOP_WHEN, MAX_UPDATES = "stop_when", "max_updates"
+"""What may come with more trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,55 +24,110 @@ class Amendment:
 
     Attributes:
         name: ``trials`` or ``replicates``.
-        before, number: how many there were, and are from now on.
+        before, number: how many were asked for, and are from now on.
+        stop_when, max_updates: what holds from now on; None: what held before, but for what has
+            come.
     """
 
     name: str
     before: int
     number: int
+    stop_when: tuple[str, ...] | None = None
+    max_updates: int | None = None
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them."""
-        return {self.name: self.number}
+        plain: dict[str, Any] = {self.name: self.number}
+        if self.stop_when is not None:
+            plain[STOP_WHEN] = list(self.stop_when)
+        if self.max_updates is not None:
+            plain[MAX_UPDATES] = self.max_updates
+        return plain
 
 
-def amendments_of(plain: Any, first: dict[str, int]) -> tuple[Amendment, ...]:
+class Stage(NamedTuple):
+    """What there is after one of the requests: trials, and replicates of each."""
+
+    trials: int
+    replicates: int
+
+
+def amendments_of(
+    plain: Any, first: Mapping[str, Any], ended: Sequence[Ended] = ()
+) -> tuple[Amendment, ...]:
     """The inverse of `Amendment.as_dict`, for a list of them.
 
     Args:
-        first: what the first request asks for, by name.
+        first: what the first request asks for, by name; ended: requests that ended early.
 
     Raises:
         TypeError, ValueError: it is none.
     """
     if not isinstance(plain, list):
         raise TypeError(f"must be a list, not {short(plain)}")
-    now, found = dict(first), []
-    for each in plain:
-        if not isinstance(each, dict) or len(each) != 1 or next(iter(each)) not in NAMES:
+    cut = {each.request: each.trials for each in ended}
+    now = {name: first[name] for name in NAMES}
+    there, found = {**now, TRIALS: cut.get(0, now[TRIALS])}, list[Amendment]()
+    for number_of, each in enumerate(plain, start=1):
+        name = next((name for name in NAMES if isinstance(each, dict) and name in each), None)
+        if name is None or set(each) - {name, STOP_WHEN, MAX_UPDATES}:
             raise ValueError(f"each is {' or '.join(NAMES)}, not {short(each)}")
-        ((name, number),) = each.items()
-        if type(number) is not int or number <= now[name]:
-            raise ValueError(f"{name} must be more than {now[name]}, not {short(number)}")
-        found.append(Amendment(name=name, before=now[name], number=number))
-        now[name] = number
+        number = each[name]
+        if type(number) is not int or number <= there[name]:
+            raise ValueError(f"{name} must be more than {there[name]}, not {short(number)}")
+        ends = ends_of(each[STOP_WHEN]) if STOP_WHEN in each else None
+        most = each.get(MAX_UPDATES)
+        if most is not None and (type(most) is not int or most < 0):
+            raise ValueError(f"{MAX_UPDATES} must be a whole number, not {short(most)}")
+        found.append(
+            Amendment(name=name, before=now[name], number=number, stop_when=ends, max_updates=most)
+        )
+        now[name] = there[name] = number
+        there[TRIALS] = cut.get(number_of, there[TRIALS])
     return tuple(found)
 
 
 def stages_of(
-    trials: int, replicates: int, amendments: Sequence[Amendment]
-) -> tuple[tuple[int, int], ...]:
-    """Return how many trials and replicates there were, request after request.
+    trials: int,
+    replicates: int,
+    amendments: Sequence[Amendment],
+    ended: Sequence[Ended] = (),
+) -> tuple[Stage, ...]:
+    """Return what there is, request after request.
 
     Args:
         trials, replicates: of all requests.
+        ended: requests that ended early.
     """
+    cut = {each.request: each.trials for each in ended}
     now = first_of(trials, replicates, amendments)
-    stages = [(now[TRIALS], now[REPLICATES])]
-    for each in amendments:
-        now[each.name] = each.number
-        stages.append((now[TRIALS], now[REPLICATES]))
+    stages = []
+    for number in range(len(amendments) + 1):
+        if number:
+            more = amendments[number - 1]
+            now[more.name] = more.number
+        now[TRIALS] = cut.get(number, now[TRIALS])
+        stages.append(Stage(now[TRIALS], now[REPLICATES]))
     return tuple(stages)
+
+
+def ends_at(
+    first: Ends, amendments: Sequence[Amendment], stages: Sequence[Stage], ended: Sequence[Ended]
+) -> Ends:
+    """Return what ends a search during the last request.
+
+    Args:
+        first: what ends the first one; stages: of all requests.
+    """
+    come = {each.request: each.ends for each in ended}
+    now = first
+    for number, each in enumerate(amendments):
+        now = now.without(come.get(number, ()))
+        if each.stop_when is not None:
+            now = replace(now, stop_when=each.stop_when, since=stages[number].trials)
+        if each.max_updates is not None:
+            now = replace(now, max_updates=each.max_updates)
+    return now
 
 
 def first_of(trials: int, replicates: int, amendments: Sequence[Amendment]) -> dict[str, int]:
@@ -77,10 +137,18 @@ def first_of(trials: int, replicates: int, amendments: Sequence[Amendment]) -> d
 
 
 def totals(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a ``search.toml`` has of trials and replicates in the end, where its amendments
-    say it."""
-    found = {}
-    for each in plain.get("amendments") or ():
-        if isinstance(each, Mapping):
-            found.update({name: each[name] for name in NAMES if name in each})
+    """Return what a ``search.toml`` has in the end of what its amendments say."""
+    found: dict[str, Any] = {}
+    dropped = [each for each in plain.get("ended") or () if isinstance(each, Mapping)]
+    for number, each in enumerate(plain.get("amendments") or ()):
+        if not isinstance(each, Mapping):
+            continue
+        come = [text for end in dropped if end.get("request") == number for text in end["ends"]]
+        if come:
+            now = found.get(STOP_WHEN, plain.get(STOP_WHEN, []))
+            found[STOP_WHEN] = [text for text in now if text not in come]
+            if UPDATES in come:
+                found[MAX_UPDATES] = 0
+        names = (*NAMES, STOP_WHEN, MAX_UPDATES)
+        found.update({name: each[name] for name in names if name in each})
     return found

@@ -145,9 +145,9 @@ def test_packs_that_fail_are_rows_with_the_error(tmp_path: Path) -> None:
     shoal.run(problem, trials=4, steps=4, out=tmp_path / "whole", engine="inline")
     begun = shoal.run(problem, trials=4, steps=4, out=tmp_path / "other", engine="inline")
     assert begun.states()["failed"] == 0
-    from shoal.search.api import prepare
     from shoal.search.driver.execution import run_prepared
     from shoal.search.engines.options import RunOptions
+    from shoal.search.preparation.preparation import prepare
     from shoal.search.watching.terminal import Silent
 
     prepared = prepare(Asked.of({"problem": problem, "trials": 12, "steps": 4}), None)

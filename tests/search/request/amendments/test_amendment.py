@@ -14,7 +14,11 @@ from shoal.search.request.amendments.amendment import (
 )
 
 FIRST = {"trials": 8, "replicates": 1}
-LISTED: list[Any] = [{"trials": 16}, {"replicates": 3}, {"trials": 20}]
+LISTED: list[Any] = [
+    {"trials": 16},
+    {"replicates": 3},
+    {"trials": 20, "stop_when": ["stalled:4"], "max_updates": 0},
+]
 
 
 def test_a_list_is_read_as_it_is_written() -> None:
@@ -29,7 +33,13 @@ def test_a_list_is_read_as_it_is_written() -> None:
 
 def test_a_config_that_was_a_search_asks_for_all_that_it_had() -> None:
     """Of a file that a user has written nothing is taken."""
-    assert totals({**FIRST, "amendments": LISTED}) == {"trials": 20, "replicates": 3}
+    wanted = {"trials": 20, "replicates": 3, "stop_when": ["stalled:4"], "max_updates": 0}
+    assert totals({**FIRST, "amendments": LISTED}) == wanted
+    ended = [{"request": 0, "trials": 12, "ends": ["below:1", "max-updates"]}]
+    held = {**FIRST, "stop_when": ["below:1", "stalled:9"], "ended": ended}
+    left = {"trials": 16, "stop_when": ["stalled:9"], "max_updates": 0}
+    assert totals({**held, "amendments": LISTED[:1]}) == left
+    assert totals({**held, "amendments": []}) == {}
     assert totals(FIRST) == {}
     assert totals({"amendments": "nonsense"}) == {}
 
@@ -45,6 +55,9 @@ def test_a_config_that_was_a_search_asks_for_all_that_it_had() -> None:
         ([{"trials": 16}, {"trials": 12}], "trials must be more than 16, not 12"),
         ([{"replicates": True}], "replicates must be more than 1, not True"),
         ([{"trials": "16"}], "trials must be more than 8, not '16'"),
+        ([{"trials": 16, "max_updates": 1.5}], "max_updates must be a whole number, not 1.5"),
+        ([{"trials": 16, "stop_when": ["soon"]}], "an end of --stop-when"),
+        ([{"stop_when": []}], "each is trials or replicates"),
     ],
 )
 def test_what_is_no_list_of_them_is_refused(plain: Any, told: str) -> None:

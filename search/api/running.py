@@ -1,4 +1,4 @@
-"""The Python interface: `run`, `extend`, `fit` and `load`."""
+"""`run` and `extend`: a search, from Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from shoal.search.driver import Report, run_prepared
 from shoal.search.engines import CHECKPOINT_SECONDS, GRACE_SECONDS, RunOptions
 from shoal.search.errors import BadInput, Interrupted, Suspended
-from shoal.search.fits import Fit, fit_once
 from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
@@ -35,6 +34,8 @@ def run(
     objective: str | None = None,
     select: str | None = None,
     patience: int | None = None,
+    stop_when: str | Sequence[str] | None = None,
+    max_updates: float | None = None,
     folds: int | None = None,
     keep: int | str | None = None,
     out: str | Path | None = None,
@@ -79,6 +80,9 @@ def run(
             else the lowest loss, if absent.
         select: which reporting step of a fit counts: ``last``, or ``best`` by the objective.
         patience: reporting steps without a better objective after which a fit ends; 0: none does.
+        stop_when: ``"stalled:200"``: the search ends once 200 trials have brought nothing better;
+            ``"below:8.82"``, or ``above`` of what is maximised; a list of these, or ``"none"``.
+        max_updates: the search ends once its fits have made so many updates in all; 0: any number.
         folds: parts of the rows, of which each fit of a trial leaves one out and is judged by it.
         keep: of how many trials the fitted parameters are kept, the best ones; or ``all``.
         out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
@@ -127,6 +131,8 @@ def run(
         objective=objective,
         select=select,
         patience=patience,
+        stop_when=stop_when,
+        max_updates=max_updates,
         folds=folds,
         keep=keep,
         report=report,
@@ -220,41 +226,6 @@ def search(
     return Result(folder), report
 
 
-def fit(
-    problem: str = "cubic-sine",
-    /,
-    *,
-    steps: int | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
-    report: int | None = None,
-    **hyperparameters: Any,
-) -> Fit:
-    """Fit once, here and now, without a run folder.
-
-    >>> import shoal
-    >>> fit = shoal.fit("cubic-sine", lr=1e-6, steps=500)
-    >>> fit.curve["step"].tolist()
-    [99, 199, 299, 399, 499]
-    >>> fit.loss < min(fit.curve["loss"].tolist())
-    True
-
-    Args:
-        problem: a name, ``module:Class`` or ``file.py:Class``.
-        steps: updates, 2000 if absent; epochs: instead of them, times through the rows, where the
-            problem takes batches.
-        seed: of the initial parameters.
-        report: updates between two points of the curve, 100 if absent; with `epochs`: epochs, 1.
-        hyperparameters: a value each, such as ``lr=1e-6, optimizer="adam"``; the others have their
-            defaults.
-
-    Raises:
-        BadInput: the problem or a hyperparameter is wrong.
-        SearchError: the fit diverged.
-    """
-    return fit_once(problem, hyperparameters, steps=steps, epochs=epochs, seed=seed, report=report)
-
-
 def _named(problem: object) -> tuple[str | None, Generated | None]:
     """The name of a problem, and its module where it is a class in memory.
 
@@ -271,18 +242,6 @@ def _named(problem: object) -> tuple[str | None, Generated | None]:
         allowed = "a name, module:Class, file.py:Class, a class, an instance of one, or a function"
         raise BadInput(f"problem must be {allowed}, not {problem!r}")
     return (given.spec, given) if isinstance(given, Generated) else (given, None)
-
-
-def load(path: str | Path) -> Result:
-    """Return the result of the run folder `path`, finished or not.
-
-    Raises:
-        BadInput: it is no run folder.
-        RunFolderError: a file of it is damaged; the message names it.
-    """
-    result = Result(RunFolder.open(given_path("path", path)))
-    _ = result.ended  # read now, so that damage is told here
-    return result
 
 
 def new_folder(problem: str) -> Path:

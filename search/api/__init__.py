@@ -1,0 +1,5 @@
+"""The Python interface: `run`, `extend`, `fit` and `load`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
