@@ -245,7 +245,9 @@ def test_what_has_ended_goes_on_where_there_is_to_be_more(
     again = shoal.extend(out, trials=1000, **more, engine="inline")
     assert again.end == "below:1000000"
     assert there + 20 < again.ended < there + 60  # the round that had begun is whole
-    with pytest.raises(shoal.BadInput, match="below:1000000 has come already, and would end the sear"):
+    with pytest.raises(
+        shoal.BadInput, match="below:1000000 has come already, and would end the sear"
+    ):
         shoal.extend(out, trials=1001, **more)
     assert shoal.extend(out, trials=1001, engine="inline").end == "max-updates"
 
