@@ -1,6 +1,6 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
-# make test-extras  the tests that take long, and those that need a browser (Chromium)
+# make test-extras  tests that take long, or need a browser (Chromium), trackers or TensorFlow
 # make check    format, lint and types
 # make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
@@ -27,7 +27,7 @@ search: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PROCESSES)
 
-test-extras: $(VENV)/installed-dev
+test-extras: $(VENV)/installed-extras
 	$(BIN)/python -m pytest -m 'extras or long' $(PROCESSES)
 
 check: $(VENV)/installed-dev
@@ -61,6 +61,10 @@ $(BIN)/pip:
 
 $(VENV)/installed: $(BIN)/pip pyproject.toml $(CONSTRAINTS)
 	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-extras: $(VENV)/installed-dev
+	$(PIP) --editable '.[extras]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -32,8 +32,8 @@ MAX_MODULES, MAX_LINES = 9, 300
 ARROWS = {
     "search.api": (
         "search.driver search.engines search.errors search.fits search.folder search.preparation "
-        "search.request search.results search.watching trainable.errors trainable.memory "
-        "trainable.modules"
+        "search.request search.results search.trackers search.watching trainable.errors "
+        "trainable.memory trainable.modules"
     ),
     "search.command": (
         "search.api search.command.arguments search.command.pages search.command.runs "
@@ -86,12 +86,16 @@ ARROWS = {
         "search.errors search.folder.tables search.lock search.process search.request slurm.wire "
         "trainable.columns trainable.disk trainable.modules trainable.problems"
     ),
-    "search.folder.tables": "search.errors search.request",
+    "search.folder.tables": "search.errors search.request trainable.disk",
+    "search.known": (
+        "search.errors search.folder search.folder.tables search.request "
+        "search.request.amendments search.samplers search.space"
+    ),
     "search.lock": "search.errors search.process slurm.files trainable.disk",
     "search.newfile": "search.errors",
     "search.plots": "search.request trainable.lanes",
     "search.preparation": (
-        "search.errors search.folder search.process search.programs search.request "
+        "search.errors search.folder search.known search.process search.programs search.request "
         "search.request.amendments search.samplers search.space trainable.checking "
         "trainable.columns trainable.errors trainable.functions trainable.memory "
         "trainable.modules trainable.optimizers trainable.problems trainable.process "
@@ -111,21 +115,25 @@ ARROWS = {
         "search.errors search.request.amendments search.space trainable.columns trainable.modules "
         "trainable.process trainable.programs"
     ),
-    "search.request.amendments": "search.errors",
+    "search.request.amendments": "search.errors search.space",
     "search.results": (
         "search.errors search.fits search.folder search.folder.tables search.plots search.request "
         "search.space search.studies search.watching trainable.lanes"
     ),
     "search.rounds": (
-        "search.errors search.request search.request.amendments search.samplers search.space "
-        "trainable.columns trainable.fitting trainable.functions trainable.lanes "
-        "trainable.optimizers trainable.problems trainable.task"
+        "search.errors search.folder.tables search.request search.request.amendments "
+        "search.samplers search.space trainable.columns trainable.fitting "
+        "trainable.functions trainable.lanes trainable.optimizers trainable.problems trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.space": "search.errors",
     "search.studies": (
         "search.errors search.folder search.folder.tables search.machine search.newfile "
         "search.process search.request search.space trainable.problems"
+    ),
+    "search.trackers": (
+        "search.errors search.folder search.folder.tables search.process search.request "
+        "search.results search.watching"
     ),
     "search.watching": "search.process search.request",
     "slurm.__main__": (

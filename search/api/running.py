@@ -15,7 +15,8 @@ from shoal.search.folder import RunFolder, free
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked, given_path
 from shoal.search.results import Result
-from shoal.search.watching import Observer, Observers, Silent, choose
+from shoal.search.trackers import observing
+from shoal.search.watching import Observer, Silent, choose
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated, given_problem
 from shoal.trainable.modules import path_read
@@ -36,6 +37,8 @@ def run(
     patience: int | None = None,
     stop_when: str | Sequence[str] | None = None,
     max_updates: float | None = None,
+    tries: Sequence[str | Mapping[str, Any]] | None = None,
+    from_: str | Path | Sequence[str | Path] | None = None,
     folds: int | None = None,
     keep: int | str | None = None,
     out: str | Path | None = None,
@@ -58,6 +61,7 @@ def run(
     trial_timeout: str | float | None = None,
     grace: str | float = GRACE_SECONDS,
     fresh: bool = False,
+    track: str | Sequence[str] | None = None,
     progress: bool = False,
     observers: Sequence[Observer] = (),
     trust: bool = False,
@@ -83,6 +87,10 @@ def run(
         stop_when: ``"stalled:200"``: the search ends once 200 trials have brought nothing better;
             ``"below:8.82"``, or ``above`` of what is maximised; a list of these, or ``"none"``.
         max_updates: the search ends once its fits have made so many updates in all; 0: any number.
+        tries: trials to begin with, ``{"lr": 2e-6}`` or ``"lr=2e-6"`` each; the sampler has what is
+            not named. With the objective, as ``{"lr": 2e-6, "loss": 8.9}``, nothing is run, and the
+            sampler knows it.
+        from_: a run folder, or several, whose trials the sampler knows, as far as they fit.
         folds: parts of the rows, of which each fit of a trial leaves one out and is judged by it.
         keep: of how many trials the fitted parameters are kept, the best ones; or ``all``.
         out: the run folder, where ``~`` is the home folder; a new one in ``runs/`` if absent.
@@ -104,8 +112,8 @@ def run(
         trial_timeout: how long a call may take; then its trial has failed. None: any time.
         grace: how long a call has to end in, once it is told to stop.
         fresh: whether each call has a new process.
-        progress: whether to show it on standard error.
-        observers: who else is told of rows, status and messages meanwhile.
+        track: trackers that are told of fits, ``"mlflow"``, ``"jsonl:all.jsonl"``, ``"my.py:Own"``.
+        progress: whether it is shown on standard error. observers: who else is told of it.
         trust: whether code of a run folder may run that another user could have written.
 
     Ctrl-C saves what is in flight and ends in KeyboardInterrupt, twice at once. SIGTERM, SIGHUP and
@@ -133,6 +141,8 @@ def run(
         patience=patience,
         stop_when=stop_when,
         max_updates=max_updates,
+        tries=tries,
+        from_=from_,
         folds=folds,
         keep=keep,
         report=report,
@@ -167,6 +177,7 @@ def run(
             out=None if out is None else given_path("out", out),
             trust=trust,
             observers=(shown, *observers),
+            track=track,
             told=progress,
             began=began,
             generated=generated,
@@ -179,22 +190,31 @@ def run(
 
 
 def extend(
-    path: str | Path, *, trials: int | None = None, replicates: int | None = None, **how: Any
+    path: str | Path,
+    *,
+    trials: int | None = None,
+    replicates: int | None = None,
+    tries: Sequence[str | Mapping[str, Any]] | None = None,
+    **how: Any,
 ) -> Result:
     """Go on with a search, finished or not, which is to have more than was asked for.
 
     Args:
         path: the run folder.
         trials, replicates: how many it has then, of all, those that are there with them.
-        how: how it runs, as `run` takes it, such as ``workers`` and ``progress``.
+        tries: points that are tried next, as `run` takes them.
+        how: what else comes with more trials, such as ``stop_when`` and ``from_``; and how it
+            runs, as `run` takes it, such as ``workers`` and ``progress``.
 
     Raises:
         BadInput: there is no such search, or it has more already; nothing was changed.
     """
     RunFolder.open(given_path("path", path))
-    if trials is replicates is None:
-        raise BadInput("say what there is to be more of: trials, as trials=4096, or replicates")
-    return run(out=path, trials=trials, replicates=replicates, **how)
+    if all(each is None for each in (trials, replicates, tries)):
+        raise BadInput(
+            "say what there is to be more of: trials, as trials=4096, replicates, or tries"
+        )
+    return run(out=path, trials=trials, replicates=replicates, tries=tries, **how)
 
 
 def search(
@@ -204,6 +224,7 @@ def search(
     out: Path | None,
     trust: bool,
     observers: Sequence[Observer],
+    track: str | Sequence[str] | None,
     told: bool,
     began: float,
     generated: Generated | None = None,
@@ -211,7 +232,7 @@ def search(
     """Run a search, for `run` and for the command line alike.
 
     Args:
-        out: absolute; None: a new folder. observers: who is told meanwhile.
+        out: absolute; None: a new folder. observers, track: who is told meanwhile.
         told: whether the user sees what is compiled before the search begins.
         began: when the search began, of ``time.monotonic()``.
         generated: the problem, where it is a class in memory.
@@ -220,9 +241,10 @@ def search(
         SearchError: as `run` does.
     """
     meanwhile = options.meanwhile(began, told)
+    everyone = observing(track, observers)
     prepared = prepare(asked, out, trust, meanwhile, generated)
     place = out or new_folder(prepared.request.problem)
-    folder, report = run_prepared(prepared, place, options, Observers(observers), began)
+    folder, report = run_prepared(prepared, place, options, everyone, began)
     return Result(folder), report
 
 
@@ -250,6 +272,5 @@ def new_folder(problem: str) -> Path:
     Raises:
         BadInput: the folder where the user stands is gone.
     """
-    problem = path_read(problem)
-    name = problem.rpartition(":")[2] if ":" in problem else problem
+    name = path_read(problem).rpartition(":")[2]
     return free(given_path("out", "runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from shoal.search.command import explaining, fits, jobs, watch
-from shoal.search.command.arguments import asked_of, of_a_search, of_settings
+from shoal.search.command.arguments import asked_of, of_a_search, of_settings, tracked_of
 from shoal.search.command.group import Group
 from shoal.search.command.pages import report
 from shoal.search.command.pages import watch as live
@@ -72,6 +72,7 @@ def run(
     trial_timeout: str | None,
     grace: str,
     fresh: bool,
+    track: tuple[str, ...] | None,
     trust: bool,
     quiet: bool,
     as_json: bool,
@@ -113,6 +114,7 @@ def run(
             out=out,
             trust=trust,
             observers=[choose(silent)],
+            track=tracked_of(config, track),
             told=not silent,
             began=BEGAN,
         )

@@ -20,6 +20,7 @@ from shoal.search.driver.unwritten import Unwritten
 from shoal.search.engines import Death, RunOptions, Trust, engine_of
 from shoal.search.errors import RunFolderError
 from shoal.search.folder import Writer
+from shoal.search.folder.tables import known_tables
 from shoal.search.preparation import Prepared, load
 from shoal.search.process import Stop, listening
 from shoal.search.request import ALL, Request
@@ -48,6 +49,7 @@ class Driver:
         self._budget = Budget(began, label=self._engine.label)
         request, folder = prepared.request, writer.folder
         prepared = load(prepared, len(finished := folder.trials()))
+        known = known_tables(folder.path, request)
         self.recipe, self._tasks = equipped(
             prepared,
             folder,
@@ -56,7 +58,7 @@ class Driver:
             stays=lambda trial: self.rounds.stays(trial),
         )
         self._columns = Columns()
-        self.rounds = Rounds(request, prepared.shape_names, finished)
+        self.rounds = Rounds(request, prepared.shape_names, finished, known)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         if not self.rounds.whole:
             self._tasks.control = of_rows(request, prepared.shape_names, finished)

@@ -45,7 +45,7 @@ def run_prepared(
         writer = Writer(folder, observer.say)
         stack.callback(writer.close)
         if prepared.folder is not None:
-            writer.amend(prepared.request)
+            writer.amend(prepared.request, prepared.known)
         now = machine.entry()
         earlier = writer.note_environment(now)
         for change in machine.differences(earlier[-1], now) if earlier else []:
@@ -70,7 +70,7 @@ def _begin(prepared: Prepared, out: Path) -> RunFolder:
     wanted = out
     while True:
         try:
-            return create(out, prepared.request, prepared.source)
+            return create(out, prepared.request, prepared.source, prepared.known)
         except Taken:
             if prepared.named:
                 break

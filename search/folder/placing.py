@@ -19,7 +19,8 @@ from shoal.search.errors import BadInput, RunFolderError
 from shoal.search.folder import ledger, starting
 from shoal.search.folder.reader import PROBLEM, RunFolder
 from shoal.search.folder.starting import filling
-from shoal.search.folder.tables import rows
+from shoal.search.folder.tables import FOLDER as KNOWN
+from shoal.search.folder.tables import known_name, rows
 from shoal.search.lock import NO_ROOM, why
 from shoal.search.request import Request
 from shoal.slurm import wire
@@ -28,14 +29,17 @@ from shoal.trainable.problems import Source
 
 FOLDERS = ("parts", "packs", "problem")
 TABLES = ("trials.parquet", "curves.parquet")
-ENTRIES = {*FOLDERS, *TABLES, "environment.json", "digests.json"}
+ENTRIES = {*FOLDERS, KNOWN, *TABLES, "environment.json", "digests.json"}
 """What a new run folder holds besides ``search.toml``, by which it is known."""
 
 MAX_ENTRIES = 1000
 
 
-def create(path: Path, request: Request, source: Source) -> RunFolder:
+def create(path: Path, request: Request, source: Source, known: bytes = b"") -> RunFolder:
     """Make the folder of a new search, whole or not at all.
+
+    Args:
+        known: the table of what its sampler knows; empty: it knows nothing.
 
     Raises:
         BadInput: something is there already (`starting.Taken`: a search that was quicker), or the
@@ -53,6 +57,9 @@ def create(path: Path, request: Request, source: Source) -> RunFolder:
             copy = made / PROBLEM / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(content)
+        if known:
+            (made / KNOWN).mkdir()
+            (made / KNOWN / known_name(request.known)).write_bytes(known)
         (made / "search.toml").write_text(tomli_w.dumps(request.as_dict()), encoding="utf-8")
         (made / "environment.json").write_text("[]\n", encoding="utf-8")
         empty = {} if request.open else rows.empty(request)
@@ -127,7 +134,7 @@ def _is_torn(folder: Directory, name: str, names: set[str]) -> bool:
 def _is_new(folder: Directory, name: str) -> bool:
     """Whether an entry is as a search makes it that begins."""
     mode = folder.kind(name)
-    if name in (wire.SLURM_FOLDER, "problem"):
+    if name in (wire.SLURM_FOLDER, "problem", KNOWN):
         return stat.S_ISDIR(mode)
     if name in FOLDERS:
         with folder.folder(name) as inner:

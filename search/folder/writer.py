@@ -24,7 +24,8 @@ from shoal.search.folder import ledger
 from shoal.search.folder.keeping import Keeping
 from shoal.search.folder.reader import RunFolder
 from shoal.search.folder.staging import Staging
-from shoal.search.folder.tables import Keys, in_order, merge, parquet_bytes, rows
+from shoal.search.folder.tables import FOLDER as KNOWN
+from shoal.search.folder.tables import Keys, in_order, known_name, merge, parquet_bytes, rows
 from shoal.search.lock import Lock
 from shoal.search.request import Request
 from shoal.trainable.disk import OddFile
@@ -137,11 +138,25 @@ class Writer:
         self._replace({"search.toml": tomli_w.dumps(request.as_dict())})
         self.folder.request = request
 
-    def amend(self, request: Request) -> None:
-        """Replace ``search.toml``, if there is to be more than it says."""
+    def amend(self, request: Request, known: bytes = b"") -> None:
+        """Replace ``search.toml``, if there is to be more than it says.
+
+        Args:
+            known: the table of what the sampler knows from now on; empty: nothing else.
+        """
         if request.amendments != self.folder.request.amendments:
+            if known:
+                self._know(known)
             self.record(request)
             self._merged = self._keys(request)
+
+    def _know(self, known: bytes) -> None:
+        """Write a table of what the sampler knows."""
+        name, staging = known_name(hashlib.sha256(known).hexdigest()), self._staging
+        top = staging.top
+        with staging.writing(self._path / KNOWN / name), top.folder(KNOWN, make=True) as folder:
+            staging.put(name, known)
+            staging.place(name, folder, name)
 
     def settle(self, request: Request) -> None:
         """Write the tables, whose columns are known now, and with them ``search.toml``."""

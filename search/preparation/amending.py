@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal.search.errors import BadInput
+from shoal.search.known import Known
 from shoal.search.preparation.beginning import different_trials
 from shoal.search.request import Asked, Objective, Request
 from shoal.search.request.amendments import (
@@ -24,12 +25,18 @@ from shoal.trainable.programs import SINGLE
 MORE = (TRIALS, REPLICATES)
 """What there may be more of than before."""
 
+APART = (*MORE, STOP_WHEN, MAX_UPDATES, "tries", "from_")
+"""What makes no other search of it."""
+
 
 def amended(
-    asked: Asked, space: Mapping[str, Dimension], request: Request, folder: Path
+    asked: Asked, space: Mapping[str, Dimension], request: Request, folder: Path, known: Known
 ) -> tuple[Request, tuple[str, ...]]:
     """Return the search that is asked for, of which the folder has the beginning, and what the user
     should know.
+
+    Args:
+        known: what comes with it that the folder does not have.
 
     Raises:
         BadInput: it is another search, or one of less.
@@ -41,6 +48,9 @@ def amended(
         )
     now = {name: getattr(request, name) for name in MORE}
     wanted = {**now, **{name: n for name, n in asked.given.items() if name in MORE}}
+    points = known.run(request.goal.name)
+    if points and TRIALS not in asked.given:
+        wanted[TRIALS] = request.there + points
     most = different_trials(wanted[TRIALS], request.sampler, request.space)
     notes = tuple[str, ...]()
     if most < wanted[TRIALS]:
@@ -54,6 +64,12 @@ def amended(
                 f"not fewer; leave out --{name}, or choose another --out"
             )
     more = wanted[TRIALS] != now[TRIALS]
+    if known.more and wanted[TRIALS] < (least := there[TRIALS] + max(points, 1)):
+        what = f"{points} new points to try" if points else "what the sampler is to know"
+        raise BadInput(
+            f"{folder} has {there[TRIALS]} trials, and {what} comes after these: give --trials "
+            f"{least} or more"
+        )
     ends = _other_ends(asked, request, more)
     if ends and wanted[TRIALS] <= there[TRIALS]:
         ((name, value), *_) = ends.items()
@@ -63,7 +79,7 @@ def amended(
             f"more trials; give --trials, more than {there[TRIALS]}, or choose another --out"
         )
     request.goal.check_ends(ends.get(STOP_WHEN, ()))
-    return request.amended(wanted[TRIALS], wanted[REPLICATES], **ends), notes
+    return request.amended(wanted[TRIALS], wanted[REPLICATES], **ends, **known.more), notes
 
 
 def _other_ends(asked: Asked, request: Request, more: bool) -> dict[str, Any]:
@@ -110,7 +126,7 @@ def _different(asked: Asked, space: Mapping[str, Dimension], request: Request) -
     different = [
         f"{key} is {held.get(key, 0)!r} there, {value!r} asked"
         for key, value in given.items()
-        if key not in (*MORE, STOP_WHEN, MAX_UPDATES) and value != held.get(key, 0)
+        if key not in APART and value != held.get(key, 0)
     ]
     for name, dimension in space.items():
         there = request.space.get(name)

@@ -29,7 +29,7 @@ from shoal.search.request import (
     Request,
     Resolved,
 )
-from shoal.search.request.amendments import MAX_PACK, layout_of
+from shoal.search.request.amendments import MAX_PACK, Stage, layout_of
 from shoal.search.samplers import may_repeat
 from shoal.search.space import Dimension, Searched, Space, of_names, range_meant
 from shoal.trainable.checking import check
@@ -145,7 +145,7 @@ def _checked(
     checked = check(problem, updates=updates.pairs, shapes=shapes, points=points, folds=folds)
     check_metric_names(checked.metrics, declared, space)
     objective = objective_of(problem, asked.objective, checked.metrics)
-    objective.check_ends(asked.stop_when)
+    objective.check_ends(asked.stop_when or ())
     epoch = checked.of_an_epoch
     check_epochs(problem, asked.epochs, epoch)
     length = asked.epochs or asked.steps
@@ -153,7 +153,7 @@ def _checked(
     steps = asked.epochs * epoch or asked.steps
     cuda = torch.cuda.is_available()
     layout = layout_of(
-        [(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
+        [Stage(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
     )
     running, settled = programs_of(
         replace(asked, steps=steps),
@@ -187,7 +187,7 @@ def _checked(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
-        stop_when=asked.stop_when,
+        stop_when=asked.stop_when or (),
         max_updates=asked.max_updates,
         folds=asked.folds,
         keep=asked.keep,

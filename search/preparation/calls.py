@@ -201,7 +201,7 @@ def _prepared(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
-        stop_when=asked.stop_when,
+        stop_when=asked.stop_when or (),
         max_updates=asked.max_updates,
         keep=asked.keep,
         seed=asked.seed,

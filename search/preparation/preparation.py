@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shoal.search.errors import BadInput
 from shoal.search.folder import RunFolder, reserved, stands
+from shoal.search.known import known_with
 from shoal.search.preparation.amending import amended
 from shoal.search.preparation.beginning import begin
 from shoal.search.preparation.calls import check_said
@@ -51,7 +52,27 @@ def prepare(
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust, generated)
     new = begin(asked.resolved(), space, meanwhile or Meanwhile(), generated, asked)
-    return replace(new, named=out is not None)
+    try:
+        return replace(_with_points(new, asked), named=out is not None)
+    except BaseException:
+        new.source.release()
+        raise
+
+
+def _with_points(new: Prepared, asked: Asked) -> Prepared:
+    """A new search with the points that it begins with, and what its sampler knows."""
+    known, request = known_with(asked, new.request, out=None), new.request
+    if (least := known.run(request.goal.name)) > request.trials:
+        raise BadInput(
+            f"there are {least} points to try, and {request.trials} trials asked for: give "
+            f"--trials {least} or more"
+        )
+    return replace(
+        new,
+        request=replace(request, **known.more),
+        known=known.content,
+        notes=(*new.notes, *known.notes),
+    )
 
 
 def load(prepared: Prepared, done: int) -> Prepared:
@@ -97,7 +118,8 @@ def _go_on(
     check_own(folder)
     request = folder.request
     check_said(asked, request.kind)
-    request, told = amended(asked, space, request, folder.path)
+    known = known_with(asked, request, folder.path)
+    request, told = amended(asked, space, request, folder.path, known)
     more = request != folder.request
     runs = more or not folder.whole
     if request.without_momentum and runs:
@@ -114,4 +136,10 @@ def _go_on(
             f"{began.folder}, where this search began, is not there: it goes on with the copies "
             "of its code",
         )
-    return Prepared(request=request, source=source, folder=folder, notes=notes)
+    return Prepared(
+        request=request,
+        source=source,
+        folder=folder,
+        known=known.content,
+        notes=(*notes, *known.notes),
+    )

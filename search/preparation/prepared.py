@@ -17,6 +17,7 @@ class Prepared:
         folder: the run folder of a search that goes on, or None for a new one.
         defaults: values of the hyperparameters that are not in the space.
         named: whether the user has named the run folder.
+        known: the table of what the sampler knows from now on; empty: nothing else.
         notes: what the user should know of the choices made.
     """
 
@@ -26,4 +27,5 @@ class Prepared:
     shape_names: tuple[str, ...] = ()
     folder: RunFolder | None
     named: bool = True
+    known: bytes = b""
     notes: tuple[str, ...] = ()

@@ -1,9 +1,10 @@
+from .amendments import STEERED
 from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
 from .readings import mark_of
-from .request import CALLED, CONDITIONAL, FORMAT, STEERED, Request
+from .request import CALLED, CONDITIONAL, FORMAT, Request
 from .setting import ALL, Setting
 from .settings import BY_NAME, OF_RUN, OF_TABLE, check_settings
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import ends_of, totals
+from shoal.search.request.amendments import Point, ends_of, points_of, totals
 from shoal.search.request.objective import Objective
+from shoal.search.request.paths import given_path
 from shoal.search.request.settings import BY_NAME, check_settings
 from shoal.search.space import Dimension, named, of_names, plain
 from shoal.trainable.modules import path_written
@@ -26,6 +28,7 @@ WRITTEN = (
     "halved",
     "amendments",
     "ended",
+    "known",
     "conditions",
     "kind",
     "asks",
@@ -57,6 +60,8 @@ class Asked:
     patience: int | None = None
     stop_when: str | Sequence[str] | None = None
     max_updates: float | None = None
+    tries: Sequence[str | Mapping[str, Any]] | str | Mapping[str, Any] | None = None
+    from_: str | PurePath | Sequence[str | PurePath] | None = None
     folds: int | None = None
     keep: int | str | None = None
     report: int | None = None
@@ -81,6 +86,10 @@ class Asked:
                 object.__setattr__(self, each.name, plain(getattr(self, each.name)))
         if self.stop_when is not None:
             object.__setattr__(self, "stop_when", ends_of(self.stop_when))
+        if self.tries is not None:
+            object.__setattr__(self, "tries", points_of(self.tries))
+        if self.from_ is not None:
+            object.__setattr__(self, "from_", _paths(self.from_))
         if isinstance(self.max_updates, float) and self.max_updates.is_integer():
             object.__setattr__(self, "max_updates", int(self.max_updates))
         if isinstance(self.problem, str):
@@ -107,6 +116,8 @@ class Asked:
         Raises:
             BadInput: a name is unknown, or a value is wrong.
         """
+        if "from" in given:  # which Python has for itself
+            given = {**{n: v for n, v in given.items() if n != "from"}, "from_": given["from"]}
         known = [each.name for each in fields(cls)]
         for name, value in given.items():
             if name not in (*known, *WRITTEN):
@@ -172,8 +183,10 @@ class Resolved:
     objective: str | None
     select: str
     patience: int
-    stop_when: tuple[str, ...]
+    stop_when: tuple[str, ...] | None
     max_updates: int
+    tries: tuple[Point, ...] | None
+    from_: tuple[str, ...] | None
     folds: int
     keep: int | str
     report: int | None
@@ -186,3 +199,13 @@ class Resolved:
     read: Mapping[str, str] | None
     cpus: int
     gpus: float
+
+
+def _paths(given: Any) -> tuple[str, ...]:
+    """Paths of run folders, absolute, each once.
+
+    Raises:
+        BadInput: one is no path.
+    """
+    each = given if isinstance(given, (list, tuple)) else [given]
+    return tuple(dict.fromkeys(os.fspath(given_path("--from", path)) for path in each))

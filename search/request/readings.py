@@ -10,7 +10,7 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import amendments_of, ended_of, ends_of
+from shoal.search.request.amendments import amendments_of, ended_of, ends_of, points_of
 from shoal.search.request.kinds import FUNCTION, LEFT_OUT, OWN, STACKED, STUDY
 from shoal.search.request.setting import MAX_INTEGER
 from shoal.search.space import Space, as_plain, of_plain, parse
@@ -75,12 +75,16 @@ def arguments_of(plain: dict[str, Any]) -> dict[str, Any]:
     called = plain.get("kind", STACKED) != STACKED
     known = {**LEFT_OUT, **plain} if called else dict(plain)
     known["form"] = known.pop("format", 0)
+    if "from" in known:  # which Python has for itself
+        known["from_"] = known.pop("from")
     readings: dict[str, Callable[[Any], Any]] = {
         "halved": halved,
         "metrics": lambda names: tuple(map(str, listed(names))),
         "asks": lambda names: tuple(map(str, listed(names))),
         "stop_when": lambda ends: ends_of(listed(ends)),
         "ended": ended_of,
+        "tries": lambda points: points_of(listed(points)),
+        "from_": lambda paths: tuple(map(str, listed(paths))),
         "amendments": lambda plain: amendments_of(plain, known, known.get("ended", ())),
         "files": lambda files: tuple(map(File.from_dict, listed(files))),
         "settled": Settled.from_dict,
@@ -104,10 +108,9 @@ def arguments_of(plain: dict[str, Any]) -> dict[str, Any]:
 def plain_of(request: Request) -> dict[str, Any]:
     """Return plain values of a request, as ``search.toml`` has them; the space and the place
     last."""
-    apart = ("space", "settled", "began", "form", "amendments")
-    plain = {
-        each.name: getattr(request, each.name) for each in fields(request) if each.name not in apart
-    }
+    apart = ("space", "settled", "began", "form", "amendments", "from_")
+    names = ("problem", "source", *(each.name for each in fields(request)))
+    plain = {name: getattr(request, name) for name in names if name not in apart}
     plain |= request.first
     for name in LEFT_OUT if request.called else OWN:
         del plain[name]
@@ -121,6 +124,7 @@ def plain_of(request: Request) -> dict[str, Any]:
     plain["files"] = [file.as_dict() for file in request.files]
     plain["metrics"] = list(request.metrics)
     plain["stop_when"] = list(request.stop_when)
+    plain["tries"], plain["from"] = list(request.tries), list(request.from_)
     plain["ended"] = [each.as_dict() for each in request.ended]
     for name in _NOT_EMPTY:
         if not plain.get(name, True):
@@ -145,6 +149,9 @@ _NOT_EMPTY = (
     "stop_when",
     "max_updates",
     "ended",
+    "tries",
+    "from",
+    "known",
 )
 """What is left out where it says nothing."""
 

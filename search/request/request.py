@@ -5,27 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from reprlib import repr as short
 from typing import Any
 
 from numpy.typing import NDArray
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import (
-    REPLICATES,
-    TRIALS,
-    Amendment,
-    Ended,
-    Ends,
-    Layout,
-    Span,
-    Stage,
-    ends_at,
-    first_of,
-    layout_of,
-    stages_of,
-)
+from shoal.search.request.amendments import STEERED, Steered
 from shoal.search.request.kinds import KINDS, STACKED
 from shoal.search.request.objective import Objective
 from shoal.search.request.readings import arguments_of, is_number, mark_of, plain_of
@@ -38,25 +24,22 @@ from shoal.trainable.process import World
 from shoal.trainable.programs import INDUCTOR, Settled
 from shoal.trainable.programs import key as key_of
 
-FORMAT, CONDITIONAL, CALLED, STEERED = 6, 7, 8, 9
-"""Versions of the run folder's form. What is begun now has the last, whose rounds are drawn whole;
-the second has conditional hyperparameters, in the third functions or programs are called."""
+FORMAT, CONDITIONAL, CALLED = 6, 7, 8
+"""Versions of the run folder's form before `STEERED`, in which all is written now. The second has
+conditional hyperparameters, in the third functions or programs are called."""
 
 MAX_LANES = 100_000_000
 """Of a search: the driver remembers each in ten bytes of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Steered):
     """A search, as ``search.toml`` holds it.
 
     Attributes:
         problem: as the user named it; source: sha256 of what defines it.
         files: the user's own files that it consists of, as `File` has them in TOML.
         began: where the user stood, and what of the import path was theirs.
-        trials: hyperparameter sets; replicates: lanes of each, from seeds `seed`, `seed` + 1, …;
-            of all that was asked for, the amendments with it.
-        amendments: what was asked for after the first request.
         objective: what is searched for, a metric or the loss; metrics: names of all of them.
         select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
             a better objective after which a lane ends, 0: any number.
@@ -65,8 +48,6 @@ class Request:
         steps: updates of each lane; report: updates between two reporting steps.
         epochs: where above 0, how often each lane goes through the rows; then `steps` is about how
             many updates that is, and `report` counts epochs.
-        round: trials asked of the sampler at once; pack: lanes that one device runs together; None:
-            by the trial's number (`shoal.search.request.amendments`).
         block: lanes in one tensor operation, at the most.
         program: ``eager`` or ``compiled``; unroll: updates in one call of it.
         settled: how each shape is run, where it is compiled.
@@ -76,18 +57,13 @@ class Request:
         asks: what is given to a call besides hyperparameters.
         cpus: threads of a call; gpus: GPUs, or a share of one.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
-        form: the format of the ``search.toml`` that it was read from; 0: it was not.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
-        stop_when, max_updates: what ends the first request before it has all of its trials; ended:
-            the requests that ended so.
     """
 
     problem: str
     source: str
     space: Space
     sampler: str
-    trials: int
-    replicates: int
     steps: int
     report: int
     seed: int
@@ -96,8 +72,6 @@ class Request:
     unroll: int
     lane_seconds: float
     diverge_factor: float
-    round: int | None = None
-    pack: int | None = None
     objective: str = "loss:min"
     select: str = "last"
     patience: int = 0
@@ -113,13 +87,8 @@ class Request:
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
-    stop_when: tuple[str, ...] = ()
-    max_updates: int = 0
-    amendments: tuple[Amendment, ...] = ()
-    ended: tuple[Ended, ...] = ()
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
-    form: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         given = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -152,11 +121,6 @@ class Request:
         return self.there * self.fits
 
     @property
-    def there(self) -> int:
-        """Trials of the whole search: those that are asked for, but for what an end left out."""
-        return self.stages[-1].trials
-
-    @property
     def fits(self) -> int:
         """Lanes of each trial."""
         return self.replicates * self.folds
@@ -165,6 +129,11 @@ class Request:
     def goal(self) -> Objective:
         """What is searched for."""
         return Objective.parse(self.objective)
+
+    @property
+    def aim(self) -> str:
+        """The name of the objective."""
+        return self.goal.name
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -202,59 +171,6 @@ class Request:
         """
         number: NDArray[Any] = table["replicate"].to_numpy()
         return number * self.folds + table[FOLD].to_numpy() if self.folds > 1 else number
-
-    @property
-    def nested(self) -> bool:
-        """Whether a search of more trials begins with the very trials of this one; those of
-        earlier formats have rounds by the number of all trials, and end with a smaller one."""
-        return self.form in (0, STEERED)
-
-    @property
-    def first(self) -> dict[str, int]:
-        """Trials and replicates of the first request."""
-        return first_of(self.trials, self.replicates, self.amendments)
-
-    @cached_property
-    def stages(self) -> tuple[Stage, ...]:
-        """What there is, request after request."""
-        return stages_of(self.trials, self.replicates, self.amendments, self.ended)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """The rounds of the whole search."""
-        return layout_of(self.stages, size=self.round, pack=self.pack, whole=self.nested)
-
-    def request_of(self, span: Span) -> int:
-        """Return the number of the request that a round of trials is of, 0 for the first one."""
-        return next(n for n, stage in enumerate(self.stages) if span.first < stage.trials)
-
-    def ends(self, number: int) -> Ends:
-        """Return what ends a request before it has all of its trials."""
-        first = Ends(stop_when=self.stop_when, max_updates=self.max_updates, since=0)
-        return ends_at(first, self.amendments[:number], self.stages, self.ended)
-
-    def ended_by(self, span: Span, ends: tuple[str, ...]) -> Request:
-        """Return the search, of which the request of a round ends before that round."""
-        ended = Ended(request=self.request_of(span), trials=span.first, ends=ends)
-        return replace(self, ended=(*self.ended, ended))
-
-    def amended(self, trials: int, replicates: int, **ends: Any) -> Request:
-        """Return the search with so many trials, and then so many replicates of each.
-
-        Args:
-            ends: `stop_when` and `max_updates` where these are others for the new trials.
-
-        Raises:
-            BadInput: these are too many.
-        """
-        now, wanted = self, {TRIALS: trials, REPLICATES: replicates}
-        for name, number in wanted.items():
-            before, given = getattr(now, name), ends if name == TRIALS else {}
-            if before != number or given:
-                more = Amendment(name=name, before=before, number=number, **given)
-                own: dict[str, Any] = {name: number, "amendments": (*now.amendments, more)}
-                now = replace(now, **own)
-        return now
 
     def block_of(self, round_: int, shape: Mapping[str, Any]) -> int:
         """Lanes of a shape in one tensor operation in a round: no more than a pack has, but where

@@ -9,7 +9,7 @@ from reprlib import repr as short
 from typing import Any, Literal
 
 from shoal.search.errors import BadInput
-from shoal.search.request.amendments import ends_of
+from shoal.search.request.amendments import ends_of, points_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -29,13 +29,17 @@ Kind = Literal[
     "many",
     "number",
     "path",
+    "paths",
     "patterns",
+    "points",
     "size",
     "text",
+    "texts",
 ]
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
-1e9; `ends` are texts that `shoal.search.request.amendments.End` reads."""
+1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads; `texts` is a text
+or several."""
 
 ALL = "all"
 
@@ -46,6 +50,7 @@ class Setting:
 
     Attributes:
         name: in Python and TOML; with hyphens, the command line's option.
+        typed: what the option is called instead.
         help: in one sentence.
         default: the value where none is given; None: it depends, as `shown` says.
         shown: the default in words; "": as `default` is written.
@@ -55,6 +60,7 @@ class Setting:
     name: str
     kind: Kind
     help: str
+    typed: str = ""
     group: Literal["table", "run"] = "table"
     default: Any = None
     shown: str = ""
@@ -65,7 +71,7 @@ class Setting:
     @property
     def option(self) -> str:
         """What is typed: ``--diverge-factor``."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + (self.typed or self.name.replace("_", "-"))
 
     @property
     def default_text(self) -> str:
@@ -89,12 +95,18 @@ class Setting:
             self._check_integer(value)
         elif self.kind == "ends":
             ends_of(value)
+        elif self.kind == "points":
+            points_of(value)
+        elif self.kind == "paths" and not _are_texts(value):
+            raise BadInput(f"{self.option} takes the paths of run folders, not {short(value)}")
         elif self.kind == "number":
             self._check_number(value)
         elif self.kind == "amount":
             self._check_amount(value)
         elif self.kind == "patterns":
             self._check_patterns(value)
+        elif self.kind == "texts":
+            self._check_texts(value)
         elif self.kind == "text" and not isinstance(value, str):
             raise BadInput(f"{self.name} must be text, not {short(value)}")
         elif self.kind == "many" and value != ALL:
@@ -128,9 +140,18 @@ class Setting:
                 f"loss='loss: ([0-9.e+-]+)', not {short(value)}"
             )
 
+    def _check_texts(self, value: Any) -> None:
+        each = [value] if isinstance(value, str) else value
+        if not isinstance(each, (list, tuple)) or not all(isinstance(text, str) for text in each):
+            raise BadInput(f"{self.name} must be text, or a list of texts, not {short(value)}")
+
     def _check_number(self, value: Any) -> None:
         real = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not real or not value > self.least:
             raise BadInput(f"{self.name} must be a number above {self.least}, not {value!r}")
         if self.most < value < math.inf:
             raise BadInput(f"{self.name} must be at most {self.most}, or inf")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)

@@ -70,7 +70,6 @@ SETTINGS: tuple[Setting, ...] = (
             "stalled:N: end once N trials have brought nothing better; below:X, or above:X of what "
             "is maximised: once it is reached. Again for each; or none."
         ),
-        default=(),
         shown="none",
     ),
     Setting(
@@ -80,6 +79,23 @@ SETTINGS: tuple[Setting, ...] = (
         default=0,
         least=0,
         most=MAX_COUNT,
+    ),
+    Setting(
+        name="tries",
+        typed="try",
+        kind="points",
+        help=(
+            "NAME=VALUE,NAME=VALUE: a trial to begin with; the sampler has what is not named. "
+            "Again for each."
+        ),
+        shown="none",
+    ),
+    Setting(
+        name="from_",
+        typed="from",
+        kind="paths",
+        help="A run folder whose trials the sampler knows, as far as they fit. Again for each.",
+        shown="none",
     ),
     Setting(
         name="folds",
@@ -235,6 +251,13 @@ SETTINGS: tuple[Setting, ...] = (
         help="Give each call of a function or program a new process.",
         default=False,
         shown="no",
+    ),
+    Setting(
+        name="track",
+        kind="texts",
+        group="run",
+        help="jsonl, mlflow, tensorboard or wandb, with :WHERE, or FILE.py:CLASS: told of fits.",
+        shown="none",
     ),
     Setting(
         name="trust",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -28,11 +29,19 @@ STOP_SECONDS = 10.0
 class Rounds:
     """The source of packs, and the memory of what came of them. Safe to use from two threads."""
 
-    def __init__(self, request: Request, shape_names: tuple[str, ...], finished: pa.Table) -> None:
+    def __init__(
+        self,
+        request: Request,
+        shape_names: tuple[str, ...],
+        finished: pa.Table,
+        known: Mapping[int, pa.Table] | None = None,
+    ) -> None:
         """Begin, or go on.
 
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
+            known: what the sampler knows from without, by the number of the request with which it
+                came.
         """
         self._request = request
         self._layout, self._told = request.layout, Told(request)
@@ -44,7 +53,9 @@ class Rounds:
         self._stop = threading.Event()
         self.error: BaseException | None = None  # what ended the asking
         self._told.take(finished)
-        self._sampling = Sampling(request, shape_names, finished, self._told, self._stop)
+        self._sampling = Sampling(
+            request, shape_names, finished, known or {}, self._told, self._stop
+        )
         self._thread = threading.Thread(target=self._ask_all, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -217,7 +228,7 @@ class Rounds:
     def _come(self, span: Span) -> tuple[str, ...]:
         """What ends the search instead of this round; of which nothing is told yet."""
         number = span.number
-        if number < 2 or not span.drawn or self._told.begun(number):
+        if number < 2 or not span.drawn or span.given or self._told.begun(number):
             return ()
         ends = self._request.ends(self._request.request_of(span))
         if not ends:

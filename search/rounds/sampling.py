@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import numpy
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shoal.search.errors import RunFolderError
+from shoal.search.folder.tables import SCORE
 from shoal.search.request import Request
 from shoal.search.request.amendments import Span
 from shoal.search.rounds.packs import Pack, cut
@@ -30,6 +32,7 @@ class Sampling:
         request: Request,
         shape_names: tuple[str, ...],
         finished: pa.Table,
+        known: Mapping[int, pa.Table],
         told: Told,
         stop: threading.Event,
     ) -> None:
@@ -37,6 +40,8 @@ class Sampling:
 
         Args:
             finished: the rows there are already, as ``trials.parquet`` has them.
+            known: what the sampler knows from without, by the number of the request with which it
+                came.
             told: what is told meanwhile; stop: set where no answer is waited for any more.
         """
         self._request, self._shape_names, self._finished = request, shape_names, finished
@@ -47,6 +52,7 @@ class Sampling:
         # of no use to a sampler that does not learn, but for more replicates
         self._keeps = self._sampler.learns or not request.layout.asks
         self._columns = self._sampler.empty(request.trials if self._keeps else 0)
+        self._known = {number: self._knowledge(table) for number, table in known.items()}
         self.warning: str | None = None
 
     def packs(self, span: Span) -> list[Pack]:
@@ -66,6 +72,9 @@ class Sampling:
             columns = self._sampler.ask(span.number, span.first, span.drawn, earlier, self._stop)
             if self._stop.is_set():
                 return []
+            if span.given:
+                number = self._request.request_of(span)
+                columns = self._sampler.put(columns, self._request.tried(number))
             self._put_back(span, columns)
             if self._keeps:
                 self._keep(span, columns)
@@ -92,12 +101,25 @@ class Sampling:
         """The rounds before that before this one as told, that one as running."""
         if not self._sampler.learns:
             return Earlier(columns={}, scores=numpy.empty(0))
-        columns = {name: column[: span.first] for name, column in self._columns.items()}
+        number = self._request.request_of(span)
+        known = [each for each in sorted(self._known) if each <= number]
+        told = [self._known[each] for each in known]
+        columns = {
+            name: numpy.concatenate([*(each.columns[name] for each in told), column[: span.first]])
+            for name, column in self._columns.items()
+        }
+        scores = self._told.scores(max(span.number - 1, 0))
+        without = sum(len(each.scores) for each in told)
         return Earlier(
             columns=columns,
-            scores=self._told.scores(max(span.number - 1, 0)),
-            active=self._sampler.active(columns, span.first),
+            scores=numpy.concatenate([*(each.scores for each in told), scores]),
+            active=self._sampler.active(columns, without + span.first),
+            without=without,
         )
+
+    def _knowledge(self, table: pa.Table) -> Earlier:
+        """What the sampler knows from without."""
+        return Earlier(columns=self._read(table), scores=table[SCORE].to_numpy())
 
     def _rows_of(self, span: Span) -> pa.Table:
         """The rows of a round's trials that were there at first, by trial."""

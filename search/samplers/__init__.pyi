@@ -1,9 +1,10 @@
 from .rounds import RoundSampler
-from .sampler import Columns, Earlier, may_repeat
+from .sampler import Columns, Earlier, learns, may_repeat
 
 __all__ = [
     "Columns",
     "Earlier",
     "RoundSampler",
+    "learns",
     "may_repeat",
 ]

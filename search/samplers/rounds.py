@@ -24,7 +24,7 @@ from shoal.search.samplers.sampler import (
     round_seed,
     sampler_class,
 )
-from shoal.search.space import Dimension, Searched, Space, blanked
+from shoal.search.space import Dimension, Searched, Space, Value, blanked
 
 Mask = NDArray[numpy.bool_]
 
@@ -91,11 +91,28 @@ class RoundSampler:
             found[name] = column.astype(_dtype(dimension))
         return found
 
+    def put(self, columns: Columns, points: Sequence[Mapping[str, Value]]) -> Columns:
+        """Return columns with what points say of their trials, the first ones.
+
+        Args:
+            points: values by name, of some hyperparameters that are active there.
+        """
+        found = {name: column.copy() for name, column in columns.items()}
+        for place, point in enumerate(points):
+            for name in point.keys() & found.keys():
+                found[name][place] = self._searched.place(name, point[name])
+        names = list(self._searched.dimensions)
+        blank = blanked(self._searched.axes, [found[name] for name in names])
+        return {
+            name: column.astype(found[name].dtype)
+            for name, column in zip(names, blank, strict=True)
+        }
+
     def _new_first(self, columns: Sequence[Column], first: int, earlier: Earlier) -> list[Column]:
         """Put trials that are new before those that repeat one, where a round has more trials than
         are left in the space: a search may end within the round."""
         count, left = len(columns[0]), self._searched.count
-        if left is None or left >= first + count:
+        if left is None or left >= earlier.without + first + count:
             return list(columns)
         axes = zip(self._searched.dimensions, self._searched.axes, columns, strict=True)
         ranks = []

@@ -33,12 +33,14 @@ class Earlier:
             position; where a hyperparameter is not active, the first value.
         scores: of the told ones: the objective, or minus it where a larger one is better; lower is
             better, +inf: diverged, NaN: failed.
+        without: how many of the told ones, the first, are of no round: they were known before.
         active: in which of them each hyperparameter is active; of those that always are, nothing.
     """
 
     columns: Mapping[str, Column]
     scores: Floats
     active: Mapping[str, NDArray[numpy.bool_]] = field(default_factory=dict)
+    without: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,11 @@ def sampler_class(name: str) -> type[Sampler]:
 def may_repeat(name: str) -> bool:
     """Return whether the sampler of this name may propose a trial twice while there are others."""
     return sampler_class(name).repeats
+
+
+def learns(name: str) -> bool:
+    """Return whether finished trials change what the sampler of this name proposes."""
+    return sampler_class(name).learns
 
 
 def round_seed(seed: int, round_: int | str) -> int:

@@ -4,7 +4,7 @@ from .branches import cells_of
 from .cells import Cells, Gaps, among, repeats
 from .conditions import Alternatives, Condition, as_plain, of_plain, text_of
 from .dimension import COLUMNS, Dimension
-from .plain import Value, named, plain, sort_of
+from .plain import Value, named, plain, read, sort_of
 from .searched import Searched
 from .space import Space, of_names, parse, parse_assignments, range_meant
 
@@ -38,6 +38,7 @@ __all__ = [
     "parse_assignments",
     "plain",
     "range_meant",
+    "read",
     "repeats",
     "settle",
     "sort_of",

@@ -83,7 +83,13 @@ class Status:
 
 
 class Observer:
-    """Is told what happens in a search; each method does nothing here."""
+    """Is told what happens in a search; each method does nothing here.
+
+    Attributes:
+        label: what messages call it.
+    """
+
+    label = ""
 
     def begin(self, request: Request, folder: Path) -> None:
         """A search begins, or goes on, in this run folder."""
@@ -137,4 +143,4 @@ class Observers(Observer):
             except Exception as error:
                 self._observers.remove(one)
                 why = " ".join(f"{type(error).__name__}: {error}".split())
-                self.say(f"observer {type(one).__name__} is told no more: {why}")
+                self.say(f"{one.label or f'observer {type(one).__name__}'} is told no more: {why}")

@@ -64,8 +64,12 @@ more = json.loads(sys.argv[3])
 shoal.extend(sys.argv[1], **more, engine=sys.argv[2], workers=2, observers=[Kill()])
 """
 
-MORE: dict[str, Any] = {"trials": 300, "stop_when": ["stalled:30"]}
-"""What a search of 20 trials goes on with, until it is killed."""
+MORE: dict[str, Any] = {
+    "trials": 300,
+    "stop_when": ["stalled:30"],
+    "tries": [{"lr": 2e-5}, {"lr": 1e-5, "optimizer": "sgd", "momentum": 0.5}],
+}
+"""What a search of 20 trials goes on with, until it is killed; and from another run folder."""
 
 
 class Stop(shoal.Observer):
@@ -91,13 +95,25 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Search:
 
 
 @pytest.fixture(scope="module")
-def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder that others learn from: a search of another range."""
+    out = tmp_path_factory.mktemp("old") / "old"
+    space = {**ASKED["space"], "lr": "1e-6:1e-4:log"}
+    shoal.run(**{**ASKED, "space": space}, trials=12, out=out, engine="inline")
+    return out
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory, old: Path) -> Path:
     """The run folder of a search that went on with `MORE`, in one go; not to be changed."""
     out = tmp_path_factory.mktemp("steered") / "out"
     shoal.run(**ASKED, trials=20, out=out, engine="inline")
-    result = shoal.extend(out, **MORE, engine="inline")
+    result = shoal.extend(out, **MORE, from_=old, engine="inline")
     assert result.end == "stalled:30"
     assert 50 <= result.asked == result.ended < 300
+    tried = result.trials.iloc[20:22]
+    assert tried["lr"].tolist() == [2e-5, 1e-5]
+    assert tried["momentum"].iloc[1] == 0.5
     return out
 
 
@@ -198,17 +214,19 @@ def test_parameters_that_were_kept_are_there_where_there_are_more_replicates(
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 @pytest.mark.usefixtures("one_ray")
 def test_an_extension_that_is_killed_goes_on_by_the_same_call(
-    tmp_path: Path, same_folder: Same, steered: Path, engine: str
+    tmp_path: Path, same_folder: Same, steered: Path, old: Path, engine: str
 ) -> None:
     """By SIGKILL in the middle of it, in threads and over the workers of a Ray; it ends where it
-    would have ended."""
+    would have ended, and needs nothing but its folder."""
     import ray
 
-    out = tmp_path / "out"
+    out, other = tmp_path / "out", tmp_path / "old"
+    shutil.copytree(old, other)
+    more = {**MORE, "from_": str(other)}
     shoal.run(**ASKED, trials=20, out=out, engine="inline")
     address = ray.get_runtime_context().gcs_address if engine == "ray" else ""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(out), engine, json.dumps(MORE)],
+        [sys.executable, "-c", CHILD, str(out), engine, json.dumps(more)],
         env={**os.environ, "RAY_ADDRESS": address},
         capture_output=True,
         text=True,
@@ -217,14 +235,15 @@ def test_an_extension_that_is_killed_goes_on_by_the_same_call(
     assert done.returncode == -signal.SIGKILL, done.stderr
     result = shoal.load(out)
     assert (result.asked, result.end) == (300, None)
-    assert 20 <= result.ended < 50
-    again = shoal.extend(out, **MORE, engine=engine, workers=2)
+    assert 20 < result.ended < 50
+    shutil.rmtree(other)
+    again = shoal.extend(out, **more, engine=engine, workers=2)
     assert again.end == "stalled:30"
     same_folder(steered, out)
 
 
 def test_what_has_ended_goes_on_where_there_is_to_be_more(
-    tmp_path: Path, same_table: Same, steered: Path, shell: Callable[..., Any]
+    tmp_path: Path, same_table: Same, steered: Path, old: Path, shell: Callable[..., Any]
 ) -> None:
     """As one that nothing has ended; the same end may be given again, and one that would come at
     once is refused. The summary says which end came."""
@@ -239,7 +258,9 @@ def test_what_has_ended_goes_on_where_there_is_to_be_more(
     assert contents(out) == before
     result = shoal.extend(out, trials=there + 20, max_updates=1e9, engine="inline")
     assert (result.end, result.ended) == (None, there + 20)
-    fresh = shoal.run(**ASKED, trials=there + 20, out=tmp_path / "fresh", engine="inline")
+    never = {**MORE, "trials": there + 20, "stop_when": "none", "from_": old}
+    shoal.run(**ASKED, trials=20, out=tmp_path / "fresh", engine="inline")
+    fresh = shoal.extend(tmp_path / "fresh", **never, engine="inline")
     same_table(fresh.path, out)
     more: dict[str, Any] = {"max_updates": 20 * fresh.ended + 1, "stop_when": ["below:1000000"]}
     again = shoal.extend(out, trials=1000, **more, engine="inline")
@@ -321,7 +342,10 @@ REFUSED = {
         "give --trials, more than 20, or choose another --out",
     ),
     "too many": ({"trials": 2**31 - 1}, "trials times replicates must be at most 100000000"),
-    "nothing": ({}, "say what there is to be more of: trials, as trials=4096, or replicates"),
+    "nothing": (
+        {},
+        "say what there is to be more of: trials, as trials=4096, replicates, or tries",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-from .asked import asked_of, of_a_search
+from .asked import asked_of, of_a_search, tracked_of
 from .numbered import Numbered, OrWord
 from .options import of_settings
 
@@ -8,4 +8,5 @@ __all__ = [
     "asked_of",
     "of_a_search",
     "of_settings",
+    "tracked_of",
 ]

@@ -19,6 +19,9 @@ from shoal.search.request import OF_TABLE, PathGiven
 if TYPE_CHECKING:
     from shoal.search.request import Asked
 
+TRACK = "track"
+"""A setting that a TOML file may have, though it decides no table."""
+
 
 def of_a_search(command: Any) -> Any:
     """Give a command the argument and the options of all that decides a table."""
@@ -48,7 +51,13 @@ def asked_of(
     typed = Asked.of({**given, "problem": problem} if problem is not None else given)
     if space:
         typed = replace(typed, space=parse_assignments(space))
-    return typed.over(Asked.of(numbered(_read(config)) if config is not None else {}))
+    read = {} if config is None else numbered(_read(config))
+    return typed.over(Asked.of({name: value for name, value in read.items() if name != TRACK}))
+
+
+def tracked_of(config: Path | None, typed: Sequence[str] | None) -> Any:
+    """Return the trackers that are typed, else those of a TOML file; None: none."""
+    return typed or (None if config is None else _read(config).get(TRACK))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -25,6 +25,9 @@ TYPES: dict[str, Any] = {
     "count": Count(),
 }
 
+SEVERAL = {"ends": "END", "points": "NAME=VALUE,...", "paths": "FOLDER", "texts": None}
+"""Kinds of which there may be several, with what stands in the help for one."""
+
 NUMBERED = ("seed", "out")
 """Those in which ``{task}`` is the number of an array job's task."""
 
@@ -68,13 +71,13 @@ def _option(setting: Setting) -> Any:
             metavar="NAME=REGEX",
             help=text,
         )
-    if setting.kind == "ends":
+    if setting.kind in SEVERAL:
         return click.option(
             setting.option,
             setting.name,
             multiple=True,
             callback=_several,
-            metavar="END",
+            metavar=SEVERAL[setting.kind],
             help=text,
         )
     kind = Chosen(setting) if setting.choices else TYPES[setting.kind]

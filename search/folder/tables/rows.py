@@ -21,7 +21,8 @@ BEST_STEP = "best_step"
 _NULLABLE = {"int": "Int64", "bool": "boolean", "str": "string"}
 """Types of pandas for columns with nulls: it would make floats and objects of them else."""
 
-_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
+TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
+"""Of the columns of hyperparameters."""
 
 _AFTER = (
     ("state", pa.string()),
@@ -59,7 +60,7 @@ def trials_schema(request: Request) -> pa.Schema:
     return pa.schema(
         [
             *((name, pa.int64()) for name in request.key),
-            *((name, _TYPES[dimension.column]) for name, dimension in space),
+            *((name, TYPES[dimension.column]) for name, dimension in space),
             *((name, pa.float64()) for name in request.columns),
             *best,
             *_AFTER,

@@ -3,17 +3,15 @@ from .amendment import (
     REPLICATES,
     STOP_WHEN,
     TRIALS,
-    Amendment,
     Stage,
     amendments_of,
-    ends_at,
-    first_of,
-    stages_of,
     totals,
 )
-from .ends import ABOVE, BELOW, STALLED, UPDATES, End, Ended, Ends, ended_of, ends_of
-from .layout import Layout, Span, layout_of
+from .ends import ABOVE, BELOW, STALLED, UPDATES, End, Ended, ended_of, ends_of
+from .layout import Span, layout_of
+from .points import Point, points_of, same
 from .sizes import MAX_PACK, power_of_two
+from .steered import STEERED, Steered
 
 __all__ = [
     "ABOVE",
@@ -22,23 +20,22 @@ __all__ = [
     "MAX_UPDATES",
     "REPLICATES",
     "STALLED",
+    "STEERED",
     "STOP_WHEN",
     "TRIALS",
     "UPDATES",
-    "Amendment",
     "End",
     "Ended",
-    "Ends",
-    "Layout",
+    "Point",
     "Span",
     "Stage",
+    "Steered",
     "amendments_of",
     "ended_of",
-    "ends_at",
     "ends_of",
-    "first_of",
     "layout_of",
+    "points_of",
     "power_of_two",
-    "stages_of",
+    "same",
     "totals",
 ]

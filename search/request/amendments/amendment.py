@@ -8,6 +8,7 @@ from reprlib import repr as short
 from typing import Any, NamedTuple
 
 from shoal.search.request.amendments.ends import UPDATES, Ended, Ends, ends_of
+from shoal.search.request.amendments.points import Point, points_of
 
 TRIALS, REPLICATES = "trials", "replicates"
 
@@ -15,7 +16,10 @@ NAMES = (TRIALS, REPLICATES)
 """What there may be more of."""
 
 STOP_WHEN, MAX_UPDATES = "stop_when", "max_updates"
+TRIES, FROM, KNOWN = "tries", "from", "known"
 """What may come with more trials."""
+
+WITH_TRIALS = (STOP_WHEN, MAX_UPDATES, TRIES, FROM, KNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,7 @@ class Amendment:
         before, number: how many were asked for, and are from now on.
         stop_when, max_updates: what holds from now on; None: what held before, but for what has
             come.
+        tries, from_, known: points that come with it (`Steered`).
     """
 
     name: str
@@ -34,6 +39,9 @@ class Amendment:
     number: int
     stop_when: tuple[str, ...] | None = None
     max_updates: int | None = None
+    tries: tuple[Point, ...] = ()
+    from_: tuple[str, ...] = ()
+    known: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as TOML has them."""
@@ -42,14 +50,21 @@ class Amendment:
             plain[STOP_WHEN] = list(self.stop_when)
         if self.max_updates is not None:
             plain[MAX_UPDATES] = self.max_updates
-        return plain
+        points = {TRIES: list(self.tries), FROM: list(self.from_), KNOWN: self.known}
+        return {**plain, **{name: value for name, value in points.items() if value}}
 
 
 class Stage(NamedTuple):
-    """What there is after one of the requests: trials, and replicates of each."""
+    """What there is after one of the requests.
+
+    Attributes:
+        trials: how many; replicates: of each.
+        given: the first of its new trials, whose points were given.
+    """
 
     trials: int
     replicates: int
+    given: int = 0
 
 
 def amendments_of(
@@ -70,7 +85,7 @@ def amendments_of(
     there, found = {**now, TRIALS: cut.get(0, now[TRIALS])}, list[Amendment]()
     for number_of, each in enumerate(plain, start=1):
         name = next((name for name in NAMES if isinstance(each, dict) and name in each), None)
-        if name is None or set(each) - {name, STOP_WHEN, MAX_UPDATES}:
+        if name is None or set(each) - {name, *WITH_TRIALS}:
             raise ValueError(f"each is {' or '.join(NAMES)}, not {short(each)}")
         number = each[name]
         if type(number) is not int or number <= there[name]:
@@ -80,7 +95,16 @@ def amendments_of(
         if most is not None and (type(most) is not int or most < 0):
             raise ValueError(f"{MAX_UPDATES} must be a whole number, not {short(most)}")
         found.append(
-            Amendment(name=name, before=now[name], number=number, stop_when=ends, max_updates=most)
+            Amendment(
+                name=name,
+                before=now[name],
+                number=number,
+                stop_when=ends,
+                max_updates=most,
+                tries=points_of(each.get(TRIES, [])),
+                from_=tuple(map(str, each.get(FROM, []))),
+                known=str(each.get(KNOWN, "")),
+            )
         )
         now[name] = there[name] = number
         there[TRIALS] = cut.get(number_of, there[TRIALS])
@@ -92,12 +116,14 @@ def stages_of(
     replicates: int,
     amendments: Sequence[Amendment],
     ended: Sequence[Ended] = (),
+    given: Sequence[int] = (),
 ) -> tuple[Stage, ...]:
     """Return what there is, request after request.
 
     Args:
         trials, replicates: of all requests.
         ended: requests that ended early.
+        given: how many trials of each request have points that were given; empty: none.
     """
     cut = {each.request: each.trials for each in ended}
     now = first_of(trials, replicates, amendments)
@@ -107,7 +133,7 @@ def stages_of(
             more = amendments[number - 1]
             now[more.name] = more.number
         now[TRIALS] = cut.get(number, now[TRIALS])
-        stages.append(Stage(now[TRIALS], now[REPLICATES]))
+        stages.append(Stage(now[TRIALS], now[REPLICATES], given[number] if given else 0))
     return tuple(stages)
 
 
@@ -151,4 +177,7 @@ def totals(plain: Mapping[str, Any]) -> dict[str, Any]:
                 found[MAX_UPDATES] = 0
         names = (*NAMES, STOP_WHEN, MAX_UPDATES)
         found.update({name: each[name] for name in names if name in each})
+        for name in (TRIES, FROM):
+            if each.get(name):
+                found[name] = [*found.get(name, plain.get(name, [])), *each[name]]
     return found

@@ -1,6 +1,7 @@
 """The rounds of a search: which trials and replicates each has.
 
     trials      drawn by the sampler, each with the replicates that are asked for by then
+    given       trials whose points were given, as far as these say: the sampler draws the rest
     replicates  more of them for trials that are there: nothing is drawn
 
 A round of trials is drawn whole, whatever of it is asked for: what is left of it comes first where
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy
 from numpy.typing import NDArray
 
+from shoal.search.request.amendments.amendment import Stage
 from shoal.search.request.amendments.sizes import fits_of_pack, starts_of, trials_of_round
 
 MAX_DRAWN = 1 << 16
@@ -33,6 +35,7 @@ class Span(NamedTuple):
         drawn: how many trials are drawn from `first` on; 0: they are there.
         low, high: its replicates are from `low` on, and below `high`.
         pack: fits of a pack, of one fold.
+        given: whether points were given for its trials.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Span(NamedTuple):
     low: int
     high: int
     pack: int
+    given: bool = False
 
     @property
     def trials(self) -> slice:
@@ -61,7 +65,7 @@ class _Segment:
     Attributes:
         starts: the first trial of each, and where the last would end were it not cut.
         stop: where it ends.
-        drawn: whether they are drawn.
+        drawn: whether they are drawn; given: whether points were given for them.
     """
 
     number: int
@@ -70,6 +74,7 @@ class _Segment:
     low: int
     high: int
     drawn: bool
+    given: bool = False
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -104,6 +109,7 @@ class Layout:
                     low=each.low,
                     high=each.high,
                     pack=min(self._pack or fits_of_pack(fits), fits),
+                    given=each.given,
                 )
         raise IndexError(f"there is no round {number}")
 
@@ -150,19 +156,27 @@ class Layout:
 
 
 def layout_of(
-    stages: Sequence[tuple[int, int]], *, size: int | None, pack: int | None, whole: bool
+    stages: Sequence[Stage], *, size: int | None, pack: int | None, whole: bool
 ) -> Layout:
     """Return the rounds of a search.
 
     Args:
-        stages: trials and replicates, request after request.
+        stages: what there is, request after request.
         size: trials of a round; pack: fits of one pack; None: by a trial's number.
         whole: whether rounds are drawn whole, so that more trials go on with the last one.
     """
     segments: list[_Segment] = []
-    trials, replicates = 0, stages[0][1]
+    trials, replicates = 0, stages[0].replicates
 
-    def add(first: int, stop: int, low: int, high: int, own: int | None, drawn: bool) -> None:
+    def add(
+        first: int,
+        stop: int,
+        low: int,
+        high: int,
+        own: int | None,
+        drawn: bool,
+        given: bool = False,
+    ) -> None:
         segments.append(
             _Segment(
                 number=sum(map(len, segments)),
@@ -171,16 +185,20 @@ def layout_of(
                 low=low,
                 high=high,
                 drawn=drawn,
+                given=given,
             )
         )
 
-    for wanted, copies in stages:
+    for wanted, copies, given in stages:
         if copies != replicates:
             add(0, trials, replicates, copies, size or trials_of_round(trials - 1), False)
             replicates = copies
+        if given:
+            add(trials, trials + given, 0, replicates, given, True, given=True)
+            trials += given
         if wanted != trials:
             first = trials
-            if whole and segments and segments[-1].drawn:
+            if whole and segments and segments[-1].drawn and not segments[-1].given:
                 first = int(segments.pop().starts[0])
             add(first, wanted, 0, replicates, size, True)
             trials = wanted

@@ -17,7 +17,7 @@ FIRST = {"trials": 8, "replicates": 1}
 LISTED: list[Any] = [
     {"trials": 16},
     {"replicates": 3},
-    {"trials": 20, "stop_when": ["stalled:4"], "max_updates": 0},
+    {"trials": 20, "stop_when": ["stalled:4"], "max_updates": 0, "tries": [{"lr": 1.0}]},
 ]
 
 
@@ -26,15 +26,21 @@ def test_a_list_is_read_as_it_is_written() -> None:
     found = amendments_of(LISTED, FIRST)
     assert [each.as_dict() for each in found] == LISTED
     assert [each.before for each in found] == [8, 1, 16]
-    assert stages_of(20, 3, found) == ((8, 1), (16, 1), (16, 3), (20, 3))
+    assert [each[:2] for each in stages_of(20, 3, found)] == [(8, 1), (16, 1), (16, 3), (20, 3)]
     assert first_of(20, 3, found) == FIRST
-    assert stages_of(8, 1, ()) == ((8, 1),)
+    assert stages_of(8, 1, (), given=[2]) == ((8, 1, 2),)
 
 
 def test_a_config_that_was_a_search_asks_for_all_that_it_had() -> None:
     """Of a file that a user has written nothing is taken."""
-    wanted = {"trials": 20, "replicates": 3, "stop_when": ["stalled:4"], "max_updates": 0}
-    assert totals({**FIRST, "amendments": LISTED}) == wanted
+    wanted: dict[str, Any] = {
+        "trials": 20,
+        "replicates": 3,
+        "stop_when": ["stalled:4"],
+        "max_updates": 0,
+    }
+    wanted["tries"] = [{"lr": 2.0}, {"lr": 1.0}]
+    assert totals({**FIRST, "tries": [{"lr": 2.0}], "amendments": LISTED}) == wanted
     ended = [{"request": 0, "trials": 12, "ends": ["below:1", "max-updates"]}]
     held = {**FIRST, "stop_when": ["below:1", "stalled:9"], "ended": ended}
     left = {"trials": 16, "stop_when": ["stalled:9"], "max_updates": 0}

@@ -92,7 +92,7 @@ def test_what_has_come_is_dropped_where_there_is_more() -> None:
         Ended(request=1, trials=128, ends=("below:1",)),
     ]
     stages = stages_of(300, 1, more, ended)
-    assert stages == ((48, 1), (128, 1), (300, 1))
+    assert stages == ((48, 1, 0), (128, 1, 0), (300, 1, 0))
     assert ends_at(first, (), stages, ended) == first
     now = ends_at(first, more[:1], stages, ended)
     assert now == Ends(stop_when=("below:1",), max_updates=0, since=0)

@@ -7,14 +7,17 @@ from typing import Any
 import numpy
 import pytest
 
+from shoal.search.request.amendments.amendment import Stage
 from shoal.search.request.amendments.layout import MAX_DRAWN, Layout, layout_of
 
-Stages = list[tuple[int, int]]
+Stages = list[tuple[int, ...]]
 
 
 def laid(stages: Stages, size: int | None = None, **other: Any) -> Layout:
     """The rounds of these requests."""
-    return layout_of(stages, **{"size": size, "pack": None, "whole": True, **other})
+    return layout_of(
+        [Stage(*each) for each in stages], **{"size": size, "pack": None, "whole": True, **other}
+    )
 
 
 def spans(layout: Layout) -> list[tuple[int, int, int, int, int]]:
@@ -66,7 +69,7 @@ def test_rounds_of_earlier_formats_end_with_their_search() -> None:
 def test_each_lane_is_of_one_round(stages: Stages) -> None:
     """And others of none."""
     layout = laid(stages)
-    trials, replicates = stages[-1]
+    trials, replicates, *_ = stages[-1]
     lanes = [(t, r) for t in range(trials) for r in range(replicates)]
     found = layout.of(*numpy.array(lanes).T).tolist()
     for (trial, replicate), number in zip(lanes, found, strict=True):
@@ -97,6 +100,22 @@ def test_packs_are_cut_from_the_whole_round() -> None:
     assert laid([(2050, 1)])[34].pack == laid([(4096, 1)])[34].pack == 128
     assert laid([(100, 1)], pack=5)[3].pack == 5
     assert laid([(100, 2)], pack=500)[3].pack == 32
+
+
+def test_given_points_are_a_round_of_their_own() -> None:
+    """From the end of what was asked before, and before what the sampler draws; the rounds after
+    them are where they are usually."""
+    layout = laid([(20, 1, 3), (25, 1, 5), (40, 1)])
+    assert spans(layout) == [
+        (0, 3, 3, 0, 1),
+        (3, 16, 13, 0, 1),
+        (16, 20, 16, 0, 1),
+        (20, 25, 5, 0, 1),
+        (25, 32, 7, 0, 1),
+        (32, 40, 16, 0, 1),
+    ]
+    assert [layout[k].given for k in range(6)] == [True, False, False, True, False, False]
+    assert layout.known(4).tolist() == [1] * 25
 
 
 def test_there_are_no_other_rounds() -> None:

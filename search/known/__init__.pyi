@@ -1,0 +1,3 @@
+from .knowing import Known, known_with
+
+__all__ = ["Known", "known_with"]

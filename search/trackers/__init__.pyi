@@ -1,0 +1,3 @@
+from .registry import observing
+
+__all__ = ["observing"]
