@@ -152,6 +152,7 @@ _NOT_EMPTY = (
     "tries",
     "from",
     "known",
+    "sampling",
 )
 """What is left out where it says nothing."""
 
