@@ -10,6 +10,10 @@ Two forms of the same arithmetic, float32, the residual over all 2,000 points at
     matrix  the fastest that we know of eager torch: powers of x once, two in-place matrix-vector
             products a step
 
+and one of another:
+
+    spin    no arithmetic: `steps` milliseconds of a core, whatever else it does meanwhile
+
 A fit ends early where it has diverged, as shoal's does: at the first of 20 looks at which its loss
 is not finite or 1,000 times its first.
 """
@@ -51,7 +55,7 @@ def fit(values: Values, steps: int, form: str) -> float:
     torch.manual_seed(0)
     start = float(values.get("scale", 1.0)) * torch.stack([torch.randn(()) for _ in range(4)])
     with torch.inference_mode():
-        return {"text": _text, "matrix": _matrix}[form](x, start, lr, momentum, steps)
+        return FORMS[form](x, start, lr, momentum, steps)
 
 
 def _text(x: torch.Tensor, start: torch.Tensor, lr: float, momentum: float, steps: int) -> float:
@@ -100,6 +104,16 @@ def _matrix(x: torch.Tensor, w: torch.Tensor, lr: float, momentum: float, steps:
     return _told(torch.dot(r, r).item(), first)
 
 
+def _spin(x: torch.Tensor, w: torch.Tensor, lr: float, momentum: float, steps: int) -> float:
+    until = time.thread_time() + steps / 1000
+    while time.thread_time() < until:
+        pass
+    return (math.log10(lr) + 6) ** 2
+
+
+FORMS = {"text": _text, "matrix": _matrix, "spin": _spin}
+
+
 def _told(loss: float, first: float) -> float:
     return loss if loss <= DIVERGE_FACTOR * first else BAD
 
@@ -111,7 +125,7 @@ def arguments(about: str | None, samplers: tuple[str, ...] = ()) -> argparse.Nam
     parser.add_argument("--trials", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--form", choices=("text", "matrix"), default="matrix")
+    parser.add_argument("--form", choices=tuple(FORMS), default="matrix")
     parser.add_argument("--space", choices=tuple(SPACES), default="course")
     parser.add_argument("--seed", type=int, default=0)
     if samplers:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shoal.search.command.arguments import Numbered, OrWord
 from shoal.search.command.runs import RunGiven
 from shoal.search.command.terminal import moving, printed
-from shoal.search.errors import BadInput
+from shoal.search.errors import BadInput, SearchError
 from shoal.search.process import streams
 from shoal.search.request import PathGiven, check_standing
 from shoal.slurm import wire
+
+if TYPE_CHECKING:
+    from shoal.search.fits import Call
 
 _FILE = re.compile(r"\.py:\w+$")
 """Ends a problem's ``file.py:Class``, whose path may have a ``=``, and no value."""
@@ -66,7 +69,8 @@ def fit(
 ) -> None:
     """Fit once, without Ray: print the loss as it falls, and the result.
 
-    For example: shoal fit cubic-sine lr=1e-6 --seed 0
+    For example: shoal fit cubic-sine lr=1e-6 --seed 0; or one call of a function: shoal fit
+    own.py:train lr=1e-3
 
     With a run folder and --trial, fit a trial of it again, with the same numbers: shoal fit
     runs/mine --trial best --save best.safetensors
@@ -88,7 +92,7 @@ def fit(
         if value is not None:
             raise BadInput(f"{option} is of a trial of a run folder; add --trial, as --trial best")
     with moving("starting"):
-        from shoal.search.fits import fit_once
+        from shoal.search.fits import call_once, fit_once, function_of
         from shoal.search.space import parse_assignments
 
     problems = [word for word in words if "=" not in word or _FILE.search(word)]
@@ -98,6 +102,15 @@ def fit(
     problem = problems[0] if problems else "cubic-sine"
     if Path(problem, "search.toml").exists():
         raise BadInput(f"{problem} is a run folder: say which trial of it, as --trial best")
+    with moving("starting"):
+        function = function_of(problem) if ":" in problem else None
+    if function is not None:
+        for option, value in {"--steps": steps, "--epochs": epochs, "--report": report}.items():
+            if value is not None:
+                raise BadInput(f"{option} is of problems that shoal fits, and this is a function")
+        with moving(f"calling {problem}"), streams.printing():
+            _show(call_once(problem, function, parse_assignments(values), seed or 0))
+        return
     made = fit_once(
         problem,
         parse_assignments(values),
@@ -109,6 +122,22 @@ def fit(
         reported=_reported,
     )
     click.echo(made.description)
+
+
+def _show(call: Call) -> None:
+    """Print what a call has printed, and its reports.
+
+    Raises:
+        SearchError: it has failed.
+    """
+    if call.printed.strip():
+        printed(call.printed.rstrip())
+    if call.error is not None:
+        raise SearchError(call.error)
+    for step, numbers in call.reports:
+        printed(" ".join(map(str, [step, *(f"{name} {n}" for name, n in numbers.items())])))
+    last = ", ".join(f"{name} {number:.9g}" for name, number in call.numbers.items())
+    printed(f"{call.state}: {last}")
 
 
 def _reported(step: int, loss: float, metrics: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy
 
 from shoal.search.errors import SearchError
+from shoal.search.fits.calling import outcome_of
 from shoal.search.fits.chosen import Chosen
 from shoal.search.folder import RunFolder
 from shoal.search.preparation import source_of
@@ -19,7 +20,6 @@ from shoal.search.rounds import call_recipe, call_task
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.functions import Limits, files_of
 from shoal.trainable.lanes import STATES
-from shoal.trainable.worker import Worker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +61,7 @@ def call_again(
     try:
         recipe = call_recipe(request, source.at(folder.copies), temp, Limits())
         task, log, place = call_task(recipe, request, fit.row)
-        worker = Worker(recipe)
-        try:
-            outcome = worker.run(task)
-        finally:
-            worker.close()
-        printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        outcome, printed = outcome_of(recipe, task, log)
         fitted = outcome.fitted
         if fitted is None:
             told = outcome.error or outcome.fault
