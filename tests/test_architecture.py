@@ -95,11 +95,11 @@ ARROWS = {
     "search.newfile": "search.errors",
     "search.plots": "search.request trainable.lanes",
     "search.preparation": (
-        "search.errors search.folder search.known search.process search.programs "
-        "search.request search.request.amendments search.samplers search.samplers.studies "
-        "search.space trainable.checking trainable.columns trainable.errors "
-        "trainable.functions trainable.memory trainable.modules trainable.optimizers "
-        "trainable.problems trainable.process trainable.programs"
+        "search.errors search.folder search.known search.process search.programs search.request "
+        "search.request.amendments search.samplers search.samplers.studies search.space "
+        "trainable.checking trainable.columns trainable.errors trainable.functions "
+        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
+        "trainable.process trainable.programs trainable.pruning"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -112,8 +112,9 @@ ARROWS = {
         "search.results search.space search.watching trainable.disk trainable.lanes"
     ),
     "search.request": (
-        "search.errors search.request.amendments search.space trainable.columns trainable.modules "
-        "trainable.process trainable.programs"
+        "search.errors search.request.amendments search.space trainable.columns "
+        "trainable.errors trainable.modules trainable.process trainable.programs "
+        "trainable.pruning"
     ),
     "search.request.amendments": "search.errors search.space",
     "search.results": (
@@ -122,8 +123,9 @@ ARROWS = {
     ),
     "search.rounds": (
         "search.errors search.folder.tables search.request search.request.amendments "
-        "search.samplers search.space trainable.columns trainable.fitting "
-        "trainable.functions trainable.lanes trainable.optimizers trainable.problems trainable.task"
+        "search.samplers search.space trainable.columns trainable.fitting trainable.functions "
+        "trainable.lanes trainable.optimizers trainable.problems trainable.pruning "
+        "trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
     "search.samplers.studies": (
@@ -160,7 +162,7 @@ ARROWS = {
     "trainable.feeding": "trainable.errors trainable.problems",
     "trainable.fitting": (
         "trainable.columns trainable.disk trainable.errors trainable.halt trainable.lanes "
-        "trainable.optimizers trainable.problems trainable.programs version"
+        "trainable.optimizers trainable.problems trainable.programs trainable.pruning version"
     ),
     "trainable.functions": (
         "trainable.errors trainable.halt trainable.lanes trainable.modules trainable.problems "
@@ -195,7 +197,7 @@ ARROWS = {
         "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
     ),
     "trainable.problems.shipped": "trainable.errors trainable.problems",
-    "trainable.problems.shipped.digits": "trainable.errors trainable.problems",
+    "trainable.problems.shipped.digits": "trainable.problems trainable.problems.shipped",
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
@@ -205,11 +207,14 @@ ARROWS = {
     "trainable.programs.comparing": (
         "trainable.lanes trainable.optimizers trainable.problems trainable.programs"
     ),
+    "trainable.pruning": "trainable.errors",
     "trainable.runners": (
         "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"
     ),
-    "trainable.task": "trainable.fitting trainable.lanes trainable.problems trainable.programs",
+    "trainable.task": (
+        "trainable.fitting trainable.lanes trainable.problems trainable.programs trainable.pruning"
+    ),
     "trainable.worker": "trainable.halt trainable.programs trainable.runners trainable.task",
 }
 """Room or single module: what it may import of the others, each by its face."""
@@ -257,10 +262,7 @@ def failures(check: Callable[[Path], object], files: Iterable[Path] = MODULES) -
     return found
 
 
-OF_SCIKIT_LEARN = (
-    "trainable.problems.shipped.digits.rows",
-    "trainable.problems.shipped.logistic",
-)
+OF_SCIKIT_LEARN = ("trainable.problems.shipped.tables",)
 """Modules whose data scikit-learn has."""
 
 

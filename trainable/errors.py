@@ -3,6 +3,7 @@
 TrainableError
 ├── SourceError      the problem cannot be found or loaded
 ├── ContractError    it was loaded, and breaks the contract of `shoal.trainable.problems.problem`
+├── PrunerError      there is no such pruner
 ├── CheckpointError  a checkpoint of a pack cannot be read or written
 └── CompileError     there is no compiler, or it does not take the program
     └── CompilerHangs    it does not end
@@ -28,6 +29,10 @@ class SourceError(TrainableError):
 
 class ContractError(TrainableError):
     """The problem breaks the contract; the message names the line of its file."""
+
+
+class PrunerError(TrainableError):
+    """There is no such pruner, or it has no such parameter."""
 
 
 class CheckpointError(TrainableError):

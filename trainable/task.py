@@ -10,6 +10,7 @@ from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.problems import Folds, Source
 from shoal.trainable.programs import Program, Settled, program_of, updates
 from shoal.trainable.programs import key as key_of
+from shoal.trainable.pruning import Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +114,14 @@ class Task:
         block: lanes in one tensor operation.
         saving: where its checkpoints go, or None for none.
         control: a lane that has worked, to be tried where the pack fails; None: it is not tried.
+        known: what other fits have reported, by which these are pruned; None: nothing is known.
     """
 
     lanes: Lanes
     block: int
     saving: Saving | None = None
     control: Lanes | None = None
+    known: Known | None = None
 
     def __repr__(self) -> str:  # Ray Tune formats what passes through it
         return f"Task({len(self.lanes)})"

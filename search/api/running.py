@@ -35,6 +35,7 @@ def run(
     objective: str | None = None,
     select: str | None = None,
     patience: int | None = None,
+    pruner: str | None = None,
     stop_when: str | Sequence[str] | None = None,
     max_updates: float | None = None,
     tries: Sequence[str | Mapping[str, Any]] | None = None,
@@ -85,6 +86,8 @@ def run(
             else the lowest loss, if absent.
         select: which reporting step of a fit counts: ``last``, or ``best`` by the objective.
         patience: reporting steps without a better objective after which a fit ends; 0: none does.
+        pruner: ends fits that are behind: ``halving``, ``median`` or ``threshold``, with parameters
+            as in ``halving:factor=3,start=50``; ``none``: nothing does.
         stop_when: ``"stalled:200"``: the search ends once 200 trials have brought nothing better;
             ``"below:8.82"``, or ``above`` of what is maximised; a list of these, or ``"none"``.
         max_updates: the search ends once its fits have made so many updates in all; 0: any number.
@@ -140,6 +143,7 @@ def run(
         objective=objective,
         select=select,
         patience=patience,
+        pruner=pruner,
         stop_when=stop_when,
         max_updates=max_updates,
         tries=tries,

@@ -113,10 +113,13 @@ def refit_text(result: Result, fit: Chosen, again: Refit, save: Path | None) -> 
     lines = [f"trial   {fit.name.removeprefix('trial ')}: {_values(result, fit.row)}"]
     numbers = ", ".join(f"{name} {_short(value)}" for name, value in again.numbers.items())
     lines.append(f"fit     {numbers}, {again.steps} steps")
+    pruned = fit.row["state"] == "pruned" and fit.fold is not None
     same = {
         True: "the same numbers, bit for bit",
         False: "other numbers",
-        None: "has no such fit: no rows are left out here",
+        None: f"pruned at step {fit.row['steps']} there"
+        if pruned
+        else "has no such fit: no rows are left out here",
     }
     lines.append(f"table   {same[again.same]}")
     if save is not None:

@@ -58,7 +58,7 @@ class Driver:
             stays=lambda trial: self.rounds.stays(trial),
         )
         self._columns = Columns()
-        self.rounds = Rounds(request, prepared.shape_names, finished, known)
+        self.rounds = Rounds(request, prepared.shape_names, finished, known, folder.curves)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         if not self.rounds.whole:
             self._tasks.control = of_rows(request, prepared.shape_names, finished)

@@ -12,7 +12,7 @@ from shoal.search.folder.tables import rows
 from shoal.search.request import Request
 from shoal.search.rounds import Pack
 from shoal.trainable.columns import LOSS
-from shoal.trainable.lanes import COMPLETE, FAILED, STATES
+from shoal.trainable.lanes import COMPLETE, FAILED, PRUNED, STATES
 from shoal.trainable.task import Outcome
 
 
@@ -33,12 +33,12 @@ def part_of(request: Request, pack: Pack, outcome: Outcome) -> pa.Table:
         state = fitted.state.numpy()
         lane = fitted.curve_lane.numpy()
         ends = numpy.searchsorted(lane, numpy.arange(n + 1)).astype(numpy.int32)
-        none = state != COMPLETE
+        none = (state != COMPLETE) & (state != PRUNED)
         metrics = {
             name: pa.array(column, mask=none)
             for name, column in zip(request.metrics, fitted.metrics.numpy().T, strict=True)
         }
-        best_step = pa.array(fitted.best_step.numpy(), mask=none)
+        best_step = pa.array(fitted.best_step.numpy(), mask=state != COMPLETE)
         points = {
             "step": fitted.curve_step.numpy(),
             **({} if request.called else {LOSS: fitted.curve_loss.numpy()}),

@@ -35,7 +35,7 @@ class Refit:
         numbers: its loss and metrics by name; steps: updates done.
         one: its parameters.
         same: whether loss and metrics are the table's, bit for bit; None: the table has no such
-            fit.
+            fit, or it was pruned there.
         notes: what the user should know; a line each.
         words: the problem's own words for the parameters.
     """
@@ -56,6 +56,7 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
 
     A fit alone has the numbers that it had among others. Where an operation of torch makes others
     (some depend on how many rows they are given), all fits that ran with it are fitted again.
+    One that was pruned goes to its end.
 
     Args:
         trust: whether the code of the folder may be another user's.
@@ -74,12 +75,13 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
         prepared = load(Prepared(request=request, source=source, folder=folder), 0)
         gpu = fit.row["device"].startswith("cuda")
         recipe = recipe_of(request, source.at(folder.copies), prepared.defaults, gpu=gpu)
-        recipe = replace(recipe, plan=replace(recipe.plan, keep=request.trials, fits=1))
+        whole = replace(recipe.plan, keep=request.trials, fits=1, pruner=None, rungs=())
+        recipe = replace(recipe, plan=whole)
         rows = pa.Table.from_pylist([fit.row])
         lanes = lanes_of(request, prepared.shape_names, rows)
         block = request.block_of(fit.row["round"], lanes.shape)
         if fit.fold is None and request.folds > 1:
-            whole = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
+            every = replace(lanes, shape={n: v for n, v in lanes.shape.items() if n != FOLD})
             usual = Settled(usual=recipe.settled.usual)
             recipe = replace(recipe, folds=None, settled=usual, program="eager", unroll=1)
             told = []
@@ -89,9 +91,12 @@ def refit(folder: RunFolder, fit: Chosen, trust: bool = False) -> Refit:
                     "no rows are left out: the metrics are of the rows that were fitted to, and "
                     "the fit goes to its last step"
                 )
-            return _told(recipe, fit, _fitted(recipe, whole, block), 0, None, tuple(told))
+            return _told(recipe, fit, _fitted(recipe, every, block), 0, None, tuple(told))
         fitted = _fitted(recipe, lanes, block)
         place = 0
+        if fit.row["state"] == "pruned":
+            note = f"{fit.name} was pruned at step {fit.row['steps']}: it is fitted to its end here"
+            return _told(recipe, fit, fitted, place, None, (note,))
         if not _same(fitted, place, fit, request.metrics):
             among = _with(folder, fit)
             lanes = lanes_of(request, prepared.shape_names, among)

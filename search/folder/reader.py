@@ -138,6 +138,10 @@ class RunFolder:
         """
         return self._tables(curves=False)[0]
 
+    def curves(self) -> pa.Table:
+        """Return curves as they stand, as `tables` does."""
+        return self._tables(curves=True)[1]
+
     def _tables(self, curves: bool) -> tuple[pa.Table, pa.Table]:
         """Trials and curves, or no curves."""
         request = self.request

@@ -13,6 +13,7 @@ from shoal.search.plots.panels import (
     dots,
     empty,
     figure,
+    is_pruned,
     without_number,
 )
 from shoal.search.plots.trials import Trials
@@ -39,7 +40,8 @@ def best_so_far(
     trials: Trials, y: Axis, color: str = ORANGE, name: str = "best so far"
 ) -> list[Trace]:
     """Return the best objective of all trials up to each, as a line of steps."""
-    score = numpy.where(numpy.isfinite(trials.score), trials.score, numpy.inf)
+    counts = numpy.isfinite(trials.score) & ~is_pruned(trials)
+    score = numpy.where(counts, trials.score, numpy.inf)
     least = numpy.minimum.accumulate(score)
     better = numpy.flatnonzero(least < numpy.concatenate([[numpy.inf], least[:-1]]))
     if not len(better):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from shoal.search.plots.axis import Axis, of_hyperparameter, of_objective
-from shoal.search.plots.panels import COLORSCALE, Figure, empty
+from shoal.search.plots.panels import COLORSCALE, Figure, empty, is_pruned
 from shoal.search.plots.trials import Indices, Trials
 
 MAX_LINES, MAX_AXES, TICKS = 1000, 14, 5
@@ -17,10 +17,10 @@ INACTIVE, WORSE = "inactive", "far worse"
 
 
 def parallel(trials: Trials) -> Figure:
-    """Return the figure, of trials with a finite objective; the best are the brightest."""
+    """Return the figure, of trials that came to a finite objective; the best are the brightest."""
     if not len(trials.best_first):
         return empty("no trial has ended with a finite objective")
-    at = trials.sample(MAX_LINES, among=numpy.isfinite(trials.score))
+    at = trials.sample(MAX_LINES, among=numpy.isfinite(trials.score) & ~is_pruned(trials))
     goal = of_objective(trials)
     axes = [of_hyperparameter(trials, name) for name in trials.ranked[: MAX_AXES - 1]]
     place = numpy.empty(len(trials))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shoal.search.request import Request
-from shoal.trainable.lanes import FAILED, STATES
+from shoal.trainable.lanes import FAILED, PRUNED, STATES
 
 Indices = NDArray[numpy.int64]
 Numbers = NDArray[numpy.float64]
@@ -60,7 +60,7 @@ class Trials:
         goal = request.goal
         scores = goal.scores(rows[goal.name].to_numpy().astype(float))
         self.score = numpy.where(self.state == FAILED, numpy.nan, self._means(scores))
-        finite = numpy.flatnonzero(numpy.isfinite(self.score))
+        finite = numpy.flatnonzero(numpy.isfinite(self.score) & (self.state != PRUNED))
         self.best_first = finite[numpy.argsort(self.score[finite], kind="stable")]
 
     def __len__(self) -> int:

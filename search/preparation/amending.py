@@ -9,7 +9,7 @@ from typing import Any
 from shoal.search.errors import BadInput
 from shoal.search.known import Known
 from shoal.search.preparation.beginning import different_trials
-from shoal.search.request import Asked, Objective, Request
+from shoal.search.request import Asked, Objective, Request, pruner_text
 from shoal.search.request.amendments import (
     MAX_PACK,
     MAX_UPDATES,
@@ -21,6 +21,7 @@ from shoal.search.request.amendments import (
 )
 from shoal.search.space import Dimension
 from shoal.trainable.programs import SINGLE
+from shoal.trainable.pruning import NONE
 
 MORE = (TRIALS, REPLICATES)
 """What there may be more of than before."""
@@ -119,10 +120,12 @@ def _shown(name: str, value: Any) -> str:
 
 def _different(asked: Asked, space: Mapping[str, Dimension], request: Request) -> list[str]:
     """In what the search that is asked for is another one."""
-    held = request.as_dict()
+    held = {"pruner": NONE, **request.as_dict()}
     given = _as_resolved(asked.given, request)
     if asked.objective is not None:
         given["objective"] = str(Objective.parse(asked.objective, usual=request.goal))
+    if asked.pruner is not None:
+        given["pruner"] = pruner_text(asked.pruner)
     different = [
         f"{key} is {held.get(key, 0)!r} there, {value!r} asked"
         for key, value in given.items()

@@ -28,6 +28,8 @@ from shoal.search.request import (
     Asked,
     Request,
     Resolved,
+    check_pruner,
+    pruner_text,
 )
 from shoal.search.request.amendments import MAX_PACK, Stage, layout_of
 from shoal.search.samplers import may_repeat
@@ -150,6 +152,7 @@ def _checked(
     check_epochs(problem, asked.epochs, epoch)
     length = asked.epochs or asked.steps
     report = min(asked.report or max(1, length // 20), length)
+    check_pruner(asked.pruner, report, length)
     steps = asked.epochs * epoch or asked.steps
     cuda = torch.cuda.is_available()
     layout = layout_of(
@@ -187,6 +190,7 @@ def _checked(
         objective=str(objective),
         select=asked.select,
         patience=asked.patience,
+        pruner=pruner_text(asked.pruner),
         stop_when=asked.stop_when or (),
         max_updates=asked.max_updates,
         folds=asked.folds,

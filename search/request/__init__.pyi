@@ -3,6 +3,7 @@ from .asked import Asked, Resolved
 from .kinds import FUNCTION, LEFT_OUT, PROGRAM, ROUND, STACKED, STUDY
 from .objective import Objective
 from .paths import PathGiven, check_standing, given_path, shown
+from .pruning import check_pruner, pruner_text, pruning_of
 from .readings import mark_of
 from .request import CALLED, CONDITIONAL, FORMAT, Request
 from .setting import ALL, Setting
@@ -29,9 +30,12 @@ __all__ = [
     "Request",
     "Resolved",
     "Setting",
+    "check_pruner",
     "check_settings",
     "check_standing",
     "given_path",
     "mark_of",
+    "pruner_text",
+    "pruning_of",
     "shown",
 ]

@@ -59,6 +59,7 @@ class Asked:
     objective: str | None = None
     select: str | None = None
     patience: int | None = None
+    pruner: str | None = None
     stop_when: str | Sequence[str] | None = None
     max_updates: float | None = None
     tries: Sequence[str | Mapping[str, Any]] | str | Mapping[str, Any] | None = None
@@ -187,6 +188,7 @@ class Resolved:
     objective: str | None
     select: str
     patience: int
+    pruner: str
     stop_when: tuple[str, ...] | None
     max_updates: int
     tries: tuple[Point, ...] | None

@@ -17,6 +17,7 @@ from shoal.search.space import Space, as_plain, of_plain, parse
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import Settled
+from shoal.trainable.pruning import NONE
 
 if TYPE_CHECKING:
     from shoal.search.request.request import Request
@@ -129,6 +130,8 @@ def plain_of(request: Request) -> dict[str, Any]:
     for name in _NOT_EMPTY:
         if not plain.get(name, True):
             del plain[name]
+    if request.pruner == NONE:
+        del plain["pruner"]
     if request.settled != Settled():
         plain["settled"] = request.settled.as_dict()
     began = {"began": request.began.as_dict()} if request.began.folder else {}

@@ -23,6 +23,7 @@ from shoal.trainable.modules import File
 from shoal.trainable.process import World
 from shoal.trainable.programs import INDUCTOR, Settled
 from shoal.trainable.programs import key as key_of
+from shoal.trainable.pruning import NONE
 
 FORMAT, CONDITIONAL, CALLED = 6, 7, 8
 """Versions of the run folder's form before `STEERED`, in which all is written now. The second has
@@ -41,8 +42,9 @@ class Request(Steered):
         files: the user's own files that it consists of, as `File` has them in TOML.
         began: where the user stood, and what of the import path was theirs.
         objective: what is searched for, a metric or the loss; metrics: names of all of them.
-        select: which reporting step counts, ``last`` or ``best``; patience: reporting steps without
-            a better objective after which a lane ends, 0: any number.
+        select: the reporting step that counts, ``last`` or ``best``; patience: reporting steps with
+            no better objective after which a lane ends, 0: any number.
+        pruner: what ends lanes that are behind, with all its parameters.
         folds: lanes of each replicate, each with another part of the rows left out; 1: with none.
         keep: of how many trials fitted parameters are kept, or ``all``.
         steps: updates of each lane; report: updates between two reporting steps.
@@ -76,6 +78,7 @@ class Request(Steered):
     objective: str = "loss:min"
     select: str = "last"
     patience: int = 0
+    pruner: str = NONE
     folds: int = 1
     keep: int | str = 0
     epochs: int = 0

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from shoal.search.errors import BadInput
 from shoal.search.request.amendments import ends_of, points_of
+from shoal.trainable.errors import PrunerError
+from shoal.trainable.pruning import pruner_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -33,6 +35,7 @@ Kind = Literal[
     "paths",
     "patterns",
     "points",
+    "pruner",
     "size",
     "text",
     "texts",
@@ -40,7 +43,7 @@ Kind = Literal[
 """`many` is a whole number, or ``all``; `amount` a number that may be its least; `patterns` are
 regular expressions by name; `size` is one of memory; `count` a whole number that may be written as
 1e9; `ends` and `points` are lists that `shoal.search.request.amendments` reads; `texts` is a text
-or several."""
+or several; `pruner` is one of `shoal.trainable.pruning`, with its parameters."""
 
 ALL = "all"
 
@@ -112,6 +115,8 @@ class Setting:
             self._check_amount(value)
         elif self.kind == "patterns":
             self._check_patterns(value)
+        elif self.kind == "pruner":
+            self._check_pruner(value)
         elif self.kind == "texts":
             self._check_texts(value)
         elif self.kind == "text" and not isinstance(value, str):
@@ -142,6 +147,12 @@ class Setting:
             raise BadInput(f"{self.name} must be a number from {self.least:g} on, not {value!r}")
         if value > 1 and value != int(value):
             raise BadInput(f"{self.name} must be a share below 1, or a whole number, not {value!r}")
+
+    def _check_pruner(self, value: Any) -> None:
+        try:
+            pruner_of(value)
+        except PrunerError as error:
+            raise BadInput(str(error)) from error
 
     def _check_patterns(self, value: Any) -> None:
         words = isinstance(value, Mapping) and all(

@@ -68,6 +68,13 @@ SETTINGS: tuple[Setting, ...] = (
         least=0,
     ),
     Setting(
+        name="pruner",
+        kind="pruner",
+        help="Ends fits that are behind: halving, median or threshold, with parameters as "
+        "halving:factor=3,start=50.",
+        default="none",
+    ),
+    Setting(
         name="stop_when",
         kind="ends",
         help=(

@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 from shoal.search.plots import Trials
 from shoal.search.space import plain
 from shoal.search.studies import study_of
+from shoal.trainable.lanes import PRUNED
 
 MAX_TRIALS = 2000
 """Trials that are looked at; taken evenly."""
@@ -21,7 +22,8 @@ def importance(trials: Trials) -> dict[str, float]:
     """Return the share of each searched hyperparameter, the largest first; they sum to 1.
 
     It says what tells the best tenth of the trials from all (Watanabe, Bansal & Hutter 2023). That
-    looks at ranks alone, so a trial that diverged counts as one that is worse than all others.
+    looks at ranks alone, so a trial that was pruned counts as one that is worse than those that
+    came to their end, and one that diverged as one that is worse than all others.
     Where too few trials are there, or they are equal, all shares are 0.
     """
     names = trials.searched
@@ -32,7 +34,9 @@ def importance(trials: Trials) -> dict[str, float]:
     finite = scores[numpy.isfinite(scores)]
     if len(counts) < 2 or not len(finite) or not names:
         return dict.fromkeys(names, 0.0)
-    ranks = numpy.unique(scores, return_inverse=True)[1].astype(float)
+    lost = (trials.state[counts] == PRUNED) & numpy.isfinite(scores)
+    keys = numpy.stack([numpy.where(numpy.isposinf(scores), 2, lost), scores])
+    ranks = numpy.unique(keys, axis=1, return_inverse=True)[1].ravel().astype(float)
     columns = {name: trials.hyperparameter(name).take(counts).to_pylist() for name in names}
     distributions = {name: trials.request.space[name].distribution for name in names}
     made = []

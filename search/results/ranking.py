@@ -14,7 +14,7 @@ from shoal.search.request import Request
 def ranking(trials: pa.Table, request: Request) -> tuple[Any, dict[str, Any]]:
     """Return the trials that count, the best by the objective first; of equals, the first.
 
-    A trial counts if none of its fits failed and all are there.
+    A trial counts if all of its fits are there, and none of them failed or was pruned.
 
     Args:
         trials: rows in the order of their keys.
@@ -28,8 +28,8 @@ def ranking(trials: pa.Table, request: Request) -> tuple[Any, dict[str, Any]]:
     first = numpy.flatnonzero(numpy.diff(number, prepend=-1))
     whole = numpy.diff(first, append=len(number)) == request.fits
     rows = first[whole][:, None] + numpy.arange(request.fits)
-    failed = pc.equal(trials["state"], "failed").to_numpy()[rows].any(axis=1)
-    rows = rows[~failed]
+    lost = pc.is_in(trials["state"], value_set=pa.array(["failed", "pruned"]))
+    rows = rows[~lost.to_numpy()[rows].any(axis=1)]
     means = {name: trials[name].to_numpy()[rows].mean(axis=1) for name in request.columns}
     goal = request.goal
     scores = goal.scores(trials[goal.name].to_numpy()[rows]).mean(axis=1)

@@ -17,6 +17,7 @@ from shoal.search.space import Value
 from shoal.trainable.columns import FOLD
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers import OPTIMIZERS
+from shoal.trainable.pruning import Known
 
 Shape = tuple[tuple[str, Value], ...]
 
@@ -32,6 +33,7 @@ class Pack:
         attempt: how often it ran before and ended with an error.
         deaths: how many workers died over it.
         called: whether it is one call of a function or a program.
+        known: what others have reported, by which its fits are pruned; None: nothing prunes.
     """
 
     round: int
@@ -41,6 +43,7 @@ class Pack:
     attempt: int = 0
     deaths: int = 0
     called: bool = False
+    known: Known | None = None
 
     @property
     def told(self) -> str:
@@ -51,6 +54,10 @@ class Pack:
     def name(self) -> str:
         """Names its part in the run folder."""
         return f"r{self.round:06d}-p{self.index:06d}"
+
+    def knowing(self, known: Known) -> Pack:
+        """Return the pack with what is known of others."""
+        return replace(self, known=known)
 
     def only(self, chosen: NDArray[numpy.bool_]) -> Pack:
         """Return the pack without the lanes that are not `chosen`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy
@@ -35,6 +35,7 @@ class Rounds:
         shape_names: tuple[str, ...],
         finished: pa.Table,
         known: Mapping[int, pa.Table] | None = None,
+        curves: Callable[[], pa.Table] | None = None,
     ) -> None:
         """Begin, or go on.
 
@@ -42,9 +43,10 @@ class Rounds:
             finished: the rows there are already, as ``trials.parquet`` has them.
             known: what the sampler knows from without, by the number of the request with which it
                 came.
+            curves: reads their curves, which count where fits are pruned; None: there are none.
         """
         self._request = request
-        self._layout, self._told = request.layout, Told(request)
+        self._layout, self._told = request.layout, Told(request, curves)
         self._ready: deque[Pack] = deque()
         self._changed = threading.Condition()
         self._out = 0

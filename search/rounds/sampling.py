@@ -84,7 +84,8 @@ class Sampling:
         values = self._sampler.values(columns, span.drawn or span.stop - span.first)
         packs = cut(self._request, self._shape_names, span, values)
         left = [pack.only(self._wanted(pack.lanes, span.stop)) for pack in packs]
-        return [pack for pack in left if len(pack.lanes)]
+        pairs = [(pack, own) for pack, own in zip(packs, left, strict=True) if len(own.lanes)]
+        return self._told.judged(span, pairs)
 
     def _asked(self, span: Span) -> Columns:
         """What the sampler answers for a round."""
@@ -114,7 +115,7 @@ class Sampling:
             name: numpy.concatenate([*(each.columns[name] for each in told), column[: span.first]])
             for name, column in self._columns.items()
         }
-        scores = self._told.scores(max(span.number - 1, 0))
+        scores = self._told.expected(max(span.number - 1, 0))
         without = sum(len(each.scores) for each in told)
         return Earlier(
             columns=columns,

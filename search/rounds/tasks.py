@@ -11,7 +11,7 @@ import numpy
 import pyarrow as pa
 import torch
 
-from shoal.search.request import Request
+from shoal.search.request import Request, pruning_of
 from shoal.search.rounds.packs import Pack
 from shoal.trainable.columns import FOLD
 from shoal.trainable.fitting import Plan, Saving, checkpoint
@@ -35,7 +35,7 @@ def recipe_of(
         defaults: values of the hyperparameters that are not in the space.
         gpu: whether a pack has a GPU to itself.
     """
-    goal = request.goal
+    goal, (pruner, rungs) = request.goal, pruning_of(request)
     plan = Plan(
         steps=request.epochs or request.steps,
         epochs=request.epochs > 0,
@@ -48,6 +48,8 @@ def recipe_of(
         patience=request.patience,
         keep=request.kept,
         fits=request.fits,
+        pruner=pruner,
+        rungs=rungs,
     )
     return StackedRecipe(
         source=source,
@@ -136,7 +138,7 @@ class Tasks:
         block = self._block_of(pack)
         control = self.control if pack.attempt else None
         if self._period is None:
-            return Task(lanes=pack.lanes, block=block, control=control)
+            return Task(lanes=pack.lanes, block=block, control=control, known=pack.known)
         key = self._recipe.key(pack.lanes, block)
         there = checkpoint.attempts(self._folder, key)
         attempt = max([*there, self._handed.get(key, -1)]) + 1
@@ -149,7 +151,7 @@ class Tasks:
             resume=resume,
             period_seconds=self._period,
         )
-        return Task(lanes=pack.lanes, block=block, saving=saving, control=control)
+        return Task(lanes=pack.lanes, block=block, saving=saving, control=control, known=pack.known)
 
     def gained(self, pack: Pack) -> bool:
         """Whether the last attempt at a pack has left a checkpoint."""

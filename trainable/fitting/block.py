@@ -1,9 +1,10 @@
 """The training loop of a block: the fits (lanes) of a pack pass through its slots.
 
-At each reporting step the lanes that ended (all updates done, diverged, or not improving any more)
-leave their slots, and the pack's next lanes take them (`slots`). A program that takes any number of
-lanes drops the slots that stay empty. Where updates take batches of rows, all lanes in the slots
-have one seed and are at one step, so that a batch is fetched once for all of them.
+At each reporting step the lanes that ended (all updates done, diverged, not improving any more, or
+behind others: `judging`) leave their slots, and the pack's next lanes take them (`slots`). A
+program that takes any number of lanes drops the slots that stay empty. Where updates take batches
+of rows, all lanes in the slots have one seed and are at one step, so that a batch is fetched once
+for all of them.
 
 Between any two updates the block can be paused, and its snapshot, tensors and numbers alone, makes
 a block that goes on as if nothing had been.
@@ -17,16 +18,18 @@ from typing import Any, NamedTuple
 
 import torch
 
+from shoal.trainable.fitting.judging import Judging
 from shoal.trainable.fitting.kept import Kept
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.fitting.record import Record
-from shoal.trainable.fitting.selection import Selection, scores
-from shoal.trainable.fitting.slots import NO_LANE, Slots
+from shoal.trainable.fitting.selection import Selection, finite, scores
+from shoal.trainable.fitting.slots import NO_LANE, Slots, moved, put
 from shoal.trainable.halt import Halted
 from shoal.trainable.lanes import Fitted, Lanes, Parameters
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
 from shoal.trainable.programs import LaneValues, Program, Taken, never
+from shoal.trainable.pruning import Known
 
 Snapshot = dict[str, Any]
 """A block between two updates: tensors, tuples of tensors, and numbers."""
@@ -51,7 +54,7 @@ class _Now(NamedTuple):
         values: shape (B, C), float64, loss and metrics after the update (`Plan.columns`); the loss
             is NaN where it was not asked for.
         score: shape (B,), float64; better: (B,), bool: whether it is the best so far of a lane.
-        ended, diverged: shape (B,), bool.
+        ended, diverged, pruned: shape (B,), bool.
     """
 
     values: torch.Tensor
@@ -59,6 +62,7 @@ class _Now(NamedTuple):
     better: torch.Tensor
     ended: torch.Tensor
     diverged: torch.Tensor
+    pruned: torch.Tensor
 
 
 _DEVICE = ("params", "state", "values")
@@ -75,7 +79,10 @@ class Block:
     state: State
     values: LaneValues
 
-    def __init__(self, program: Program, lanes: Lanes, plan: Plan) -> None:
+    def __init__(
+        self, program: Program, lanes: Lanes, plan: Plan, known: Known | None = None
+    ) -> None:
+        self._judging = Judging(lanes, plan, known)
         self._program, self._lanes, self._plan = program, lanes, plan
         self._slots = Slots(program.block, lanes, plan, together=program.feed.together)
         self._record = Record(len(lanes), len(plan.metrics))
@@ -109,6 +116,7 @@ class Block:
         self._done = int(kept["done"])
         self._slots.restore(kept, fresh=self._done == 0)
         self._record.restore(kept)
+        self._judging.restore(self._record.curves)
         self._selection.restore(kept["selection"], self._program.device)
         self._kept.restore(kept["kept"])
         for name in _DEVICE:
@@ -171,8 +179,8 @@ class Block:
                 loss, params, state = program.chunk(self.params, self.state, values, taken)
                 if seats is not None:  # some lanes have done their last update: they stand still
                     loss = torch.where(seats, loss, slots.reported.to(program.device))
-                    params = _where(seats, params, self.params)
-                    state = _where(seats, state, self.state)
+                    params = moved(seats, params, self.params)
+                    state = moved(seats, state, self.state)
                 slots.reported, self.params, self.state = loss, params, state
                 self._done += program.unroll if taken is None else len(taken.updates)
                 if pause() and self._done < longest:
@@ -195,7 +203,7 @@ class Block:
         The last call that can be given up comes before the first change of anything.
         """
         slots, plan = self._slots, self._plan
-        loss, occupied = _finite(slots.reported), slots.occupied
+        loss, occupied = finite(slots.reported), slots.occupied
         now = self._now(loss)
         slots.arrive()
         self._done = 0
@@ -226,23 +234,25 @@ class Block:
             for i, name in enumerate(plan.metrics, 1):
                 values[:, i] = found[name].to("cpu", torch.float64)
         if plan.watches:
-            values[:, 0] = _finite(program.loss(self.evaluated, self.state, self.values))
+            values[:, 0] = finite(program.loss(self.evaluated, self.state, self.values))
         ended = diverged | ((slots.age + slots.left == plan.steps) & here)
         score = better = ended  # of no use but to what watches
         if plan.watches:
             score = scores(values, plan)
             better = self._selection.better(score)
             ended |= self._selection.spent(better) & here
+        pruned = self._judging.behind(slots.lane, slots.age + slots.left, loss, values) & ~ended
+        ended |= pruned
         if bool((ended & ~diverged).any()):
             if not plan.watches:
-                values[:, 0] = _finite(program.loss(self.evaluated, self.state, self.values))
+                values[:, 0] = finite(program.loss(self.evaluated, self.state, self.values))
             diverged |= ended & slots.diverged(values[:, 0])
-        return _Now(values, score, better, ended, diverged)
+        return _Now(values, score, better, ended, diverged, pruned & ~diverged)
 
     def _end(self, now: _Now) -> None:
         """Record the results of the lanes that ended, and give their slots to the next."""
         slots, record, selection = self._slots, self._record, self._selection
-        complete = now.ended & ~now.diverged
+        complete = now.ended & ~now.diverged & ~now.pruned
         if bool(complete.any()):
             lane = slots.lane[complete]
             values, steps, params = now.values, slots.age - 1, self.evaluated
@@ -253,6 +263,7 @@ class Block:
                 at = complete.to(self._program.device)
                 score = scores(values[complete], self._plan)
                 self._kept.add(lane, score, tuple(leaf[at] for leaf in params))
+        record.prune(slots.lane[now.pruned], now.values[now.pruned])
         record.diverge(slots.lane[now.diverged])
         record.steps[slots.lane[now.ended]] = slots.age[now.ended]
         filled, coming = slots.refill(now.ended)
@@ -269,9 +280,9 @@ class Block:
         """Put the initial tensors of lanes into slots."""
         seats = slots.to(self._program.device)
         params, state = self._program.initial(self._lanes, coming)
-        self.params = _put(self.params, seats, params)
-        self.state = _put(self.state, seats, state)
-        self.values = _put(self.values, seats, self._program.values(self._lanes, coming))
+        self.params = put(self.params, seats, params)
+        self.state = put(self.state, seats, state)
+        self.values = put(self.values, seats, self._program.values(self._lanes, coming))
 
     def _shrink(self) -> None:
         """Drop the tensors of empty slots, where these are many: no lane is to come."""
@@ -280,20 +291,3 @@ class Block:
             self._selection.shrink(kept)
             for name in _DEVICE:
                 setattr(self, name, tuple(leaf[kept] for leaf in getattr(self, name)))
-
-
-def _finite(losses: torch.Tensor) -> torch.Tensor:
-    """The losses on the CPU in float64, +inf where they are not finite."""
-    losses = losses.to("cpu", torch.float64)
-    return losses.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
-
-
-def _where(moving: torch.Tensor, new: Leaves, old: Leaves) -> Leaves:
-    return tuple(
-        torch.where(moving.view(-1, *[1] * (a.dim() - 1)), a, b)
-        for a, b in zip(new, old, strict=True)
-    )
-
-
-def _put(whole: Leaves, seats: torch.Tensor, part: Leaves) -> Leaves:
-    return tuple(a.index_copy(0, seats, b) for a, b in zip(whole, part, strict=True))

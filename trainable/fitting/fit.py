@@ -10,6 +10,7 @@ from shoal.trainable.fitting.block import Block, Snapshot
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.programs import Program, never
+from shoal.trainable.pruning import Known
 
 
 class Keeper(Protocol):
@@ -31,16 +32,24 @@ class Keeper(Protocol):
         """Whether to end now, and leave the rest for another time."""
 
 
-def fit(program: Program, lanes: Lanes, plan: Plan, keeper: Keeper | None = None) -> Fitted | None:
+def fit(
+    program: Program,
+    lanes: Lanes,
+    plan: Plan,
+    keeper: Keeper | None = None,
+    known: Known | None = None,
+) -> Fitted | None:
     """Fit all `lanes` and return their losses, states and curves.
 
     Args:
+        known: what other fits have reported, by which these are pruned; None: nothing is known.
         keeper: keeps snapshots on the way; where it tells to stop, None is returned, and the same
             call goes on from the last snapshot with the same numbers as in one go.
     """
     with torch.no_grad():
         batches = program.feed.batches
-        block = Block(program, lanes, plan.in_updates(batches.of_an_epoch if batches else 1))
+        plan = plan.in_updates(batches.of_an_epoch if batches else 1)
+        block = Block(program, lanes, plan, known)
         if not block.prepare(never if keeper is None else keeper.stopped):
             return None
         if keeper is None:

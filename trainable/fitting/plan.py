@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shoal.trainable.columns import LOSS
+from shoal.trainable.pruning import Pruner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Plan:
         patience: reporting steps without a better objective after which a lane ends; 0: any number.
         keep: of how many trials of a pack the fitted parameters are kept, the best ones.
         fits: lanes of each trial in the search, over replicates and folds.
+        pruner: what ends lanes that are behind, at the reports `rungs`; None: nothing does.
     """
 
     steps: int
@@ -35,6 +37,8 @@ class Plan:
     keep: int = 0
     fits: int = 1
     epochs: bool = False
+    pruner: Pruner | None = None
+    rungs: tuple[int, ...] = ()
 
     def in_updates(self, of_an_epoch: int) -> Plan:
         """Return the same, counted in updates, of which an epoch has so many."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.fitting.selection import NO_STEP
-from shoal.trainable.lanes import COMPLETE, DIVERGED, Fitted, Parameters
+from shoal.trainable.lanes import COMPLETE, DIVERGED, PRUNED, Fitted, Parameters
 
 _COLUMNS = ("loss", "metrics", "best_step", "ended", "steps")
 
@@ -55,6 +55,11 @@ class Record:
         self.loss[lane], self.metrics[lane] = values[:, 0], values[:, 1:]
         self.best_step[lane] = step
 
+    def prune(self, lane: torch.Tensor, values: torch.Tensor) -> None:
+        """Mark lanes as pruned, with what they have at their last report (lanes, 1 + M)."""
+        self.loss[lane], self.metrics[lane] = values[:, 0], values[:, 1:]
+        self.ended[lane] = PRUNED
+
     def diverge(self, lane: torch.Tensor) -> None:
         """Mark lanes as diverged."""
         self.ended[lane] = DIVERGED
@@ -75,6 +80,11 @@ class Record:
             curve_metrics=metrics[order],
             parameters=parameters,
         )
+
+    @property
+    def curves(self) -> Columns:
+        """All points so far, in the order in which they came."""
+        return self._columns()
 
     def _columns(self) -> Columns:
         if not self._curves:

@@ -29,6 +29,12 @@ def scores(values: torch.Tensor, plan: Plan) -> torch.Tensor:
     return torch.where(column.isfinite(), -column if plan.maximize else column, math.inf)
 
 
+def finite(losses: torch.Tensor) -> torch.Tensor:
+    """The losses on the CPU in float64, +inf where they are not finite."""
+    losses = losses.to("cpu", torch.float64)
+    return losses.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
+
+
 class Selection:
     """The best reporting step so far of the lane in each slot.
 

@@ -20,6 +20,7 @@ import torch
 
 from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.lanes import Lanes
+from shoal.trainable.problems import Leaves
 
 NO_LANE = -1
 
@@ -189,3 +190,16 @@ def _limits(first: torch.Tensor, plan: Plan) -> torch.Tensor:
     """
     limit = torch.where(first > 0, first * plan.diverge_factor, MAX_LOSS).clamp(max=MAX_LOSS)
     return torch.where(torch.isfinite(first), limit, -torch.inf)
+
+
+def moved(moving: torch.Tensor, new: Leaves, old: Leaves) -> Leaves:
+    """Tensors of all slots: the new ones in the slots that are `moving` (B,), else the old ones."""
+    return tuple(
+        torch.where(moving.view(-1, *[1] * (a.dim() - 1)), a, b)
+        for a, b in zip(new, old, strict=True)
+    )
+
+
+def put(whole: Leaves, seats: torch.Tensor, part: Leaves) -> Leaves:
+    """Tensors of all slots, with those of a part of them in their places `seats` (int64)."""
+    return tuple(a.index_copy(0, seats, b) for a, b in zip(whole, part, strict=True))

@@ -64,7 +64,7 @@ class Stacked:
             self._check(task)
             program = self._program(task, device)
             program.heed(halt)
-            fitted = fit(program, task.lanes, self._recipe.plan, keeper)
+            fitted = fit(program, task.lanes, self._recipe.plan, keeper, task.known)
         except CompileError as caught:
             fault = self._fault(task, str(caught), stop)
         except BaseException as caught:  # the user's code may raise anything
@@ -130,7 +130,9 @@ class Stacked:
         try:
             usual = self._recipe.settled.usual
             program = self._recipe.made(task.control, block=1, device="cpu", kind=usual)
-            plan = replace(self._recipe.plan, steps=1, report=1, keep=0, epochs=False)
+            plan = replace(
+                self._recipe.plan, steps=1, report=1, keep=0, epochs=False, pruner=None, rungs=()
+            )
             fit(program, task.control, plan)
         except BaseException as caught:
             if is_told_to_end(caught):

@@ -22,6 +22,7 @@ TYPES: dict[str, Any] = {
     "amount": float,
     "size": str,
     "patterns": str,
+    "pruner": str,
     "count": Count(),
 }
 

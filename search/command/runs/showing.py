@@ -19,7 +19,17 @@ from shoal.search.watching import duration, printable
 if TYPE_CHECKING:
     from shoal.search.results import Result
 
-SETTINGS = ("sampler", "seed", "replicates", "folds", "steps", "epochs", "select", "patience")
+SETTINGS = (
+    "sampler",
+    "seed",
+    "replicates",
+    "folds",
+    "steps",
+    "epochs",
+    "select",
+    "patience",
+    "pruner",
+)
 """What is told of what was asked, where it is not as usual."""
 
 USUAL = {"replicates": 1, "folds": 1, "epochs": 0, "select": "last", "patience": 0}
