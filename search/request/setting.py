@@ -12,7 +12,6 @@ from typing import Any, Literal
 from shoal.search.errors import BadInput
 from shoal.search.request.amendments import ends_of, points_of
 from shoal.trainable.errors import PrunerError
-from shoal.trainable.pruning import pruner_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -149,6 +148,8 @@ class Setting:
             raise BadInput(f"{self.name} must be a share below 1, or a whole number, not {value!r}")
 
     def _check_pruner(self, value: Any) -> None:
+        from shoal.trainable.pruning import pruner_of  # not before: it loads torch
+
         try:
             pruner_of(value)
         except PrunerError as error:
