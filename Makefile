@@ -1,6 +1,6 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
-# make test-extras  the tests that need a browser (Chromium), trackers or TensorFlow
+# make test-extras  tests that take long, or need a browser (Chromium), trackers or TensorFlow
 # make check    format, lint and types
 # make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
@@ -15,18 +15,20 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
+# Four processes, since two wait for SLURM most of their time. One that dies ends the run, which names
+# its test: pytest-xdist would go on without it and may wait for its last tests for ever.
+PROCESSES := --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
+
 .PHONY: search test test-extras check benchmark soak fuzz cluster pictures clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
 
-# Four processes, since two wait for SLURM most of their time. One that dies ends the run, which names
-# its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest $(PROCESSES)
 
 test-extras: $(VENV)/installed-extras
-	$(BIN)/python -m pytest -m extras tests/extras
+	$(BIN)/python -m pytest -m 'extras or long' $(PROCESSES)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

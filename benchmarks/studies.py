@@ -4,8 +4,7 @@
 
 It prints seconds, and seconds of CPU, of `shoal export` of trials of four hyperparameters into a
 journal and a database, with 0 and with 20 reports each, as whole processes; of `result.study()`
-alone; and of a search that nobody watches, and of the same one while a page asks for what is new
-four times a second.
+alone; and of a search that nobody watches, and of the same one while a page does.
 """
 
 from __future__ import annotations
@@ -27,6 +26,9 @@ from pathlib import Path
 SHOAL = [sys.executable, "-m", "shoal"]
 SPACE = ["lr=1e-8:1e-4:log", "momentum=0:0.99", "ema=0.5:0.99", "warmup=0:0.2"]
 SEARCH = ["run", "cubic-sine", "--space", "optimizer=momentum", "--sampler", "random", "--quiet"]
+PAUSE_SECONDS = 1.0
+"""Of the page between two questions."""
+
 STUDY = """
 import json, sys, time
 import shoal
@@ -55,10 +57,13 @@ def searched(place: Path, name: str, trials: int, steps: int) -> list[str]:
 
 
 def followed(address: str, over: threading.Event) -> None:
-    """Ask for what is new, as a page does, until it is over."""
-    while not over.wait(0.25):
-        with suppress(OSError), urllib.request.urlopen(address) as answer:
+    """Ask for what is new, as the page does, until it is over."""
+    version = ""
+    while not over.wait(PAUSE_SECONDS):
+        asked = f"{address}news?after={version}"
+        with suppress(OSError), urllib.request.urlopen(asked) as answer:
             answer.read()
+            version = answer.headers.get("X-Version", version)
 
 
 def watched(command: list[str], run: Path) -> float:

@@ -131,6 +131,7 @@ def printed(
     return folder, said
 
 
+@pytest.mark.long
 def test_the_default_search_finds_the_best_learning_rate(
     printed: tuple[Path, dict[str, str]],
 ) -> None:
@@ -156,6 +157,7 @@ def test_the_default_search_finds_the_best_learning_rate(
     assert not list((folder / "runs" / "first" / "parts").iterdir())
 
 
+@pytest.mark.long
 def test_the_problem_of_the_readme_is_chosen_by_validation(
     printed: tuple[Path, dict[str, str]],
 ) -> None:
@@ -173,6 +175,7 @@ def test_the_problem_of_the_readme_is_chosen_by_validation(
     assert predicted.tolist() == pytest.approx(w[:2].tolist())
 
 
+@pytest.mark.long
 def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[str, str]]) -> None:
     """The smallest penalty has the lowest loss, validation chooses another one, and what is
     fitted predicts sines."""
@@ -197,6 +200,7 @@ def test_the_steps_of_a_problem_end_as_the_page_says(printed: tuple[Path, dict[s
     assert folds.best["accuracy"] > 0.96
 
 
+@pytest.mark.long
 def test_the_steps_to_the_net_end_as_the_page_says(printed: tuple[Path, dict[str, str]]) -> None:
     """Each search finds a net that tells validation rows; what it fits tells those to test."""
     folder, said = printed
@@ -218,6 +222,7 @@ def test_the_steps_to_the_net_end_as_the_page_says(printed: tuple[Path, dict[str
         assert float(right[1]) > 0.9
 
 
+@pytest.mark.long
 def test_going_on_with_a_finished_search_repeats_nothing(
     printed: tuple[Path, dict[str, str]],
 ) -> None:
@@ -225,6 +230,7 @@ def test_going_on_with_a_finished_search_repeats_nothing(
     assert "nothing was left to do" in printed[1]["shoal run --out runs/mine"]
 
 
+@pytest.mark.long
 def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> None:
     """What is no file and no part of one runs as one script a page."""
     steering = ROOT / "docs/steering.md"
@@ -241,6 +247,7 @@ def test_the_python_of_the_pages_runs(printed: tuple[Path, dict[str, str]]) -> N
     subprocess.run([sys.executable, script], cwd=printed[0], check=True, timeout=300)
 
 
+@pytest.mark.long
 def test_the_example_script_runs(printed: tuple[Path, dict[str, str]]) -> None:
     """examples/learning_rate.py prints the best learning rate of its search."""
     done = subprocess.run(
@@ -257,6 +264,7 @@ def test_the_example_script_runs(printed: tuple[Path, dict[str, str]]) -> None:
     assert "128 trials in the study" in done.stdout
 
 
+@pytest.mark.long
 def test_the_columns_are_those_of_the_table(printed: tuple[Path, dict[str, str]]) -> None:
     """Every column of the results stands in the table of docs/results.md, and no other."""
     text = RESULTS.read_text("utf-8")
@@ -350,6 +358,7 @@ def test_the_rooms_of_the_architecture_are_those_of_the_code() -> None:
             ), name
 
 
+@pytest.mark.long
 def test_the_optimizer_of_contributing_is_added_as_it_says(tmp_path: Path) -> None:
     """Followed word by word in a copy of the project: its tests pass, and a search uses it. The
     tests of the other optimizers run where they stand."""

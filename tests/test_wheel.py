@@ -10,9 +10,12 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.long
 def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     """Built, installed into an environment of its own, and run over Ray Tune."""
     # without --wheel: from the sdist, which is made first

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pytest
 
 SHOAL = (sys.executable, "-P", "-m", "shoal")
 SMALL = ("run", "--trials", "64", "--steps", "50", "--quiet")
@@ -76,6 +77,7 @@ def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(
         assert not (home / "runs").exists()
 
 
+@pytest.mark.long
 def test_a_cluster_that_stays_up_takes_searches_of_its_owner_alone(
     cluster: Any, home: Path
 ) -> None:

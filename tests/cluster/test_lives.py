@@ -140,6 +140,7 @@ SEARCH = (
 )
 
 
+@pytest.mark.long
 def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
     cluster: Any,
     home: Path,
@@ -183,6 +184,7 @@ def test_a_search_goes_on_after_a_time_limit_and_a_preemption(
     same_table(tmp_path / "alone", folder)
 
 
+@pytest.mark.long
 def test_a_preempted_job_saves_where_the_site_sends_its_signal(
     cluster: Any, place: Path, user_signal: None
 ) -> None:
@@ -237,7 +239,7 @@ eat = ray.remote(num_cpus=1, max_retries=0)(lambda: len(bytes(b"x") * (4 << 30))
 try:
     ray.get(eat.options(scheduling_strategy=on_it).remote())
 except ray.exceptions.WorkerCrashedError:
-    print("a worker died on", other["NodeManagerHostname"], flush=True)
+    print(f"a worker died on {other['NodeManagerHostname']}", flush=True)
 time.sleep(8)
 """
 

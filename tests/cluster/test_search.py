@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pytest
 
 import shoal
 
@@ -171,6 +172,7 @@ def test_a_search_that_fails_fails_the_job_and_scancel_leaves_nothing(
     assert cluster.wait(long)["JobState"] == "CANCELLED"
 
 
+@pytest.mark.long
 def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) -> None:
     """The job goes on with what is left, says so, and has every trial once."""
     job = cluster.sbatch(
@@ -256,6 +258,7 @@ def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     same_table(tmp_path / "alone", folder)
 
 
+@pytest.mark.long
 def test_a_lost_batch_host_puts_the_job_back_within_a_minute(cluster: Any, home: Path) -> None:
     """A surviving agent asks for it; the next life, on the other nodes, does what is left."""
     job = cluster.sbatch(

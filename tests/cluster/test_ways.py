@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pytest
 
 SCRIPT = "slurm/search.sbatch"
 SMALL = ("run", "--trials", "64", "--steps", "50", "--pack", "8", "--quiet")
@@ -47,6 +48,7 @@ WAYS = {
 }
 
 
+@pytest.mark.long
 def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) -> None:
     """CPUs, GPUs and memory of each node, as Ray counts them, its object store within the memory;
     the jobs of one user run side by side."""
@@ -83,6 +85,7 @@ def test_each_way_of_asking_gives_ray_what_slurm_gave(cluster: Any, home: Path) 
             assert counted[0] != counted[1]
 
 
+@pytest.mark.long
 def test_two_users_and_two_searches_of_one_do_not_touch_each_other(
     cluster: Any, home: Path
 ) -> None:
@@ -155,6 +158,7 @@ exec "$@"
 """
 
 
+@pytest.mark.long
 def test_a_hostile_place(cluster: Any, home: Path) -> None:
     """--export=NONE, a TMPDIR of over 120 characters, proxies, a name that resolves to 127.0.1.1,
     Ray's usual ports taken, a foreign token, a prefix, workers before the head, a node that never
@@ -202,6 +206,7 @@ exec "$@"
 """
 
 
+@pytest.mark.long
 def test_nodes_with_and_without_a_compiler_do_not_mix_programs(cluster: Any, home: Path) -> None:
     """What the first node has settled runs where it can be had, and no row is of another program;
     meanwhile Ray keeps to the site's range of ports."""

@@ -55,8 +55,8 @@ def undisturbed(
     ("search", "names", "most"),
     [
         ("NET_SEARCH", ["kill-driver", "crash"], 2),
-        ("SEARCH", ["kill-worker", "kill-raylet"], 2),
-        ("NET_SEARCH", ["freeze-driver", "interrupt"], 2),
+        pytest.param("SEARCH", ["kill-worker", "kill-raylet"], 2, marks=pytest.mark.long),
+        pytest.param("NET_SEARCH", ["freeze-driver", "interrupt"], 2, marks=pytest.mark.long),
         ("SEARCH", ["rival", "plant"], 2),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else str(value),

@@ -30,8 +30,8 @@ from functools import cache
 
 import torch
 
-from shoal.trainable.errors import ContractError
 from shoal.trainable.problems import Params
+from shoal.trainable.problems.shipped.tables import table
 
 _MEASURES = (
     *("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity"),
@@ -131,12 +131,4 @@ def _table() -> tuple[torch.Tensor, torch.Tensor]:
     Raises:
         ContractError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_breast_cancer
-    except ModuleNotFoundError:
-        raise ContractError(
-            "the problem logistic takes its data from scikit-learn, which is not installed: "
-            "pip install 'shoal[data]'"
-        ) from None
-    x, y = load_breast_cancer(return_X_y=True)
-    return torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64)
+    return table("breast_cancer.csv")

@@ -136,7 +136,7 @@ def test_without_scikit_learn_one_line_says_what_to_type(
     monkeypatch.setitem(sys.modules, "sklearn", None)
     logistic._table.cache_clear()
     for method in (problem.prepare, problem.data, problem.validation):
-        with pytest.raises(ContractError, match=r"^the problem logistic takes its data from "):
+        with pytest.raises(ContractError, match=r"^the data \(breast_cancer\.csv\) are "):
             method()
         with pytest.raises(ContractError, match=r"not installed: pip install 'shoal\[data\]'$"):
             method()

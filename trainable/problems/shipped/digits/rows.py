@@ -22,7 +22,7 @@ from functools import cache
 
 import torch
 
-from shoal.trainable.errors import ContractError
+from shoal.trainable.problems.shipped import table
 
 PIXELS, CLASSES = 64, 10
 BRIGHTEST = 16.0
@@ -93,12 +93,5 @@ def _table() -> tuple[torch.Tensor, torch.Tensor]:
     Raises:
         ContractError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError:
-        raise ContractError(
-            "the digits are taken from scikit-learn, which is not installed: "
-            "pip install 'shoal[data]'"
-        ) from None
-    x, y = load_digits(return_X_y=True)
-    return torch.tensor(x, dtype=torch.float32) / BRIGHTEST, torch.tensor(y, dtype=torch.int64)
+    x, y = table("digits.csv.gz")
+    return x.to(torch.float32) / BRIGHTEST, y.to(torch.int64)

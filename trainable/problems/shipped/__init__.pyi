@@ -1,0 +1,3 @@
+from .tables import table
+
+__all__ = ["table"]
