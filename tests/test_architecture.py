@@ -32,8 +32,8 @@ MAX_MODULES, MAX_LINES = 9, 300
 ARROWS = {
     "search.api": (
         "search.driver search.engines search.errors search.fits search.folder search.preparation "
-        "search.request search.results search.trackers search.watching trainable.errors "
-        "trainable.memory trainable.modules"
+        "search.request search.results search.samplers.studies search.trackers search.watching "
+        "trainable.errors trainable.memory trainable.modules"
     ),
     "search.command": (
         "search.api search.command.arguments search.command.pages search.command.runs "
@@ -96,10 +96,10 @@ ARROWS = {
     "search.plots": "search.request trainable.lanes",
     "search.preparation": (
         "search.errors search.folder search.known search.process search.programs search.request "
-        "search.request.amendments search.samplers search.space trainable.checking "
-        "trainable.columns trainable.errors trainable.functions trainable.memory "
-        "trainable.modules trainable.optimizers trainable.problems trainable.process "
-        "trainable.programs trainable.pruning"
+        "search.request.amendments search.samplers search.samplers.studies search.space "
+        "trainable.checking trainable.columns trainable.errors trainable.functions "
+        "trainable.memory trainable.modules trainable.optimizers trainable.problems "
+        "trainable.process trainable.programs trainable.pruning"
     ),
     "search.process": "search.errors slurm.wire trainable.errors trainable.process",
     "search.programs": (
@@ -128,6 +128,10 @@ ARROWS = {
         "trainable.task"
     ),
     "search.samplers": "search.process search.space trainable.private",
+    "search.samplers.studies": (
+        "search.errors search.process search.samplers search.space trainable.errors "
+        "trainable.problems"
+    ),
     "search.space": "search.errors",
     "search.studies": (
         "search.errors search.folder search.folder.tables search.machine search.newfile "
@@ -287,6 +291,7 @@ def _of_package(file: Path) -> None:
     elif "optuna" in known:
         assert room_of(name) in (
             "search.samplers",
+            "search.samplers.studies",
             "search.results",
             "search.space",
             "search.studies",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def run(
     steps: int | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    sampler: str | None = None,
+    sampler: str | Callable[..., Any] | None = None,
     replicates: int | None = None,
     objective: str | None = None,
     select: str | None = None,
@@ -79,7 +79,8 @@ def run(
         steps: updates of each fit; 2000 if absent.
         epochs: instead of `steps`, where the problem takes batches: times through the rows.
         seed: decides, with the other arguments, every number of the table.
-        sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``.
+        sampler: ``tpe``, ``optuna-tpe``, ``qmc`` or ``random``; or one of Optuna's, by its class or
+            name, or what makes one of a seed, ``"my.py:make_sampler"``.
         replicates: fits of each set, from the initial parameters of seeds seed, seed + 1, …
         objective: what is searched for, ``"accuracy:max"`` or ``"validation_loss"``; the problem's,
             else the lowest loss, if absent.
@@ -137,7 +138,7 @@ def run(
         steps=steps,
         epochs=epochs,
         seed=seed,
-        sampler=sampler,
+        sampler=_named_sampler(sampler),
         replicates=replicates,
         objective=objective,
         select=select,
@@ -250,6 +251,15 @@ def search(
     place = out or new_folder(prepared.request.problem)
     folder, report = run_prepared(prepared, place, options, everyone, began)
     return Result(folder), report
+
+
+def _named_sampler(sampler: Any) -> Any:
+    """The name of a sampler, or of what makes one."""
+    if not (callable(sampler) or hasattr(sampler, "sample_independent")):
+        return sampler
+    from shoal.search.samplers.studies import name_of  # it loads Optuna
+
+    return name_of(sampler)
 
 
 def _named(problem: object) -> tuple[str | None, Generated | None]:

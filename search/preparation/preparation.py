@@ -13,11 +13,12 @@ from shoal.search.preparation.beginning import begin
 from shoal.search.preparation.calls import check_said
 from shoal.search.preparation.declared import default_values
 from shoal.search.preparation.prepared import Prepared
-from shoal.search.preparation.resuming import check_own, source_of, unreadable
+from shoal.search.preparation.resuming import check_own, check_owner, source_of, unreadable
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile
 from shoal.search.request import Asked
+from shoal.search.samplers import SAMPLERS
 from shoal.search.space import Dimension
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated
@@ -61,7 +62,13 @@ def prepare(
 
 def _with_points(new: Prepared, asked: Asked) -> Prepared:
     """A new search with the points that it begins with, and what its sampler knows."""
-    known, request = known_with(asked, new.request, out=None), new.request
+    request = new.request
+    if request.sampler not in SAMPLERS:
+        from shoal.search.samplers.studies import check_sampler  # it loads Optuna
+
+        sampling = check_sampler(request.sampler, request.space, request.seed)
+        request = replace(request, sampling=sampling)
+    known = known_with(asked, request, out=None)
     if (least := known.run(request.goal.name)) > request.trials:
         raise BadInput(
             f"there are {least} points to try, and {request.trials} trials asked for: give "
@@ -129,6 +136,15 @@ def _go_on(
         )
     named = asked.problem is not None
     source = source_of(folder, named=named, trust=trust, generated=generated, more=more)
+    if runs and request.sampler not in SAMPLERS:
+        from shoal.search.samplers.studies import check_sampler, files_of  # it loads Optuna
+
+        check_owner(folder, files_of(request.sampler), trust)
+        if check_sampler(request.sampler, request.space, request.seed) != request.sampling:
+            raise BadInput(
+                f"{folder.path} was begun with another version of the sampler {request.sampler}; "
+                "put it back, or choose another --out"
+            )
     began, notes = source.world, told
     if began.gone and runs:
         notes = (

@@ -68,6 +68,15 @@ def source_of(
     return source
 
 
+def check_owner(folder: RunFolder, files: list[Path], trust: bool) -> None:
+    """Check that code is this user's own, where a folder's ``search.toml`` says that it runs.
+
+    Raises:
+        BadInput: it may be another's.
+    """
+    _check_trust(folder.path, [*_decisive(folder), *files], trust)
+
+
 def check_own(folder: RunFolder) -> None:
     """Check that shoal can make trials of a folder.
 

@@ -29,6 +29,7 @@ WRITTEN = (
     "amendments",
     "ended",
     "known",
+    "sampling",
     "conditions",
     "kind",
     "asks",
@@ -91,6 +92,9 @@ class Asked:
             object.__setattr__(self, "tries", points_of(self.tries))
         if self.from_ is not None:
             object.__setattr__(self, "from_", _paths(self.from_))
+        if isinstance(self.sampler, str) and ".py:" in self.sampler:
+            file, _, name = self.sampler.rpartition(":")
+            object.__setattr__(self, "sampler", f"{os.fspath(given_path('sampler', file))}:{name}")
         if isinstance(self.max_updates, float) and self.max_updates.is_integer():
             object.__setattr__(self, "max_updates", int(self.max_updates))
         if isinstance(self.problem, str):

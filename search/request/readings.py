@@ -155,6 +155,7 @@ _NOT_EMPTY = (
     "tries",
     "from",
     "known",
+    "sampling",
 )
 """What is left out where it says nothing."""
 

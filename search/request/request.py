@@ -59,6 +59,7 @@ class Request(Steered):
         asks: what is given to a call besides hyperparameters.
         cpus: threads of a call; gpus: GPUs, or a share of one.
         diverge_factor: a lane whose loss exceeds this many times its first has diverged.
+        sampling: sha256 of the user's own files that make the sampler; "": there are none.
         halved: (round, block) where memory ran out: from that round on the block is smaller.
     """
 
@@ -90,6 +91,7 @@ class Request(Steered):
     metrics: tuple[str, ...] = ()
     settled: Settled = field(default_factory=Settled)
     halved: tuple[tuple[int, int], ...] = ()
+    sampling: str = ""
     files: tuple[File, ...] = ()
     began: World = field(default_factory=World)
 

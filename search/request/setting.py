@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from reprlib import repr as short
@@ -11,7 +12,6 @@ from typing import Any, Literal
 from shoal.search.errors import BadInput
 from shoal.search.request.amendments import ends_of, points_of
 from shoal.trainable.errors import PrunerError
-from shoal.trainable.pruning import pruner_of
 
 MAX_INTEGER = 2**31 - 1
 """Upper bound of every integer setting (int32)."""
@@ -47,6 +47,10 @@ or several; `pruner` is one of `shoal.trainable.pruning`, with its parameters.""
 ALL = "all"
 
 
+_NAMED = re.compile(r"[^:]+:[^\W\d]\w*|[^\W\d]\w*(\.[^\W\d]\w*)+")
+"""MODULE.NAME, MODULE:NAME or FILE.py:NAME."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One setting.
@@ -57,6 +61,7 @@ class Setting:
         help: in one sentence.
         default: the value where none is given; None: it depends, as `shown` says.
         shown: the default in words; "": as `default` is written.
+        open: whether a choice may be another name, of a module or a file.
         least, most: bounds of a number, both included; choices: of a choice, all of them.
     """
 
@@ -70,6 +75,7 @@ class Setting:
     least: float = 1
     most: float = MAX_INTEGER
     choices: tuple[str, ...] = ()
+    open: bool = False
 
     @property
     def option(self) -> str:
@@ -116,8 +122,14 @@ class Setting:
             raise BadInput(f"{self.name} must be text, not {short(value)}")
         elif self.kind == "many" and value != ALL:
             self._check_integer(value)
-        elif self.kind == "choice" and value not in self.choices:
-            raise BadInput(f"unknown {self.name} {value!r}; known: {', '.join(self.choices)}")
+        elif self.kind == "choice" and value not in self.choices and not self._named(value):
+            other = ", or MODULE.CLASS or FILE.py:FACTORY" if self.open else ""
+            known = f"{', '.join(self.choices)}{other}"
+            raise BadInput(f"unknown {self.name} {value!r}; known: {known}")
+
+    def _named(self, value: Any) -> bool:
+        """Whether a value is the name of something in a module or a file."""
+        return self.open and isinstance(value, str) and bool(_NAMED.fullmatch(value))
 
     def _check_integer(self, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -136,6 +148,8 @@ class Setting:
             raise BadInput(f"{self.name} must be a share below 1, or a whole number, not {value!r}")
 
     def _check_pruner(self, value: Any) -> None:
+        from shoal.trainable.pruning import pruner_of  # not before: it loads torch
+
         try:
             pruner_of(value)
         except PrunerError as error:

@@ -33,8 +33,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="sampler",
         kind="choice",
-        help="What proposes the trials.",
+        help=(
+            "What proposes the trials; or one of Optuna's, as optuna.samplers.NSGAIISampler, or "
+            "FILE.py:FACTORY."
+        ),
         default="tpe",
+        open=True,
         choices=("tpe", "optuna-tpe", "qmc", "random"),
     ),
     Setting(

@@ -62,14 +62,15 @@ class Sampling:
             RunFolderError: the rows of the folder are not of this search.
         """
         if not self._told.left[span.number]:
+            if span.drawn and self._sampler.replays:
+                self._asked(span)
             if self._keeps and span.drawn:
                 rows = self._rows_of(span)
                 first = pa.array(self._request.fit_numbers(rows) == 0)
                 self._keep(span, self._read(rows.filter(first)))
             return []
         if span.drawn:
-            earlier = self._earlier(span)
-            columns = self._sampler.ask(span.number, span.first, span.drawn, earlier, self._stop)
+            columns = self._asked(span)
             if self._stop.is_set():
                 return []
             if span.given:
@@ -85,6 +86,11 @@ class Sampling:
         left = [pack.only(self._wanted(pack.lanes, span.stop)) for pack in packs]
         pairs = [(pack, own) for pack, own in zip(packs, left, strict=True) if len(own.lanes)]
         return self._told.judged(span, pairs)
+
+    def _asked(self, span: Span) -> Columns:
+        """What the sampler answers for a round."""
+        earlier = self._earlier(span)
+        return self._sampler.ask(span.number, span.first, span.drawn, earlier, self._stop)
 
     def _wanted(self, lanes: Lanes, stop: int) -> NDArray[numpy.bool_]:
         """Which lanes of a pack are not known yet, and of trials below `stop`."""

@@ -1,10 +1,25 @@
 from .rounds import RoundSampler
-from .sampler import Columns, Earlier, learns, may_repeat
+from .sampler import (
+    SAMPLERS,
+    Column,
+    Columns,
+    Earlier,
+    Question,
+    learns,
+    may_repeat,
+    round_seed,
+)
+from .tpe import draw
 
 __all__ = [
+    "SAMPLERS",
+    "Column",
     "Columns",
     "Earlier",
+    "Question",
     "RoundSampler",
+    "draw",
     "learns",
     "may_repeat",
+    "round_seed",
 ]

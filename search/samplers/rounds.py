@@ -34,6 +34,7 @@ class RoundSampler:
 
     Attributes:
         learns: whether finished trials change what is asked.
+        replays: whether every round has to be asked for again where a search goes on.
     """
 
     def __init__(self, name: str, seed: int, space: Space, new_first: bool = False) -> None:
@@ -47,7 +48,8 @@ class RoundSampler:
         self._searched = Searched(space)
         self._choices = {n: numpy.array(d.choices) for n, d in space.items() if d.choices}
         kind = sampler_class(name)
-        self.learns, self._new = kind.learns, new_first and not kind.repeats
+        self.learns, self.replays = kind.learns, kind.replays
+        self._new = new_first and not kind.repeats
         self._sampler: Sampler | None = None
         if self._searched.axes:
             self._sampler = kind(self._searched, seed)

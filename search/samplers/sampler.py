@@ -67,10 +67,13 @@ class Sampler(Protocol):
     Attributes:
         learns: whether finished trials change what is proposed.
         repeats: whether a trial may be proposed again while there are others.
+        replays: whether what it proposes follows from all that it was asked and told before, so
+            that a search that goes on has to ask for every round again.
     """
 
     learns: ClassVar[bool]
     repeats: ClassVar[bool]
+    replays: ClassVar[bool]
 
     def __init__(self, searched: Searched, seed: int) -> None: ...
 
@@ -81,7 +84,7 @@ class Sampler(Protocol):
 
 SAMPLERS: Mapping[str, tuple[str, str]] = {
     "tpe": ("shoal.search.samplers.tpe", "Tpe"),
-    "optuna-tpe": ("shoal.search.samplers.optuna_tpe", "OptunaTpe"),
+    "optuna-tpe": ("shoal.search.samplers.studies.optuna_tpe", "OptunaTpe"),
     "qmc": ("shoal.search.samplers.sobol", "Qmc"),
     "random": ("shoal.search.samplers.uniform", "Uniform"),
 }
@@ -89,11 +92,15 @@ SAMPLERS: Mapping[str, tuple[str, str]] = {
 Optuna takes most of a second."""
 
 
+OTHERS = ("shoal.search.samplers.studies.replayed", "Replayed")
+"""Of a name that is not in the table."""
+
+
 def sampler_class(name: str) -> type[Sampler]:
-    """Return the sampler of this name."""
-    module, kind = SAMPLERS[name]
+    """Return the sampler of this name, or the one that asks a sampler of Optuna's that is named."""
+    module, kind = SAMPLERS.get(name, OTHERS)
     found: type[Sampler] = getattr(importlib.import_module(module), kind)
-    return found
+    return found if name in SAMPLERS else type(kind, (found,), {"spec": name})
 
 
 def may_repeat(name: str) -> bool:

@@ -115,6 +115,7 @@ class Qmc:
     """The sampler ``qmc``: trial after trial of a Sobol' sequence."""
 
     learns: ClassVar[bool] = False
+    replays: ClassVar[bool] = False
     repeats: ClassVar[bool] = False
 
     def __init__(self, searched: Searched, seed: int) -> None:

@@ -85,6 +85,7 @@ class Tpe:
     """The sampler ``tpe``."""
 
     learns: ClassVar[bool] = True
+    replays: ClassVar[bool] = False
     repeats: ClassVar[bool] = False
 
     def __init__(self, searched: Searched, seed: int) -> None:

@@ -14,6 +14,7 @@ class Uniform:
     """The sampler ``random``."""
 
     learns: ClassVar[bool] = False
+    replays: ClassVar[bool] = False
     repeats: ClassVar[bool] = True
 
     def __init__(self, searched: Searched, seed: int) -> None:

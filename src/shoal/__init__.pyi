@@ -11,8 +11,8 @@ from .search.errors import (
 )
 from .search.fits.fit import Fit
 from .search.results.result import Result
-from .search.samplers.adapter import RoundTPESampler
 from .search.samplers.sampler import Sampler
+from .search.samplers.studies.adapter import RoundTPESampler
 from .search.space.space import Space
 from .search.watching.observer import Observer
 from .trainable.optimizers.methods.optimizer import Optimizer

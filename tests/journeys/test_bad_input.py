@@ -18,6 +18,8 @@ import shoal
 from shoal.search.command.main import main
 from shoal.search.request.request import STEERED
 
+SAMPLERS_KNOWN = "known: tpe, optuna-tpe, qmc, random, or MODULE.CLASS or FILE.py:FACTORY"
+
 UNKNOWN = click.NoSuchOption("--nonsense", possibilities=["--seed"]).format_message()
 """In click's words, which are others before 8.4."""
 
@@ -635,7 +637,7 @@ CASES = [
         "run --diverge-factor big",
         "Invalid value for '--diverge-factor': 'big' is not a valid float.",
     ),
-    ("run --sampler best", "unknown sampler 'best'; known: tpe, optuna-tpe, qmc, random"),
+    ("run --sampler best", f"unknown sampler 'best'; {SAMPLERS_KNOWN}"),
     ("run --engine fast", "unknown engine 'fast'; known: auto, ray, inline"),
     (
         "run --engine inline --address 127.0.0.1:1",
@@ -694,7 +696,7 @@ CASES = [
     ("run --config float.toml", "trials must be a whole number, not 8.0"),
     ("run --config flag.toml", "seed must be a whole number, not True"),
     ("run --config problem.toml", "problem must be a name, module:Class or file.py:Class, not 5"),
-    ("run --config sampler.toml", "unknown sampler []; known: tpe, optuna-tpe, qmc, random"),
+    ("run --config sampler.toml", f"unknown sampler []; {SAMPLERS_KNOWN}"),
     ("run --config program.toml", "unknown program 'fast'; known: auto, eager, compiled"),
     ("run --config factor.toml", "diverge_factor must be at most 1e+300, or inf"),
     ("run --config space.toml", "space must be a table of names and values, not 3"),
@@ -1242,8 +1244,8 @@ CALLS: list[tuple[dict[str, Any], str]] = [
     ({"steps": 0}, "steps must be at least 1, not 0"),
     ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
     ({"seed": -1}, "seed must be at least 0, not -1"),
-    ({"sampler": "best"}, "unknown sampler 'best'; known: tpe, optuna-tpe, qmc, random"),
-    ({"sampler": []}, "unknown sampler []; known: tpe, optuna-tpe, qmc, random"),
+    ({"sampler": "best"}, f"unknown sampler 'best'; {SAMPLERS_KNOWN}"),
+    ({"sampler": []}, f"unknown sampler []; {SAMPLERS_KNOWN}"),
     ({"diverge_factor": 0.5}, "diverge_factor must be a number above 1, not 0.5"),
     ({"diverge_factor": 10**400}, "diverge_factor must be at most 1e+300, or inf"),
     ({"diverge_factor": "1"}, "diverge_factor must be a number above 1, not '1'"),

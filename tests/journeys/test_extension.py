@@ -128,7 +128,9 @@ def rows(folder: Path) -> pandas.DataFrame:
     return table.drop(columns=["node", "device", "seconds", "started"])
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "optuna-tpe", "qmc", "random"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "optuna-tpe", "qmc", "random", "optuna.samplers.NSGAIISampler"]
+)
 def test_more_trials_are_those_of_a_search_that_had_them_at_once(
     tmp_path: Path, same_folder: Same, fresh: Search, sampler: str
 ) -> None:

@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from reprlib import repr as short
-from typing import Any
-
-import numpy
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from shoal.search.errors import BadInput
+
+if TYPE_CHECKING:  # the command line reads ends before numpy is there
+    import numpy
+    from numpy.typing import NDArray
 
 STALLED, BELOW, ABOVE, UPDATES = "stalled", "below", "above", "max-updates"
 
@@ -73,6 +74,8 @@ class End:
             scores: of the trials in their order: lower is better, +inf: diverged, NaN: failed.
             since: number of the first trial that counts for ``stalled``.
         """
+        import numpy
+
         known = numpy.where(numpy.isfinite(scores), scores, numpy.inf)
         best = known.min(initial=numpy.inf)
         if self.kind != STALLED:

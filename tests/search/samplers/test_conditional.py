@@ -11,11 +11,11 @@ import optuna
 import pyarrow as pa
 import pytest
 
-from shoal.search.samplers.adapter import RoundTPESampler
 from shoal.search.samplers.gaussian_process import Surrogate
 from shoal.search.samplers.parzen import Mixture
 from shoal.search.samplers.rounds import RoundSampler
 from shoal.search.samplers.sampler import SAMPLERS, Columns, Earlier, may_repeat
+from shoal.search.samplers.studies.adapter import RoundTPESampler
 from shoal.search.space.conditions import Condition
 from shoal.search.space.searched import Searched
 from shoal.search.space.space import Space, parse

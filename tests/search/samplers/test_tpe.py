@@ -16,9 +16,9 @@ from optuna.testing.pytest_samplers import (
     SingleOnlySamplerTestCase,
 )
 
-from shoal.search.samplers.adapter import RoundTPESampler
 from shoal.search.samplers.rounds import RoundSampler
 from shoal.search.samplers.sampler import Columns, Earlier
+from shoal.search.samplers.studies.adapter import RoundTPESampler
 from shoal.search.samplers.tpe import START
 from shoal.search.space.space import Space, parse
 

@@ -1,6 +1,6 @@
 """`RoundTPESampler`: the TPE of rounds as an Optuna sampler, for any Optuna study.
 
-study = optuna.create_study(sampler=shoal.search.samplers.adapter.RoundTPESampler(seed=0))
+study = optuna.create_study(sampler=shoal.search.samplers.studies.adapter.RoundTPESampler(seed=0))
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from shoal.search.samplers.sampler import round_seed
-from shoal.search.samplers.tpe import draw
+from shoal.search.samplers import draw, round_seed
 from shoal.search.space import Axis
 
 
@@ -55,7 +54,7 @@ class RoundTPESampler(BaseSampler):
         """Return a value of each.
 
         Raises:
-            ValueError: the study has several objectives.
+            ValueError: the study has several objectives, or a trial has constraints.
         """
         self._raise_error_if_multi_objective(study)
         return self._draw(study, trial, search_space) if search_space else {}
@@ -70,7 +69,7 @@ class RoundTPESampler(BaseSampler):
         """Return a value of a hyperparameter that not all trials have.
 
         Raises:
-            ValueError: the study has several objectives.
+            ValueError: the study has several objectives, or a trial has constraints.
         """
         self._raise_error_if_multi_objective(study)
         return self._draw(study, trial, {param_name: param_distribution})[param_name]
@@ -89,6 +88,11 @@ class RoundTPESampler(BaseSampler):
                 for name, distribution in space.items()
             )
         ]
+        if any(other.constraints for other in others):
+            raise ValueError(
+                f"{type(self).__name__} takes no constraints (set_constraint, constraints_func): "
+                "it would not look at them; use a sampler of Optuna's that does"
+            )
         told = [other for other in others if other.state != TrialState.RUNNING]
         running = [other for other in others if other.state == TrialState.RUNNING]
         earlier = [
