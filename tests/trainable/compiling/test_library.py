@@ -107,7 +107,7 @@ class Made:
     sources: list[str]
 
 
-@pytest.fixture(scope="module", params=["fused", "unfused"])
+@pytest.fixture(scope="module", params=["fused", pytest.param("unfused", marks=pytest.mark.long)])
 def made(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
