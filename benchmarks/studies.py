@@ -66,8 +66,9 @@ def followed(address: str, over: threading.Event) -> None:
             version = answer.headers.get("X-Version", version)
 
 
-def watched(command: list[str], run: Path) -> float:
-    """The seconds of a search that is watched from its first moment."""
+def watched(command: list[str], run: Path) -> tuple[float, float]:
+    """The seconds of a search that is watched from its first moment, and those of CPU of what
+    watches it."""
     began = time.perf_counter()
     search = subprocess.Popen(command)
     while not (run / "search.toml").exists() and search.poll() is None:
@@ -84,9 +85,11 @@ def watched(command: list[str], run: Path) -> float:
         over.set()
         page.join()
     finally:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         watch.terminate()
         watch.wait()
-    return seconds
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -115,15 +118,18 @@ def main() -> None:
         )
         seconds, spent, trials = json.loads(done.stdout.splitlines()[-1])
         print(f"result.study(), {trials:,} trials: {seconds:.1f} s ({spent:.1f} s of CPU)")
-        alone, seen = [], []
+        alone, seen, spent_watching = [], [], []
         for turn in range(3):
             command = searched(place, f"alone{turn}", given.trials, given.watched_steps)
             began = time.perf_counter()
             subprocess.run(command, check=True)
             alone.append(time.perf_counter() - began)
             command = searched(place, f"seen{turn}", given.trials, given.watched_steps)
-            seen.append(watched(command, place / f"seen{turn}"))
+            seconds, spent = watched(command, place / f"seen{turn}")
+            seen.append(seconds)
+            spent_watching.append(spent)
         told = f"{statistics.median(alone):.1f} s alone, {statistics.median(seen):.1f} s watched"
+        told += f", by a process that took {statistics.median(spent_watching):.1f} s of CPU"
         print(f"a search of {given.trials:,} trials of {given.watched_steps} steps: {told}")
 
 

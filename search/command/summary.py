@@ -60,6 +60,7 @@ def summary_text(result: Result, report: Report) -> str:
     else:
         lines.append("time    nothing was left to do")
     lines.append(f"folder  {result.path}")
+    lines.append(f"look    shoal report {shlex.quote(shown(result.path))}")
     lines.append(f'pandas  pandas.read_parquet("{result.path / "trials.parquet"}")')
     return printable("\n".join(lines))
 

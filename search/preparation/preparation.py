@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from shoal.search.preparation.resuming import check_own, check_owner, source_of,
 from shoal.search.preparation.updates import WORDS, Updates, known_of
 from shoal.search.process import own_settings
 from shoal.search.programs import Meanwhile
-from shoal.search.request import Asked
+from shoal.search.request import Asked, Request
 from shoal.search.samplers import SAMPLERS
 from shoal.search.space import Dimension
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.memory import Generated
 from shoal.trainable.problems import hyperparameters
+
+OWN = ("tpe", "qmc", "random")
+"""Samplers that reckon with coordinates, and so take ranges of any width."""
 
 
 @own_settings()
@@ -63,6 +67,7 @@ def prepare(
 def _with_points(new: Prepared, asked: Asked) -> Prepared:
     """A new search with the points that it begins with, and what its sampler knows."""
     request = new.request
+    _check_widths(request)
     if request.sampler not in SAMPLERS:
         from shoal.search.samplers.studies import check_sampler  # it loads Optuna
 
@@ -80,6 +85,20 @@ def _with_points(new: Prepared, asked: Asked) -> Prepared:
         known=known.content,
         notes=(*new.notes, *known.notes),
     )
+
+
+def _check_widths(request: Request) -> None:
+    """Check that a sampler of Optuna's has no range whose width is no float.
+
+    Raises:
+        BadInput: it has.
+    """
+    for name, dimension in request.space.items():
+        if math.isinf(dimension.high - dimension.low) and request.sampler not in OWN:
+            raise BadInput(
+                f"{name}={dimension.shown}: the ends are too far apart for {request.sampler}; "
+                f"choose {', '.join(OWN)}, or nearer ends"
+            )
 
 
 def load(prepared: Prepared, done: int) -> Prepared:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy
@@ -68,6 +69,22 @@ UNIFORM = 12**-0.5
 
 MIN_RISE = 1e-300
 """Losses that differ by no more are taken as equal."""
+
+MAX_LOSS = 1e150
+"""Losses beyond are drawn together, since their squares would overflow."""
+
+
+def tamed(loss: Floats) -> Floats:
+    """Return losses of which squares are finite, in their order: beyond `MAX_LOSS` their logarithms
+    count, in units of it."""
+    loss = numpy.where(loss == -numpy.inf, -sys.float_info.max, loss)
+    size = numpy.abs(loss)
+    beyond = numpy.isfinite(loss) & (size > MAX_LOSS)
+    if not beyond.any():
+        return loss
+    far = MAX_LOSS * (1 + numpy.log(numpy.where(beyond, size / MAX_LOSS, 1.0)))
+    tamed: Floats = numpy.where(beyond, numpy.copysign(far, loss), loss)
+    return tamed
 
 
 class Surrogate:

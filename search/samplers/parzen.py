@@ -44,6 +44,10 @@ so many each."""
 MUTATION = 0.15
 """Probability that a candidate draws its choice uniformly instead of keeping the component's."""
 
+AT_ENDS = 16
+"""Of so many lanes one, the second, has what is drawn beyond an end at the end itself, where the
+best value may be; all others have it reflected, so that a round does not gather there."""
+
 OTHER_CHOICE = 4.0
 """Squared distance between two choices, in standard coordinates."""
 
@@ -164,7 +168,8 @@ class Mixture:
         """Draw `count` candidates for each lane, from its component moved to `centre` and scaled.
 
         Returns:
-            points, shape (lanes, count, d), reflected at the ends; z, shape (lanes, count, q).
+            points, shape (lanes, count, d), reflected at the ends, or of a few lanes at them; z,
+            shape (lanes, count, q).
         """
         size = (len(component), count)
         z = rng.standard_normal((*size, len(self._ranges))) * scale
@@ -174,8 +179,8 @@ class Mixture:
             x = numpy.repeat(centre[:, j, None], count, axis=1)
             for m in range(i + 1):
                 x += root[:, i, m, None] * z[:, :, m]
-            numpy.abs(x, out=x)
-            points[:, :, j] = numpy.clip(numpy.where(x > 1, 2 - x, x), 0.0, 1.0)
+            points[:, :, j] = _reflected(x)
+            points[1::AT_ENDS, :, j] = numpy.clip(x[1::AT_ENDS], 0.0, 1.0)
         for j in self._choices:
             anew = rng.integers(0, self._axes[j].choices, size)
             points[:, :, j] = numpy.where(rng.random(size) < MUTATION, anew, centre[:, j, None])
@@ -231,6 +236,13 @@ class Mixture:
             good += weight * is_good[:, p, None]
         share: Floats = (good + PRIOR * self._share[component, None]) / (every + PRIOR)
         return share
+
+
+def _reflected(x: Floats) -> Floats:
+    """Return coordinates reflected at the ends of a range."""
+    x = numpy.abs(x)
+    inside: Floats = numpy.clip(numpy.where(x > 1, 2 - x, x), 0.0, 1.0)
+    return inside
 
 
 def _differ(one: Floats, two: Floats) -> NDArray[numpy.bool_]:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy
 from numpy.typing import NDArray
 
-from shoal.search.samplers.gaussian_process import MIN_RISE, Surrogate
+from shoal.search.samplers.gaussian_process import MIN_RISE, Surrogate, tamed
 from shoal.search.samplers.parzen import Mixture
 from shoal.search.samplers.sampler import Column, Question
 from shoal.search.samplers.sobol import sequence
@@ -47,6 +47,10 @@ Ints = NDArray[numpy.int64]
 
 START = 3
 """Finite losses from which on the models are used (`n_startup_trials` of Optuna)."""
+
+GATHER, AROUND = 0.5, 0.15
+"""Where there are fewer finite losses, but some: share of the lanes that are drawn about their
+trials, and the deviation of these along a range."""
 
 EXPLORE = 0.1
 """Share of the lanes that comes from the Sobol' sequence."""
@@ -137,13 +141,32 @@ def draw(
     """
     rng = numpy.random.default_rng(round_seed)
     points = spread(axes, sequence(len(axes), first, count, seed))
-    loss = numpy.where(loss < numpy.inf, numpy.clip(loss, -1e150, 1e150), numpy.inf)
+    loss = tamed(loss)
     surrogate = None
-    if numpy.isfinite(loss).sum() >= START:
+    finite = numpy.isfinite(loss)
+    if finite.sum() >= START:
         surrogate = _exploit(axes, points, told, loss, running, rng)
+    elif finite.any():
+        _gather(axes, points, told[finite], rng)
     columns = _values(axes, settle(axes, points))
     _renew(cells_of(axes), columns, earlier, surrogate, rng)
     return columns
+
+
+def _gather(
+    axes: Sequence[Axis], points: Floats, finite: Floats, rng: numpy.random.Generator
+) -> None:
+    """Move a share of the points to where they are near one of a few trials that did not diverge,
+    too few for a model."""
+    lanes = numpy.flatnonzero(rng.random(len(points)) < GATHER)
+    near = finite[rng.integers(0, len(finite), len(lanes))]
+    for j, axis in enumerate(axes):
+        if axis.choices:
+            keeps = (rng.random(len(lanes)) < 0.5) & (near[:, j] >= 0)
+            points[lanes, j] = numpy.where(keeps, near[:, j], points[lanes, j])
+        else:
+            moved = near[:, j] + AROUND * rng.standard_normal(len(lanes))
+            points[lanes, j] = numpy.abs(1 - numpy.abs(1 - moved) % 2)
 
 
 def _exploit(

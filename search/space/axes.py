@@ -124,6 +124,8 @@ class Axis:
         low, high = self._ends
         if self._curved:
             values = numpy.log(values)
+        if math.isinf(high - low):
+            values, low, high = values / 2, low / 2, high / 2
         return numpy.clip((values - low) / (high - low), 0.0, 1.0)
 
     def values(self, coordinates: Floats) -> NDArray[Any]:
@@ -131,11 +133,16 @@ class Axis:
         if self.choices:
             return coordinates.astype(numpy.int64)
         low, high = self._ends
-        values = low + numpy.round(coordinates * FINE) / FINE * (high - low)
+        places = numpy.round(coordinates * FINE) / FINE
+        if math.isinf(high - low):  # from -1e308 to 1e308, say
+            values = low * (1 - places) + high * places
+        else:
+            values = low + places * (high - low)
         if self._curved:
             values = _rounded(numpy.exp(values))
         if self.step:
             return self._stepped(numpy.round((values - self.low) / self.step))
+        values = numpy.where(places >= 1, self.high, numpy.where(places <= 0, self.low, values))
         return numpy.clip(values, self.low, self.high)
 
     def _stepped(self, steps: Floats) -> Floats:

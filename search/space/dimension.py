@@ -95,8 +95,8 @@ class Dimension:
             raise BadInput(f"{self.name}={self.text}: with log the low end must be above 0")
         elif self.integer and max(-self.low, self.high) > MAX_WHOLE:
             raise BadInput(f"{self.name}={self.text}: {WHOLE}")
-        elif not math.isfinite(self.high - self.low):
-            raise BadInput(f"{self.name}={self.text}: the ends are too far apart")
+        elif self.step and not math.isfinite(self.high - self.low):
+            raise BadInput(f"{self.name}={self.text}: with a step the ends are too far apart")
         else:
             object.__setattr__(self, "low", float(self.low) + 0.0)  # 0.0 for -0.0
             object.__setattr__(self, "high", float(self.high) + 0.0)

@@ -16,7 +16,7 @@ import numpy
 import pyarrow as pa
 
 from shoal.search.request import Objective, Request
-from shoal.search.watching.units import duration
+from shoal.search.watching.units import duration, rate
 
 
 class Best:
@@ -76,9 +76,9 @@ class Status:
             parts.append(f"best {self.best.goal.name} {self.best.value:.6g}{at}")
         fresh = self.done - self.begun
         if fresh and self.seconds > 0:
-            rate = fresh / self.seconds
-            parts.append(f"{rate:,.0f} fits/s")
-            parts.append(f"{duration((self.total - self.done) / rate)} left")
+            speed = fresh / self.seconds
+            parts.append(rate(speed))
+            parts.append(f"{duration((self.total - self.done) / speed)} left")
         return ", ".join(parts)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+import pytest
 
 import shoal
 
@@ -43,6 +44,7 @@ GREEDY = 7
 """A leaf of so many rows belongs to a trial that takes more memory than its node may give."""
 
 
+@pytest.mark.long
 def test_calls_outlive_two_requeues_a_lost_node_and_a_greedy_one(
     cluster: Any, home: Path, tmp_path: Path
 ) -> None:

@@ -568,7 +568,15 @@ CASES = [
     ("run --space lr=1:inf", "lr=1.0:inf: both ends must be finite numbers"),
     ("run --space lr=1:DIGITS", "lr=1.0:inf: both ends must be finite numbers"),
     ("run --space lr=DIGITS", "lr: whole numbers reach from -9007199254740992 to 9007199254740992"),
-    ("run --space lr=-1e308:1e308", "lr=-1e+308:1e+308: the ends are too far apart"),
+    (
+        "run --space lr=-1e308:1e308 --sampler optuna-tpe",
+        "lr=-1e+308:1e+308: the ends are too far apart for optuna-tpe; choose tpe, qmc, random, or "
+        "nearer ends",
+    ),
+    (
+        "run --space lr=-1e308:1e308:1e300",
+        "lr=-1e+308:1e+308:1e+300: with a step the ends are too far apart",
+    ),
     ("run --space loss=1:2", "loss is a column of the results and no hyperparameter's name"),
     ("run --space trial=1:2", "trial is a column of the results and no hyperparameter's name"),
     ("run --space 1r=1:2", "'1r' is no name for a hyperparameter: use letters, digits, _"),

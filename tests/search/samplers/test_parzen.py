@@ -131,6 +131,9 @@ def test_candidates_beyond_an_end_are_reflected(mixture: Mixture) -> None:
     centre = numpy.array([[0.0, 1.0, 0.0]])
     points, _ = mixture.around(numpy.array([len(mixture.centre) - 1]), centre, 10_000, 1.0, rng)
     inside = points[0][:, RANGES]
+    two = numpy.array([len(mixture.centre) - 1] * 2)
+    ends, _ = mixture.around(two, numpy.repeat(centre, 2, axis=0), 100, 1.0, rng)
+    assert numpy.isin(ends[1][:, RANGES], (0, 1)).mean() > 0.4  # but for one lane of some
     assert (inside >= 0).all()
     assert (inside <= 1).all()
     assert ((inside == 0) | (inside == 1)).mean() < 0.01

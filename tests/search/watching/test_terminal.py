@@ -20,6 +20,16 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.01, "900 fits/s"), (3.0, "3.0 fits/s"), (90.0, "6 fits/min")]
+)
+def test_few_fits_are_counted_by_the_minute(seconds: float, said: str) -> None:
+    """None is told as 0 fits a second."""
+    best = Best(Objective())
+    status = Status(done=9, total=10, begun=0, unit="trials", best=best, seconds=seconds)
+    assert f", {said}, " in status.line()
+
+
 def test_it_moves_from_the_beginning_and_is_one_line_of_the_terminal(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
