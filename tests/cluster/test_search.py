@@ -35,6 +35,8 @@ SEARCH = [
     "8",
     "--round",
     "48",
+    "--pruner",
+    "halving:factor=2",
     "--quiet",
 ]
 
@@ -118,6 +120,7 @@ def test_a_new_user_goes_by_the_page_on_slurm(
     assert seconds in done.stdout
     assert "torch finds no CUDA" in done.stdout
     assert "best    accuracy" in done.stdout
+    assert (trials["state"] == "pruned").any()
     (tmp_path / "gated.py").write_text(GATED)
     for name in BESIDE:
         shutil.copy(ROOT / "tests" / name, tmp_path)
