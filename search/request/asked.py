@@ -126,7 +126,8 @@ class Asked:
         known = [each.name for each in fields(cls)]
         for name, value in given.items():
             if name not in (*known, *WRITTEN):
-                raise BadInput(f"unknown setting {name!r}; known: {', '.join(known)}")
+                allowed = ", ".join("from" if each == "from_" else each for each in known)
+                raise BadInput(f"unknown setting {name!r}; known: {allowed}")
             if value is None and name not in WRITTEN:
                 raise BadInput(f"{name} must have a value")
         left = {*WRITTEN, *(["problem"] if "format" in given and "exec" in given else [])}

@@ -64,7 +64,8 @@ def test_a_time_limit_ends_a_life_and_not_the_job(cluster: Any, place: Path) -> 
     array = cluster.sbatch(
         *limit, "--array=1-2", script, "runs/a", "asked", "75", "0", "/", "done", cwd=place
     )
-    once = cluster.sbatch(*limit, "--no-requeue", script, "runs/once", "75", cwd=place)
+    # it ends at once, also where a busy machine takes a minute to start it
+    once = cluster.sbatch("--time=9", "--no-requeue", script, "runs/once", "75", cwd=place)
     idle = cluster.sbatch(
         "--time=1", "--signal=B:USR1@300", script, "runs/idle", "nothing", cwd=place
     )

@@ -694,11 +694,11 @@ CASES = [
     ),
     (
         "run --config unknown.toml",
-        "unknown setting 'trails'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor, exec, read, cpus, gpus",
+        "unknown setting 'trails'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, pruner, stop_when, max_updates, tries, from, folds, keep, report, round, pack, block, program, diverge_factor, exec, read, cpus, gpus",
     ),
     (
         "run --config means.toml",
-        "unknown setting 'workers'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, folds, keep, report, round, pack, block, program, diverge_factor, exec, read, cpus, gpus",
+        "unknown setting 'workers'; known: problem, space, trials, steps, epochs, seed, sampler, replicates, objective, select, patience, pruner, stop_when, max_updates, tries, from, folds, keep, report, round, pack, block, program, diverge_factor, exec, read, cpus, gpus",
     ),
     ("run --config word.toml", "trials must be a whole number, not 'many'"),
     ("run --config float.toml", "trials must be a whole number, not 8.0"),
