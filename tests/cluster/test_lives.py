@@ -59,20 +59,28 @@ def place(home: Path) -> Path:
 def test_a_time_limit_ends_a_life_and_not_the_job(cluster: Any, place: Path) -> None:
     """Told by SIGUSR1, or by SHOAL_END, the command saves, and the job goes on; of an array this
     task alone. Without a requeue, or after two lives without gain, it ends and says what to do."""
+
+    def began(task: str) -> None:
+        said = place / f"shoal-{task}.out"
+        cluster.eventually(lambda: said.exists() and "has until" in said.read_text())
+
     # SLURM's least limit is a minute, and it sends the signal up to half a minute early
     limit, script = ("--time=1", "--signal=B:USR1@10"), "stand.sbatch"
     array = cluster.sbatch(
         *limit, "--array=1-2", script, "runs/a", "asked", "75", "0", "/", "done", cwd=place
     )
-    # it ends at once, also where a busy machine takes a minute to start it
+    first = cluster.wait(f"{array}_1", "RUNNING")
+    cluster.run("scontrol", "update", f"JobId={array}_2", "TimeLimit=9", check=True)
+
+    # one after the other: five that start at once on two cores are asked before they have begun
+    began(f"{array}_1")
+    began(f"{array}_2")
+    deaf = cluster.sbatch(*limit, script, "runs/deaf", "deaf", "0", cwd=place)
+    began(f"{deaf}{ALONE}")
     once = cluster.sbatch("--time=9", "--no-requeue", script, "runs/once", "75", cwd=place)
     idle = cluster.sbatch(
         "--time=1", "--signal=B:USR1@300", script, "runs/idle", "nothing", cwd=place
     )
-    deaf = cluster.sbatch(*limit, script, "runs/deaf", "deaf", "0", cwd=place)
-    first = cluster.wait(f"{array}_1", "RUNNING")
-    cluster.run("scontrol", "update", f"JobId={array}_2", "TimeLimit=9", check=True)
-
     fields = cluster.wait(once)
     errors = (place / f"shoal-{once}{ALONE}.err").read_text()
     assert (fields["JobState"], fields["ExitCode"]) == ("FAILED", "1:0"), errors
