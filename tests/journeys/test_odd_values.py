@@ -194,6 +194,23 @@ WRONG: dict[str, list[Any]] = {
     "cpus": NO_NUMBER,
     "gpus": ["x", "", [], {}, True, math.nan, -1, math.inf],
     "diverge_factor": ["x", [], {}, True, math.nan, 0.5, 10**400],
+    "pruner": [*NO_WORD, "", "nonsense", "halving:factor=1", "halving:factor", "halving:x=1"],
+    "stop_when": [
+        0,
+        1.5,
+        True,
+        {},
+        [1],
+        "",
+        "x",
+        "stalled",
+        "stalled:0",
+        "below:x",
+        ["below:1", "x"],
+    ],
+    "max_updates": ["x", "", [], {}, True, 1.5, -1, math.nan, math.inf],
+    "tries": [0, 1.5, True, "x", {"a": 1}, ["x"], [0], [[]], [{"nowhere": 1}], [{"lr": "x"}]],
+    "from_": [0, 1.5, True, {"a": 1}, [0], [[]], "nowhere", ["nowhere"]],
     "space": [0, "x", [], ["lr"], {"lr": {}}, {"lr": [[]]}, {"lr": math.nan}, {"": 1}, {"a b": 1}],
 }
 
