@@ -148,7 +148,7 @@ def _rows(x: Any, cls: type, dtype: Any) -> NDArray[Any]:
         raise BadInput(f"x must be numbers, not {array.dtype}")
     if not array.ndim:
         raise BadInput("x must have rows: its first dimension")
-    return array.astype(dtype)
+    return array.astype(dtype, order="C")  # by columns, a product has other last digits
 
 
 def _columns(table: Any, cls: type) -> NDArray[Any]:
