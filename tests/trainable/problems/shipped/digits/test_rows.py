@@ -67,7 +67,7 @@ def test_without_scikit_learn_one_line_says_what_to_type(monkeypatch: pytest.Mon
     rows._table.cache_clear()
     problem: Any = Digits()
     for method in (problem.data, problem.validation, problem.test):
-        with pytest.raises(ContractError, match=r"^the digits are taken from scikit-learn, which "):
+        with pytest.raises(ContractError, match=r"^the data \(digits\.csv\.gz\) are taken from "):
             method()
         with pytest.raises(ContractError, match=r"not installed: pip install 'shoal\[data\]'$"):
             method()
