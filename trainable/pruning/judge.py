@@ -133,9 +133,10 @@ class Judge:
         before &= self._replicate[there] == self._replicate[at][:, None]
         others = before.sum(dim=1)
         better = (before & (reached[:, None, there] < reached[:, at, None])).sum(dim=2)
-        for replicate in torch.unique(self._replicate[at]).tolist():
+        replicates = self._replicate[at]
+        for replicate in torch.unique(replicates).tolist():
             if replicate in self._earlier:
-                own = self._replicate[at] == replicate
+                own = replicates == replicate
                 earlier, mine = self._earlier[replicate][place], reached[:, at[own]].contiguous()
                 others[own] += earlier.shape[1]
                 better[:, own] += torch.searchsorted(earlier, mine)
