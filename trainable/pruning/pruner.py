@@ -10,6 +10,7 @@ that it depends on no scale. A new one is a module, and a row in
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -35,7 +36,7 @@ class Bounds(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pruner:
+class Pruner(ABC):
     """What all pruners have.
 
     Attributes:
@@ -53,17 +54,17 @@ class Pruner:
 
     start: int = 0
 
+    @abstractmethod
     def rungs(self, report: int, steps: int) -> tuple[int, ...]:
         """Return the reports at which fits are judged, ascending; the last is none of them.
 
         Args:
             report: steps between two reports; steps: of a whole fit, 0: nobody knows.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def places(self, others: torch.Tensor) -> torch.Tensor:
         """Return how many of so many others (int64) have to be better for a fit to be pruned."""
-        raise NotImplementedError
 
     def limit(self, maximize: bool) -> float:
         """Return the score above which a fit is pruned, whatever others have."""
