@@ -74,7 +74,7 @@ def logs(folder: Path, follow: bool) -> int:
         code = seen.code(whole=_is_whole(folder), begun=_has_begun(folder))
         for file in files:
             read[file] = _show(file, read[file])
-        if not follow or code in (Code.DONE, Code.OVER):
+        if not follow or (code in (Code.DONE, Code.OVER) and not seen.lives):
             return code
         time.sleep(POLL_SECONDS)
         seen = outlook.look(folder)

@@ -54,10 +54,15 @@ def make(job: str) -> Path:
 
 
 def create(prefix: str, parent: Path) -> Path:
-    """Create a private folder whose name begins with `prefix`, and hold its lock."""
+    """Create a private folder whose name begins with `prefix`, and hold its lock.
+
+    The lock is held before it has its name: nobody finds one that is not held yet.
+    """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    unnamed = folder / f".{LOCK}"
+    _held[folder] = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(_held[folder], fcntl.LOCK_EX)
+    unnamed.rename(folder / LOCK)
     return folder
 
 
@@ -108,8 +113,11 @@ def is_left_over(folder: Path) -> bool:
     """Whether no process holds a folder's lock any more; where that is not certain, False."""
     try:
         told = folder.lstat()
-        if told.st_uid != os.getuid() or not stat.S_ISDIR(told.st_mode):
-            return False
+    except OSError:  # somebody else has just removed it
+        return False
+    if told.st_uid != os.getuid() or not stat.S_ISDIR(told.st_mode):
+        return False
+    try:
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:  # an older shoal's, or one that is being made
         pid = folder.name.split("-")[-2]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -347,3 +348,26 @@ def test_following_ends_when_the_search_is_over_and_tells_how(
     code, out, _ = said("logs", "-f", begun)
     later.join()
     assert (code, out) == (1, "first life, a long line\nsecond\n")
+
+
+def test_following_goes_on_until_a_whole_searchs_job_has_said_its_last(
+    slurm: Slurm, done: Path, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its best is said once every fit is done, before the job ends."""
+    whole = tmp_path / "whole"
+    shutil.copytree(done, whole)
+    slurm.has("12", "RUNNING", whole)
+    log = work_in(whole, "12").with_suffix(".out")
+    log.write_text("fits\n")
+
+    def end() -> None:
+        with log.open("a") as text:
+            text.write("best\n")
+        slurm.has("12", "COMPLETED", whole)
+
+    monkeypatch.setattr("shoal.search.command.watch.POLL_SECONDS", 0.5)
+    later = threading.Timer(1.0, end)
+    later.start()
+    code, out, _ = said("logs", "-f", whole)
+    later.join()
+    assert (code, out) == (0, "fits\nbest\n")

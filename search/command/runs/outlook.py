@@ -50,6 +50,12 @@ class Outlook:
     silent: str | None
     writer: Writer | None
 
+    @property
+    def lives(self) -> bool:
+        """Whether something runs or waits that may yet say something."""
+        works = self.job is not None and self.job.phase in (Phase.WAITING, Phase.LIVING)
+        return works or (self.writer is not None and self.writer.lives is True)
+
     def code(self, *, whole: bool, begun: bool) -> Code:
         """Return the exit code.
 
@@ -61,7 +67,7 @@ class Outlook:
         lives = False if self.writer is None else self.writer.lives
         if whole:
             return Code.DONE
-        if lives or phase in (Phase.WAITING, Phase.LIVING):
+        if self.lives:
             return Code.RUNNING
         if phase is Phase.UNKNOWN or (phase is None and (lives is None or self.silent)):
             return Code.UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shoal.search.engines.ray_tune.temp import temp_folder
+from shoal.slurm.node import temp
 from shoal.slurm.node.temp import LOCK, YOUNG_SECONDS
 
 HOLDS = """
@@ -68,3 +70,36 @@ def test_a_strangers_folder_stays(parent: Path) -> None:
     os.utime(young, (past, past))
     with temp_folder(short=False):
         assert not young.exists()
+
+
+def test_what_another_search_removes_meanwhile_is_passed_over(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that start at the same time see the same folder of a killed one."""
+    left = parent / "shoal-4194304-abcdefgh"
+    left.mkdir(mode=0o700)
+    seen = temp.is_left_over
+
+    def late(folder: Path) -> bool:
+        left.rmdir()
+        return seen(folder)
+
+    monkeypatch.setattr(temp, "is_left_over", late)
+    with temp_folder(short=False) as folder:
+        assert list(parent.iterdir()) == [folder]
+
+
+def test_a_lock_is_held_before_it_can_be_found(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or who looks in between would remove the folder."""
+    lock, held = fcntl.flock, []
+
+    def look(handle: int, how: int) -> None:
+        held.append(list(parent.glob(f"*/{LOCK}")))
+        lock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", look)
+    with temp_folder(short=False) as folder:
+        assert held == [[]]
+        assert [*folder.iterdir()] == [folder / LOCK]
