@@ -6,14 +6,16 @@ import itertools
 import json
 import linecache
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,19 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # without annotations
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """Share the tests out in this way."""
     return ByFile(config, log)
+
+
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a process of the tests has died, and what its Ray has said last: its captured output
+    is lost, and C++ of Ray's ends a process that loses its Ray."""
+    if error is None:
+        return
+    with suppress(Exception):
+        print(f"\n{node.gateway.id} ended with code {node.gateway._io.popen.wait(5)}")
+    for log in Path(tempfile.gettempdir()).glob("shoal-*-*/ray/session_2*/logs/*"):
+        if log.name.startswith(("core-driver", "raylet.", "gcs_server.")) and log.is_file():
+            said = re.findall(r"^\[.* [WECF] .*", log.read_text(errors="replace"), re.MULTILINE)
+            print(f"==> {log}", *(line[:300] for line in said[-15:]), sep="\n")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

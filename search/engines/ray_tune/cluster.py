@@ -32,6 +32,12 @@ from shoal.trainable.modules import INSTALLED, is_utf8
 OBJECT_STORE_BYTES = 256 << 20
 """Lanes and results are small; Ray would take a third of the memory."""
 
+STARTS = 3
+"""How often a Ray of our own is started at the most: each time takes 30 s to fail."""
+
+LATE = "timed out during startup"
+"""What Ray says where its raylet, or the agents that it waits for, did not come in time."""
+
 PORT_SECONDS, PROBE_SECONDS = 3.0, 11.0
 
 
@@ -163,17 +169,7 @@ def connected(
                 elif address is not None:
                     ray.init(address=address, **usual)
                 else:
-                    with _deaf_to_hangups():
-                        ray.init(
-                            address="local",
-                            num_cpus=workers,
-                            num_gpus=gpus,
-                            include_dashboard=False,
-                            object_store_memory=OBJECT_STORE_BYTES,
-                            _node_ip_address="127.0.0.1",
-                            _temp_dir=str(temp / "ray"),
-                            **usual,
-                        )
+                    _start(workers, gpus, temp / "ray", usual)
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
         try:
@@ -181,6 +177,35 @@ def connected(
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _start(workers: int, gpus: int, temp: Path, usual: Mapping[str, Any]) -> None:
+    """Start a Ray of our own, and again where its processes have come too late.
+
+    A raylet gives its agents 15 s to come and then ends, which no setting of Ray's changes: on a
+    cold network disk, or a machine full of other work, they take longer the first time.
+    """
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            with _deaf_to_hangups():
+                ray.init(
+                    address="local",
+                    num_cpus=workers,
+                    num_gpus=gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=str(temp),
+                    **usual,
+                )
+        except Exception as error:
+            if LATE not in str(error) or attempt == STARTS:
+                raise
+            ray.shutdown()
+        else:
+            return
 
 
 def _job_config() -> Any:

@@ -6,12 +6,15 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import ray
 
 import shoal
+from shoal.search.engines.ray_tune.cluster import connected
+from shoal.search.errors import EngineError
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -80,3 +83,41 @@ def test_a_running_ray_is_used_by_its_address(tmp_path: Path, shell: Shell) -> N
     assert '"engine": "ray"' in done.stdout, done.stderr
     assert len(shoal.load(tmp_path / "out").trials) == 32
     assert ray.cluster_resources()["CPU"] == 4
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_ray_that_came_too_late_is_started_again(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is warm then; after the third time the search ends with Ray's words."""
+    start, failed = ray.init, []
+
+    def late(*words: object, **named: object) -> object:
+        if len(failed) < times:
+            failed.append(named)
+            raise Exception("The current node timed out during startup. This could happen")
+        return start(*words, **named)
+
+    monkeypatch.setattr(ray, "init", late)
+    with ExitStack() as stack:
+        if times == 3:
+            stack.enter_context(pytest.raises(EngineError, match=r"^Ray did not start: The curr"))
+        stack.enter_context(connected(None, 1, 0))
+        assert ray.cluster_resources()["CPU"] == 1
+    assert len(failed) == times
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_a_ray_that_cannot_start_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no matter of time comes at once."""
+    failed = []
+
+    def broken(**named: object) -> None:
+        failed.append(named)
+        raise ValueError("no such resource")
+
+    monkeypatch.setattr(ray, "init", broken)
+    with pytest.raises(EngineError, match="no such resource"), connected(None, 1, 0):
+        pass
+    assert len(failed) == 1
