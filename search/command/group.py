@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from shoal.search.command.overview import write_commands
 from shoal.search.errors import Interrupted, SearchError
 from shoal.search.process import listen_early, print_anything, streams
 from shoal.slurm.errors import SlurmError
@@ -26,6 +27,9 @@ UNPRINTED = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
 class Group(click.Group):
     """A group whose mistakes are one line on standard error."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_commands(formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         listen_early()

@@ -49,7 +49,7 @@ def summary_text(result: Result, report: Report) -> str:
         lines.append(f"left    {left:,} of {result.asked:,} fits; {again}")
     wall = sum(report.seconds.values())
     spent = [
-        f"{name} {_time(seconds)} ({seconds / wall:.0%})"
+        f"{name} {seconds / wall:.0%}"
         for name, seconds in report.seconds.items()
         if seconds >= 0.005 * wall
     ]

@@ -18,6 +18,7 @@ import pandas
 import pytest
 
 import shoal
+from shoal.search.command.main import main
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -289,3 +290,13 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "NAME=VALUES" in done.stdout
+
+
+def test_help_names_each_command_once_in_a_line_of_its_own(shell: Shell) -> None:
+    """By what they are for, none cut, in a terminal of 60 columns too."""
+    done = shell("--help", COLUMNS="60")
+    commands = done.stdout.partition("Search:\n")[2]
+    told = re.findall(r"^  ([a-z]+) +\S", commands, re.MULTILINE)
+    assert sorted(told) == sorted(main.commands)
+    assert "..." not in commands
+    assert max(map(len, commands.splitlines())) <= 60
