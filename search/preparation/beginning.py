@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -40,6 +40,8 @@ from shoal.trainable.memory import Generated
 from shoal.trainable.modules import path_read
 from shoal.trainable.problems import Folds, Source, find, hyperparameters, made
 
+Complete = Callable[[Prepared], Prepared]
+
 MAX_SHAPES = 16
 """Combinations of shape hyperparameters that the contract is tried with."""
 
@@ -61,11 +63,13 @@ def begin(
     meanwhile: Meanwhile,
     generated: Generated | None,
     said: Asked,
+    complete: Complete,
 ) -> Prepared:
     """Return a new search.
 
     Args:
         said: what the user said of `asked`.
+        complete: checks what does not depend on the programs, and adds it, before any is compiled.
         given: the space that was asked for; the problem's own has the rest.
         generated: the module of a problem in memory; None: it is named.
 
@@ -74,7 +78,7 @@ def begin(
     """
     if asked.exec is not None:
         check_said(said, PROGRAM)
-        return programmed(asked, given)
+        return complete(programmed(asked, given))
     if generated is None:
         source = load_source(asked.problem)
     else:
@@ -85,7 +89,10 @@ def begin(
     try:
         stacked = isinstance(source.named(), type)
         check_said(said, STACKED if stacked else FUNCTION)
-        new = _checked(asked, given, source, meanwhile) if stacked else called(asked, given, source)
+        if stacked:
+            new = _checked(asked, given, source, meanwhile, complete)
+        else:
+            new = complete(called(asked, given, source))
     except BaseException as error:
         source.release()
         if isinstance(error, (TrainableError, BadInput)) and generated is not None:
@@ -101,6 +108,7 @@ def _checked(
     given: dict[str, Dimension],
     source: Source,
     meanwhile: Meanwhile,
+    complete: Complete,
 ) -> Prepared:
     """A new search of a problem that keeps the contract."""
     problem = source.load()
@@ -154,6 +162,46 @@ def _checked(
     report = min(asked.report or max(1, length // 20), length)
     check_pruner(asked.pruner, report, length)
     steps = asked.epochs * epoch or asked.steps
+    request = Request(
+        problem=asked.problem,
+        source=source.sha256,
+        files=source.files,
+        began=source.world,
+        space=space,
+        sampler=asked.sampler,
+        trials=asked.trials,
+        replicates=asked.replicates,
+        objective=str(objective),
+        select=asked.select,
+        patience=asked.patience,
+        pruner=pruner_text(asked.pruner),
+        stop_when=asked.stop_when or (),
+        max_updates=asked.max_updates,
+        folds=asked.folds,
+        keep=asked.keep,
+        metrics=checked.metrics,
+        steps=steps,
+        epochs=asked.epochs,
+        report=report,
+        seed=asked.seed,
+        diverge_factor=float(asked.diverge_factor),
+        program=asked.program,
+        block=1,
+        unroll=1,
+        lane_seconds=0.0,
+        round=asked.round,
+        pack=asked.pack,
+    )
+    draft = complete(
+        Prepared(
+            request=request,
+            source=source,
+            defaults=defaults,
+            shape_names=shape_names,
+            folder=None,
+            notes=(*notes, *checked.notes),
+        )
+    )
     cuda = torch.cuda.is_available()
     layout = layout_of(
         [Stage(asked.trials, asked.replicates)], size=asked.round, pack=asked.pack, whole=True
@@ -178,45 +226,17 @@ def _checked(
         meanwhile,
     )
     source = source.complete()  # all of its code has run by now, for each shape
-    request = Request(
-        problem=asked.problem,
+    request = replace(
+        draft.request,
         source=source.sha256,
         files=source.files,
-        began=source.world,
-        space=space,
-        sampler=asked.sampler,
-        trials=asked.trials,
-        replicates=asked.replicates,
-        objective=str(objective),
-        select=asked.select,
-        patience=asked.patience,
-        pruner=pruner_text(asked.pruner),
-        stop_when=asked.stop_when or (),
-        max_updates=asked.max_updates,
-        folds=asked.folds,
-        keep=asked.keep,
-        metrics=checked.metrics,
-        steps=steps,
-        epochs=asked.epochs,
-        report=report,
-        seed=asked.seed,
-        diverge_factor=float(asked.diverge_factor),
         program=running.program,
         block=running.block,
         unroll=running.unroll,
         lane_seconds=running.lane_seconds,
         settled=settled,
-        round=asked.round,
-        pack=asked.pack,
     )
-    return Prepared(
-        request=request,
-        source=source,
-        defaults=defaults,
-        shape_names=shape_names,
-        folder=None,
-        notes=(*notes, *checked.notes, *running.notes),
-    )
+    return replace(draft, request=request, source=source, notes=(*draft.notes, *running.notes))
 
 
 def different_trials(trials: int, sampler: str, space: Space) -> int:

@@ -56,12 +56,15 @@ def prepare(
     space = asked.dimensions
     if out is not None and stands(out) and not reserved(out):
         return _go_on(asked, space, RunFolder.open(out), trust, generated)
-    new = begin(asked.resolved(), space, meanwhile or Meanwhile(), generated, asked)
-    try:
-        return replace(_with_points(new, asked), named=out is not None)
-    except BaseException:
-        new.source.release()
-        raise
+    new = begin(
+        asked.resolved(),
+        space,
+        meanwhile or Meanwhile(),
+        generated,
+        asked,
+        lambda draft: _with_points(draft, asked),
+    )
+    return replace(new, named=out is not None)
 
 
 def _with_points(new: Prepared, asked: Asked) -> Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,22 @@ def test_a_size_larger_than_the_search_is_asked_for_again(
     if other is not None:
         with pytest.raises(BadInput, match=f"holds another search .{size} is "):
             prepare(Asked.of({**asked, size: other}), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"tries": [{"lr": 1.0}]}, "is not in the space: lr is"),
+        ({"tries": [{"lr": 1e-6}] * 2 + [{"lr": 2e-6}], "trials": 1}, "give --trials 2 or more"),
+        ({"from": ["nowhere"]}, "nowhere"),
+        ({"sampler": "optuna.samplers.NoneSampler"}, "NoneSampler"),
+    ],
+)
+def test_what_does_not_depend_on_programs_is_refused_before_any_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], said: str
+) -> None:
+    """Known points, folders and samplers: a net's kernels would take half a minute."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr("shoal.search.preparation.beginning.programs_of")
+    with pytest.raises(BadInput, match=said):
+        prepare(Asked.of({"problem": "cubic-sine", "trials": 4, **asked}), None)
