@@ -194,7 +194,8 @@ ARROWS = {
     ),
     "trainable.optimizers.methods": "trainable.private trainable.problems",
     "trainable.problems": (
-        "trainable.disk trainable.errors trainable.memory trainable.modules trainable.process"
+        "trainable.disk trainable.errors trainable.memory trainable.modules trainable.private "
+        "trainable.process"
     ),
     "trainable.problems.shipped": "trainable.errors trainable.problems",
     "trainable.problems.shipped.digits": "trainable.problems trainable.problems.shipped",
@@ -305,6 +306,7 @@ PRIVATE_OF_RAY = {
         "Config",
         "AuthenticationTokenLoader",
         "GcsClient",
+        "usage",
     },
     "trainable.hosts.ray_tune": {"_internal_kv_put", "_internal_kv_exists"},
     "slurm.node.ray_nodes": {"GcsClient"},

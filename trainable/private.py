@@ -10,6 +10,7 @@ Any release of torch may change these without a word. Tried with torch 2.13.0.
     torch._GLOBAL_DEVICE_CONTEXT                        the default device, if one is set
     torch.Tensor._version                               counts what was written in place
     torch._dynamo, torch._inductor                      the ahead-of-time compiler
+    torch._functorch.eager_transforms._autograd_grad    imports it, 2 s, to switch a part of it off
     torch._C._aoti.AOTIModelContainerRunnerCpu          runs what it has made
     torch._decomp.core_aten_decompositions              operators by simpler ones: the core table
     torch._decomp.decomposition_table                   all that there are; some are added to it
@@ -28,8 +29,9 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, nullcontext
+from functools import cache, wraps
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -68,6 +70,34 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
 def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
     """Return tuples, lists and dicts of the same structure, with `function` of each leaf."""
     return _pytree.tree_map(function, nested)
+
+
+class _WithoutCompiler:
+    """Torch as it is to who has not imported its compiler, with nothing of that to switch off."""
+
+    _dynamo = SimpleNamespace(compiled_autograd=SimpleNamespace(_disable=nullcontext))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
+@cache
+def light_gradients() -> None:
+    """Let ``torch.func.grad`` and its like leave torch's compiler alone, from now on.
+
+    They switch a part of it off, for which they import it: 2 s of processor time in each process.
+    Where it has been imported by others they do so as before.
+    """
+    transforms: Any = importlib.import_module("torch._functorch.eager_transforms")
+    usual = transforms._autograd_grad
+    names = {**usual.__globals__, "torch": _WithoutCompiler()}
+    light = FunctionType(usual.__code__, names, argdefs=usual.__defaults__)
+
+    @wraps(usual)
+    def chosen(*words: Any, **named: Any) -> Any:
+        return (usual if "torch._dynamo" in sys.modules else light)(*words, **named)
+
+    transforms._autograd_grad = chosen
 
 
 @contextmanager

@@ -6,19 +6,26 @@ has come of others waits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from shoal.search.errors import SearchFailed
-from shoal.search.request import Request
+from shoal.search.request import Request, pruning_of
 from shoal.search.rounds import Pack
+from shoal.trainable.lanes import Fitted
 from shoal.trainable.task import Outcome
 
 
 class Columns:
     """What waits until the columns are known."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Begin with nothing.
+
+        Args:
+            say: tells the user what the first trial shows of the others.
+        """
+        self._say, self._looked = say, False
         self._waiting: dict[int, list[tuple[Pack, Outcome]]] = {}
 
     def take(
@@ -32,25 +39,36 @@ class Columns:
         """
         if not request.called:
             return request, [(pack, outcome)]
+        if not self._looked and outcome.fitted is not None:
+            self._look(request, pack, outcome.fitted)
         if not request.open:
             return request, [(pack, _in_order(request, outcome))]
         self._waiting.setdefault(int(pack.lanes.trial[0]), []).append((pack, outcome))
-        if not (names := self._names()):
+        if (first := self._first()) is None:
             return request, []
-        known = _settled(request, names)
+        known = _settled(request, first.names)
         waiting = [each for trial in sorted(self._waiting) for each in self._waiting[trial]]
         self._waiting.clear()
         return known, [(pack, _in_order(known, outcome)) for pack, outcome in waiting]
 
-    def _names(self) -> tuple[str, ...]:
-        """What the first trial reports that reports anything; nothing while one before it runs."""
+    def _look(self, request: Request, pack: Pack, first: Fitted) -> None:
+        """Say so, where a pruner has nothing to judge."""
+        self._looked = True
+        if pruning_of(request)[0] is not None and len(first.curve_step) == 1:
+            self._say(
+                f"trial {int(pack.lanes.trial[0])} gave one report: pruner {request.pruner} judges "
+                "between reports, and stops none; yield more of them, or leave --pruner out"
+            )
+
+    def _first(self) -> Fitted | None:
+        """What came of the first trial that reports anything; None while one before it runs."""
         for trial in range(max(self._waiting) + 1):
             for _, outcome in self._waiting.get(trial, []):
                 if outcome.fitted is not None:
-                    return outcome.fitted.names
+                    return outcome.fitted
             if trial not in self._waiting:
                 break
-        return ()
+        return None
 
 
 def _settled(request: Request, names: tuple[str, ...]) -> Request:

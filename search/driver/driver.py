@@ -57,7 +57,7 @@ class Driver:
             block_of=self._block_of,
             stays=lambda trial: self.rounds.stays(trial),
         )
-        self._columns = Columns()
+        self._columns = Columns(self.say)
         self.rounds = Rounds(request, prepared.shape_names, finished, known, folder.curves)
         self.mishaps = Mishaps(request, finished, self.rounds, self._tasks, writer, self.say)
         if not self.rounds.whole:

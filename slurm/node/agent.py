@@ -79,7 +79,7 @@ def ray_command(
         ports: options for its ports.
     """
     share, store = role.share, store_bytes(role.share)
-    where = ["--head", "--include-dashboard=false"]
+    where = ["--head", "--include-dashboard=false", "--no-monitor"]
     if head is not None:
         where = [f"--address={head}"]
     memory = [f"--memory={max(share.memory_bytes - store, 1 << 20)}"] if share.memory_bytes else []
@@ -97,6 +97,7 @@ def ray_command(
         f"--object-store-memory={store}",
         f"--temp-dir={temp_dir}",
         *ports,
+        "--include-log-monitor=false",
         "--disable-usage-stats",
         "--block",
     ]

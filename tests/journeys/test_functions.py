@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -218,6 +219,28 @@ def test_where_nothing_works_the_search_ends_and_writes_no_table(
     )
     assert result.best["accuracy"] == result.trials["lr"].max()
     assert "loss" not in result.trials
+
+
+@pytest.mark.parametrize("declared", ["", "train.metrics = ['loss']"])
+@pytest.mark.parametrize("ends", ["return", "yield"])
+def test_a_pruner_that_has_nothing_to_judge_is_told(
+    place: Path, written: Callable[[str], str], ends: str, declared: str
+) -> None:
+    """Which nobody knows before the first trial has ended."""
+    name = written(f"def train(lr):\n    {ends} {{'loss': lr}}\n{declared}\n")
+    said: list[str] = []
+
+    class Listens(shoal.Observer):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    asked: dict[str, Any] = {"space": {"lr": "0:1"}, "trials": 6, "engine": "inline"}
+    told = r"trial \d gave one report: pruner median.* judges between reports, and stops none; .*"
+    shoal.run(name, **asked, pruner="median", out="out", observers=[Listens()])
+    assert [bool(re.fullmatch(told, each)) for each in said] == [True]
+    said.clear()
+    shoal.run(name, **asked, out="other", observers=[Listens()])
+    assert said == []
 
 
 def test_a_function_says_its_space_objective_and_metrics(

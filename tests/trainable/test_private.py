@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ USED = (
     "torch._GLOBAL_DEVICE_CONTEXT",
     "torch.Tensor._version",
     "torch._dynamo",
+    "torch._dynamo.compiled_autograd._disable",
+    "torch._functorch.eager_transforms._autograd_grad",
     "torch._inductor.aot_compile",
     "torch._inductor.config.patch",
     "torch._C._aoti.AOTIModelContainerRunnerCpu",
@@ -135,3 +139,41 @@ def test_versions_count_writes_in_place_and_default_devices_are_told() -> None:
     finally:
         torch.set_default_device(None)
     assert private.mapped(lambda n: n + 1, (1, [2, {"a": 3}])) == (2, [3, {"a": 4}])
+
+
+LIGHT = """
+import sys
+import torch
+from shoal.trainable.private import light_gradients
+
+def found():
+    x = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    cubed = lambda at: (at**3 * x).sum()
+    def one(at):
+        gradient, loss = torch.func.grad_and_value(cubed)(at)
+        return gradient, loss, torch.func.vjp(cubed, at)[1](loss)[0]
+    several = torch.vmap(one)(torch.stack([x, x + 1]))
+    return [each.tolist() for each in (*several, torch.func.jacrev(torch.func.grad(cubed))(x))]
+
+light_gradients()
+light_gradients()
+light = found()
+assert "torch._dynamo" not in sys.modules
+import torch._dynamo
+calls = []
+usual = torch._dynamo.compiled_autograd._disable
+torch._dynamo.compiled_autograd._disable = lambda: calls.append(1) or usual()
+assert found() == light
+assert calls
+print(light)
+"""
+
+
+def test_gradients_leave_the_compiler_alone_until_others_have_imported_it() -> None:
+    """With the numbers that torch has without us."""
+    light, plain = (
+        subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+        for text in (LIGHT, LIGHT.partition("light_gradients()\nlight")[0] + "print(found())")
+    )
+    assert light.returncode == 0, light.stderr
+    assert light.stdout == plain.stdout != ""

@@ -64,6 +64,9 @@ class Source:
             raise SourceError(
                 f"{self.spec} is a function, which only shoal run takes; give a problem's class"
             )
+        from shoal.trainable.private import light_gradients  # it loads torch, which is there now
+
+        light_gradients()
         return found
 
     def named(self) -> Any:

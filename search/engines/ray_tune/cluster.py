@@ -189,7 +189,7 @@ def _start(workers: int, gpus: int, temp: Path, usual: Mapping[str, Any]) -> Non
 
     for attempt in range(1, STARTS + 1):
         try:
-            with _deaf_to_hangups():
+            with _deaf_to_hangups(), private.without_helpers():
                 ray.init(
                     address="local",
                     num_cpus=workers,

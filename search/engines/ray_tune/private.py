@@ -8,7 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+
+@contextmanager
+def without_helpers() -> Iterator[None]:
+    """Start a Ray without its dashboard, its reader of logs and its autoscaler, of which a search
+    needs none: 3 s of processor time, of about 7 that a Ray costs."""
+    from ray import _private
+
+    parameter: Any = _private.parameter
+    services: Any = _private.services
+    before = parameter.RayParams, services.start_api_server
+    parameter.RayParams = partial(before[0], no_monitor=True, include_log_monitor=False)
+    services.start_api_server = lambda *words, **named: ("", None)
+    try:
+        yield
+    finally:
+        parameter.RayParams, services.start_api_server = before
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Let Tune count no callbacks for its usage statistics, which are off: for that it imports
+    MLflow, Weights & Biases and the like, where they are installed, 3 s."""
+    from ray.air._internal import usage
+
+    before = usage.tag_callbacks
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = before
 
 
 @contextmanager

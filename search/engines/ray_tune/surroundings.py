@@ -18,6 +18,8 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the command line handles Ctrl-C
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the run folder is the only truth
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_enable_worker_prestart": "0",  # a worker lives for its packs: none on suspicion
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """What Ray and Tune are told, unless the user's environment says otherwise."""

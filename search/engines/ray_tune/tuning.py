@@ -31,6 +31,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from shoal.search.engines import EngineCallbacks
+from shoal.search.engines.ray_tune import private
 from shoal.search.engines.ray_tune.cluster import Cluster
 from shoal.search.engines.ray_tune.hands import Hands
 from shoal.search.errors import EngineError
@@ -260,7 +261,7 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
         ),
     )
     try:
-        with quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
+        with private.uncounted(), quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
             tuner.fit()
     except Exception as error:
         if returns.raised:

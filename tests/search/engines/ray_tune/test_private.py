@@ -8,14 +8,25 @@ from shoal.search.engines.ray_tune import private
 def test_what_is_used_exists() -> None:
     """And a handler and a name that were replaced are as before afterwards."""
     import ray
-    from ray._private import utils
+    from ray._private import node, parameter, services, utils
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
+    from ray.air._internal import usage
     from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
 
     before = utils.set_sigterm_handler, utils.get_entrypoint_name
     with private.connecting(lambda handler: None, "shoal"):
         assert utils.get_entrypoint_name() == "shoal"
     assert (utils.set_sigterm_handler, utils.get_entrypoint_name) == before
+    counted, helpers = usage.tag_callbacks, (parameter.RayParams, services.start_api_server)
+    with private.uncounted(), private.without_helpers():
+        assert usage.tag_callbacks([1]) is False
+        assert (parameter.RayParams().no_monitor, parameter.RayParams().include_log_monitor) == (
+            True,
+            False,
+        )
+        assert node.ray._private.services.start_api_server(True, port=1) == ("", None)
+    assert usage.tag_callbacks is counted
+    assert (parameter.RayParams, services.start_api_server) == helpers
     private.read_environment()
     assert callable(GcsClient)
     assert callable(_internal_kv_exists)
