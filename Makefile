@@ -1,6 +1,7 @@
 # make search   set everything up and find the best learning rate of the course's fit
 # make test     set everything up and run the tests
-# make test-extras  tests that take long, or need a browser (Chromium), trackers or TensorFlow
+# make test-long  tests that take a minute or so each, and all commands of the documents
+# make test-extras  tests that need a browser (Chromium), trackers or TensorFlow
 # make check    format, lint and types
 # make benchmark  shoal against its peers, plain loops and the machine: benchmarks/results/
 # make soak     strike searches for half an hour, and prove that nothing came of it
@@ -19,7 +20,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CON
 # its test: pytest-xdist would go on without it and may wait for its last tests for ever.
 PROCESSES := --numprocesses 4 --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: search test test-extras check benchmark soak fuzz cluster pictures clean
+.PHONY: search test test-long test-extras check benchmark soak fuzz cluster pictures clean
 
 search: $(VENV)/installed
 	$(BIN)/shoal run
@@ -27,8 +28,11 @@ search: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PROCESSES)
 
+test-long: $(VENV)/installed-extras
+	$(BIN)/python -m pytest -m 'long and not extras' $(PROCESSES)
+
 test-extras: $(VENV)/installed-extras
-	$(BIN)/python -m pytest -m 'extras or long' $(PROCESSES)
+	$(BIN)/python -m pytest -m extras $(PROCESSES)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

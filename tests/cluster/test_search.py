@@ -219,6 +219,7 @@ def test_a_raylet_killed_and_a_link_cut_cost_no_trial(cluster: Any, home: Path) 
     assert set(trials["state"]) == {"complete", "diverged"}
 
 
+@pytest.mark.long
 def test_a_killed_head_puts_the_job_back_and_it_ends_in_its_next_life(
     cluster: Any, home: Path, tmp_path: Path, same_table: Callable[[Path, Path], None]
 ) -> None:

@@ -54,10 +54,11 @@ def undisturbed(
 @pytest.mark.parametrize(
     ("search", "names", "most"),
     [
-        ("NET_SEARCH", ["kill-driver", "crash"], 2),
+        pytest.param("NET_SEARCH", ["kill-driver", "crash"], 2, marks=pytest.mark.long),
         pytest.param("SEARCH", ["kill-worker", "kill-raylet"], 2, marks=pytest.mark.long),
         pytest.param("NET_SEARCH", ["freeze-driver", "interrupt"], 2, marks=pytest.mark.long),
-        ("SEARCH", ["rival", "plant"], 2),
+        ("SEARCH", ["kill-driver", "plant"], 2),
+        pytest.param("SEARCH", ["rival", "crash"], 2, marks=pytest.mark.long),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else str(value),
 )

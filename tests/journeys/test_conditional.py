@@ -215,6 +215,7 @@ def test_two_workers_make_the_same_table(
     same_table(whole, tmp_path / "out")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_ray_makes_the_same_table(written: Path, tmp_path: Path, same_table: Same) -> None:
     """Over two of its workers."""
@@ -240,7 +241,7 @@ shoal.run(**{asked!r}, workers=2, out=sys.argv[1], observers=[Killer()])
 
 
 @by_search
-@pytest.mark.parametrize("packs", [2, 9])
+@pytest.mark.parametrize("packs", [2, pytest.param(9, marks=pytest.mark.long)])
 def test_a_killed_search_goes_on_to_the_same_table(
     made: Made, which: str, tmp_path: Path, same_table: Same, packs: int
 ) -> None:

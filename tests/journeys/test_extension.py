@@ -213,7 +213,7 @@ def test_parameters_that_were_kept_are_there_where_there_are_more_replicates(
     }
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
 @pytest.mark.usefixtures("one_ray")
 def test_an_extension_that_is_killed_goes_on_by_the_same_call(
     tmp_path: Path, same_folder: Same, steered: Path, old: Path, engine: str

@@ -37,6 +37,8 @@ PROGRAMS = [
     ),
 ]
 
+WITH_A_LONG_NET = [pytest.param(p, marks=pytest.mark.long) if p == "net" else p for p in PROGRAMS]
+
 
 def arguments(program: str) -> dict[str, Any]:
     """A search of three rounds of four packs; some fits of a trial diverge and others do not.
@@ -94,7 +96,7 @@ def test_the_best_trials_are_kept_and_nothing_else(whole: Whole) -> None:
     assert {file.name for file in (whole("eager") / "parameters").iterdir()} == names
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", WITH_A_LONG_NET)
 @pytest.mark.usefixtures("one_ray")
 def test_threads_and_ray_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
@@ -107,7 +109,7 @@ def test_threads_and_ray_keep_the_same(
         same_folder(whole(program), tmp_path / engine)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", WITH_A_LONG_NET)
 def test_an_interrupted_search_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
 ) -> None:
@@ -133,7 +135,7 @@ def test_an_interrupted_search_goes_on_to_keep_the_same(
     same_folder(whole(program), out)
 
 
-@pytest.mark.parametrize("program", [one for one in PROGRAMS if one != "net"])
+@pytest.mark.parametrize("program", ["eager", pytest.param("compiled", marks=pytest.mark.long)])
 def test_a_search_that_is_killed_while_it_writes_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
 ) -> None:

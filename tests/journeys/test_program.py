@@ -332,7 +332,7 @@ def lost_between(prepared: Prepared, out: Path, options: RunOptions) -> Path:
 
 
 @pytest.mark.usefixtures("no_ray")
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
 def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
     engine: str,
     filled: Path,
@@ -382,7 +382,7 @@ def test_rows_of_what_works_are_kept(
 
 
 @pytest.mark.usefixtures("no_ray")
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
 def test_a_worker_without_the_cache_makes_what_it_needs_in_a_folder_of_its_own(
     engine: str,
     filled: Path,

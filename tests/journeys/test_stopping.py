@@ -92,6 +92,7 @@ def test_a_signal_saves_what_is_in_flight(
     assert not list((tmp_path / "out/packs").iterdir())
 
 
+@pytest.mark.long
 def test_ctrl_c_twice_ends_at_once_and_loses_nothing(
     tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
 ) -> None:

@@ -38,6 +38,7 @@ class Watched:
 LANES = 32
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
