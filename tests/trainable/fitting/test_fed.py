@@ -196,10 +196,10 @@ def bits(found: Fitted) -> list[Any]:
 @pytest.mark.parametrize(
     ("problem", "optimizer", "schedule", "kind"),
     [
-        (Net, "adam", "constant", EAGER),
+        pytest.param(Net, "adam", "constant", EAGER, marks=pytest.mark.long),
         (Dropped, "sgd", "constant", SINGLE),
         (NoiseAlone, "rmsprop", "cosine", EAGER),
-        (Embedded, "adamw", "step", SINGLE),
+        pytest.param(Embedded, "adamw", "step", SINGLE, marks=pytest.mark.long),
         (Weighed, "sgd", "linear", EAGER),
         (ByHand, "lion", "constant", SINGLE),
     ],
