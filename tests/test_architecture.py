@@ -306,10 +306,11 @@ PRIVATE_OF_RAY = {
         "Config",
         "AuthenticationTokenLoader",
         "GcsClient",
+        "_private",
         "usage",
     },
     "trainable.hosts.ray_tune": {"_internal_kv_put", "_internal_kv_exists"},
-    "slurm.node.ray_nodes": {"GcsClient"},
+    "slurm.node.ray_nodes": {"GcsClient", "_private"},
 }
 
 

@@ -71,7 +71,7 @@ class Role:
 def ray_command(
     role: Role, *, address: str, head: str | None, temp_dir: Path, ports: Sequence[str]
 ) -> list[str]:
-    """Return the command that runs ``ray start`` in the foreground.
+    """Return the command that runs ``ray start`` in the foreground (`ray_nodes.start`).
 
     Args:
         address: this node's.
@@ -87,8 +87,7 @@ def ray_command(
         sys.executable,
         "-P",
         "-m",
-        "ray.scripts.scripts",
-        "start",
+        "shoal.slurm.node.ray_nodes",
         *where,
         f"--node-ip-address={address}",
         f"--num-cpus={share.cpus}",

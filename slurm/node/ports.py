@@ -113,7 +113,8 @@ def for_node(ports: range | None, slots: int, *, head: bool) -> Iterator[list[st
     """
     if ports is None:
         first = ["--port=0"] if head else []
-        yield [*first, "--min-worker-port=0", "--max-worker-port=0"]
+        anywhere = ("min-worker", "max-worker", "dashboard-agent-listen")
+        yield [*first, *(f"--{name}-port=0" for name in anywhere)]
         return
     least = needed(slots, head=head)
     with claimed(ports, least, least + slots) as mine:

@@ -1,7 +1,16 @@
-"""The alive nodes of a running Ray cluster and their total resources."""
+"""Ray on the nodes of a job: a node of it started, and those that are alive; by private interfaces.
+
+    ray._raylet.GcsClient                        asks which nodes there are
+    services.start_api_server                    starts the dashboard
+    scripts.get_ray_client_dependency_error      says that the server of Ray Client can start
+
+Tried with ray 2.60.0.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from shoal.slurm import wire
@@ -31,3 +40,24 @@ def count_nodes(address: str) -> dict[str, Any] | None:
                 key: int(have.get(name, 0)) for key, name in RESOURCES.items()
             }
     return {wire.NODES_KEY: found}
+
+
+def start(words: Sequence[str]) -> None:
+    """Run ``ray start``, without the dashboard and without the server of Ray Client.
+
+    Of these the first costs a second of processor time. The second is there where grpcio is
+    installed, as some trackers have it, and listens at one and the same port of every node, outside
+    the range that a site leaves open; no option leaves it out.
+    """
+    from ray import _private
+    from ray.scripts import scripts
+
+    services: Any = _private.services
+    services.start_api_server = lambda *words, **named: ("", None)
+    cli: Any = scripts
+    cli.get_ray_client_dependency_error = lambda: ImportError("it is not wanted")
+    cli.cli(["start", *words])
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])

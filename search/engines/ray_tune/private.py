@@ -1,7 +1,7 @@
 """Private interfaces of Ray that a search uses, and what each is for; tested with ray 2.60.0.
 
-Workers use ``ray.experimental.internal_kv`` (`shoal.trainable.hosts.ray_tune`), the nodes of a
-batch job ``ray._raylet.GcsClient`` (`shoal.slurm.node.ray_nodes`); nothing else is private.
+Workers use ``ray.experimental.internal_kv`` (`shoal.trainable.hosts.ray_tune`), and the nodes of a
+batch job what `shoal.slurm.node.ray_nodes` says; nothing else is private.
 """
 
 from __future__ import annotations

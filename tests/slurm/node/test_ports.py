@@ -147,7 +147,8 @@ def test_every_process_of_ray_gets_a_port_of_the_range() -> None:
         with for_node(RANGE, 3, head=False) as others:
             assert not {int(port) for port in re.findall(r"\d+", " ".join(others))} & set(ports)
     with for_node(None, 3, head=False) as flags:
-        assert flags == ["--min-worker-port=0", "--max-worker-port=0"]
+        anywhere = ("min-worker", "max-worker", "dashboard-agent-listen")
+        assert flags == [f"--{name}-port=0" for name in anywhere]
 
 
 def listening(session: int) -> set[int]:
