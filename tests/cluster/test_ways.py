@@ -244,6 +244,7 @@ def test_nodes_with_and_without_a_compiler_do_not_mix_programs(cluster: Any, hom
     assert 23000 <= int(head["address"].rpartition(":")[2]) < 23100
 
 
+@pytest.mark.long
 def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: Path) -> None:
     """The head is killed: FAILED within a minute, and the log says how to go on."""
     job = cluster.sbatch(
@@ -279,6 +280,7 @@ def test_where_requeue_is_off_the_job_ends_with_the_reason(cluster: Any, home: P
     assert "does not requeue" in told or "failed" in told
 
 
+@pytest.mark.long
 def test_a_run_folder_that_the_nodes_do_not_see(cluster: Any, home: Path) -> None:
     """On each node's own /tmp: the worker says so, and the search goes on with the first node."""
     job = cluster.sbatch(

@@ -76,6 +76,7 @@ def test_strikes_cost_nothing(
     assert struck.total() >= 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
 def test_a_clock_that_jumps_and_a_slow_disk_cost_nothing(
     campaign: ModuleType,
@@ -89,6 +90,7 @@ def test_a_clock_that_jumps_and_a_slow_disk_cost_nothing(
     assert struck.keys() & {"move-clock", "slow-disk"}
 
 
+@pytest.mark.long
 def test_a_disk_with_the_data_that_goes_and_comes_back_costs_nothing(
     campaign: ModuleType, tmp_path: Path
 ) -> None:

@@ -205,7 +205,7 @@ def test_what_is_printed_leaves_out_what_is_not_active(whole: Path, shell: Any) 
     assert {line.split(",")[place] for line in csv[1:]} == {"", "1", "2"}
 
 
-@by_search
+@pytest.mark.parametrize("which", ["optimizers", pytest.param("written", marks=pytest.mark.long)])
 def test_two_workers_make_the_same_table(
     made: Made, which: str, tmp_path: Path, same_table: Same
 ) -> None:
@@ -240,7 +240,7 @@ shoal.run(**{asked!r}, workers=2, out=sys.argv[1], observers=[Killer()])
 """
 
 
-@by_search
+@pytest.mark.parametrize("which", [pytest.param("optimizers", marks=pytest.mark.long), "written"])
 @pytest.mark.parametrize("packs", [2, pytest.param(9, marks=pytest.mark.long)])
 def test_a_killed_search_goes_on_to_the_same_table(
     made: Made, which: str, tmp_path: Path, same_table: Same, packs: int

@@ -123,6 +123,7 @@ def test_a_fit_that_kills_its_process_is_failed_and_the_search_goes_on(
     assert list((here / "out" / "packs").iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_process_that_others_kill_is_not_its_packs_doing(
     here: Path, same_table: SameTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_process_that_others_kill_is_not_its_packs_doing(
     assert list(packs.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_process_ends_with_its_driver(here: Path) -> None:
     """Also where the driver is killed: nothing goes on without it."""
     (here / "strike").write_text("os.kill(os.getpid(), signal.SIGKILL)")

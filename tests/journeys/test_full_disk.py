@@ -98,7 +98,7 @@ PLACES = ["make", ".lock", "environment.json", "parts/", "errors.log", "curves.p
 """What is written in the order in which a search writes it first."""
 
 
-@pytest.mark.parametrize("option", ["size", "nr_inodes"])
+@pytest.mark.parametrize("option", ["size", pytest.param("nr_inodes", marks=pytest.mark.long)])
 def test_a_disk_that_is_full_at_any_write_is_one_line_and_with_room_it_goes_on(
     disk: Path,
     capsys: pytest.CaptureFixture[str],

@@ -88,6 +88,7 @@ def test_threads_do_not_change_the_table(
     same_folder(reference(sampler), tmp_path / "out")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_a_compiled_search_has_one_table_too(tmp_path: Path, same_folder: Same) -> None:
     """By one thread, by three, and over two workers of Ray Tune; in blocks of any size."""

@@ -145,6 +145,7 @@ def test_a_search_that_is_killed_while_it_writes_goes_on_to_keep_the_same(
     same_folder(whole(program), tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_search_that_is_killed_at_its_end_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole
 ) -> None:

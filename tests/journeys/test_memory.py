@@ -88,6 +88,7 @@ def test_a_class_of_cells_makes_the_table_of_the_same_class_in_a_file(
     assert files == ["Cubic-source.py", "Cubic-source.safetensors"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_on_ray_too(notebook: Any, tmp_path: Path, same_folder: SameTable) -> None:
     """Its workers load the copies of the run folder."""
@@ -254,7 +255,7 @@ class Filed(Ridge):
 
 
 @pytest.mark.usefixtures("one_ray")
-@pytest.mark.parametrize("where", ["a cell", "a file"])
+@pytest.mark.parametrize("where", ["a cell", pytest.param("a file", marks=pytest.mark.long)])
 def test_an_instance_makes_the_table_of_a_class_with_the_same_data(
     cell: Any,
     tmp_path: Path,

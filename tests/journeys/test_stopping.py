@@ -69,8 +69,8 @@ def begun(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
     ("number", "code", "word"),
     [
         (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "told to end"),
-        (signal.SIGHUP, 129, "the terminal was closed"),
+        pytest.param(signal.SIGTERM, 143, "told to end", marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, "the terminal was closed", marks=pytest.mark.long),
         (signal.SIGUSR1, 75, "told to save"),
     ],
 )
@@ -212,6 +212,7 @@ def test_a_signal_reaches_packs_on_ray(
     same_table(whole, tmp_path / "out")
 
 
+@pytest.mark.long
 def test_sigterm_while_ray_starts_is_heard(tmp_path: Path) -> None:
     """Ray sets a handler of its own meanwhile, which would end the search without a word, or leave
     it hanging in a lock."""
@@ -250,6 +251,7 @@ def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
     assert late.returncode == 76, errors
 
 
+@pytest.mark.long
 def test_a_time_budget_ends_in_time_with_what_there_is(
     tmp_path: Path, whole: Path, same_table: Same
 ) -> None:

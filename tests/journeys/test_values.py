@@ -227,6 +227,7 @@ def test_minus_zero_stays_minus_zero(problem: str, tmp_path: Path) -> None:
     assert numpy.signbit(zeros).all()
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_choices_are_searched(problem: str, tmp_path: Path) -> None:
     """And gone on with, and a study made of them."""
     space = {"lr": numpy.linspace(0.1, 0.3, 100_000)}

@@ -135,6 +135,7 @@ def test_a_range_of_one_ulp_is_searched(place: Path, sampler: str, form: str) ->
 LATIN = b"r\xe9sultats"
 
 
+@pytest.mark.long
 def test_a_folder_whose_name_is_not_utf_8_serves_for_all(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_folder_whose_name_is_not_utf_8_serves_for_all(
         assert (b"\\udce9" if more else LATIN) in done.stdout
 
 
+@pytest.mark.long
 def test_ray_starts_where_a_folder_is_not_utf_8_and_a_variable_is_empty(
     place: Path, no_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

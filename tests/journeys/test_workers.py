@@ -92,6 +92,7 @@ def by_worker(log: Path) -> Counter[int]:
     return Counter(int(line) for line in lines if int(line) != os.getpid())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_workers_that_do_not_come_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

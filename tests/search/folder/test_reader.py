@@ -119,6 +119,7 @@ def test_a_part_that_is_lost_while_the_search_runs_is_told(
     )
 
 
+@pytest.mark.long
 def test_a_reader_during_merges_sees_each_row_once(
     whole: Path, tmp_path: Path, part_of: PartOf
 ) -> None:

@@ -212,6 +212,7 @@ def test_what_a_problem_sets_where_it_is_imported_holds_everywhere(
     assert {**state(), "seeds": 0} == {**before, "seeds": 0}
 
 
+@pytest.mark.long
 def test_it_holds_in_the_processes_of_ray(tmp_path: Path, one_ray: None) -> None:
     """Each worker imports the problem itself."""
     del one_ray

@@ -86,6 +86,7 @@ def test_json_of_what_fails_is_one_object_too(shell: Shell) -> None:
     assert "--trails" in json.loads(mistyped.stdout)["error"]
 
 
+@pytest.mark.long
 def test_a_search_ends_whatever_becomes_of_its_streams(tmp_path: Path) -> None:
     """A full standard error costs messages alone; where the result is not printed, the exit code
     and a line say so, and the search is done."""

@@ -332,6 +332,7 @@ class Changing(Dropped):
         return made if step < 5 else {**made, "scale": made["scale"].float()}
 
 
+@pytest.mark.long
 def test_noise_of_another_form_is_refused() -> None:
     """What is compiled would take its numbers for others."""
     with pytest.raises(Exception, match=r"noise\(\) returns .* dtypes at step 5 than at the first"):

@@ -65,14 +65,14 @@ def fitted(
         ("Gauss3", 30),
         ("Hahn1", 50),
         ("Kirby2", 40),
-        ("MGH09", 150),
+        pytest.param("MGH09", 150, marks=pytest.mark.long),
         ("Rat42", 30),
         ("Rat43", 50),
         ("Roszman1", 30),
         ("Thurber", 50),
-        ("ENSO", 40),
-        ("Eckerle4", 100),
-        ("Lanczos2", 200),
+        pytest.param("ENSO", 40, marks=pytest.mark.long),
+        pytest.param("Eckerle4", 100, marks=pytest.mark.long),
+        pytest.param("Lanczos2", 200, marks=pytest.mark.long),
     ],
 )
 def test_nists_sums_are_reached_from_both_starts(dataset: str, steps: int) -> None:

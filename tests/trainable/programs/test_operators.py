@@ -346,7 +346,13 @@ QUICK = tuple("-O1" if flag == "-O3" else flag for flag in FLAGS)
 """Compiled in a third of the time, to the same numbers."""
 
 
-@pytest.mark.parametrize("first", range(0, len(FUSED), GROUP))
+FIRSTS = range(0, len(FUSED), GROUP)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [*FIRSTS[::2], *(pytest.param(first, marks=pytest.mark.long) for first in FIRSTS[1::2])],
+)
 def test_kernels_of_these_functions_agree_with_torch(first: int) -> None:
     """A few in one kernel, after three updates: what differs is named."""
     if compiler() is None:

@@ -238,6 +238,7 @@ def test_a_folder_of_failed_rows_alone_can_be_read_and_gone_on_with(
     assert not list((result.path / "parts").iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_on_ray_too_what_a_run_cannot_do_is_not_final(world: Path, same_table: SameTable) -> None:
     """The data goes in the middle; two workers that have it go on, and the shapes that are still

@@ -55,6 +55,7 @@ def test_a_port_that_is_no_ray_is_told_within_seconds(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_a_ray_that_refuses_our_token_is_told(shell: Shell, tmp_path: Path) -> None:
     """A running Ray whose token we lack, or have wrong: one line, exit code 2, no folder."""
@@ -74,6 +75,7 @@ def test_a_ray_that_refuses_our_token_is_told(shell: Shell, tmp_path: Path) -> N
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_a_running_ray_is_used_by_its_address(tmp_path: Path, shell: Shell) -> None:
     """RAY_ADDRESS, as ``--address``, searches on a running Ray, which goes on running."""
