@@ -133,6 +133,7 @@ class Base:
 """
 
 
+@pytest.mark.long
 def test_cells_of_ipython_are_searched_by_threads_and_by_ray(
     tmp_path: Path, same_folder: Any
 ) -> None:

@@ -330,6 +330,7 @@ def test_the_doctor_looks_at_every_node(cluster: Any, home: Path) -> None:
     assert not list((home / "runs/look").glob(".shoal-doctor-*"))
 
 
+@pytest.mark.long
 def test_the_doctor_finds_a_run_folder_that_is_not_shared(cluster: Any, home: Path) -> None:
     """Each node's own /tmp can be written, and is still no place for a search."""
     job = cluster.sbatch(

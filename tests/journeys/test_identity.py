@@ -67,7 +67,8 @@ def test_each_trial_and_replicate_has_one_row(
     assert set(trials["optimizer"]) == {"sgd", "momentum", "adam"}
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 4])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.usefixtures("one_ray")
 def test_workers_and_engine_do_not_change_the_table(
     tmp_path: Path, same_folder: Same, reference: Callable[[str], Path], workers: int

@@ -26,18 +26,11 @@ SIDES, NET = (Path(__file__).parent.parent / name for name in ("sides.py", "net.
 STRIKING = Path(__file__).with_name("striking.py")
 
 KEPT = 2
-PROGRAMS = [
-    "eager",
-    "net",
-    pytest.param(
-        "compiled",
-        marks=pytest.mark.skipif(
-            shutil.which("c++") is None, reason="needs a C++ compiler: apt-get install g++"
-        ),
-    ),
-]
-
-WITH_A_LONG_NET = [pytest.param(p, marks=pytest.mark.long) if p == "net" else p for p in PROGRAMS]
+COMPILED = pytest.mark.skipif(
+    shutil.which("c++") is None, reason="needs a C++ compiler: apt-get install g++"
+)
+LONG_COMPILED = pytest.param("compiled", marks=[pytest.mark.long, COMPILED])
+LONG_NET = pytest.param("net", marks=pytest.mark.long)
 
 
 def arguments(program: str) -> dict[str, Any]:
@@ -96,7 +89,7 @@ def test_the_best_trials_are_kept_and_nothing_else(whole: Whole) -> None:
     assert {file.name for file in (whole("eager") / "parameters").iterdir()} == names
 
 
-@pytest.mark.parametrize("program", WITH_A_LONG_NET)
+@pytest.mark.parametrize("program", ["eager", LONG_NET, LONG_COMPILED])
 @pytest.mark.usefixtures("one_ray")
 def test_threads_and_ray_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
@@ -109,7 +102,7 @@ def test_threads_and_ray_keep_the_same(
         same_folder(whole(program), tmp_path / engine)
 
 
-@pytest.mark.parametrize("program", WITH_A_LONG_NET)
+@pytest.mark.parametrize("program", ["eager", LONG_NET, pytest.param("compiled", marks=COMPILED)])
 def test_an_interrupted_search_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
 ) -> None:
@@ -135,7 +128,7 @@ def test_an_interrupted_search_goes_on_to_keep_the_same(
     same_folder(whole(program), out)
 
 
-@pytest.mark.parametrize("program", ["eager", pytest.param("compiled", marks=pytest.mark.long)])
+@pytest.mark.parametrize("program", ["eager", LONG_COMPILED])
 def test_a_search_that_is_killed_while_it_writes_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
 ) -> None:

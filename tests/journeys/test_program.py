@@ -332,7 +332,8 @@ def lost_between(prepared: Prepared, out: Path, options: RunOptions) -> Path:
 
 
 @pytest.mark.usefixtures("no_ray")
-@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_what_cannot_be_had_any_more_ends_the_search_and_fails_no_row(
     engine: str,
     filled: Path,

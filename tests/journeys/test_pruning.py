@@ -104,7 +104,7 @@ def pd_keys(rows: pandas.DataFrame) -> list[tuple[int, int]]:
     [
         {"engine": "inline", "workers": 4},
         {"engine": "inline", "block": 3},
-        {"engine": "ray", "workers": 1},
+        pytest.param({"engine": "ray", "workers": 1}, marks=pytest.mark.long),
         pytest.param({"engine": "ray", "workers": 4}, marks=pytest.mark.long),
     ],
     ids=lambda way: " ".join(map(str, way.values())),

@@ -181,6 +181,7 @@ def check_error(error: shoal.SearchError, out: Path, damaged: list[str]) -> None
     assert str(out) in str(error), damaged
 
 
+@pytest.mark.long
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(["finished", "half"]),

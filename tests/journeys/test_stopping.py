@@ -239,6 +239,7 @@ def test_a_signal_to_save_is_the_time_limits_only_near_it(
     assert stop.reason is reason
 
 
+@pytest.mark.long
 def test_a_job_near_its_end_saves_without_a_signal(tmp_path: Path) -> None:
     """By the end that the batch job tells; where nothing was gained the exit code says so."""
     long = ("--engine", "inline", "--steps", "400000")
@@ -299,6 +300,7 @@ class Watched:
 """A problem that notes, beside its file, which process fits it."""
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
 def test_a_killed_worker_costs_a_checkpoint_period_at_most(
     tmp_path: Path, same_table: Same

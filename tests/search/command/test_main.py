@@ -139,7 +139,8 @@ def _read(handle: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_ctrl_c_ends_with_a_line_and_the_same_command_goes_on(
     shell: Shell, tmp_path: Path, same_table: Callable[[Path, Path], None], engine: str
 ) -> None:

@@ -61,7 +61,7 @@ def ask_at_once(count: int, ask: Callable[[], object]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 
 
-@pytest.mark.parametrize("agents", [3, 7, 15, 99])
+@pytest.mark.parametrize("agents", [3, 7, 15, pytest.param(99, marks=pytest.mark.long)])
 def test_all_agents_of_a_large_job_put_it_back_once_and_cancel_nothing(
     agents: int, tmp_path: Path, stand_in: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,8 +200,8 @@ def bits(found: Fitted) -> list[Any]:
         (Dropped, "sgd", "constant", SINGLE),
         (NoiseAlone, "rmsprop", "cosine", EAGER),
         pytest.param(Embedded, "adamw", "step", SINGLE, marks=pytest.mark.long),
-        (Weighed, "sgd", "linear", EAGER),
-        (ByHand, "lion", "constant", SINGLE),
+        pytest.param(Weighed, "sgd", "linear", EAGER, marks=pytest.mark.long),
+        pytest.param(ByHand, "lion", "constant", SINGLE, marks=pytest.mark.long),
     ],
 )
 def test_kernels_have_the_numbers_of_torch(

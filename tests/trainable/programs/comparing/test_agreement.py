@@ -110,7 +110,12 @@ OPTIONS |= {"clip_value": 0.5, "clip_norm": 0.4, "ema": 0.9, "warmup": 0.5}
 
 @pytest.mark.parametrize(
     ("optimizer", "schedule"),
-    list(zip(["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"], SCHEDULES, strict=True)),
+    [
+        pytest.param(*pair, marks=pytest.mark.long) if number % 2 else pair
+        for number, pair in enumerate(
+            zip(["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"], SCHEDULES, strict=True)
+        )
+    ],
 )
 def test_what_is_right_does_not_differ_with_all_options(
     optimizer: str, schedule: str, tmp_path: Path
