@@ -105,7 +105,7 @@ def test_no_other_thread_draws_or_puts_states_back_between_two_draws(way: str, o
 
     def hold() -> None:
         inside.set()
-        go.wait()
+        go.wait(5 * NOT_YET)  # it may rightly come between the constructor and prepare()
 
     thread = threading.Thread(target=lambda: theirs.append(WAYS[other](hold)))
 
