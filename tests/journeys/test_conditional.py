@@ -240,8 +240,9 @@ shoal.run(**{asked!r}, workers=2, out=sys.argv[1], observers=[Killer()])
 """
 
 
-@pytest.mark.parametrize("which", [pytest.param("optimizers", marks=pytest.mark.long), "written"])
-@pytest.mark.parametrize("packs", [2, pytest.param(9, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("which", ["optimizers", "written"])
+@pytest.mark.parametrize("packs", [2, 9])
 def test_a_killed_search_goes_on_to_the_same_table(
     made: Made, which: str, tmp_path: Path, same_table: Same, packs: int
 ) -> None:

@@ -128,7 +128,8 @@ def test_an_interrupted_search_goes_on_to_keep_the_same(
     same_folder(whole(program), out)
 
 
-@pytest.mark.parametrize("program", ["eager", LONG_COMPILED])
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["eager", pytest.param("compiled", marks=COMPILED)])
 def test_a_search_that_is_killed_while_it_writes_goes_on_to_keep_the_same(
     tmp_path: Path, same_folder: Same, whole: Whole, program: str
 ) -> None:

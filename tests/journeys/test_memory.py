@@ -254,8 +254,9 @@ class Filed(Ridge):
 """
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_ray")
-@pytest.mark.parametrize("where", ["a cell", pytest.param("a file", marks=pytest.mark.long)])
+@pytest.mark.parametrize("where", ["a cell", "a file"])
 def test_an_instance_makes_the_table_of_a_class_with_the_same_data(
     cell: Any,
     tmp_path: Path,

@@ -83,9 +83,8 @@ def test_a_helper_may_have_the_name_of_one_of_our_folders(
     same_table(tmp_path / "out", usual)
 
 
-@pytest.mark.parametrize(
-    "where", ["current folder", pytest.param("PYTHONPATH", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("where", ["current folder", "PYTHONPATH"])
 def test_a_stranger_of_such_a_name_is_never_run(
     where: str, usual: Path, tmp_path: Path, same_table: SameTable
 ) -> None:

@@ -23,6 +23,7 @@ from shoal.search.command.main import main
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.long
 def test_json_is_one_object_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
     """``--json`` prints one object on standard output; its seconds sum to the wall time. What
     matters is told all the same: how many workers stand idle, and what to type. A temp folder whose
