@@ -155,6 +155,7 @@ def test_cells_of_ipython_are_searched_by_threads_and_by_ray(
     same_folder(tmp_path / "file", tmp_path / "ray")
 
 
+@pytest.mark.long
 def test_the_plots_are_figures(tmp_path: Path) -> None:
     """Each cell of examples/plots.ipynb that asks for one shows one, and none warns."""
     book = nbformat.read(NOTEBOOK.with_name("plots.ipynb"), as_version=4)

@@ -366,6 +366,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_script_searches_its_own_class_given_as_it_is(
     tmp_path: Path, same_folder: SameTable
 ) -> None:

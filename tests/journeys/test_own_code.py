@@ -124,6 +124,7 @@ def test_all_that_a_problem_imports_goes_with_the_folder_and_nothing_else(
     assert loss(out) == loss("whole")
 
 
+@pytest.mark.long
 def test_workers_of_ray_run_the_copies(place: Path, one_ray: None) -> None:
     """Other processes, whose ``sys.path`` has the folder with files that have changed since."""
     shoal.run("prob.py:P", **SMALL, out="whole")

@@ -361,6 +361,7 @@ class Hungry:
 """A problem whose workers may have 120 MiB more than they have: too little for 32 lanes."""
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_halves_the_block_from_that_round_on(
     tmp_path: Path, same_table: Same
 ) -> None:

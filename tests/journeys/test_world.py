@@ -88,7 +88,7 @@ def loss(out: Path | str) -> float:
     return float(shoal.load(out).trials["loss"][0])
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.long)])
 def test_a_search_goes_on_where_it_began_from_any_folder(
     place: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:

@@ -197,7 +197,7 @@ def bits(found: Fitted) -> list[Any]:
     ("problem", "optimizer", "schedule", "kind"),
     [
         pytest.param(Net, "adam", "constant", EAGER, marks=pytest.mark.long),
-        (Dropped, "sgd", "constant", SINGLE),
+        pytest.param(Dropped, "sgd", "constant", SINGLE, marks=pytest.mark.long),
         (NoiseAlone, "rmsprop", "cosine", EAGER),
         pytest.param(Embedded, "adamw", "step", SINGLE, marks=pytest.mark.long),
         pytest.param(Weighed, "sgd", "linear", EAGER, marks=pytest.mark.long),
