@@ -44,7 +44,10 @@ GROWTH, MIN_GROWTH = 1.2, 1 << 26
 """A process is renewed whose memory is so many times, and so many bytes more, what it was."""
 
 MAX_LOG = 1 << 20
-"""Bytes of a log; where it has twice as many, what is in the middle goes."""
+"""Bytes of a log; where it has twice as many once a call has ended, what is in the middle goes."""
+
+MAX_RUNNING_LOG = 16 * MAX_LOG
+"""Bytes of a log at which this is done while the call goes on."""
 
 CUT = b"\n... (a part is left out here: a log has 1 MiB)\n"
 
@@ -141,7 +144,7 @@ class Calls:
                         began = now
                 if message is None or now - looked > LOOK_SECONDS:
                     looked = now
-                    _cap(asked.log)
+                    _cap(asked.log, MAX_RUNNING_LOG)
                     attempt.stopped = attempt.stopped or stop()
                     took = attempt.before + now - began
                     attempt.late = attempt.late or took > self._recipe.limits.timeout
@@ -153,8 +156,9 @@ class Calls:
         except (EOFError, OSError):
             attempt.death = process.died()
             self._process = None
-            return attempt
-        self._after(attempt, process)
+        else:
+            self._after(attempt, process)
+        _cap(asked.log, 2 * MAX_LOG)  # nobody writes to it any more
         return attempt
 
     def _after(self, attempt: _Attempt, process: Process) -> None:
@@ -210,10 +214,11 @@ def _hear(attempt: _Attempt, message: dict[str, Any]) -> None:
         attempt.end = message
 
 
-def _cap(log: str) -> None:
-    """Cut a log that has become too long: its beginning and its end stay."""
+def _cap(log: str, most: int) -> None:
+    """Cut a log that has more than `most` bytes: its beginning and its end stay. What is printed
+    in the moment of the cut may be lost."""
     with suppress(OSError):
-        if os.stat(log).st_size > 2 * MAX_LOG:
+        if os.stat(log).st_size > most:
             with open(log, "r+b") as file:
                 file.seek(-MAX_LOG // 2, os.SEEK_END)
                 last = file.read()

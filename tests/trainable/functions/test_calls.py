@@ -437,6 +437,15 @@ def test_what_a_call_prints_is_in_its_log_up_to_a_limit(caller: Make) -> None:
     assert log.startswith("from Python\n")
     assert "(a part is left out here: a log has 1 MiB)" in log
     assert log.endswith("the end\n")
+    longest = []
+
+    def stop() -> bool:
+        longest.append(len(train.log(2)))
+        return False
+
+    train(2, lr=250_000, stop=stop)
+    assert max(longest) < 24 << 20
+    assert len(train.log(2)) < 4 << 20
 
 
 def test_a_checkpoint_that_ended_is_not_called_again(caller: Make, tmp_path: Path) -> None:
