@@ -241,6 +241,11 @@ def test_a_pruner_that_has_nothing_to_judge_is_told(
     said.clear()
     shoal.run(name, **asked, out="other", observers=[Listens()])
     assert said == []
+    twice = written(
+        f"def train(lr):\n    yield {{'loss': lr}}\n    yield {{'loss': lr}}\n{declared}\n"
+    )
+    shoal.run(twice, **asked, pruner="median", out="third", observers=[Listens()])
+    assert said == []
 
 
 def test_a_function_says_its_space_objective_and_metrics(

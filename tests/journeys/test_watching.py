@@ -329,29 +329,42 @@ def test_odd_files_of_a_job_are_passed_over(begun: Path, said: Said) -> None:
     assert said("logs", begun)[:2] == (4, "")
 
 
+Followed = Callable[[Path, Callable[[], None]], tuple[int, str]]
+
+
+@pytest.fixture
+def followed(said: Said, monkeypatch: pytest.MonkeyPatch) -> Followed:
+    """Follow the log of a run folder, where something happens after a second; return exit code and
+    what was printed."""
+    monkeypatch.setattr("shoal.search.command.watch.POLL_SECONDS", 0.5)
+
+    def follow(folder: Path, then: Callable[[], None]) -> tuple[int, str]:
+        later = threading.Timer(1.0, then)
+        later.start()
+        code, out, _ = said("logs", "-f", folder)
+        later.join()
+        return code, out
+
+    return follow
+
+
 def test_following_ends_when_the_search_is_over_and_tells_how(
-    slurm: Slurm, begun: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+    slurm: Slurm, begun: Path, followed: Followed
 ) -> None:
     """Each line once; a log that a job's next life begins anew is read from its beginning."""
     slurm.has("12", "RUNNING", begun)
-    place = work_in(begun, "12")
-    log = place.with_suffix(".out")
+    log = work_in(begun, "12").with_suffix(".out")
     log.write_text("first life, a long line\n")
 
     def go_on() -> None:
         log.write_text("second\n")
         slurm.has("12", "TIMEOUT", begun)
 
-    monkeypatch.setattr("shoal.search.command.watch.POLL_SECONDS", 0.5)
-    later = threading.Timer(1.0, go_on)
-    later.start()
-    code, out, _ = said("logs", "-f", begun)
-    later.join()
-    assert (code, out) == (1, "first life, a long line\nsecond\n")
+    assert followed(begun, go_on) == (1, "first life, a long line\nsecond\n")
 
 
 def test_following_goes_on_until_a_whole_searchs_job_has_said_its_last(
-    slurm: Slurm, done: Path, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+    slurm: Slurm, done: Path, tmp_path: Path, followed: Followed
 ) -> None:
     """Its best is said once every fit is done, before the job ends."""
     whole = tmp_path / "whole"
@@ -365,9 +378,4 @@ def test_following_goes_on_until_a_whole_searchs_job_has_said_its_last(
             text.write("best\n")
         slurm.has("12", "COMPLETED", whole)
 
-    monkeypatch.setattr("shoal.search.command.watch.POLL_SECONDS", 0.5)
-    later = threading.Timer(1.0, end)
-    later.start()
-    code, out, _ = said("logs", "-f", whole)
-    later.join()
-    assert (code, out) == (0, "fits\nbest\n")
+    assert followed(whole, end) == (0, "fits\nbest\n")
