@@ -411,7 +411,9 @@ def test_the_process_goes_with_its_worker(caller: Make, eventually: Eventually) 
     eventually(lambda: not lives(int(found["loss"])) and not lives(int(found["child"])))
 
 
-def test_what_a_call_prints_is_in_its_log_up_to_a_limit(caller: Make) -> None:
+def test_what_a_call_prints_is_in_its_log_up_to_a_limit(
+    caller: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also what C prints, and what the import does; and signals of a terminal are not heard."""
     train = caller("""
         import os, signal
@@ -443,8 +445,9 @@ def test_what_a_call_prints_is_in_its_log_up_to_a_limit(caller: Make) -> None:
         longest.append(len(train.log(2)))
         return False
 
-    train(2, lr=250_000, stop=stop)
-    assert max(longest) < 24 << 20
+    monkeypatch.setattr("shoal.trainable.functions.runner.MAX_RUNNING_LOG", 1 << 20)
+    train(2, lr=100_000, stop=stop)  # 10 MB in 2.5 s at the least
+    assert max(longest) < 8 << 20
     assert len(train.log(2)) < 4 << 20
 
 
