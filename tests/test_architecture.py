@@ -307,6 +307,7 @@ PRIVATE_OF_RAY = {
         "AuthenticationTokenLoader",
         "GcsClient",
         "_private",
+        "worker",
         "usage",
     },
     "trainable.hosts.ray_tune": {"_internal_kv_put", "_internal_kv_exists"},

@@ -201,15 +201,39 @@ def test_ctrl_c_twice_waits_for_no_call_of_the_problem(tmp_path: Path) -> None:
 def test_a_signal_reaches_packs_on_ray(
     tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually
 ) -> None:
-    """Packs in flight are saved by their workers, and go on inline."""
+    """Packs in flight are saved by their workers, and go on inline. The whole process group is
+    told, as ``timeout`` and a shell tell it: Ray's processes are not in it."""
     process = begun(tmp_path, "--engine", "ray", "--workers", "2", "--checkpoint", "0.2s")
     eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
-    process.send_signal(signal.SIGUSR1)
+    os.killpg(process.pid, signal.SIGUSR1)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 75, errors
     assert re.search(r"told to save, fits of [12] workers? saved; shoal run --out out", errors)
     shoal.run(out=tmp_path / "out", engine="inline")
     same_table(whole, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["gcs_server", pytest.param("raylet", marks=pytest.mark.long)])
+def test_a_ray_whose_process_is_killed_ends_the_search_with_a_line(
+    tmp_path: Path, whole: Path, same_table: Same, eventually: Eventually, name: str
+) -> None:
+    """Ray itself would wait for a minute, and then end the program by its own words."""
+    process = begun(tmp_path, "--engine", "ray", "--workers", "1", "--checkpoint", "0.2s")
+    eventually(lambda: list((tmp_path / "out/packs").glob("*.pt")))
+    os.kill(child(process.pid, name), signal.SIGKILL)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1, errors
+    assert errors.endswith(f"shoal: Ray went away: its process {name} has ended (SIGKILL)\n")
+    shoal.run(out=tmp_path / "out", engine="inline")
+    same_table(whole, tmp_path / "out")
+
+
+def child(parent: int, name: str) -> int:
+    """The process id of the child that runs the program of that name."""
+    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{number}/exe").resolve().name == name:
+            return int(number)
+    raise LookupError(name)
 
 
 @pytest.mark.long

@@ -75,6 +75,28 @@ class Cluster:
             if node["Alive"] and _room(node["Resources"], needs) > 0
         }
 
+    @property
+    def gone(self) -> str | None:
+        """Which process of a Ray of our own has ended, and how; None: none, or it is not ours.
+
+        Without them Ray's own code waits for a minute, and then ends this process.
+        """
+        for name, process in private.started().items() if self.own else ():
+            code = process.poll()
+            if code is not None:
+                how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+                return f"its process {name} has ended ({how})"
+        return None
+
+    def end(self) -> None:
+        """Disconnect, and end a Ray of our own."""
+        import ray
+
+        if self.gone is not None:  # none of the others would answer
+            for process in private.started().values():
+                process.kill()
+        ray.shutdown()
+
     def free(self, needs: Mapping[str, float]) -> str:
         """Say how many of its slots are free."""
         import ray
@@ -172,11 +194,12 @@ def connected(
                     _start(workers, gpus, temp / "ray", usual)
         except Exception as error:  # Ray has many kinds of them
             raise EngineError(f"Ray did not start: {_short(error)}") from error
+        cluster = Cluster(own=ours and address is None, temp=temp)
         try:
-            yield Cluster(own=ours and address is None, temp=temp)
+            yield cluster
         finally:
             if ours:
-                ray.shutdown()
+                cluster.end()
 
 
 def _start(workers: int, gpus: int, temp: Path, usual: Mapping[str, Any]) -> None:
@@ -189,7 +212,7 @@ def _start(workers: int, gpus: int, temp: Path, usual: Mapping[str, Any]) -> Non
 
     for attempt in range(1, STARTS + 1):
         try:
-            with _deaf_to_hangups(), private.without_helpers():
+            with _deaf_to_hangups(), private.for_a_search():
                 ray.init(
                     address="local",
                     num_cpus=workers,

@@ -49,6 +49,11 @@ class Hands:
             self._asked = now
         return self._slots
 
+    @property
+    def gone(self) -> str | None:
+        """What of a Ray of our own has ended; None: nothing."""
+        return self._cluster.gone
+
     def free(self) -> str:
         """Say what of the cluster is free."""
         return self._cluster.free(self._needs)

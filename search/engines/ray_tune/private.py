@@ -6,6 +6,7 @@ batch job what `shoal.slurm.node.ray_nodes` says; nothing else is private.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,20 +14,39 @@ from typing import Any
 
 
 @contextmanager
-def without_helpers() -> Iterator[None]:
-    """Start a Ray without its dashboard, its reader of logs and its autoscaler, of which a search
-    needs none: 3 s of processor time, of about 7 that a Ray costs."""
+def for_a_search() -> Iterator[None]:
+    """Start a Ray as a search needs it.
+
+    - Without its dashboard, its reader of logs and its autoscaler: 3 s of processor time, of about
+      7 that a Ray costs.
+    - In a process group of its own: a signal to the group of this process, as ``timeout`` sends it,
+      lets the search save before Ray ends. Its processes still end with this one (the kernel's
+      parent-death signal, which Ray asks for).
+    """
     from ray import _private
 
     parameter: Any = _private.parameter
     services: Any = _private.services
-    before = parameter.RayParams, services.start_api_server
+    before = parameter.RayParams, services.start_api_server, services.ConsolePopen
     parameter.RayParams = partial(before[0], no_monitor=True, include_log_monitor=False)
     services.start_api_server = lambda *words, **named: ("", None)
+    services.ConsolePopen = partial(before[2], process_group=0)
     try:
         yield
     finally:
-        parameter.RayParams, services.start_api_server = before
+        parameter.RayParams, services.start_api_server, services.ConsolePopen = before
+
+
+def started() -> dict[str, subprocess.Popen[bytes]]:
+    """Return the processes of the Ray that this process has started, by what Ray calls them."""
+    from ray._private import worker
+
+    node: Any = worker._global_node
+    return (
+        {}
+        if node is None
+        else {name: infos[0].process for name, infos in node.all_processes.items()}
+    )
 
 
 @contextmanager

@@ -68,6 +68,10 @@ class Enough(Exception):
     """The search was told to stop, and all that could be saved has come back."""
 
 
+class Gone(BaseException):
+    """A Ray of our own has ended: no Exception, for which Tune would tidy up and wait for it."""
+
+
 class NotSaved:
     """Makes an object that Tune pickles for its own restore, which is never used, pickle as
     nothing."""
@@ -192,6 +196,8 @@ class Returns(NotSaved, tune.Callback):
         if not self._listens:  # Tune has set handlers of its own by now
             self._listens = True
             self._driver.listen()
+        if self._hands.gone is not None:
+            raise Gone
         with self._kept():
             self._driver.tick(self._hands.slots)
             if self._driver.stopped():
@@ -263,6 +269,8 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
     try:
         with private.uncounted(), quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
             tuner.fit()
+    except Gone:
+        raise EngineError(f"Ray went away: {hands.gone}") from None
     except Exception as error:
         if returns.raised:
             if isinstance(returns.raised[0], Enough):

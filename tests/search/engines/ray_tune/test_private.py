@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from shoal.search.engines.ray_tune import private
 
 
@@ -13,20 +15,27 @@ def test_what_is_used_exists() -> None:
     from ray.air._internal import usage
     from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
 
+    def replaced() -> list[object]:
+        return [parameter.RayParams, services.start_api_server, services.ConsolePopen]
+
+    assert private.started() == {}
     before = utils.set_sigterm_handler, utils.get_entrypoint_name
     with private.connecting(lambda handler: None, "shoal"):
         assert utils.get_entrypoint_name() == "shoal"
     assert (utils.set_sigterm_handler, utils.get_entrypoint_name) == before
-    counted, helpers = usage.tag_callbacks, (parameter.RayParams, services.start_api_server)
-    with private.uncounted(), private.without_helpers():
+    counted, helpers = usage.tag_callbacks, replaced()
+    with private.uncounted(), private.for_a_search():
         assert usage.tag_callbacks([1]) is False
         assert (parameter.RayParams().no_monitor, parameter.RayParams().include_log_monitor) == (
             True,
             False,
         )
         assert node.ray._private.services.start_api_server(True, port=1) == ("", None)
+        child = services.ConsolePopen(["sleep", "0"])
+        assert os.getpgid(child.pid) == child.pid
+        child.wait()
     assert usage.tag_callbacks is counted
-    assert (parameter.RayParams, services.start_api_server) == helpers
+    assert replaced() == helpers
     private.read_environment()
     assert callable(GcsClient)
     assert callable(_internal_kv_exists)
