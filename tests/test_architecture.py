@@ -74,7 +74,7 @@ ARROWS = {
     "search.errors": "slurm.errors slurm.wire",
     "search.explaining": (
         "search.errors search.preparation search.process search.programs search.request "
-        "search.rounds trainable.errors trainable.fused trainable.programs"
+        "search.rounds trainable.compiling trainable.errors trainable.fused trainable.programs"
     ),
     "search.fits": (
         "search.errors search.folder search.machine search.newfile search.preparation "
@@ -185,7 +185,7 @@ ARROWS = {
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
         "trainable.worker"
     ),
-    "trainable.lanes": "trainable.columns",
+    "trainable.lanes": "trainable.columns trainable.transport",
     "trainable.losses": "trainable.errors trainable.problems trainable.process",
     "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
@@ -208,7 +208,7 @@ ARROWS = {
     "trainable.programs.comparing": (
         "trainable.lanes trainable.optimizers trainable.problems trainable.programs"
     ),
-    "trainable.pruning": "trainable.errors",
+    "trainable.pruning": "trainable.errors trainable.transport",
     "trainable.runners": (
         "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
         "trainable.process trainable.programs trainable.task"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.columns import FOLD
+from shoal.trainable.transport import Sent
 
 STATES = ("complete", "diverged", "pruned", "failed")
 """The states of a lane; columns hold the position in this tuple."""
@@ -17,7 +18,7 @@ COMPLETE, DIVERGED, PRUNED, FAILED = range(len(STATES))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lanes:
+class Lanes(Sent):
     """The lanes of one pack, n of them.
 
     Attributes:
@@ -48,7 +49,7 @@ class Lanes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
+class Parameters(Sent):
     """The fitted parameters of m lanes.
 
     Attributes:
@@ -66,7 +67,7 @@ class Parameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class Fitted(Sent):
     """What fitting n lanes gave.
 
     What counts is at the step that the plan selects: after the last update, or at the reporting

@@ -123,6 +123,10 @@ class Task:
     control: Lanes | None = None
     known: Known | None = None
 
+    def __deepcopy__(self, memo: object) -> Task:
+        """Itself, since nobody changes it; Ray Tune copies what passes through it."""
+        return self
+
     def __repr__(self) -> str:  # Ray Tune formats what passes through it
         return f"Task({len(self.lanes)})"
 

@@ -89,6 +89,8 @@ def _of_shape(each: Explained, *, alone: bool) -> Iterator[str]:
             f"measured  {of}{_time(seconds)} of a core for an update of a fit; "
             f"{_time(plain)} one fit at a time"
         )
+        if each.measured.share is not None:
+            yield f"          {100 * each.measured.share:.0f} % of the core's peak of multiply-adds"
 
 
 def _time(seconds: float) -> str:

@@ -130,5 +130,5 @@ def _of_shape(case: Case, request: Request, shape: Mapping[str, Any], measure: b
         why_metrics=metrics,
         operations=work.operations,
         numbers=work.fused,
-        measured=measured(case, shape, kind) if measure else None,
+        measured=measured(case, shape, kind, work.instructions) if measure else None,
     )

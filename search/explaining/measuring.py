@@ -11,7 +11,10 @@ from typing import Any
 import torch
 
 from shoal.search.programs import LANES, Case
-from shoal.trainable.programs import EAGER, SINGLE
+from shoal.trainable.compiling import functions
+from shoal.trainable.errors import CompileError
+from shoal.trainable.fused import target_of
+from shoal.trainable.programs import EAGER, KERNEL, SINGLE, never
 
 WARM_SECONDS, SECONDS = 0.2, 1.0
 """How long each runs before it is measured, and meanwhile."""
@@ -24,27 +27,43 @@ class Measured:
     Attributes:
         seconds: among the others of its block.
         plain: of one fit alone, by torch's operations as they are called.
+        share: of the core's peak: what a kernel computes in that time, a multiply-add as one, over
+            the multiply-adds that the core could do; None: there is no kernel, or no such measure.
     """
 
     seconds: float
     plain: float
+    share: float | None = None
 
 
-def measured(case: Case, shape: Mapping[str, Any], kind: str) -> Measured:
+def measured(case: Case, shape: Mapping[str, Any], kind: str, instructions: int = 0) -> Measured:
     """Measure the updates of a shape, each of the first ones of fits across the space.
 
     Args:
         kind: how it is run (`shoal.trainable.programs.settled`).
+        instructions: of a kernel, for each fit (`shoal.trainable.programs.Work`).
     """
     with _one_thread():
-        return _measured(case, shape, kind)
+        seconds, dtype = _seconds(case, shape, kind)
+        alone = kind in (SINGLE, EAGER) and case.block == 1
+        if alone:
+            return Measured(seconds=seconds, plain=seconds)
+        plain, _ = _seconds(replace(case, block=1, unroll=1), shape, EAGER)
+        peak = _peak(dtype) if kind == KERNEL else None
+        share = None if peak is None else instructions / seconds / peak
+        return Measured(seconds=seconds, plain=plain, share=share)
 
 
-def _measured(case: Case, shape: Mapping[str, Any], kind: str) -> Measured:
-    seconds = _seconds(case, shape, kind)
-    alone = kind in (SINGLE, EAGER) and case.block == 1
-    plain = seconds if alone else _seconds(replace(case, block=1, unroll=1), shape, EAGER)
-    return Measured(seconds=seconds, plain=plain)
+def _peak(dtype: torch.dtype) -> float | None:
+    """The multiply-adds of one core in a second, measured now; None: there is no such measure."""
+    code = target_of("cpu").peak(dtype)
+    if code is None:
+        return None
+    try:
+        made = functions([code], None, never, private=True)
+    except CompileError:
+        return None
+    return None if made is None else float(made[0][0]([])[0])
 
 
 @contextmanager
@@ -58,7 +77,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _seconds(case: Case, shape: Mapping[str, Any], kind: str) -> float:
+def _seconds(case: Case, shape: Mapping[str, Any], kind: str) -> tuple[float, torch.dtype]:
+    """The seconds of an update of a fit, and the type of its first parameter."""
     with torch.no_grad():
         program = case.program(shape, kind)
         lanes, which = case.lanes(shape), torch.arange(case.block) % LANES
@@ -76,4 +96,4 @@ def _seconds(case: Case, shape: Mapping[str, Any], kind: str) -> float:
             return spent / done
 
         updates(WARM_SECONDS)
-        return updates(SECONDS) / case.block
+        return updates(SECONDS) / case.block, params[0].dtype

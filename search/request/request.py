@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from reprlib import repr as short
 from typing import Any
 
@@ -190,7 +191,7 @@ class Request(Steered):
         kept = tuple((first, size) for first, size in self.halved if first < round_)
         return replace(self, halved=(*kept, (round_, max(1, self.block_of(round_, shape) // 2))))
 
-    @property
+    @cached_property
     def mark(self) -> str:
         """Tells the rows of this search from those of all others."""
         return mark_of(self.as_dict())

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
+from shoal.trainable.fused.cpp.compiled import FLAGS
+from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.cpp.writing.emission import HEAD
 from shoal.trainable.fused.loops.loops import Loops
 

@@ -39,7 +39,7 @@ from shoal.search.space.space import Space, parse
 from shoal.search.watching.terminal import Silent
 from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
-from shoal.trainable.fused.cpp.kernel import FLAGS
+from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.programs.settled import Settled, key
 from shoal.trainable.task import Outcome
 from shoal.trainable.worker import Worker

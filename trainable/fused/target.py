@@ -5,6 +5,7 @@
     target.code(loops, carried, n)      the same with its compile command (`Code`), for a library on
                                         disk, which `Code.load` makes a function of
     target.cost(loops)                  what it takes, by which the search chooses its program
+    target.peak(dtype)                  what measures the most that a kernel could do
 
 A target knows how each operator is written (its dialect: `shoal.trainable.fused.loops.meanings`
 lists them with what they compute) and nothing of torch or of tracing.
@@ -61,6 +62,10 @@ class Target(Protocol):
 
     def cost(self, loops: Loops) -> int:
         """Return what one update of one lane takes, in additions."""
+
+    def peak(self, dtype: torch.dtype) -> Code | None:
+        """Return what measures the peak of one core, or of the device: its function takes no
+        arguments and gives multiply-adds a second; None: there is no such measure."""
 
 
 @runtime_checkable

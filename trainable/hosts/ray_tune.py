@@ -53,7 +53,7 @@ class Bell:
 
 
 class PackTrainable(tune.Trainable):
-    """Ray Tune trainable of one pack: ``config`` has its id, and references to task and recipe."""
+    """Ray Tune trainable of one pack: ``config`` has its id, its task, and a reference to the recipe."""
 
     _worker: Worker | None = None
     _bell: Bell | None = None
@@ -73,8 +73,7 @@ class PackTrainable(tune.Trainable):
         if self._worker is None or self._bell is None:
             self._worker = Worker(ray.get(self._task["recipe"]))
             self._bell = Bell(self._task["search"])
-        task, bell = ray.get(self._task["task"]), self._bell
-        outcome = self._worker.run(task, bell.rung, bell.halt)
+        outcome = self._worker.run(self._task["task"], self._bell.rung, self._bell.halt)
         return {"done": True, "outcome": outcome}
 
     def cleanup(self) -> None:

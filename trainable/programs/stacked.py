@@ -150,7 +150,7 @@ class Stacked(Step):
         try:
             target = target_of(self.device.type)
             loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
-            return replace(work, fused=target.cost(loops))
+            return replace(work, fused=target.cost(loops), instructions=loops.instructions)
         except NotLowered as error:
             return replace(work, unfused=str(error))
 

@@ -41,6 +41,7 @@ class Work:
         widest_dense_bytes: of the largest that a matrix product makes or takes, which no compiler
             keeps in registers; 0 where there is none.
         fused: numbers that a fused kernel computes.
+        instructions: of that kernel, where a multiply-add is one.
         unfused: why there is no such kernel (`shoal.trainable.fused.lowering`); empty: there is.
     """
 
@@ -49,6 +50,7 @@ class Work:
     widest_bytes: int = 1
     widest_dense_bytes: int = 0
     fused: int = 0
+    instructions: int = 0
     unfused: str = ""
 
     def most(self, other: Work) -> Work:

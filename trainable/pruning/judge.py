@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import torch
 
 from shoal.trainable.pruning.pruner import Pruner
+from shoal.trainable.transport import Sent
 
 
 def _none() -> torch.Tensor:
@@ -26,7 +27,7 @@ def _none() -> torch.Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class Known(Sent):
     """What is known of others when a pack is asked for.
 
     Attributes:

@@ -65,7 +65,10 @@ def idle_seconds(slots: int) -> float:
 
 
 class Enough(Exception):
-    """The search was told to stop, and all that could be saved has come back."""
+    """The search is whole, or was told to stop and all that could be saved has come back.
+
+    Left to itself, Tune would write a record of each trial now, which takes as long as some calls.
+    """
 
 
 class Gone(BaseException):
@@ -105,10 +108,9 @@ class PackSearcher(NotSaved, Searcher):
         pack = None if hands.owes_idle() else hands.rounds.take()
         if pack is not None:
             hands.packs[trial_id] = (pack, time.monotonic())
-            task = ray.put(self._driver.task(pack))
             return {
                 "pack": pack.name,
-                "task": task,
+                "task": self._driver.task(pack),
                 "recipe": self._recipe,
                 "search": self._search,
             }
@@ -200,6 +202,8 @@ class Returns(NotSaved, tune.Callback):
             raise Gone
         with self._kept():
             self._driver.tick(self._hands.slots)
+            if self._hands.rounds.whole:
+                raise Enough
             if self._driver.stopped():
                 self._collect(trials)
         if self._began is not None and time.monotonic() - self._began > PATIENCE_SECONDS:
@@ -267,7 +271,11 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
         ),
     )
     try:
-        with private.uncounted(), quiet("ray.tune", logging.CRITICAL):  # deaths are told by us
+        with (
+            private.uncounted(),
+            private.asking_less(),
+            quiet("ray.tune", logging.CRITICAL),
+        ):  # deaths are told by us
             tuner.fit()
     except Gone:
         raise EngineError(f"Ray went away: {hands.gone}") from None

@@ -25,7 +25,7 @@ from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
 from shoal.trainable.disk.trust import check_folder
 from shoal.trainable.errors import CompileError
-from shoal.trainable.fused.cpp.kernel import FLAGS
+from shoal.trainable.fused.cpp.compiled import FLAGS
 
 Eventually = Callable[..., None]
 StrangeCompiler = Callable[[Path, str], str]

@@ -162,3 +162,16 @@ def test_a_device_without_a_target_is_named() -> None:
     """As where torch knows one that we do not."""
     with pytest.raises(NotLowered, match="there are no fused kernels for xpu"):
         target_of("xpu")
+
+
+@by_target
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_peak_is_measured(target: Target, dtype: torch.dtype) -> None:
+    """By a program that does as many multiply-adds as it says: some at each tick of a core."""
+    code = target.peak(dtype)
+    if code is None or target.device != "cpu" or compiler() is None:
+        pytest.skip("needs the target's device and compiler: apt-get install g++ for cpu")
+    made = functions([code], None, never, private=False)
+    assert made is not None
+    assert 1e8 < float(made[0][0]([])[0]) < 1e12
+    assert target.peak(torch.int64) is None

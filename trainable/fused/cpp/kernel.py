@@ -7,42 +7,21 @@ number of updates, and lets other threads of Python run while it does them.
 from __future__ import annotations
 
 import ctypes
-import platform
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from shoal.trainable.compiling import Run, command
+from shoal.trainable.compiling import Run
+from shoal.trainable.fused.cpp.compiled import Compiled
 from shoal.trainable.fused.cpp.writing import Shape, source
 from shoal.trainable.fused.loops import Loops
 from shoal.trainable.halt import Halt, Halted
 
-FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-march=native",
-    "-ffp-contract=off",  # where a b + c is one instruction is written in the source
-    "-fno-math-errno",
-    "-fno-trapping-math",  # neither changes a number
-    "-fno-gcse",  # this and the next are half of gcc's time for a net, and make no kernel faster
-    "-fno-gcse-after-reload",
-    "-shared",
-    "-fPIC",
-)
 
+class Kernel(Compiled):
+    """One lowered function: some updates of each fit, or its loss."""
 
-class Kernel:
-    """Source and compile command of one lowered function: some updates of each fit, or its loss.
-
-    Attributes:
-        source: its text in C++.
-        flags: what it is compiled with.
-        seconds: after which a compiler is taken to hang.
-    """
-
-    flags: Sequence[str] = FLAGS
     seconds = 300.0
 
     def __init__(
@@ -56,21 +35,7 @@ class Kernel:
             shape: as `writing.source` has it.
         """
         self._loops, self._updates = loops, updates
-        self.source = source(loops, carried, shape)
-
-    def key(self) -> str:
-        """Its source, and what it is compiled with and for."""
-        return repr((self.source, self.flags, platform.libc_ver()))
-
-    def command(self, folder: Path, made: Path) -> Sequence[str]:
-        """Return the command; the source is beside `made`."""
-        file = folder / "kernel.cpp"
-        file.write_text(self.source, encoding="utf-8")
-        return [*(command() or ("g++",)), *self.flags, "-o", str(made), str(file), "-lm"]
-
-    def environment(self, folder: Path) -> Mapping[str, str]:
-        """Return nothing: it needs none."""
-        return {}
+        super().__init__(source(loops, carried, shape))
 
     def load(self, file: str) -> Run:
         """Return the function, of tensors with a row for each fit."""

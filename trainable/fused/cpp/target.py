@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from shoal.trainable.compiling import Code
+from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.fused.cpp.dialect import OPERATORS
-from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
+from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.fused.cpp.peak import TYPES, Peak
 from shoal.trainable.fused.cpp.writing import source
 from shoal.trainable.fused.loops import Limits, Loops
 
@@ -31,6 +35,10 @@ class Cpp:
     def cost(self, loops: Loops) -> int:
         """Return the numbers computed for each lane, those of costly functions counted often."""
         return loops.work
+
+    def peak(self, dtype: torch.dtype) -> Code | None:
+        """Return what measures it, of float32 and float64."""
+        return Peak(dtype) if dtype in TYPES else None
 
 
 CPP = Cpp()

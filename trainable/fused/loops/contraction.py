@@ -24,9 +24,9 @@ from shoal.trainable.fused.loops.loops import (
 )
 from shoal.trainable.fused.loops.operators import Operator
 
-MULTIPLY_ADD = Operator("multiply_add", cost=2)
-MULTIPLY_SUBTRACT = Operator("multiply_subtract", cost=2)
-SUBTRACT_PRODUCT = Operator("subtract_product", cost=2)
+MULTIPLY_ADD = Operator("multiply_add")
+MULTIPLY_SUBTRACT = Operator("multiply_subtract")
+SUBTRACT_PRODUCT = Operator("subtract_product")
 
 _TURNED = {"add": "subtract", "subtract": "add"}
 

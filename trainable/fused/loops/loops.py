@@ -115,6 +115,7 @@ class Loops:
         outputs: what is given back of each lane; shapes: its shape.
         long: the long axes, no two of which one value has.
         work: numbers computed for each lane, those of costly functions counted many times.
+        instructions: the same where a multiply-add, or several operations in one, is one.
         fed: how the data of an update are computed; None: they never change.
     """
 
@@ -126,6 +127,7 @@ class Loops:
     shapes: tuple[tuple[int, ...], ...]
     long: tuple[Axis, ...]
     work: int
+    instructions: int
     fed: Fed | None = None
 
 

@@ -30,6 +30,7 @@ class Operator:
         name: what it computes (`meanings`); each target's dialect has a text for it.
         truth: whether it gives truth values; else it gives real numbers.
         conditions: which operands it takes as truth values; the others are real numbers.
+        cost: what it takes, in additions.
         selected: which operands decide the dtype that torch computes in; None: all.
         floating: whether integers and truth values are made floating-point numbers first.
         any_dtype: whether each operand is taken by itself, whatever the dtypes of the others.

@@ -92,7 +92,7 @@ def resolved(
         limits.max_numbers
     ):
         raise NotLowered("intermediate values too large for a kernel's stack")
-    work = sum(size(_swept(operation)) * _cost(operation) for operation in final)
+    work = _work(final)
     final = contracted(final, outputs, long)
     taken = {operand.value for operation in final for operand in operands_of(operation)}
     read = [
@@ -109,6 +109,7 @@ def resolved(
         shapes=tuple(shapes),
         long=long,
         work=work,
+        instructions=_work(final),
         fed=shared.again([tensor for _, tensor in read]),
     )
 
@@ -129,6 +130,11 @@ def _joined(operation: Operation) -> list[Axis]:
         return []
     own = [axis for _, _, axis in operation.parts if axis is not None]
     return [operation.along, *own]
+
+
+def _work(operations: Sequence[Operation]) -> int:
+    """The numbers that operations compute, those of costly functions counted many times."""
+    return sum(size(_swept(operation)) * _cost(operation) for operation in operations)
 
 
 def _cost(operation: Operation) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from shoal.search.engines.ray_tune import private
 
 
@@ -14,6 +16,8 @@ def test_what_is_used_exists() -> None:
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
     from ray.air._internal import usage
     from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
+    from ray.tune import registry
+    from ray.tune.experiment import Trial
 
     def replaced() -> list[object]:
         return [parameter.RayParams, services.start_api_server, services.ConsolePopen]
@@ -36,6 +40,14 @@ def test_what_is_used_exists() -> None:
         child.wait()
     assert usage.tag_callbacks is counted
     assert replaced() == helpers
+    plain = Trial.set_ray_actor
+    with private.asking_less():
+        assert registry._global_registry.contains("there is", "none") is False
+        with pytest.raises((ValueError, KeyError)):
+            registry._global_registry.get("there is", "none")
+        assert Trial.set_ray_actor is not plain
+    assert Trial.set_ray_actor is plain
+    assert not {"get", "contains"} & registry._global_registry.__dict__.keys()
     private.read_environment()
     assert callable(GcsClient)
     assert callable(_internal_kv_exists)

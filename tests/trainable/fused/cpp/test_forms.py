@@ -12,7 +12,8 @@ import torch
 from shoal.trainable.compiling import Code, compiler
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused import LANES, lower
-from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
+from shoal.trainable.fused.cpp.compiled import FLAGS
+from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find

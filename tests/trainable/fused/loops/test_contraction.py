@@ -135,3 +135,13 @@ def test_a_backward_product_is_part_of_a_sum(name: str) -> None:
     made = functions([Kernel(lowered)], None, never, private=False)
     assert made is not None
     assert torch.allclose(made[0][0](given)[0], function(*given)[0], rtol=1e-5)
+
+
+def test_a_product_and_the_sum_that_takes_it_are_one_instruction() -> None:
+    """Two numbers are computed; a copy into an output is one more of both."""
+    for function, work, instructions in (
+        (lambda x, y, z: (x * y + z,), 15, 10),
+        (lambda x, y, z: ((x * y).sum(1),), 11, 6),
+    ):
+        found = loops(function, 5)
+        assert (found.work, found.instructions) == (work, instructions)

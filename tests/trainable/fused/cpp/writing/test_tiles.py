@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from shoal.trainable.fused import LANES, lower
-from shoal.trainable.fused.cpp.kernel import FLAGS, KernelRun
+from shoal.trainable.fused.cpp.compiled import FLAGS
+from shoal.trainable.fused.cpp.kernel import KernelRun
 from shoal.trainable.fused.cpp.writing.emission import source
 from shoal.trainable.fused.cpp.writing.tiles import Shape, shape_of
 from shoal.trainable.fused.loops import Loops

@@ -1,0 +1,52 @@
+"""C++ that is compiled to a library."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shoal.trainable.compiling import command
+
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",  # where a b + c is one instruction is written in the source
+    "-fno-math-errno",
+    "-fno-trapping-math",  # neither changes a number
+    "-fno-gcse",  # this and the next are half of gcc's time for a net, and make no kernel faster
+    "-fno-gcse-after-reload",
+    "-shared",
+    "-fPIC",
+)
+
+
+class Compiled:
+    """Source and compile command of a library.
+
+    Attributes:
+        source: its text in C++.
+        flags: what it is compiled with.
+        seconds: after which a compiler is taken to hang.
+    """
+
+    flags: Sequence[str] = FLAGS
+    seconds: float
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def key(self) -> str:
+        """Its source, and what it is compiled with and for."""
+        return repr((self.source, self.flags, platform.libc_ver()))
+
+    def command(self, folder: Path, made: Path) -> Sequence[str]:
+        """Return the command; the source is beside `made`."""
+        file = folder / "kernel.cpp"
+        file.write_text(self.source, encoding="utf-8")
+        return [*(command() or ("g++",)), *self.flags, "-o", str(made), str(file), "-lm"]
+
+    def environment(self, folder: Path) -> Mapping[str, str]:
+        """Return nothing: it needs none."""
+        return {}
