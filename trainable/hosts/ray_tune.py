@@ -53,7 +53,8 @@ class Bell:
 
 
 class PackTrainable(tune.Trainable):
-    """Ray Tune trainable of one pack: ``config`` has its id, its task, and a reference to the recipe."""
+    """Ray Tune trainable of one pack: ``config`` has its id and task, and a reference to the
+    recipe."""
 
     _worker: Worker | None = None
     _bell: Bell | None = None

@@ -275,8 +275,8 @@ def run_on_ray(driver: EngineCallbacks, cluster: Cluster, *, workers: int | None
             private.uncounted(),
             private.asking_less(),
             quiet("ray.tune", logging.CRITICAL),
-        ):  # deaths are told by us
-            tuner.fit()
+        ):
+            tuner.fit()  # deaths are told by us
     except Gone:
         raise EngineError(f"Ray went away: {hands.gone}") from None
     except Exception as error:
