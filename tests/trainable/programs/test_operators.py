@@ -17,7 +17,8 @@ from torch.fx import GraphModule
 from shoal.trainable.compiling import compiler
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused import LANES, lower, lowers
-from shoal.trainable.fused.cpp.kernel import FLAGS, Kernel
+from shoal.trainable.fused.cpp.compiled import FLAGS
+from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.fused.shared import name_of
 from shoal.trainable.lanes import Lanes

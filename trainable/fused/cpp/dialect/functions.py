@@ -11,10 +11,10 @@ _SPECIAL = Path(__file__).with_name("special.hpp")
 
 @dataclass(frozen=True)
 class Function:
-    """A function of registers, made of one of numbers.
+    """A function of registers.
 
     Attributes:
-        of: what it calls for each number.
+        of: what is called for each number, where there is none for registers.
         operands: how many it takes, one or two.
         at_once: whether the C library has a version for registers, from 2.35 on.
         special: whether `of` is in ``special.hpp``.
@@ -25,13 +25,36 @@ class Function:
     at_once: bool = False
     special: bool = False
 
+    def defined(self, name: str) -> str:
+        """Return its definition, by macros of ``prelude.hpp``."""
+        of_two = "_OF_TWO" if self.operands == 2 else ""
+        if self.at_once:
+            return f"AT_ONCE{of_two}({name})\nFUNCTION{of_two}({name})\n"
+        return f"BY_NUMBER{of_two}({name}, {self.of})\nFUNCTION{of_two}({name})\n"
 
-_AT_ONCE = ("acos", "acosh", "asin", "asinh", "atanh", "cosh", "erfc", "exp2", "log10", "sinh")
+
+_AT_ONCE = (
+    *(
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "cos",
+        "cosh",
+        "erf",
+        "erfc",
+        "exp",
+        "exp2",
+    ),
+    *("expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"),
+)
 
 FUNCTIONS: Mapping[str, Function] = {
     **{name: Function(f"std::{name}", at_once=True) for name in _AT_ONCE},
     **{name: Function(f"std::{name}") for name in ("ceil", "floor", "nearbyint", "trunc")},
-    **{name: Function(f"std::{name}", 2, at_once=True) for name in ("atan2", "hypot")},
+    **{name: Function(f"std::{name}", 2, at_once=True) for name in ("atan2", "hypot", "pow")},
     "fmod": Function("std::fmod", 2),
     "remainder": Function("remainder_of", 2, special=True),
     "lgamma": Function("lgamma_of", special=True),
@@ -39,56 +62,12 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 """By the name that an operator's text calls (`shoal.trainable.fused.cpp.dialect.operators`)."""
 
-_DECLARED = """
-#ifdef AT_ONCE
-extern "C" __attribute__((simd("notinbranch"))) float {name}f({floats}) noexcept;
-extern "C" __attribute__((simd("notinbranch"))) double {name}({doubles}) noexcept;
-#endif
-"""
-
-_ONE = """
-static __attribute__((noinline)) Register {name}_register(Register x) {{
-  T in[EACH], out[EACH];
-  memcpy(in, &x, sizeof x);
-  for (int j = 0; j < EACH; j++) out[j] = {of}(in[j]);
-  memcpy(&x, out, sizeof x);
-  return x;
-}}
-OF_N Lanes<N> {name}(Lanes<N> x) {{
-  EACH_PART x.part[i] = {name}_register(x.part[i]);
-  return x;
-}}
-"""
-
-_TWO = """
-static __attribute__((noinline)) Register {name}_register(Register x, Register y) {{
-  T one[EACH], other[EACH], out[EACH];
-  memcpy(one, &x, sizeof x);
-  memcpy(other, &y, sizeof y);
-  for (int j = 0; j < EACH; j++) out[j] = {of}(one[j], other[j]);
-  memcpy(&x, out, sizeof x);
-  return x;
-}}
-OF_N Lanes<N> {name}(Lanes<N> x, Lanes<N> y) {{
-  EACH_PART x.part[i] = {name}_register(x.part[i], y.part[i]);
-  return x;
-}}
-OF_N Lanes<N> {name}(Lanes<N> x, T y) {{ return {name}(x, Lanes<N>(y)); }}
-OF_N Lanes<N> {name}(T x, Lanes<N> y) {{ return {name}(Lanes<N>(x), y); }}
-"""
-
 
 def defined(names: Iterable[str]) -> str:
-    """Return the definitions of those of some functions that ``prelude.hpp`` has not."""
+    """Return the definitions of some functions of registers."""
     called = set(names)
-    used = [name for name in FUNCTIONS if name in called]
-    text = ""
-    if any(FUNCTIONS[name].special for name in used):
-        text = "\n" + _SPECIAL.read_text(encoding="utf-8")
-    for name in used:
-        function = FUNCTIONS[name]
-        if function.at_once:
-            operands = [", ".join([kind] * function.operands) for kind in ("float", "double")]
-            text += _DECLARED.format(name=name, floats=operands[0], doubles=operands[1])
-        text += (_ONE if function.operands == 1 else _TWO).format(name=name, of=function.of)
+    used = {name: function for name, function in FUNCTIONS.items() if name in called}
+    text = "".join(function.defined(name) for name, function in used.items())
+    if any(function.special for function in used.values()):
+        return "\n" + _SPECIAL.read_text(encoding="utf-8") + text
     return text

@@ -211,68 +211,73 @@ OF_N Lanes<N> sqrt(Lanes<N> x) {
   return x;
 }
 
-// The C library's own versions for registers, where it has them.
-#if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__ && !defined __clang__
+// Functions of a register. The C library's own versions for registers are called by their names
+// (the x86-64 psABI's vector function ABI): a loop over the numbers of a register would become the same
+// calls, but would write the register to memory by halves and wait for it, four times as long.
+typedef float Singles __attribute__((vector_size(WIDTH)));
+typedef double Doubles __attribute__((vector_size(WIDTH)));
+#if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__
 #if __GLIBC_PREREQ(2, 35)
-#define AT_ONCE(name)                                                           \
-  extern "C" __attribute__((simd("notinbranch"))) float name##f(float) noexcept; \
-  extern "C" __attribute__((simd("notinbranch"))) double name(double) noexcept;
-AT_ONCE(exp)
-AT_ONCE(expm1)
-AT_ONCE(log)
-AT_ONCE(log1p)
-AT_ONCE(log2)
-AT_ONCE(sin)
-AT_ONCE(cos)
-AT_ONCE(tan)
-AT_ONCE(tanh)
-AT_ONCE(atan)
-AT_ONCE(erf)
-extern "C" __attribute__((simd("notinbranch"))) float powf(float, float) noexcept;
-extern "C" __attribute__((simd("notinbranch"))) double pow(double, double) noexcept;
+#if defined __AVX512F__
+#define OF_FLOATS(operands) "_ZGVeN16" operands "_"
+#define OF_DOUBLES(operands) "_ZGVeN8" operands "_"
+#elif defined __AVX2__
+#define OF_FLOATS(operands) "_ZGVdN8" operands "_"
+#define OF_DOUBLES(operands) "_ZGVdN4" operands "_"
+#elif defined __AVX__
+#define OF_FLOATS(operands) "_ZGVcN8" operands "_"
+#define OF_DOUBLES(operands) "_ZGVcN4" operands "_"
+#else
+#define OF_FLOATS(operands) "_ZGVbN4" operands "_"
+#define OF_DOUBLES(operands) "_ZGVbN2" operands "_"
+#endif
+#define AT_ONCE(name)                                                                 \
+  extern Singles name##_register(Singles) noexcept __asm__(OF_FLOATS("v") #name "f"); \
+  extern Doubles name##_register(Doubles) noexcept __asm__(OF_DOUBLES("v") #name);
+#define AT_ONCE_OF_TWO(name)                                \
+  extern Singles name##_register(Singles, Singles) noexcept \
+      __asm__(OF_FLOATS("vv") #name "f");                   \
+  extern Doubles name##_register(Doubles, Doubles) noexcept \
+      __asm__(OF_DOUBLES("vv") #name);
 #endif
 #endif
 
-// Called, since a copy of each at every place where it is used would make compiling slow; for a
-// register at a time, so that a lane's numbers are the same wherever it stands.
-#define FUNCTION(name)                                                    \
+// By a function of numbers. Called, since a copy of it at every place where it is used would make
+// compiling slow; for a register at a time, so that a lane's numbers are the same wherever it stands.
+#define BY_NUMBER(name, of)                                               \
   static __attribute__((noinline)) Register name##_register(Register x) { \
     T in[EACH], out[EACH];                                                \
     memcpy(in, &x, sizeof x);                                             \
-    for (int j = 0; j < EACH; j++) out[j] = std::name(in[j]);             \
+    for (int j = 0; j < EACH; j++) out[j] = of(in[j]);                    \
     memcpy(&x, out, sizeof x);                                            \
     return x;                                                             \
-  }                                                                       \
-  OF_N Lanes<N> name(Lanes<N> x) {                                        \
-    EACH_PART x.part[i] = name##_register(x.part[i]);                     \
-    return x;                                                             \
   }
-FUNCTION(exp)
-FUNCTION(expm1)
-FUNCTION(log)
-FUNCTION(log1p)
-FUNCTION(log2)
-FUNCTION(sin)
-FUNCTION(cos)
-FUNCTION(tan)
-FUNCTION(tanh)
-FUNCTION(atan)
-FUNCTION(erf)
+#define BY_NUMBER_OF_TWO(name, of)                                                    \
+  static __attribute__((noinline)) Register name##_register(Register x, Register y) { \
+    T one[EACH], other[EACH], out[EACH];                                              \
+    memcpy(one, &x, sizeof x);                                                        \
+    memcpy(other, &y, sizeof y);                                                      \
+    for (int j = 0; j < EACH; j++) out[j] = of(one[j], other[j]);                     \
+    memcpy(&x, out, sizeof x);                                                        \
+    return x;                                                                         \
+  }
+#ifndef AT_ONCE
+#define AT_ONCE(name) BY_NUMBER(name, std::name)
+#define AT_ONCE_OF_TWO(name) BY_NUMBER_OF_TWO(name, std::name)
+#endif
 
-static __attribute__((noinline)) Register pow_register(Register x, Register y) {
-  T base[EACH], exponent[EACH], out[EACH];
-  memcpy(base, &x, sizeof x);
-  memcpy(exponent, &y, sizeof y);
-  for (int j = 0; j < EACH; j++) out[j] = std::pow(base[j], exponent[j]);
-  memcpy(&x, out, sizeof x);
-  return x;
-}
-OF_N Lanes<N> pow(Lanes<N> x, Lanes<N> y) {
-  EACH_PART x.part[i] = pow_register(x.part[i], y.part[i]);
-  return x;
-}
-OF_N Lanes<N> pow(Lanes<N> x, T y) { return pow(x, Lanes<N>(y)); }
-OF_N Lanes<N> pow(T x, Lanes<N> y) { return pow(Lanes<N>(x), y); }
+#define FUNCTION(name)                                \
+  OF_N Lanes<N> name(Lanes<N> x) {                    \
+    EACH_PART x.part[i] = name##_register(x.part[i]); \
+    return x;                                         \
+  }
+#define FUNCTION_OF_TWO(name)                                          \
+  OF_N Lanes<N> name(Lanes<N> x, Lanes<N> y) {                         \
+    EACH_PART x.part[i] = name##_register(x.part[i], y.part[i]);       \
+    return x;                                                          \
+  }                                                                    \
+  OF_N Lanes<N> name(Lanes<N> x, T y) { return name(x, Lanes<N>(y)); } \
+  OF_N Lanes<N> name(T x, Lanes<N> y) { return name(Lanes<N>(x), y); }
 
 // Number `e` of `size` in the rows of N * EACH fits from `first` on, a row for each fit. Beyond the
 // last fit stand copies of it, which are computed and thrown away.
