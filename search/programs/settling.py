@@ -155,7 +155,13 @@ class _Settling:
                 yield Begun(shape, program, codes)
 
     def _compare(self, shape: Mapping[str, Any], program: Program, kind: str) -> None:
-        what = difference(program, self._case.lanes(shape))
+        try:
+            what = difference(program, self._case.lanes(shape))
+        except RuntimeError as error:
+            if kind != INDUCTOR:
+                raise
+            self._fail(shape, f"what torch's compiler makes does not run ({one_line(error)})")
+            return
         if what is None:
             self._programs[key(shape)] = kind
             self._compare_metrics(shape, program)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ from shoal.trainable.compiling.toolchain import command, identity, is_gnu
 from shoal.trainable.errors import CompileError
 from shoal.trainable.private import loaded_ahead
 
+UNCALLED = re.compile(r"aten\._?linalg_(?!vector_norm|cross)")
+"""Operations that a library of torch's cannot call by itself: factorisations. (It would look for a
+table of Python's operators beside it.)"""
+
 VERSION = 3
 """Cache-key version: increment it when `shoal.trainable.compiling.build` compiles otherwise."""
 
@@ -31,7 +36,15 @@ class Inductor:
     seconds = 900.0
 
     def __init__(self, graph: GraphModule, arguments: Sequence[torch.Tensor]) -> None:
-        """Take what `programs.tracing.traced` gave for tensors of the shapes of `arguments`."""
+        """Take what `programs.tracing.traced` gave for tensors of the shapes of `arguments`.
+
+        Raises:
+            CompileError: it has an operation that such a library cannot call.
+        """
+        for node in graph.graph.nodes:
+            if node.op == "call_function" and UNCALLED.match(str(node.target)):
+                name = str(node.target).split(".")[1]
+                raise CompileError(f"torch's ahead-of-time compiler cannot call {name}")
         self._graph = graph
         self._shapes = [(tuple(a.shape), str(a.dtype).removeprefix("torch.")) for a in arguments]
 
