@@ -14,6 +14,9 @@ import torch
 LARGE_BYTES = 1 << 16
 """From here on the copies cost more than torch's way does."""
 
+DTYPES = {torch.float64, torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool}
+"""Those of columns and of most parameters; others go torch's way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:
@@ -41,14 +44,12 @@ def _packed(value: Any) -> Any:
         return tuple(_packed(item) for item in value)
     if type(value) is not torch.Tensor or not _is_small(value):
         return value
-    return Packed(
-        value.dtype, tuple(value.shape), value.reshape(-1).view(torch.uint8).numpy().tobytes()
-    )
+    return Packed(value.dtype, tuple(value.shape), value.numpy().tobytes())
 
 
 def _is_small(tensor: torch.Tensor) -> bool:
     """Whether its bytes say all of it."""
-    plain = tensor.layout is torch.strided and not (tensor.is_conj() or tensor.is_neg())
+    plain = tensor.layout is torch.strided and tensor.dtype in DTYPES and not tensor.is_neg()
     here = tensor.device.type == "cpu" and not tensor.requires_grad
     return plain and here and tensor.nbytes < LARGE_BYTES
 

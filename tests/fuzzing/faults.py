@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.trainable.fused.cpp.compiled import FLAGS
+from shoal.trainable.fused.cpp.dialect import defined
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.cpp.writing.emission import HEAD
 from shoal.trainable.fused.loops.loops import Loops
@@ -31,7 +32,10 @@ class Fault:
         """Return the source with the fault; the same where the function has no use for it."""
         prelude, head, body = source.partition(HEAD)
         if self.used is None:
-            return prelude + head + re.sub(self.pattern, self.replacement, body)
+            changed = re.sub(self.pattern, self.replacement, body)
+            called = set(re.findall(r"\w+(?=\()", changed))
+            have = set(re.findall(r"^FUNCTION(?:_OF_TWO)?\((\w+)\)$", prelude, re.MULTILINE))
+            return prelude + defined(called - have) + head + changed
         if not re.search(self.used, body):
             return source
         return re.sub(self.pattern, self.replacement, prelude) + head + body
@@ -80,8 +84,8 @@ OPERATORS = (
     Fault("power of 2 as of e", r"\bexp2\(", "exp("),
     Fault(
         "powers turned round",
-        r"std::pow\(base\[j\], exponent\[j\]\)",
-        "std::pow(exponent[j], base[j])",
+        r"_register\(x\.part\[i\], y\.part\[i\]\)",
+        "_register(y.part[i], x.part[i])",
         r"\bpow\(",
     ),
     Fault("a mean of one too few", r"/ T\((\d+)\);", r"/ (T(\1) - T(1));"),

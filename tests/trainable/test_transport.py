@@ -20,7 +20,16 @@ def tensors(dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """Tensors of each kind of shape and layout."""
     some = torch.tensor([[0, 1, 2], [3, 0, 5]]).to(dtype)
     odd = some.conj() if dtype.is_complex else some
-    return {"flat": some[0], "turned": some.T, "none": some[:0], "one": some[1, 2], "conj": odd}
+    wide = some[0, :1].expand(4)
+    return {
+        "one for all": some[:1, :1].expand(1, 1),
+        "wide": wide,
+        "flat": some[0],
+        "turned": some.T,
+        "none": some[:0],
+        "one": some[1, 2],
+        "conj": odd,
+    }
 
 
 def back(value: Any) -> Any:
