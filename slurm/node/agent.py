@@ -26,7 +26,7 @@ from shoal.slurm.jobfolder import JobFolder
 from shoal.slurm.node import ports, temp
 from shoal.slurm.node.addresses import answers, own_address
 from shoal.slurm.node.memory import MemoryKills, store_bytes, warning
-from shoal.slurm.node.processes import adopt_orphans, end_descendants, ends_with_us
+from shoal.slurm.node.processes import Leave, adopt_orphans, end_descendants, ends_with_us
 from shoal.slurm.node.ray_nodes import count_nodes
 from shoal.slurm.queue import Share, Turn, commands, end_job, pause_seconds, put_back
 
@@ -120,8 +120,7 @@ class Agent:
         """
         self._write_own_log()
         adopt_orphans()
-        for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(sign, _leave)
+        leave = Leave(lambda number: _say(f"ended by signal {number}"))
         # sbatch --signal without B: warns the steps, Ray too, which it would end
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         temp.remove_left_over()
@@ -133,8 +132,7 @@ class Agent:
             with ports.for_node(self._role.ports, slots, head=self._role.head) as self._ports:
                 return self._head(parent) if self._role.head else self._worker(parent)
         finally:
-            for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(sign, signal.SIG_IGN)
+            leave.no_more()
             end_descendants()
             temp.remove(parent)
 
@@ -273,11 +271,6 @@ class Agent:
         except ClusterError as error:
             _say(str(error))
         return 1
-
-
-def _leave(number: int, frame: object) -> None:
-    _say(f"ended by signal {number}")
-    raise SystemExit(128 + number)
 
 
 def _say(message: str) -> None:

@@ -16,6 +16,12 @@ from pathlib import Path
 
 from shoal.slurm import wire
 
+LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that tell a node's agent to end."""
+
+AGAIN_SECONDS = 0.5
+"""After which it is told again that it has to end."""
+
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -86,3 +92,36 @@ def end_descendants(patience_seconds: float = 5.0) -> None:
         if time.monotonic() > deadline:
             return
         time.sleep(0.01)
+
+
+class Leave:
+    """Ends this process by SystemExit once a signal tells it to, wherever it is.
+
+    What is raised where nobody can catch it, as in a callback of an import, is lost: so it is raised
+    again and again, until `no_more` says that it has come through.
+    """
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        """Begin to listen.
+
+        Args:
+            tell: called once, with the number of the signal.
+        """
+        self._tell = tell
+        self._number: int | None = None
+        for sign in LEAVE:
+            signal.signal(sign, self._hear)
+        signal.signal(signal.SIGALRM, self._hear)
+
+    def _hear(self, number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        if self._number is None:
+            self._number = number
+            self._tell(number)
+        raise SystemExit(128 + self._number)
+
+    def no_more(self) -> None:
+        """Listen no more: the process is about to end."""
+        for sign in (*LEAVE, signal.SIGALRM):
+            signal.signal(sign, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -45,3 +46,33 @@ def test_a_worker_whose_head_stays_out_of_reach_gives_up(
         for process in started:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_agent_also_where_what_it_raises_is_lost(number: signal.Signals) -> None:
+    """As in a callback of an import: it would run on until SLURM kills it, and leave its folder."""
+    text = f"""
+import os, time
+from shoal.slurm.node.processes import Leave
+
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(0.2)
+
+leave = Leave(lambda number: print("told", number))
+try:
+    Lost()
+    print("it runs on", flush=True)
+    time.sleep(60)
+finally:
+    leave.no_more()
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(1.0)  # longer than until the next time
+    print("tidied up", flush=True)
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert process.returncode == 128 + number, process.stderr
+    assert process.stdout.splitlines() == [f"told {int(number)}", "it runs on", "tidied up"]
