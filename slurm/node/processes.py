@@ -97,8 +97,8 @@ def end_descendants(patience_seconds: float = 5.0) -> None:
 class Leave:
     """Ends this process by SystemExit once a signal tells it to, wherever it is.
 
-    What is raised where nobody can catch it, as in a callback of an import, is lost: so it is raised
-    again and again, until `no_more` says that it has come through.
+    What is raised where nobody can catch it, as in a callback of an import, is lost: so it is
+    raised again and again, until `no_more` says that it has come through.
     """
 
     def __init__(self, tell: Callable[[int], None]) -> None:
