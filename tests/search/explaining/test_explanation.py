@@ -128,7 +128,7 @@ def test_an_update_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         if each.kind == "kernel":
             assert each.measured.seconds < each.measured.plain / 4
             assert each.measured.share is not None
-            assert 0 < each.measured.share < 2  # 1 but for what else the machine does meanwhile
+            assert 0.002 < each.measured.share < 2  # 1 but for what else the machine does meanwhile
         else:
             assert each.measured.share is None
 
