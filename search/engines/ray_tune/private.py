@@ -42,11 +42,8 @@ def started() -> dict[str, subprocess.Popen[bytes]]:
     from ray._private import worker
 
     node: Any = worker._global_node
-    return (
-        {}
-        if node is None
-        else {name: infos[0].process for name, infos in node.all_processes.items()}
-    )
+    every = {} if node is None else node.all_processes
+    return {name: infos[0].process for name, infos in every.items()}
 
 
 @contextmanager
@@ -88,11 +85,11 @@ def asking_less() -> Iterator[None]:
 
     before = Trial.set_ray_actor
     known.get, known.contains = partial(once, known.get), partial(once, known.contains)
-    Trial.set_ray_actor = set_ray_actor  # type: ignore[method-assign]
+    Trial.set_ray_actor = set_ray_actor  # type: ignore[method-assign]  # until the search ends
     try:
         yield
     finally:
-        Trial.set_ray_actor = before  # type: ignore[method-assign]
+        Trial.set_ray_actor = before  # type: ignore[method-assign]  # as it was
         del known.get, known.contains
 
 

@@ -1,4 +1,4 @@
-"""Functions that only the kernels have in their source that call them."""
+"""Functions of registers, which only the kernels that call them have in their source."""
 
 from __future__ import annotations
 
@@ -34,21 +34,8 @@ class Function:
 
 
 _AT_ONCE = (
-    *(
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atanh",
-        "cos",
-        "cosh",
-        "erf",
-        "erfc",
-        "exp",
-        "exp2",
-    ),
-    *("expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"),
+    *("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "erfc", "exp"),
+    *("exp2", "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"),
 )
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -26,6 +26,8 @@ enum { EACH = WIDTH / sizeof(T) };
 
 typedef T Register __attribute__((vector_size(WIDTH)));
 typedef Int Mask __attribute__((vector_size(WIDTH)));
+typedef float Floats __attribute__((vector_size(WIDTH)));
+typedef double Doubles __attribute__((vector_size(WIDTH)));
 
 #define INLINE static inline __attribute__((always_inline))
 #define EACH_PART _Pragma("GCC unroll 8") for (int i = 0; i < N; i++)
@@ -110,8 +112,6 @@ INLINE Register fused_less(Register x, Register y, Register z) { return fused(x,
 INLINE Register less_fused(Register x, Register y, Register z) { return fused(-x, y, z); }
 #elif __has_builtin(__builtin_ia32_vfmaddps256) && !defined __clang__
 // Names of gcc's own: with its header of intrinsics, compiling would take twice as long.
-typedef float Floats __attribute__((vector_size(WIDTH)));
-typedef double Doubles __attribute__((vector_size(WIDTH)));
 #if defined __AVX512F__  // -1: all numbers; 4: the current rounding mode
 #define FUSED_OF(type, name, op, kind)                             \
   INLINE type name(type x, type y, type z) {                       \
@@ -214,8 +214,6 @@ OF_N Lanes<N> sqrt(Lanes<N> x) {
 // Functions of a register. The C library's own versions for registers are called by their names
 // (the x86-64 psABI's vector function ABI): a loop over the numbers of a register would become the same
 // calls, but would write the register to memory by halves and wait for it, four times as long.
-typedef float Singles __attribute__((vector_size(WIDTH)));
-typedef double Doubles __attribute__((vector_size(WIDTH)));
 #if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__
 #if __GLIBC_PREREQ(2, 35)
 #if defined __AVX512F__
@@ -232,10 +230,10 @@ typedef double Doubles __attribute__((vector_size(WIDTH)));
 #define OF_DOUBLES(operands) "_ZGVbN2" operands "_"
 #endif
 #define AT_ONCE(name)                                                                 \
-  extern Singles name##_register(Singles) noexcept __asm__(OF_FLOATS("v") #name "f"); \
+  extern Floats name##_register(Floats) noexcept __asm__(OF_FLOATS("v") #name "f"); \
   extern Doubles name##_register(Doubles) noexcept __asm__(OF_DOUBLES("v") #name);
 #define AT_ONCE_OF_TWO(name)                                \
-  extern Singles name##_register(Singles, Singles) noexcept \
+  extern Floats name##_register(Floats, Floats) noexcept \
       __asm__(OF_FLOATS("vv") #name "f");                   \
   extern Doubles name##_register(Doubles, Doubles) noexcept \
       __asm__(OF_DOUBLES("vv") #name);
