@@ -16,7 +16,9 @@ import ray
 import shoal
 
 WATCHED = """
-import os, torch
+import os, time, torch
+
+begun = 0
 
 class Watched:
     space = {{"lr": "0.0001:0.0004", "scale": "0.5:2"}}
@@ -25,17 +27,23 @@ class Watched:
         return torch.linspace(-1, 1, 2000)
 
     def initial(self, seed, scale):
+        global begun
+        begun += 1
         with open({log!r}, "a") as file:
             file.write(f"{{os.getpid()}}\\n")
+        while os.getpid() != {driver} and begun > {held} and not os.path.exists({gate!r}):
+            time.sleep(0.01)
         return (scale * torch.ones(()),)
 
     def loss_and_gradient(self, params, data):
         r = params[0] * data - torch.sin(data)
         return (r * r).sum(), ((2 * r * data).sum(),)
 """
-"""A problem whose initial parameters note which process made them, a line for each lane."""
+"""A problem whose initial parameters note which process made them, a line for each lane. A worker
+waits within its fourth pack until the gate is there."""
 
 LANES = 32
+SECONDS = 300
 
 
 @pytest.mark.long
@@ -43,10 +51,12 @@ LANES = 32
 def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker killed in mid-pack, with packs of 0.3 s: its pack runs again, every trial is there
-    once, and a new worker takes packs too."""
-    log, problem = tmp_path / "log", tmp_path / "watched.py"
-    problem.write_text(WATCHED.format(log=str(log)))
+    """A worker killed in mid-pack: its pack runs again, every trial is there once, and a new worker
+    takes packs too. The others wait until it has come, however slow the machine is."""
+    log, gate, problem = tmp_path / "log", tmp_path / "gate", tmp_path / "watched.py"
+    problem.write_text(
+        WATCHED.format(log=str(log), gate=str(gate), driver=os.getpid(), held=3 * LANES)
+    )
     asked: dict[str, Any] = {
         "problem": f"{problem}:Watched",
         "trials": 48 * LANES,
@@ -62,22 +72,30 @@ def test_a_killed_worker_costs_its_pack_alone_and_is_replaced(
     }
     killed: list[int] = []
 
-    def kill_one() -> None:
-        for _ in range(6000):
-            workers = by_worker(log)
-            if len(workers) == 2 and min(workers.values()) >= 2 * LANES:
-                killed.append(next(iter(workers)))
-                os.kill(killed[0], signal.SIGKILL)
-                return
+    def come(workers: int, lanes: int) -> bool:
+        """Waits until so many workers have begun so many lanes each."""
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            begun = by_worker(log)
+            if len(begun) >= workers and min(begun.values()) >= lanes:
+                return True
             time.sleep(0.01)
+        return False
+
+    def kill_one() -> None:
+        if come(2, 2 * LANES):
+            killed.append(next(iter(by_worker(log))))
+            os.kill(killed[0], signal.SIGKILL)
+            come(3, 1)
+        gate.touch()
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     out = tmp_path / "out"
     trials = shoal.run(**asked, out=out, progress=True).trials
     killer.join()
-    assert capsys.readouterr().err.count("their worker died; they run again\n") == 1
     assert killed, "no worker was there to be killed"
+    assert capsys.readouterr().err.count("their worker died; they run again\n") == 1
     assert trials["trial"].tolist() == list(range(48 * LANES))
     assert set(trials["state"]) == {"complete"}
     packs = {pid: count // LANES for pid, count in by_worker(log).items()}
