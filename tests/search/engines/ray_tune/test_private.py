@@ -9,6 +9,7 @@ import pytest
 from shoal.search.engines.ray_tune import private
 
 
+@pytest.mark.usefixtures("no_ray")
 def test_what_is_used_exists() -> None:
     """And a handler and a name that were replaced are as before afterwards."""
     import ray
