@@ -19,7 +19,7 @@ pytestmark = pytest.mark.extras
 Shell = Callable[..., Any]
 
 SEARCH = (
-    "run mlp --space lr=1e-3:100:log --space optimizer=sgd,adam --space momentum=0:0.9 --epochs 2 "
+    "run mlp --space lr=1e-3:1e6:log --space optimizer=sgd,adam --space momentum=0:0.9 --epochs 2 "
     "--engine inline --sampler random --program eager --out runs/digits"
 )
 
@@ -92,7 +92,7 @@ for run in client.search_runs([experiment.experiment_id]):
     best = result.ranking["trial"].tolist()[:10]
     whole = found.pop("digits")
     assert whole["status"] == "FINISHED"
-    assert whole["params"]["space.lr"] == "0.001:100.0:log"
+    assert whole["params"]["space.lr"] == "0.001:1000000.0:log"
     trials = result.trials.set_index("trial")["accuracy"]
     finite = [[t, a] for t, a in trials.items() if math.isfinite(a)]
     assert whole["history"] == finite
