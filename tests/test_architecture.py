@@ -172,8 +172,8 @@ ARROWS = {
         "trainable.errors trainable.functions trainable.modules trainable.process"
     ),
     "trainable.fused": (
-        "trainable.compiling trainable.fused.cpp trainable.fused.loops trainable.halt "
-        "trainable.private"
+        "trainable.compiling trainable.fused.cpp trainable.fused.loops "
+        "trainable.fused.operations trainable.fused.windows trainable.halt trainable.private"
     ),
     "trainable.fused.cpp": (
         "trainable.compiling trainable.fused.cpp.dialect trainable.fused.cpp.writing "
@@ -181,6 +181,8 @@ ARROWS = {
     ),
     "trainable.fused.cpp.dialect": "trainable.fused.loops",
     "trainable.fused.cpp.writing": "trainable.fused.cpp.dialect trainable.fused.loops",
+    "trainable.fused.operations": "trainable.fused.loops",
+    "trainable.fused.windows": "trainable.fused.loops trainable.fused.operations",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
         "trainable.worker"

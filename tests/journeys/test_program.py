@@ -286,7 +286,7 @@ class Unlike:
 
     def loss_and_gradient(self, params, data):
         (w,) = params
-        total = (w * w).sum() if self.width != 2 else (w * w).cumsum(0)[2]
+        total = (w * w).sum() if self.width != 2 else (w * w).sort().values.sum()
         return total * data.sum(), (2 * w * data.sum(),)
 """
 
@@ -313,7 +313,7 @@ def test_why_a_shape_has_no_kernel_is_told(
     programs = prepared.request.settled.programs.values()
     assert list(programs) == ["kernel", "inductor", "eager", "kernel"]
     by_torch, uncompiled = prepared.notes
-    why = r"optimizer=adam, width=2: it cannot be fused: .*cumsum.*"
+    why = r"optimizer=adam, width=2: it cannot be fused: .*sort.*"
     assert re.fullmatch(rf"{why}; torch's compiler is used instead", by_torch)
     assert uncompiled == (
         "optimizer=adam, width=3: its program cannot be made (ValueError: no such width); "

@@ -18,15 +18,13 @@ other exception is a fault of this room.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
 
-from shoal.trainable.fused.assembly import Assembly, named
-from shoal.trainable.fused.elementwise import elementwise
 from shoal.trainable.fused.loops import (
     COPY,
     Axes,
@@ -34,6 +32,7 @@ from shoal.trainable.fused.loops import (
     Loops,
     Map,
     NotLowered,
+    Operand,
     Value,
     all_of,
     flat,
@@ -41,14 +40,28 @@ from shoal.trainable.fused.loops import (
     resolved,
     size,
 )
-from shoal.trainable.fused.methods import METHODS
-from shoal.trainable.fused.shared import name_of
-from shoal.trainable.fused.views import VIEWS, View
-from shoal.trainable.private import is_view, returning
+from shoal.trainable.fused.nodes import base, is_in_place, is_same, of_lanes, of_new
+from shoal.trainable.fused.operations import (
+    METHODS,
+    RESHAPES,
+    VIEWS,
+    Assembly,
+    Opaque,
+    View,
+    elementwise,
+    name_of,
+    named,
+)
+from shoal.trainable.fused.windows import WINDOWED
+from shoal.trainable.private import returning
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
 than one, and unlike the sizes that problems use.)"""
+
+
+EVERY: Mapping[str, Callable[..., Any]] = {**METHODS, **WINDOWED}
+"""Operations of torch that are neither views nor elementwise, by name."""
 
 
 def lower(
@@ -76,7 +89,7 @@ def lowers(target: Any) -> bool:
     """Whether there is a lowering for an operation of torch, with some of its arguments."""
     name = name_of(target)
     plain = name.removesuffix("_")
-    return name == "getitem" or name in VIEWS or plain in METHODS or has_operator(plain)
+    return name == "getitem" or name in VIEWS or plain in EVERY or has_operator(plain)
 
 
 class _Lowering:
@@ -111,7 +124,10 @@ class _Lowering:
 
     def loops(self, limits: Limits) -> Loops:
         """Lower all that is done."""
+        reached = self._reached()
         for node in self._nodes:
+            if node not in reached:
+                continue
             if node.op == "get_attr":
                 self._known[node] = getattr(self._graph, str(node.target))
             elif node.op == "call_function":
@@ -136,6 +152,19 @@ class _Lowering:
             dtype=assembly.dtype,
             limits=limits,
         )
+
+    def _reached(self) -> set[Node]:
+        """What outputs and operations in place depend on, but for the tensors whose dtype alone is
+        taken."""
+        found: set[Node] = set()
+        left = [node for node in self._nodes if node.op == "output" or is_in_place(node)]
+        while left:
+            node = left.pop()
+            if node not in found:
+                found.add(node)
+                taken = of_new(node)
+                left += [given for given in node.all_input_nodes if given is not taken]
+        return found
 
     def _input(self, node: Node) -> View:
         shape, assembly = node.meta["shape"], self._assembly
@@ -163,10 +192,10 @@ class _Lowering:
         args = [self._seen(argument) for argument in node.args]
         keywords = {name: self._seen(argument) for name, argument in node.kwargs.items()}
         name, assembly, target = name_of(node.target), self._assembly, node.target
-        in_place = name.endswith("_") and not name.endswith("__") and name not in VIEWS
+        in_place = is_in_place(node)
         if in_place:
             name, target = name.removesuffix("_"), returning(node.target)
-        if not _of_lanes([args, keywords]):
+        if not of_lanes([args, keywords]):
             made = assembly.shared.computed(target, args, keywords)
             if in_place:
                 made = assembly.shared.computed(torch.Tensor.to, [made, args[0].dtype], {})
@@ -178,10 +207,14 @@ class _Lowering:
             made = args[0][args[1]]
             if callable(made):  # a part of what an operation gives, which others may not want
                 made = made()
+        elif args and isinstance(args[0], Opaque) and (name in RESHAPES or is_same(name, args)):
+            made = args[0]
+        elif args and isinstance(args[0], Opaque):
+            raise NotLowered(f"{name} of the places of maxima")
         elif name in VIEWS:
             made = _called(name, VIEWS[name], assembly.views, args, keywords)
-        elif name in METHODS:
-            made = _called(name, METHODS[name], assembly, args, keywords)
+        elif name in EVERY:
+            made = _called(name, EVERY[name], assembly, args, keywords)
         else:
             made = elementwise(assembly, target, name, args, keywords)
         if isinstance(made, View):
@@ -197,14 +230,14 @@ class _Lowering:
             NotLowered: that is not known of one of them.
         """
         changed = node.args[0]
-        whole = _base(changed)
+        whole = base(changed)
         if not isinstance(changed, Node) or whole.op != "call_function":
             raise NotLowered(f"{name} in place on what is given")
         before = self._known[changed]
         if isinstance(before, View) and isinstance(made, View):
             for one, other in zip(before.dims, made.dims, strict=True):
                 self._assembly.axes.unify(one, other)
-        for alias in [known for known in self._known if _base(known) is whole]:
+        for alias in [known for known in self._known if base(known) is whole]:
             if alias is not changed and any(self._is_later(user, node) for user in alias.users):
                 self._known[alias] = self._as_before(name, self._known[alias], before, made)
         self._known[changed] = made
@@ -233,6 +266,8 @@ class _Lowering:
         return self._order[one] > self._order[other]
 
     def _seen(self, argument: Any) -> Any:
+        if isinstance(argument, Node) and argument not in self._known:
+            return View(Operand(0.0), (), argument.meta["dtype"])  # of which a dtype is taken
         if isinstance(argument, Node):
             return self._known[argument]
         if isinstance(argument, (list, tuple)):
@@ -263,22 +298,3 @@ def _check(name: str, made: View, node: Node) -> None:
             f"{name} gives {named(wanted[0])} of shape {wanted[1]} in torch, "
             f"{named(found[0])} of shape {found[1]} here"
         )
-
-
-def _base(node: Any) -> Any:
-    """What a node is a view of, or of which it is a part; itself, if of nothing."""
-    while isinstance(node, Node) and node.op == "call_function":
-        target, first = node.target, node.args[0] if node.args else None
-        if not isinstance(first, Node) or not (name_of(target) == "getitem" or is_view(target)):
-            break
-        node = first
-    return node
-
-
-def _of_lanes(given: Any) -> bool:
-    """Whether anything in it is of lanes."""
-    if isinstance(given, (list, tuple)):
-        return any(_of_lanes(item) for item in given)
-    if isinstance(given, dict):
-        return any(_of_lanes(item) for item in given.values())
-    return isinstance(given, View)

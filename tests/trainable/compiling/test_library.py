@@ -53,7 +53,7 @@ class Own:
 """
 """A problem with data by name, a constant of its own, matrix products and a hyperparameter."""
 
-UNFUSED = OWN.replace("(w * w).sum()", "(w * w).cumsum(0)[2]")
+UNFUSED = OWN.replace("(w * w).sum()", "(w * w).cumprod(0)[2]")
 """The same, in words that no kernel of ours can say: it takes torch's compiler."""
 
 PROCESS = """

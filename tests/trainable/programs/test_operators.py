@@ -20,7 +20,7 @@ from shoal.trainable.fused import LANES, lower, lowers
 from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops import NotLowered
-from shoal.trainable.fused.shared import name_of
+from shoal.trainable.fused.operations.shared import name_of
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.programs.comparing.agreement import difference
 from shoal.trainable.programs.decomposing import decomposed
@@ -195,6 +195,12 @@ FUSED: Sequence[str] = (
     "w[0] * y + w[1] * y * y",
     "X[:, :2] @ w[1:]",
     "W.tril() @ X.T",
+    # other places
+    "torch.cumsum(z, 0)",
+    "w.flip(0) * z.mean()",
+    "F.pad(w, (1, 1))",
+    "W.diagonal() * X",
+    "torch.diff(z)",
 )
 
 UNFUSED = {
@@ -214,16 +220,12 @@ UNFUSED = {
     "torch.i0(z)": "i0 has no fused operator",
     "torch.special.erfcx(z)": "special_erfcx has no fused operator",
     # no loop over axes
-    "torch.cumsum(z, 0)": "cumsum has no fused operator",
+    "torch.cumprod(z, 0)": "cumprod has no fused operator",
     "torch.prod(z)": "prod has no fused operator",
     "torch.median(z)": "median has no fused operator",
-    "w.flip(0) * z.mean()": "flip has no fused operator",
-    "F.pad(w, (1, 1))": "constant_pad_nd has no fused operator",
-    "W.diagonal() * X": "diagonal has no fused operator",
-    "torch.diff(z)": "an index into the rows of the data",
     "w[(z[:3] > 0).long()]": "a look-up by a number that a fit has computed",
+    "F.group_norm(torch.cat([Z, y[:, None]], 1), 2)": "that a reshape has merged",
     "z.sort().values * y": "sort has no fused operator",
-    "F.group_norm(torch.cat([Z, y[:, None]], 1), 2)": "a reshape that splits a dimension",
     "F.batch_norm(Z, None, None, training=True) * X": "dimensions that a reshape has merged",
     # too large
     "torch.zeros(33, dtype=z.dtype).index_add(0, lab, z)": "among 33 places, more than 32",
@@ -231,7 +233,7 @@ UNFUSED = {
 """What is not fused, and why."""
 
 LEFT = (
-    "constant_pad_nd cumprod cumsum diagonal diagonal_scatter erfinv flip i0 median "
+    "cumprod erfinv i0 median "
     "multi_margin_loss_backward polygamma prod sort special_erfcx special_i1"
 )
 """All operators of these functions that neither are lowered nor are made of others that are."""

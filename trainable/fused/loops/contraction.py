@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from shoal.trainable.fused.loops.axes import Axis
 from shoal.trainable.fused.loops.loops import (
-    Index,
     Map,
     Operand,
     Operation,
@@ -129,6 +128,8 @@ def _takes(
 
     if passes((*use.result.axes, *over(use))) != passes(value.axes):
         return False
+    if any(index.divisor > 1 for operand in operands_of(use) for index in operand.at):
+        return False
     if isinstance(use, Reduction):
         return use.how == "sum" and len(use.operands) == 1
     if not isinstance(use, Map) or use.operator.name not in _TURNED:
@@ -215,14 +216,7 @@ def _seen(operand: Operand, value: Value, through: Sequence[Operand]) -> list[Op
         through: the operands of the operation that gives `value`, by its axes.
     """
     places = dict(zip(value.axes, operand.at, strict=True))
-
-    def at(index: Index) -> Index:
-        if index.axis is None:
-            return index
-        place = places[index.axis]
-        return Index(place.axis, place.offset + index.offset)
-
-    return [Operand(inner.value, tuple(map(at, inner.at))) for inner in through]
+    return [inner.moved(places) for inner in through]
 
 
 def _of(operator: Operator, operands: Sequence[Operand]) -> Operator:

@@ -49,7 +49,7 @@ def passing(operations: Sequence[Operation]) -> set[Value]:
 
 def _ready(operation: Operation, place: Mapping[Value, int], at: int) -> bool:
     """Whether what an operation takes is there when the loop of a group comes to it."""
-    here = tuple(Index(axis) for axis in operation.result.axes)
+    here = tuple(Index.along(axis) for axis in operation.result.axes)
     for operand in operands_of(operation):
         given = place.get(operand.value, -1) if isinstance(operand.value, Value) else -1
         if given > at or (given == at and operand.at != here):

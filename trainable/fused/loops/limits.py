@@ -14,8 +14,8 @@ class Limits:
         max_numbers: numbers of a lane that all values may have along their small axes. A CPU has
             them on its stack, 64 bytes for each, or fewer where a loop needs no array; what one
             loop reads of them should stay in its second cache.
-        max_product: multiplications of a matrix product for one point of the long axis; beyond it
-            a library is faster (BLAS).
+        max_product: numbers of the largest factor of a product for one point of the long axis, or
+            all multiplications of one without it; beyond it a library is faster (BLAS).
     """
 
     min_long: int = 16

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,10 +14,43 @@ from shoal.trainable.fused.loops.operators import Operator
 
 @dataclass(frozen=True)
 class Index:
-    """A place along an axis of a value: a constant, or the loop over `axis` and a constant."""
+    """A place along an axis of a value: (Σ stride i + offset) // divisor, i the place in a loop.
 
-    axis: Axis | None
+    Attributes:
+        terms: axes that are looped over, each with its stride; none: the place is a constant.
+    """
+
+    terms: tuple[tuple[Axis, int], ...] = ()
     offset: int = 0
+    divisor: int = 1
+
+    @classmethod
+    def along(cls, axis: Axis | None, offset: int = 0, stride: int = 1) -> Index:
+        """Return places along one axis; None: a constant."""
+        return cls(() if axis is None else ((axis, stride),), offset)
+
+    @property
+    def axes(self) -> list[Axis]:
+        """Those that are looped over."""
+        return [axis for axis, _ in self.terms]
+
+    def at(self, places: Mapping[Axis, Index]) -> Index:
+        """Return the index where the places in some loops are given by others.
+
+        Raises:
+            ValueError: one of these is divided, and then multiplied or divided again.
+        """
+        terms: list[tuple[Axis, int]] = []
+        offset = self.offset
+        for axis, stride in self.terms:
+            place = places.get(axis, Index.along(axis))
+            if place.divisor > 1:
+                if self.divisor > 1 or self.terms != ((axis, 1),):
+                    raise ValueError("an index of an index that is divided")
+                return replace(place, offset=place.offset + self.offset * place.divisor)
+            terms += [(of, stride * each) for of, each in place.terms]
+            offset += stride * place.offset
+        return Index(tuple(terms), offset, self.divisor)
 
 
 @dataclass(eq=False)
@@ -54,7 +87,11 @@ class Operand:
     @property
     def axes(self) -> list[Axis]:
         """Those that a loop walks for it."""
-        return [index.axis for index in self.at if index.axis is not None]
+        return [axis for index in self.at for axis in index.axes]
+
+    def moved(self, places: Mapping[Axis, Index]) -> Operand:
+        """Return the operand with other places in some loops (`Index.at`)."""
+        return Operand(self.value, tuple(index.at(places) for index in self.at))
 
 
 @dataclass(frozen=True)
@@ -86,7 +123,16 @@ class Joint:
     along: Axis
 
 
-Operation = Map | Reduction | Joint
+@dataclass(frozen=True)
+class Scan:
+    """The sums of all numbers up to each place along an axis."""
+
+    result: Value
+    operands: tuple[Operand]
+    along: Axis
+
+
+Operation = Map | Reduction | Joint | Scan
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,7 +201,7 @@ def needed(operations: Sequence[Operation], wanted: Iterable[Value | float]) -> 
 
 def all_of(value: Value) -> Operand:
     """Return a value as it is."""
-    return Operand(value, tuple(Index(axis) for axis in value.axes))
+    return Operand(value, tuple(Index.along(axis) for axis in value.axes))
 
 
 def size(axes: Iterable[Axis]) -> int:

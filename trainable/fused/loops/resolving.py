@@ -20,6 +20,7 @@ from shoal.trainable.fused.loops.loops import (
     Operand,
     Operation,
     Reduction,
+    Scan,
     Value,
     needed,
     operands_of,
@@ -82,8 +83,7 @@ def resolved(
                 axes.check([*kept, *([own] if own else [])])
     long = _long(final, [*inputs, *outputs], limits.min_long)
     for operation in final:
-        walked = size(axis for axis in _swept(operation) if axis not in long)
-        if over(operation) and walked > limits.max_product:
+        if over(operation) and _product(operation, long) > limits.max_product:
             raise NotLowered("a matrix product so large that BLAS is faster")
         _check_places(operation, long)
     dropped = passing(final) - set(outputs)
@@ -114,6 +114,17 @@ def resolved(
     )
 
 
+def _product(operation: Operation, long: Sequence[Axis]) -> int:
+    """Numbers of which many products are made: for each place of a long axis, the most that one
+    factor or the sums have; without one, all that are multiplied."""
+    swept = _swept(operation)
+    if set(swept).isdisjoint(long):
+        return size(swept)
+    factors = [operand.value for operand in operands_of(operation)]
+    values = [operation.result, *(value for value in factors if isinstance(value, Value))]
+    return max(size(axis for axis in value.axes if axis not in long) for value in values)
+
+
 def _as_read(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A tensor as a kernel reads it."""
     return tensor.to(dtype).contiguous()
@@ -125,11 +136,25 @@ def _swept(operation: Operation) -> tuple[Axis, ...]:
 
 
 def _joined(operation: Operation) -> list[Axis]:
-    """The axes along which an operation puts values side by side."""
+    """The axes along which an operation puts values side by side, or adds them one by one."""
+    if isinstance(operation, Scan):
+        return [operation.along]
     if not isinstance(operation, Joint):
         return []
     own = [axis for _, _, axis in operation.parts if axis is not None]
     return [operation.along, *own]
+
+
+def _placed(operation: Operation) -> list[Axis]:
+    """The axes of which an operation takes other places than its own."""
+    return [
+        one
+        for operand in operands_of(operation)
+        if isinstance(operand.value, Value)
+        for axis, index in zip(operand.value.axes, operand.at, strict=True)
+        if index != Index.along(axis)
+        for one in (axis, *index.axes)
+    ]
 
 
 def _work(operations: Sequence[Operation]) -> int:
@@ -142,10 +167,11 @@ def _cost(operation: Operation) -> int:
 
 
 def _long(operations: Sequence[Operation], ends: Sequence[Value], least: int) -> tuple[Axis, ...]:
-    """The largest axes that no input or output has and along which nothing is put side by side, no
-    two of which are walked together."""
+    """The largest axes that no input or output has and that are walked from end to end, number by
+    number, no two of which are walked together."""
     kept = {axis for value in ends for axis in value.axes}
     kept |= {axis for operation in operations for axis in _joined(operation)}
+    kept |= {axis for operation in operations for axis in _placed(operation)}
     walked = [_swept(operation) for operation in operations]
     chosen: list[Axis] = []
     for axis in sorted({axis for swept in walked for axis in swept}, key=_largest_first):
@@ -180,10 +206,8 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
     """The operation with each axis by its one name, and data without lanes."""
 
     def at(operand: Operand) -> Operand:
-        places = tuple(
-            index if index.axis is None else Index(axes.find(index.axis), index.offset)
-            for index in operand.at
-        )
+        named = {axis: Index.along(axes.find(axis)) for axis in operand.axes}
+        places = operand.moved(named).at
         if isinstance(operand.value, Value) and operand.value.shared:
             held = operand.value.axes
             places = tuple(p for a, p in zip(held, places, strict=True) if axes.find(a) != lane)
@@ -191,6 +215,9 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
 
     if isinstance(operation, Map):
         return Map(operation.result, operation.operator, tuple(map(at, operation.operands)))
+    if isinstance(operation, Scan):
+        (operand,) = operation.operands
+        return Scan(operation.result, (at(operand),), axes.find(operation.along))
     if isinstance(operation, Reduction):
         reduced = tuple(axes.find(axis) for axis in operation.over)
         operands = tuple(map(at, operation.operands))
@@ -207,7 +234,7 @@ def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
     for operand in operands_of(operation):
         if isinstance(operand.value, Value):
             for axis, index in zip(operand.value.axes, operand.at, strict=True):
-                if (axis in long or index.axis in long) and axis != index.axis:
+                if not {axis, *index.axes}.isdisjoint(long) and index.axes != [axis]:
                     raise NotLowered("an index into the rows of the data")
     if isinstance(operation, Joint) and operation.along in long:
         raise NotLowered("a concatenation along the rows of the data")

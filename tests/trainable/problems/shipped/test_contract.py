@@ -35,7 +35,6 @@ BATCHES = {"convnet": 9, "matrix-factorisation": 5, "mlp": 9, "mlp-module": 9}
 """Updates of an epoch, where each takes a batch."""
 
 UNFUSED = {
-    "convnet": "convolution has no fused operator",
     "matrix-factorisation": "a look-up among 60 places, more than 32",
 }
 """Why a problem is no kernel."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from shoal.trainable.fused.cpp.dialect import expression
-from shoal.trainable.fused.loops import Axis, Loops, Map, Operand, Value, size
+from shoal.trainable.fused.loops import Axis, Index, Loops, Map, Operand, Value, size
 
 MAX_UNROLLED = 9
 """Unroll loops over at most 9 elements, which stay in registers; 12 spilled (measured)."""
@@ -137,14 +137,7 @@ class Listing:
         for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
             if axis in self._long and not whole:
                 continue
-            at: str | int = index.offset
-            if index.axis is not None:
-                place = places[index.axis]
-                at = (
-                    place + index.offset
-                    if isinstance(place, int)
-                    else (f"({place} + {index.offset})" if index.offset else place)
-                )
+            at = _place(index, places)
             terms.append(at * stride if isinstance(at, int) else _times(at, stride))
             stride *= axis.size
         return self._element(value, _total(terms), prefix)
@@ -159,6 +152,18 @@ class Listing:
         if value.shared or size(self.small(value)) > 1:
             return f"{name}[{place}]{row}"
         return name + row
+
+
+def _place(index: Index, places: Places) -> str | int:
+    """A place along an axis."""
+    given = [(places[axis], stride) for axis, stride in index.terms]
+    terms = [at * by if isinstance(at, int) else _times(at, by) for at, by in given]
+    total = _total([*terms, index.offset])
+    if isinstance(total, int):
+        return total // index.divisor
+    if index.divisor > 1:
+        return f"(({total}) / {index.divisor})"
+    return total if total == given[0][0] else f"({total})"
 
 
 def _total(terms: Sequence[str | int]) -> str | int:

@@ -13,6 +13,7 @@ from shoal.trainable.fused.loops import (
     Operand,
     Operation,
     Reduction,
+    Scan,
     all_of,
     grouped,
     size,
@@ -78,6 +79,8 @@ def write(listing: Listing, operation: Operation, places: Places) -> None:
                 listing.say(f"{into} = {into} / T({reduction.divisor});")
 
         listing.sweep(axes, places, reduced)
+    elif isinstance(operation, Scan):
+        _scan(listing, operation, [axis for axis in axes if axis != operation.along], places)
     else:
         _join(listing, operation, [axis for axis in axes if axis != operation.along], places)
 
@@ -137,6 +140,29 @@ def _add(listing: Listing, operation: Reduction, into: str, places: Places) -> N
     listing.say(f"{into} = {joined};")
 
 
+def _scan(listing: Listing, operation: Scan, axes: Sequence[Axis], places: Places) -> None:
+    """Write running sums: of so many numbers by themselves, and of these sums before."""
+    (operand,), along, result = operation.operands, operation.along, operation.result
+
+    def one(places: Places) -> None:
+        target = listing.at(all_of(result), places)
+        listing.say(f"part = part + {listing.real(operand, places)};")
+        listing.say(f"{target} = whole + part;")
+        place = places[along]
+        if isinstance(place, str):
+            with listing.block(f"if ({place} % {MAX_SEQUENTIAL_SUM} == {MAX_SEQUENTIAL_SUM - 1})"):
+                listing.say("whole = whole + part;")
+                listing.say("part = T(0);")
+
+    def run(places: Places) -> None:
+        with listing.each_row(result), listing.block(""):
+            listing.say("Lanes<N> whole = T(0);")
+            listing.say("Lanes<N> part = T(0);")
+            listing.sweep([along], places, one)
+
+    listing.sweep(axes, places, run)
+
+
 def _join(listing: Listing, operation: Joint, axes: Sequence[Axis], places: Places) -> None:
     result = operation.result
     for operand, begins, own in operation.parts:
@@ -148,9 +174,7 @@ def _join(listing: Listing, operation: Joint, axes: Sequence[Axis], places: Plac
             own: Axis | None = own,
         ) -> None:
             at = tuple(
-                (Index(own, begins) if own else Index(None, begins))
-                if axis == operation.along
-                else Index(axis)
+                Index.along(own, begins) if axis == operation.along else Index.along(axis)
                 for axis in result.axes
             )
             target = listing.at(Operand(result, at), places)

@@ -16,7 +16,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from shoal.trainable.fused.loops import Axes, Fed, NotLowered, Value, all_of, flat
-from shoal.trainable.fused.views import View
+from shoal.trainable.fused.operations.view import View
 
 _VIEWS = ("view", "_unsafe_view", "reshape", "expand", "alias", "detach")
 """Operations that give what they are given, where its shape stays as it is."""

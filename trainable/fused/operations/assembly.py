@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.fused.loops import (
+    COPY,
     Axes,
     Axis,
     Dim,
@@ -20,6 +21,7 @@ from shoal.trainable.fused.loops import (
     Operation,
     Operator,
     Reduction,
+    Scan,
     Value,
     all_of,
     flat,
@@ -27,8 +29,9 @@ from shoal.trainable.fused.loops import (
     promoted,
     size,
 )
-from shoal.trainable.fused.shared import Shared
-from shoal.trainable.fused.views import View, Views
+from shoal.trainable.fused.operations.shared import Shared
+from shoal.trainable.fused.operations.view import View
+from shoal.trainable.fused.operations.views import Views
 
 
 def named(dtype: torch.dtype) -> str:
@@ -70,6 +73,16 @@ class Assembly:
         if isinstance(given, (bool, int, float)):
             return View(Operand(float(given)), (), of_number(given), number=True)
         raise NotLowered(f"an operand that is {type(given).__name__}")
+
+    def origin(self, view: View) -> Value | float:
+        """Return the value that a view is of, whatever was copied in between."""
+        value = view.operand.value
+        copied = {o.result: o for o in self.operations if isinstance(o, Map)}
+        while isinstance(value, Value) and value in copied:
+            if copied[value].operator.name != COPY.name:
+                break
+            value = copied[value].operands[0].value
+        return value
 
     def map(
         self,
@@ -129,6 +142,23 @@ class Assembly:
         gone = {self.axes.find(axis) for axis in axes}
         held = self._distinct([axis for operand in operands for axis in operand.axes])
         return self._made(result, [axis for axis in held if axis not in gone], dims)
+
+    def scan(self, view: View, dim: int) -> View:
+        """Add the sums of all numbers up to each place along dimension `dim`.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        if len(view.dims[dim]) > 1 or view.dtype != self.dtype:
+            raise NotLowered(f"running sums along merged dimensions, or of {named(view.dtype)}")
+        if not view.dims[dim]:
+            return view
+        (axis,) = view.dims[dim]
+        if self.axes.are_one(axis, self.lane):
+            raise NotLowered("running sums along the stacked dimension")
+        result = Value(self.dtype, ())
+        self.operations.append(Scan(result, (view.operand,), axis))
+        return self._made(result, [*view.operand.axes, axis], view.dims)
 
     def join(self, views: Sequence[View], own: Sequence[Dim], dim: int) -> View:
         """Concatenate views along dimension `dim`, which in each is the one of `own`.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,41 +17,12 @@ from shoal.trainable.fused.loops import (
     Axis,
     Dim,
     Index,
-    Kind,
     NotLowered,
     Operand,
     flat,
     size,
 )
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor of the trace: an operand, and which axes its dimensions are.
-
-    Attributes:
-        dtype: the tensor's own.
-        number: whether it is no tensor but a Python number.
-    """
-
-    operand: Operand
-    dims: tuple[Dim, ...]
-    dtype: torch.dtype
-    number: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """What promotion looks at."""
-        return Kind(self.dtype, 0 if self.number else min(2, 1 + len(self.dims)))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return tuple(size(dim) for dim in self.dims)
-
-    def having(self, dims: Sequence[Dim]) -> View:
-        """Return the view with other dimensions."""
-        return replace(self, dims=tuple(dims))
+from shoal.trainable.fused.operations.view import View, as_number
 
 
 class Views:
@@ -69,7 +40,7 @@ class Views:
         rank = max(len(view.dims) for view in views)
         where: dict[Axis, int] = {}
         apart = []
-        for view in views:
+        for view in self._split_alike(views, rank):
             for i, dim in enumerate(view.dims, -len(view.dims)):
                 if any(where.setdefault(self._axes.find(axis), i) != i for axis in dim):
                     view = self.renamed(view, i)
@@ -84,6 +55,36 @@ class Views:
             apart[n] = view
         self._axes.check(flat(dims))
         return apart, dims
+
+    def _split_alike(self, views: Sequence[View], rank: int) -> list[View]:
+        """The views with a dimension as several axes where another one has it so."""
+        finest: list[Dim] = [()] * rank
+        for view in views:
+            for i, dim in enumerate(view.dims, rank - len(view.dims)):
+                if len(dim) > max(1, len(finest[i])):
+                    finest[i] = dim
+        alike = []
+        for view in views:
+            for i, like in enumerate(finest[rank - len(view.dims) :]):
+                view = self.split(view, i, like)
+            alike.append(view)
+        return alike
+
+    def split(self, view: View, i: int, like: Dim) -> View:
+        """Return the view with dimension `i` as the axes of a dimension of its size, row by row;
+        as it is, where it has no single axis or `like` has no more."""
+        if len(view.dims[i]) != 1 or len(like) < 2 or size(view.dims[i]) != size(like):
+            return view
+        if any(self._axes.are_one(axis, self._lane) for axis in like):
+            return view
+        return self._split(view, i, like)
+
+    def _split(self, view: View, i: int, to: Dim) -> View:
+        axis = _only(view.dims[i])
+        strides = [size(to[place + 1 :]) for place in range(len(to))]
+        index = Index(tuple(zip(to, strides, strict=True)))
+        dims = [to if place == i % len(view.dims) else dim for place, dim in enumerate(view.dims)]
+        return replace(view, operand=self._placed(view.operand, axis, index), dims=tuple(dims))
 
     def may_be_one(self, a: Dim, b: Dim) -> bool:
         """Whether two dimensions can be one as they are."""
@@ -109,12 +110,20 @@ class Views:
             raise NotLowered("a reshape of an empty tensor")
         whole = [size(left) // known if places == -1 else places for places in shape]
         dims: list[Dim] = []
+        view = view.having([(axis,) for axis in left])
         for places in whole:
             taken: list[Axis] = []
             while size(taken) < places:
-                taken.append(left.pop(0))
-            if size(taken) > places:
-                raise NotLowered("a reshape that splits a dimension")
+                first, among = left.pop(0), places // size(taken)
+                if first.size > among:
+                    if places % size(taken) or first.size % among:
+                        raise NotLowered("a reshape that splits a dimension unevenly")
+                    parts = (*self._axes.new(among), *self._axes.new(first.size // among))
+                    view = self._split(view, view.dims.index((first,)), parts)
+                    view = view.having([(axis,) for axis in flat(view.dims)])
+                    first, *rest = parts
+                    left[:0] = rest
+                taken.append(first)
             dims.append(tuple(taken))
         return view.having(dims)
 
@@ -147,7 +156,8 @@ class Views:
             dims[a], dims[b] = dims[b], dims[a]
         return view.having(dims)
 
-    def _select(self, view: View, dim: int, index: int) -> View:
+    def select(self, view: View, dim: int, index: int) -> View:
+        """Return the view at one place along a dimension."""
         dims = list(view.dims)
         if not dims.pop(dim):
             return view.having(dims)
@@ -155,7 +165,7 @@ class Views:
         at = self._moved(view.operand, axis, None, index % axis.size)
         return replace(view, operand=at, dims=tuple(dims))
 
-    def _slice(
+    def slice(
         self,
         view: View,
         dim: int = 0,
@@ -164,31 +174,65 @@ class Views:
         step: int = 1,
     ) -> View:
         dims = list(view.dims)
-        first, last, _ = slice(start, end).indices(size(dims[dim]))
-        if step != 1:
-            raise NotLowered("a slice with steps")
-        if last - first == size(dims[dim]):
+        taken = range(size(dims[dim]))[start:end:step]
+        if len(taken) == size(dims[dim]):
             return view
-        if last <= first:
+        if not taken:
             raise NotLowered("an empty slice")
         axis = _only(dims[dim])
-        dims[dim] = self._axes.new(last - first)
+        dims[dim] = self._axes.new(len(taken))
         (to,) = dims[dim] or (None,)
-        at = self._moved(view.operand, axis, to, first)
+        at = self._moved(view.operand, axis, to, taken[0], step)
         return replace(view, operand=at, dims=tuple(dims))
 
-    def _moved(self, operand: Operand, axis: Axis, to: Axis | None, offset: int) -> Operand:
+    def _flip(self, view: View, which: Sequence[int]) -> View:
+        dims, operand = list(view.dims), view.operand
+        for dim in {d % len(dims) for d in which}:
+            to = [self._axes.new(axis.size)[0] for axis in dims[dim]]
+            for axis, other in zip(dims[dim], to, strict=True):
+                operand = self._moved(operand, axis, other, axis.size - 1, -1)
+            dims[dim] = tuple(to)
+        return replace(view, operand=operand, dims=tuple(dims))
+
+    def _diagonal(self, view: View, offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
+        rank = len(view.dims)
+        one, other = dim1 % rank, dim2 % rank
+        rows, columns = view.shape[one], view.shape[other]
+        count = min(rows + min(offset, 0), columns - max(offset, 0))
+        if count < 1:
+            raise NotLowered("an empty diagonal")
+        to = self._axes.new(count)
+        (along,) = to or (None,)
+        view = self.placed(view, one, Index.along(along, max(-offset, 0)), ())
+        view = self.placed(view, other, Index.along(along, max(offset, 0)), ())
+        left = [dim for i, dim in enumerate(view.dims) if i not in (one, other)]
+        return view.having([*left, to])
+
+    def placed(self, view: View, dim: int, place: Index, to: Dim) -> View:
+        """Return the view with other places along a dimension, which becomes `to`.
+
+        Raises:
+            NotLowered: a view has joined several axes there, or it is the stacked one.
+        """
+        operand = view.operand
+        if view.dims[dim]:
+            operand = self._placed(operand, _only(view.dims[dim]), place)
+        dims = [*view.dims[:dim], to, *view.dims[dim + 1 :]]
+        return replace(view, operand=operand, dims=tuple(dims))
+
+    def _moved(
+        self, operand: Operand, axis: Axis, to: Axis | None, offset: int, stride: int = 1
+    ) -> Operand:
         """The operand with another place along an axis."""
+        return self._placed(operand, axis, Index.along(to, offset, stride))
+
+    def _placed(self, operand: Operand, axis: Axis, place: Index) -> Operand:
         if self._axes.are_one(axis, self._lane):
             raise NotLowered("an index into the stacked dimension")
-        at = tuple(
-            Index(to, index.offset + offset) if self._axes.are_one(index.axis, axis) else index
-            for index in operand.at
-        )
-        return Operand(operand.value, at)
+        return operand.moved({own: place for own in operand.axes if self._axes.are_one(own, axis)})
 
     def _unbind(self, view: View, dim: int = 0) -> list[View]:
-        return [self._select(view, dim, i) for i in range(size(view.dims[dim]))]
+        return [self.select(view, dim, i) for i in range(size(view.dims[dim]))]
 
     def _zeros(self, view: View, **named: Any) -> View:
         return self._full(view, 0.0, **named)
@@ -221,28 +265,20 @@ def _only(dim: Dim) -> Axis:
     return dim[0]
 
 
-def as_number(number: float, dtype: torch.dtype) -> float:
-    """Return the number that `number` is in a dtype, as a kernel writes it.
-
-    Raises:
-        NotLowered: it is none.
-    """
-    held = torch.tensor(number, dtype=dtype)
-    if held.is_complex():
-        raise NotLowered("complex numbers")
-    return float(held)
-
+RESHAPES = ("view", "_unsafe_view", "reshape")
 
 VIEWS: Mapping[str, Callable[..., Any]] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape"), Views._reshape),
+    **dict.fromkeys(RESHAPES, Views._reshape),
     **dict.fromkeys(("squeeze", "squeeze_"), Views._squeeze),
     **dict.fromkeys(("unsqueeze", "unsqueeze_"), Views.unsqueeze),
     **dict.fromkeys(("alias", "detach", "contiguous"), Views._same),
     **dict.fromkeys(("transpose", "t"), Views._transpose),
     "expand": Views._expand,
+    "diagonal": Views._diagonal,
+    "flip": Views._flip,
     "permute": Views._permute,
-    "select": Views._select,
-    "slice": Views._slice,
+    "select": Views.select,
+    "slice": Views.slice,
     "unbind": Views._unbind,
     **dict.fromkeys(("zeros_like", "empty_like", "zero"), Views._zeros),
     **dict.fromkeys(("new_zeros", "new_empty", "new_full"), Views._new),

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.fused.assembly import Assembly, named
 from shoal.trainable.fused.loops import (
     COPY,
     TRUTH,
@@ -22,7 +21,8 @@ from shoal.trainable.fused.loops import (
     on_truth_values,
     promoted,
 )
-from shoal.trainable.fused.views import View, as_number
+from shoal.trainable.fused.operations.assembly import Assembly, named
+from shoal.trainable.fused.operations.view import View, as_number
 
 
 def elementwise(

@@ -1,22 +1,22 @@
 """Operations of torch that are neither views nor elementwise.
 
-Reductions, matrix products, concatenations, and the backward operations of select and slice.
+Reductions and matrix products; with those of other modules in one table.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from shoal.trainable.fused.assembly import Assembly
-from shoal.trainable.fused.elementwise import converted, elementwise
-from shoal.trainable.fused.lookups import LOOKED_UP
-from shoal.trainable.fused.loops import Dim, NotLowered, Operand, Value, flat, size
-from shoal.trainable.fused.views import View
+from shoal.trainable.fused.loops import Dim, NotLowered, Value, flat, size
+from shoal.trainable.fused.operations.assembly import Assembly
+from shoal.trainable.fused.operations.elementwise import converted, elementwise
+from shoal.trainable.fused.operations.joining import JOINED
+from shoal.trainable.fused.operations.lookups import LOOKED_UP
+from shoal.trainable.fused.operations.view import View
 
 Method = Callable[..., View]
 
@@ -141,6 +141,8 @@ def _product(assembly: Assembly, a: Any, b: Any) -> View:
     if not assembly.views.may_be_one(left.dims[-1], right.dims[inner]):
         left = assembly.views.renamed(left, -1)
         right = assembly.views.renamed(right, inner)
+    left = assembly.views.split(left, -1, right.dims[inner])
+    right = assembly.views.split(right, inner, left.dims[-1])
     x, y = list(left.dims), list(right.dims)
     k = axes.unify(x[-1], y[-2] if len(y) > 1 else y[-1])
     dims: list[Dim] = [axes.unify(x[0], y[0])] if len(x) == 3 else []
@@ -157,54 +159,10 @@ def _added_product(
     return elementwise(assembly, aten.add, "add", [scaled, product], {"alpha": alpha})
 
 
-def _cat(assembly: Assembly, parts: Sequence[Any], dim: int = 0) -> View:
-    views = [assembly.view(part) for part in parts]
-    dim %= len(views[0].dims)
-    if any(len(view.dims[dim]) > 1 for view in views):
-        raise NotLowered("a concatenation along a dimension that a reshape has merged")
-    return assembly.join(views, [view.dims[dim] for view in views], dim)
-
-
-def _stack(assembly: Assembly, parts: Sequence[Any], dim: int = 0) -> View:
-    views = [assembly.view(part) for part in parts]
-    dim %= len(views[0].dims) + 1
-    views = [assembly.views.unsqueeze(view, dim) for view in views]
-    return assembly.join(views, [()] * len(views), dim)
-
-
-def _selected_back(
-    assembly: Assembly, view: View, shape: Sequence[int], dim: int, index: int
-) -> View:
-    dim %= len(shape)
-    whole = assembly.views.unsqueeze(view, dim)
-    return _beside_zeros(assembly, whole, shape[dim], dim, index % shape[dim])
-
-
-def _sliced_back(
-    assembly: Assembly, view: View, shape: Sequence[int], dim: int, start: int, end: int, step: int
-) -> View:
-    if step != 1:
-        raise NotLowered("a slice with steps")
-    dim %= len(shape)
-    first, _, _ = slice(start, end).indices(shape[dim])
-    return _beside_zeros(assembly, view, shape[dim], dim, first)
-
-
-def _beside_zeros(assembly: Assembly, view: View, places: int, dim: int, first: int) -> View:
-    """The view with zeros before and after it along a dimension."""
-    if len(view.dims[dim]) > 1:
-        raise NotLowered("a concatenation along a dimension that a reshape has merged")
-    before, after = [
-        replace(
-            view,
-            operand=Operand(0.0),
-            dims=(*view.dims[:dim], assembly.axes.new(count), *view.dims[dim + 1 :]),
-        )
-        for count in (first, places - first - size(view.dims[dim]))
-    ]
-    left = places - first - size(view.dims[dim])
-    parts = [*([before] if first else []), view, *([after] if left else [])]
-    return assembly.join(parts, [part.dims[dim] for part in parts], dim)
+def _running(assembly: Assembly, view: View, dim: int, *, dtype: torch.dtype | None = None) -> View:
+    if dtype is not None and dtype != view.dtype:
+        view = converted(assembly, view, dtype)
+    return assembly.scan(view, dim % len(view.dims)) if view.dims else view
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {
@@ -219,14 +177,12 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "min": _largest("min"),
     "argmax": _placed("max"),
     "argmin": _placed("min"),
+    "cumsum": _running,
     "copy": _copied,
     "fill": _filled,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added_product),
-    "cat": _cat,
-    "stack": _stack,
-    "select_backward": _selected_back,
-    "slice_backward": _sliced_back,
+    **JOINED,
     **LOOKED_UP,
 }
 """By name: each takes an `Assembly`, and torch's arguments."""

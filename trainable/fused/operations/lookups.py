@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.fused.assembly import Assembly
-from shoal.trainable.fused.elementwise import elementwise
 from shoal.trainable.fused.loops import Dim, NotLowered, Value, size
-from shoal.trainable.fused.shared import encoded, encoded_within, from_the_end
-from shoal.trainable.fused.views import View
+from shoal.trainable.fused.operations.assembly import Assembly
+from shoal.trainable.fused.operations.elementwise import elementwise
+from shoal.trainable.fused.operations.shared import encoded, encoded_within, from_the_end
+from shoal.trainable.fused.operations.view import View
 
 MAX_PLACES = 32
 """Places to look among: each costs a selection and an addition for each look-up, so that torch is

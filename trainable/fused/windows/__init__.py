@@ -1,0 +1,5 @@
+"""Windows that slide along tensors, without a copy: convolutions, pooling."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from .registry import WINDOWED
+
+__all__ = ["WINDOWED"]
