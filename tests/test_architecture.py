@@ -181,7 +181,11 @@ ARROWS = {
     ),
     "trainable.fused.cpp.dialect": "trainable.fused.loops",
     "trainable.fused.cpp.writing": "trainable.fused.cpp.dialect trainable.fused.loops",
-    "trainable.fused.operations": "trainable.fused.loops",
+    "trainable.fused.operations": "trainable.fused.loops trainable.private",
+    "trainable.fused.pieces": (
+        "trainable.compiling trainable.fused trainable.fused.loops trainable.fused.operations "
+        "trainable.halt trainable.private"
+    ),
     "trainable.fused.windows": "trainable.fused.loops trainable.fused.operations",
     "trainable.hosts": (
         "trainable.compiling trainable.errors trainable.halt trainable.programs trainable.task "
@@ -204,8 +208,9 @@ ARROWS = {
     "trainable.process": "trainable.disk trainable.errors trainable.modules trainable.private",
     "trainable.programs": (
         "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
-        "trainable.fused.loops trainable.halt trainable.lanes trainable.losses "
-        "trainable.optimizers trainable.private trainable.problems trainable.process"
+        "trainable.fused.loops trainable.fused.pieces trainable.halt trainable.lanes "
+        "trainable.losses trainable.optimizers trainable.private trainable.problems "
+        "trainable.process"
     ),
     "trainable.programs.comparing": (
         "trainable.lanes trainable.optimizers trainable.problems trainable.programs"

@@ -22,6 +22,11 @@ class Halt:
         self._flag = ctypes.c_int32(0)
         self.address: Any = ctypes.pointer(self._flag)
 
+    @property
+    def is_set(self) -> bool:
+        """Whether calls are cancelled."""
+        return bool(self._flag.value)
+
     def set(self) -> None:
         """Cancel all calls with this flag, running ones and later ones."""
         self._flag.value = 1

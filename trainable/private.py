@@ -9,9 +9,7 @@ Any release of torch may change these without a word. Tried with torch 2.13.0.
                                                         warns where ``torch.vmap`` calls one by one
     torch._GLOBAL_DEVICE_CONTEXT                        the default device, if one is set
     torch.Tensor._version                               counts what was written in place
-    torch._dynamo, torch._inductor                      the ahead-of-time compiler
     torch._functorch.eager_transforms._autograd_grad    imports it, 2 s, to switch a part of it off
-    torch._C._aoti.AOTIModelContainerRunnerCpu          runs what it has made
     torch._decomp.core_aten_decompositions              operators by simpler ones: the core table
     torch._decomp.decomposition_table                   all that there are; some are added to it
     impl_aten of ``torch.ops.prims``                    what torch's own references are made of
@@ -28,7 +26,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache, wraps
 from types import FunctionType, SimpleNamespace
@@ -120,29 +118,6 @@ def default_device() -> torch.device | None:
     """Return the default device; None: none is set, which ``torch.get_default_device`` hides."""
     context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return None if context is None else context.device
-
-
-def compiled_ahead(
-    function: torch.nn.Module, arguments: Sequence[torch.Tensor], options: Mapping[str, Any]
-) -> str:
-    """Compile a function by torch's ahead-of-time compiler; return the file of the library.
-
-    Args:
-        options: of ``torch._inductor.config``.
-    """
-    import torch._dynamo  # before inductor, which leans on it
-    from torch._inductor import aot_compile, config
-
-    exported = torch.export.export(function, tuple(arguments))
-    with config.patch(dict(options)):
-        return str(aot_compile(exported.module(), tuple(arguments)))
-
-
-def loaded_ahead(file: str) -> Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]:
-    """Load a library that `compiled_ahead` has made, to be run on a CPU."""
-    run: Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
-    run = torch._C._aoti.AOTIModelContainerRunnerCpu(file, 1).run
-    return run
 
 
 @cache

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "kernel": "a kernel: fits side by side in vector registers",
-    "inductor": "compiled by torch",
+    "pieces": "kernels, and calls of torch between them",
     "captured": "compiled by torch, and recorded on the GPU",
     "eager": "operations of torch, each on all fits of a block",
     "single": "operations of torch, one fit at a time",

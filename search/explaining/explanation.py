@@ -31,7 +31,7 @@ class Explained:
     """How one combination of shape hyperparameters is run.
 
     Attributes:
-        kind: ``kernel``, ``inductor``, ``captured``, ``single`` or ``eager``
+        kind: ``kernel``, ``pieces``, ``captured``, ``single`` or ``eager``
             (`shoal.trainable.programs.settled`).
         metrics: ``kernel`` or ``eager``; empty: there are none.
         why: why the step can be no fused kernel; empty: it can be, or its code cannot be stacked.
@@ -99,7 +99,6 @@ def _explained(prepared: Prepared, measure: bool) -> Explanation:
         block=request.block,
         unroll=request.unroll,
         required=False,
-        by_torch=False,
         folds=folds_of(request),
     )
     told = tuple(_of_shape(case, request, shape, measure) for shape in shapes[:MAX_SHAPES])

@@ -36,7 +36,6 @@ class Case:
         steps: updates of a fit.
         block, unroll: lanes in one tensor operation, and updates of one call of a kernel.
         required: whether every shape must be compiled (``--program compiled``).
-        by_torch: whether torch's compiler is worth its time, where there is no kernel.
         folds: how rows are split; None: they are not.
     """
 
@@ -48,7 +47,6 @@ class Case:
     block: int
     unroll: int
     required: bool
-    by_torch: bool
     folds: Folds | None = None
 
     def program(self, shape: Mapping[str, Any], kind: str) -> Program:

@@ -10,7 +10,7 @@ from shoal.search.errors import BadInput
 from shoal.search.programs.case import Case, count_of, shapes_of
 from shoal.search.programs.meanwhile import Meanwhile
 from shoal.search.programs.running import Running, choose
-from shoal.search.programs.settling import MAX_KERNELS, MAX_TORCH, captured, settle
+from shoal.search.programs.settling import MAX_CAPTURED, MAX_KERNELS, captured, settle
 from shoal.search.request import Resolved
 from shoal.search.space import Space
 from shoal.trainable.problems import Folds
@@ -87,7 +87,7 @@ def programs_of(
     running = chosen(asked.program)
     if running.program == "eager":
         return running, Settled()
-    most = MAX_TORCH if work.unfused or programs.device == "cuda" else MAX_KERNELS
+    most = MAX_CAPTURED if programs.device == "cuda" else MAX_KERNELS
     if programs.count > most:
         many = (
             f"{programs.count:,.0f} combinations of shape hyperparameters are too many to compile, "
@@ -109,7 +109,6 @@ def programs_of(
         block=running.block,
         unroll=running.unroll,
         required=required,
-        by_torch=running.by_torch and not programs.fed,
         folds=programs.folds,
     )
     settled, notes = settle(case, shapes, meanwhile)

@@ -20,18 +20,14 @@ UNCOMPILED = "it runs uncompiled, which is slower"
 """How a search without a kernel is run, in a note."""
 
 WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
-"""Eager work of one program from which on it is compiled: some ten seconds of a core the first time
-on a machine by torch's compiler, half a second where it is fused into a kernel."""
+"""Eager work of one program from which on it is told that there is no compiler, and from which on
+it is compiled: half a second of a core the first time on a machine."""
 
 COMPILED_BYTES_A_SECOND = 300e9
-"""The same bytes, where torch's compiler keeps them in registers."""
+"""The same bytes, where torch's compiler for GPUs keeps them in registers."""
 
 FUSED_SECONDS = 7e-12
 """What a number costs in a fused kernel."""
-
-CHUNK_SECONDS = 500e-6
-"""What one call of a compiled program should take: twenty times the call itself, and short, since
-smaller blocks leave fewer slots empty at a pack's end."""
 
 FUSED_BLOCK, FUSED_CHUNK_SECONDS = 128, 4e-3
 """A kernel's calls may do any number of updates, and its block lets go of slots that are empty."""
@@ -41,11 +37,6 @@ BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
 
 MAX_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
-MIN_COMPILED_BLOCK = 16
-
-MAX_TORCH_BLOCK = 64
-"""What torch's compiler makes for a CPU takes so many lanes at the most, since it takes no fewer
-than its block, and rounds begin small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +47,6 @@ class Running:
         program: ``eager`` or ``compiled``.
         block: lanes in one tensor operation; unroll: updates in one call.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
-        by_torch: whether torch's compiler is worth its time, where there is no kernel.
         notes: what the user should know.
     """
 
@@ -64,7 +54,6 @@ class Running:
     block: int
     unroll: int
     lane_seconds: float
-    by_torch: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -103,10 +92,14 @@ def choose(
     eager = min(block or eager, pack)
     usual = min(eager, together or pack)
     seconds = work.operations * OPERATION_SECONDS / usual + work.moved_bytes / BYTES_A_SECOND
-    fused = device == "cpu" and not work.unfused
-    least = FUSED_WORTH_SECONDS if fused else WORTH_SECONDS
-    by_torch = lanes * steps * seconds / programs >= WORTH_SECONDS
-    worth = device == "cpu" and lanes * steps * seconds / programs >= least
+    size = min(block or FUSED_BLOCK, pack)
+    if work.calls:
+        size = min(size, eager)
+    update = max(1, work.fused) * FUSED_SECONDS
+    update += work.calls * OPERATION_SECONDS / size + work.called_bytes / BYTES_A_SECOND
+    pays = not work.unfused or (work.calls > 0 and update < seconds)
+    enough = lanes * steps * seconds / programs >= FUSED_WORTH_SECONDS
+    worth = device == "cpu" and pays and enough
     if program == "compiled" and device == "cpu" and compiler() is None:
         raise BadInput(f"{NONE}; install one, or leave out --program compiled")
     if program == "auto" and worth and compiler() is None:
@@ -119,30 +112,22 @@ def choose(
         return Running(
             program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes
         )
-    if fused:
-        update = max(1, work.fused) * FUSED_SECONDS
-        size = min(block or FUSED_BLOCK, pack)
+    if device == "cpu":
         most = int(FUSED_CHUNK_SECONDS / (size * update))
         return Running(
             program="compiled",
             block=size,
             unroll=max(1, min(most, report)) if fed else _updates(steps, report, most),
             lane_seconds=steps * update,
-            by_torch=by_torch,
         )
-    unroll = _updates(steps, report, MAX_UNROLL)
-    fitting = int(CHUNK_SECONDS * COMPILED_BYTES_A_SECOND / (unroll * max(1, work.moved_bytes)))
-    size = min(MAX_TORCH_BLOCK, max(MIN_COMPILED_BLOCK, power_of_two(fitting)))
-    if device == "cuda":  # a launch costs the same for any number of lanes
-        size = MAX_BLOCK[device]
+    size = MAX_BLOCK[device]  # a launch costs the same for any number of lanes
     if work.widest_dense_bytes:
         size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense_bytes)))
     return Running(
         program="compiled",
         block=min(block or size, pack),
-        unroll=unroll,
+        unroll=_updates(steps, report, MAX_UNROLL),
         lane_seconds=steps * work.moved_bytes / COMPILED_BYTES_A_SECOND,
-        by_torch=by_torch,
     )
 
 

@@ -1,7 +1,7 @@
 """How each shape's step is run, settled before a search begins and written into its request.
 
 For each combination of shape hyperparameters the libraries are made, loaded and compared with the
-plain step: a fused kernel, else what torch's compiler makes, else none, and it runs eager. So a
+plain step: a fused kernel, else several with calls of torch between them, else it runs eager. So a
 broken compiler, a full disk or a wrong kernel is known before there is a row, and a table has one
 program for each shape. A shape whose own code fails is left eager. The user is told why a shape has
 no kernel.
@@ -32,8 +32,8 @@ from shoal.trainable.fused import target_of
 from shoal.trainable.programs import (
     CAPTURED,
     EAGER,
-    INDUCTOR,
     KERNEL,
+    PIECES,
     Program,
     Settled,
     key,
@@ -41,9 +41,9 @@ from shoal.trainable.programs import (
 )
 from shoal.trainable.programs.comparing import difference, metrics_difference
 
-MAX_KERNELS, MAX_TORCH = 256, 32
-"""Shapes that are compiled at the most: as kernels, a second of a core each; by torch's compiler,
-half a minute. With more, what compiling costs outgrows what it saves."""
+MAX_KERNELS, MAX_CAPTURED = 256, 32
+"""Shapes that are compiled at the most: as kernels, a second of a core each; by torch's compiler
+for GPUs, half a minute. With more, what compiling costs outgrows what it saves."""
 
 MAX_TOGETHER = 16
 """Shapes whose data are in memory at the same time."""
@@ -53,7 +53,7 @@ TELL_SECONDS = 5.0
 """How often the user is told that it takes a while."""
 
 INSTEAD = {
-    INDUCTOR: "torch's compiler is used instead",
+    PIECES: "torch does that between kernels",
     EAGER: UNCOMPILED,
 }
 """How a shape without a kernel is run, in a note."""
@@ -76,8 +76,7 @@ def settle(
     settling = _Settling(case, shapes, meanwhile)
     try:
         settling.all_as(KERNEL)
-        if case.required or case.by_torch:
-            settling.all_as(INDUCTOR)
+        settling.all_as(PIECES)
     except CompileError as error:  # none can be had
         settling.give_up(str(error))
     return settling.result()
@@ -105,10 +104,6 @@ class _Settling:
         """
         compiler, folder = identity(), cache_folder()
         left = [shape for shape in self._shapes if key(shape) not in self._programs]
-        if kind == INDUCTOR:
-            for shape in left[MAX_TORCH:]:
-                self._fail(shape, f"torch's compiler is given {MAX_TORCH} shapes at the most")
-            left = left[:MAX_TORCH]
         together = min(cores(), MAX_TOGETHER)
         for first in range(0, len(left), together):
             if first:
@@ -140,8 +135,7 @@ class _Settling:
             try:
                 with torch.no_grad():
                     program = self._case.program(shape, kind)
-                    count = program.block if kind == INDUCTOR else LANES
-                    lanes, which = self._case.lanes(shape), torch.arange(count) % LANES
+                    lanes, which = self._case.lanes(shape), torch.arange(LANES)
                     params, state = program.initial(lanes, which)
                     codes = program.codes(params, state, program.values(lanes, which))
             except CompileError as error:
@@ -158,20 +152,20 @@ class _Settling:
         try:
             what = difference(program, self._case.lanes(shape))
         except RuntimeError as error:
-            if kind != INDUCTOR:
+            if kind == KERNEL:
                 raise
-            self._fail(shape, f"what torch's compiler makes does not run ({one_line(error)})")
+            self._fail(shape, f"in pieces it does not run ({one_line(error)})")
             return
         if what is None:
             self._programs[key(shape)] = kind
             self._compare_metrics(shape, program)
             return
-        maker = "the kernel" if kind == KERNEL else "what torch's compiler makes"
+        maker = "the kernel" if kind == KERNEL else "what it is in pieces"
         self._fail(shape, f"{maker} differs from the plain step: {what}")
 
     def _compare_metrics(self, shape: Mapping[str, Any], program: Program) -> None:
         """Metrics that a kernel computes otherwise than torch are torch's."""
-        if not program.measured or self._programs[key(shape)] != KERNEL:
+        if not program.measured:
             return
         what = metrics_difference(program, self._case.lanes(shape))
         if what is not None:
@@ -180,7 +174,7 @@ class _Settling:
         self._metrics[key(shape)] = KERNEL if fused else EAGER
 
     def _fail(self, shape: Mapping[str, Any], why: str) -> None:
-        before = self._why.get(key(shape), why)  # of the kernel, where torch's compiler fails too
+        before = self._why.get(key(shape), why)  # of the kernel, where pieces fail too
         self._why[key(shape)] = why if before == why else f"{before}; {why}"
 
     def _check(self, error: CompileError) -> None:
@@ -217,7 +211,7 @@ class _Settling:
         notes = (*self._notes(programs), *sorted(self._measured))
         if set(programs.values()) <= {EAGER}:
             return Settled(), notes
-        flags = " ".join(target_of("cpu").flags) if KERNEL in programs.values() else ""
+        flags = " ".join(target_of("cpu").flags) if {KERNEL, PIECES} & {*programs.values()} else ""
         settled = Settled(
             programs=programs, metrics=self._metrics, compiler=identity(), flags=flags
         )

@@ -22,8 +22,7 @@ from shoal.search.space import Space
 from shoal.trainable.columns import FOLD, LOSS
 from shoal.trainable.modules import File
 from shoal.trainable.process import World
-from shoal.trainable.programs import INDUCTOR, Settled
-from shoal.trainable.programs import key as key_of
+from shoal.trainable.programs import Settled
 from shoal.trainable.pruning import NONE
 
 FORMAT, CONDITIONAL, CALLED = 6, 7, 8
@@ -182,7 +181,7 @@ class Request(Steered):
         """Lanes of a shape in one tensor operation in a round: no more than a pack has, but where
         its program takes no fewer."""
         size = next((size for first, size in reversed(self.halved) if first <= round_), self.block)
-        if not self.nested or self.settled.programs.get(key_of(shape)) == INDUCTOR:
+        if not self.nested:
             return size
         return min(size, self.layout[round_].pack)
 

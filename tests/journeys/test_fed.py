@@ -10,7 +10,6 @@ import numpy
 import pytest
 
 import shoal
-from shoal.search.errors import BadInput
 from shoal.search.programs import running
 from shoal.trainable.compiling import compiler
 
@@ -85,14 +84,17 @@ def test_a_search_with_batches_is_compiled_and_has_the_numbers_of_torch(
         numpy.testing.assert_allclose(one, plain, rtol=1e-9)
 
 
-def test_what_no_kernel_can_do_says_why(line: str, tmp_path: Path) -> None:
-    """And is refused where it must be compiled."""
+def test_what_no_kernel_can_do_is_done_by_torch_between_kernels(line: str, tmp_path: Path) -> None:
+    """With each update's own rows."""
     file = tmp_path / "line.py"
     file.write_text(LINE.replace("return (r * r).mean()", "return (r * r).sort().values[:9].sum()"))
-    told = (
-        r"it cannot be fused: sort has no fused operator \(line\.py:\d+\); "
-        "torch's compiler is not given minibatch"
-    )
-    with pytest.raises(BadInput, match=told):
-        shoal.run(problem=line, out=tmp_path / "out", **ASKED, program="compiled")
-    assert not (tmp_path / "out").exists()
+    tables = []
+    for program in ("compiled", "eager"):
+        out = tmp_path / program
+        result = shoal.run(problem=line, out=out, **ASKED, program=program)
+        assert programs(out) == (["pieces"] if program == "compiled" else [])
+        assert result.refit(trial=3).same
+        tables.append(result.trials.sort_values(["trial", "replicate"]))
+    for column in ("lr", "loss", "off"):
+        one, other = (table[column].to_numpy() for table in tables)
+        numpy.testing.assert_allclose(one, other, rtol=1e-9)

@@ -28,7 +28,7 @@ from shoal.search.folder.tables import rows
 from shoal.search.folder.writer import Writer
 from shoal.search.machine import cores
 from shoal.search.preparation.preparation import Prepared, prepare
-from shoal.search.programs import running, settling
+from shoal.search.programs import running
 from shoal.search.programs.case import shapes_of
 from shoal.search.request.asked import Asked
 from shoal.search.request.request import Request
@@ -269,7 +269,7 @@ import torch
 
 
 class Unlike:
-    '''A width that no kernel can have, and one that fails, which no check before sees.'''
+    '''A width that no kernel alone can have, and one that fails, which no check before sees.'''
 
     space = {"lr": "1e-3:1e-1:log", "width": "1:4:int"}
 
@@ -291,30 +291,17 @@ class Unlike:
 """
 
 
-def test_why_a_shape_has_no_kernel_is_told(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both where torch's compiler is used instead and where nothing can be made."""
-    all_as = settling._Settling.all_as
-
-    def quick(self: settling._Settling, kind: str) -> None:
-        """Torch's compiler takes half a minute: what it is given counts as made."""
-        if kind == "kernel":
-            all_as(self, kind)
-        else:
-            left = {key(shape): kind for shape in self._shapes}
-            self._programs = left | self._programs
-
-    monkeypatch.setattr(settling._Settling, "all_as", quick)
+def test_why_a_shape_is_no_kernel_is_told(cache: Path, tmp_path: Path) -> None:
+    """Both where torch does a part of it and where nothing can be made."""
     (tmp_path / "unlike.py").write_text(UNLIKE)
     space = {"optimizer": "adam"}
     asked = {**ASKED, "problem": f"{tmp_path / 'unlike.py'}:Unlike", "space": space}
     prepared = prepare(Asked.of(asked), None)
     programs = prepared.request.settled.programs.values()
-    assert list(programs) == ["kernel", "inductor", "eager", "kernel"]
-    by_torch, uncompiled = prepared.notes
+    assert list(programs) == ["kernel", "pieces", "eager", "kernel"]
+    pieces, uncompiled = prepared.notes
     why = r"optimizer=adam, width=2: it cannot be fused: .*sort.*"
-    assert re.fullmatch(rf"{why}; torch's compiler is used instead", by_torch)
+    assert re.fullmatch(rf"{why}; torch does that between kernels", pieces)
     assert uncompiled == (
         "optimizer=adam, width=3: its program cannot be made (ValueError: no such width); "
         "it runs uncompiled, which is slower"
@@ -630,7 +617,7 @@ def test_a_checkpoint_is_of_one_program(cache: Path) -> None:
             ("kernel", "g++ 1", "-O3"),
             ("kernel", "g++ 2", "-O3"),
             ("kernel", "g++ 1", "-O2"),
-            ("inductor", "g++ 1", "-O3"),
+            ("pieces", "g++ 1", "-O3"),
             ("eager", "g++ 1", "-O3"),
         ]
     ]

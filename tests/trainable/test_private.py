@@ -36,14 +36,9 @@ USED = (
     "torch._dynamo",
     "torch._dynamo.compiled_autograd._disable",
     "torch._functorch.eager_transforms._autograd_grad",
-    "torch._inductor.aot_compile",
-    "torch._inductor.config.patch",
-    "torch._C._aoti.AOTIModelContainerRunnerCpu",
     "torch.quasirandom.SobolEngine.MAXBIT",
 )
 """Private names, and public ones of private modules."""
-
-OPTIONS = ("cpp.threads", "cpp.vec_isa_ok", "cpp.enable_floating_point_contract_flag")
 
 
 def found(name: str) -> Any:
@@ -64,13 +59,6 @@ def found(name: str) -> Any:
 def test_what_is_used_exists(name: str) -> None:
     """In the installed torch."""
     assert found(name) is not None
-
-
-def test_options_of_the_compiler_exist() -> None:
-    """Of ``torch._inductor.config``."""
-    from torch._inductor import config
-
-    assert {*OPTIONS, "aot_inductor.package"} - config.get_config_copy().keys() == set()
 
 
 def test_the_docstring_names_what_is_used_and_the_version_that_was_tried() -> None:

@@ -1,6 +1,5 @@
 from .building import Code, Run
 from .captured import Captured
-from .inductor import Inductor
 from .library import Place, cache_folder, functions, loaded, make
 from .probe import check_compiler
 from .toolchain import NONE, command, compiler, identity
@@ -9,7 +8,6 @@ __all__ = [
     "NONE",
     "Captured",
     "Code",
-    "Inductor",
     "Place",
     "Run",
     "cache_folder",

@@ -1,6 +1,7 @@
-from .lowering import LANES, lower, lowers
+from .lowering import LANES, lower
 from .registry import target_of
 from .target import FusedRun, Target
+from .vocabulary import lowers
 
 __all__ = [
     "LANES",

@@ -18,7 +18,7 @@ other exception is a fault of this room.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,32 +36,32 @@ from shoal.trainable.fused.loops import (
     Value,
     all_of,
     flat,
-    has_operator,
     resolved,
     size,
 )
-from shoal.trainable.fused.nodes import base, is_in_place, is_same, of_lanes, of_new
 from shoal.trainable.fused.operations import (
-    METHODS,
     RESHAPES,
     VIEWS,
     Assembly,
     Opaque,
     View,
+    base,
+    blamed,
+    check,
     elementwise,
+    is_in_place,
+    is_same,
     name_of,
     named,
+    of_lanes,
+    of_new,
 )
-from shoal.trainable.fused.windows import WINDOWED
+from shoal.trainable.fused.vocabulary import EVERY
 from shoal.trainable.private import returning
 
 LANES = 3
 """How many lanes a function is traced with that is to be lowered: they stand for any number. (More
 than one, and unlike the sizes that problems use.)"""
-
-
-EVERY: Mapping[str, Callable[..., Any]] = {**METHODS, **WINDOWED}
-"""Operations of torch that are neither views nor elementwise, by name."""
 
 
 def lower(
@@ -83,13 +83,6 @@ def lower(
         NotLowered: it is not expressible as loops; says why.
     """
     return _Lowering(graph, lane_inputs, data, fixed).loops(limits)
-
-
-def lowers(target: Any) -> bool:
-    """Whether there is a lowering for an operation of torch, with some of its arguments."""
-    name = name_of(target)
-    plain = name.removesuffix("_")
-    return name == "getitem" or name in VIEWS or plain in EVERY or has_operator(plain)
 
 
 class _Lowering:
@@ -118,6 +111,7 @@ class _Lowering:
         self._assembly = Assembly(dtype, axes, lane, fed=fed)
         self._inputs: list[Value] = []
         self._known: dict[Node, Any] = {}  # views, or what does not depend on lanes
+        self._made: dict[Value | None, Node] = {}  # by the values that became of it
         for i, node in enumerate(placeholders):
             own = i < lane_inputs
             self._known[node] = self._input(node) if own else data[i - lane_inputs]
@@ -131,27 +125,37 @@ class _Lowering:
             if node.op == "get_attr":
                 self._known[node] = getattr(self._graph, str(node.target))
             elif node.op == "call_function":
-                try:
-                    self._known[node] = self._call(node)
-                except NotLowered as error:
-                    line = node.meta.get("line")
-                    raise NotLowered(f"{error} ({line})" if line else str(error)) from error
+                self._known[node] = self._blaming(node, self._call)
         (output,) = (node for node in self._nodes if node.op == "output")
         assembly = self._assembly
         ends: tuple[Node, ...] = output.args[0]  # type: ignore[assignment]  # as tracing writes it
-        outputs = [self._output(node) for node in ends]
-        return resolved(
-            assembly.axes,
-            assembly.lane,
-            inputs=self._inputs,
-            data=assembly.shared.tensors,
-            shared=assembly.shared,
-            operations=assembly.operations,
-            outputs=outputs,
-            shapes=[node.meta["shape"][1:] for node in ends],
-            dtype=assembly.dtype,
-            limits=limits,
-        )
+        outputs = [self._blaming(node, self._output) for node in ends]
+        try:
+            return resolved(
+                assembly.axes,
+                assembly.lane,
+                inputs=self._inputs,
+                data=assembly.shared.tensors,
+                shared=assembly.shared,
+                operations=assembly.operations,
+                outputs=outputs,
+                shapes=[node.meta["shape"][1:] for node in ends],
+                dtype=assembly.dtype,
+                limits=limits,
+            )
+        except NotLowered as error:
+            raise blamed(error, self._made.get(error.value)) from error
+
+    def _blaming(self, node: Node, method: Callable[[Node], Any]) -> Any:
+        """What a method makes of a node, which is named if it cannot be lowered."""
+        before = len(self._assembly.operations)
+        try:
+            made = method(node)
+        except NotLowered as error:
+            raise blamed(error, node) from error
+        for operation in self._assembly.operations[before:]:
+            self._made[operation.result] = node
+        return made
 
     def _reached(self) -> set[Node]:
         """What outputs and operations in place depend on, but for the tensors whose dtype alone is
@@ -218,7 +222,7 @@ class _Lowering:
         else:
             made = elementwise(assembly, target, name, args, keywords)
         if isinstance(made, View):
-            _check(name, made, node)
+            check(name, made, node)
         if in_place:
             self._change(name, node, made)
         return made
@@ -288,13 +292,3 @@ def _called(
     except TypeError as error:  # of the binding alone: nothing has been called
         raise NotLowered(f"{name} with other arguments: {error}") from error
     return method(first, *args, **keywords)
-
-
-def _check(name: str, made: View, node: Node) -> None:
-    """See that what was made of a node is what torch makes of it, in dtype and shape."""
-    found, wanted = (made.dtype, made.shape), (node.meta["dtype"], node.meta["shape"])
-    if found != wanted:
-        raise NotLowered(
-            f"{name} gives {named(wanted[0])} of shape {wanted[1]} in torch, "
-            f"{named(found[0])} of shape {found[1]} here"
-        )

@@ -4,9 +4,9 @@ from .runs import Taken, Tried
 from .settled import (
     CAPTURED,
     EAGER,
-    INDUCTOR,
     KERNEL,
     MAX_UNROLL,
+    PIECES,
     SINGLE,
     Settled,
     key,
@@ -20,9 +20,9 @@ from .tracing import Work, counted
 __all__ = [
     "CAPTURED",
     "EAGER",
-    "INDUCTOR",
     "KERNEL",
     "MAX_UNROLL",
+    "PIECES",
     "SINGLE",
     "LaneValues",
     "Program",

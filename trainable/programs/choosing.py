@@ -1,38 +1,52 @@
-"""The choice of a compiler: a fused kernel where the step can be lowered to one, else torch's."""
+"""The choice of a program: a fused kernel where the step can be one, else kernels in pieces, with
+calls of torch between them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
-from shoal.trainable.compiling import Code, Inductor
+from shoal.trainable.compiling import Code, Run
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused import Target, target_of
 from shoal.trainable.fused.loops import NotLowered
+from shoal.trainable.fused.pieces import PiecesRun
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs.settled import EAGER, INDUCTOR, KERNEL
+from shoal.trainable.programs.settled import EAGER, KERNEL, PIECES
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues
+from shoal.trainable.programs.tracing import Tensors
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a program: what is compiled for it, and what makes it of that, loaded."""
+
+    codes: tuple[Code, ...]
+    of: Callable[[Sequence[Run]], Run]
+
+    def loaded(self, runs: Iterator[Run]) -> Run:
+        """Return it, given what was compiled of `codes`, and perhaps more."""
+        return self.of([next(runs) for _ in self.codes])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a program is compiled by.
+    """What a program is made of.
 
     Attributes:
-        kind: ``kernel`` or ``inductor`` (`settled`).
-        codes: what is to be compiled: the updates, the loss, the last update of an epoch where it
-            takes fewer rows, and the metrics where they are fused.
+        kind: ``kernel`` or ``pieces`` (`settled`).
+        functions: the updates, the loss, the last update of an epoch where it takes fewer rows, and
+            the metrics where they are fused.
         metrics: ``kernel`` or ``eager``.
-        unfused: why it is no fused kernel; empty: it is one, or none was tried.
+        unfused: why it is not one kernel; empty: it is.
     """
 
     kind: str
-    codes: list[Code]
+    functions: list[Function]
     metrics: str = EAGER
     unfused: str = ""
 
@@ -47,71 +61,123 @@ def chosen(
     values: LaneValues,
     metrics: str | None = None,
 ) -> Choice:
-    """Return the compiler for a stacked step, and what it is given.
+    """Return what a stacked step is compiled as.
 
     Args:
-        kind: ``kernel`` or ``inductor``; None: a kernel if it can be, else torch's compiler.
+        kind: ``kernel`` or ``pieces``; None: a kernel if it can be, else pieces.
         updates: how many one call does.
         params, state, values: these stand for all others of their shapes.
-        metrics: how these are run, ``kernel`` or ``eager``; None: fused if the updates are and they
-            can be.
+        metrics: how these are run, ``kernel`` or ``eager``; None: fused if they can be.
 
     Raises:
-        CompileError: it cannot be the kernel that it is to be.
+        CompileError: it cannot be what it is to be.
     """
     chunk = [*params, *state, *values]
     loss = [*params, *stacked.judged_with(state, values)]
-    codes: list[Code]
-    unfused = ""
-    if kind == INDUCTOR and stacked.feed.together:
-        raise CompileError("torch's compiler is not given minibatches or noise")
-    if kind != INDUCTOR:
-        try:
-            target = target_of(stacked.device.type)
-
-            def code_of(rows: Sequence[torch.Tensor]) -> Code:
-                fixed = stacked.feed.fixed
-                step = stacked.lowered(stacked.flat_step, chunk, rows, target.limits, fixed)
-                return target.code(step, len(params) + len(state), updates)
-
-            kernels = [
-                code_of(stacked.sample),
-                target.code(stacked.lowered(stacked.flat_loss, loss, limits=target.limits)),
-            ]
-            if stacked.last is not None:
-                kernels.append(code_of(stacked.last))
-        except NotLowered as error:
-            unfused = str(error)
-            if kind == KERNEL or stacked.feed.together:
-                raise CompileError(f"it cannot be fused: {unfused}") from error
-        else:
-            measured = _metrics(stacked, target, metrics, [*params, *values])
-            codes = [*kernels, *measured]
-            return Choice(kind=KERNEL, codes=codes, metrics=KERNEL if measured else EAGER)
-    flat_chunk = partial(stacked.flat_step, updates=updates)
-    codes = [
-        Inductor(*stacked.traced(flat_chunk, chunk)),
-        Inductor(*stacked.traced(stacked.flat_loss, loss)),
-    ]
-    return Choice(kind=INDUCTOR, codes=codes, unfused=unfused)
+    carried, unfused = len(params) + len(state), ""
+    try:
+        target = target_of(stacked.device.type)
+        if kind != PIECES:
+            try:
+                functions = [
+                    _whole(stacked, target, stacked.flat_step, chunk, rows, carried, updates)
+                    for rows in _rows(stacked)
+                ]
+                functions.insert(1, _whole(stacked, target, stacked.flat_loss, loss))
+                choice = Choice(kind=KERNEL, functions=functions)
+                return _with_metrics(stacked, target, metrics, choice, [*params, *values])
+            except NotLowered as error:
+                unfused = str(error)
+                if kind == KERNEL:
+                    raise
+        functions = [
+            _pieces(stacked, target, stacked.flat_step, chunk, rows, carried, updates)
+            for rows in _rows(stacked)
+        ]
+        functions.insert(1, _pieces(stacked, target, stacked.flat_loss, loss))
+    except NotLowered as error:
+        raise CompileError(f"it cannot be fused: {unfused or error}") from error
+    choice = Choice(kind=PIECES, functions=functions, unfused=unfused)
+    return _with_metrics(stacked, target, metrics, choice, [*params, *values])
 
 
-def _metrics(
-    stacked: Stacked, target: Target, how: str | None, given: list[torch.Tensor]
-) -> list[Code]:
-    """The kernel of the metrics, where there are any and they are to be one and can be.
+def _rows(stacked: Stacked) -> list[Sequence[torch.Tensor]]:
+    """What an update takes, and the last one of an epoch if that is less."""
+    return [stacked.sample, *([stacked.last] if stacked.last is not None else [])]
+
+
+def _whole(
+    stacked: Stacked,
+    target: Target,
+    function: Callable[..., Tensors],
+    given: Sequence[torch.Tensor],
+    rows: Sequence[torch.Tensor] | None = None,
+    carried: int = 0,
+    updates: int = 1,
+) -> Function:
+    """A function as one kernel.
+
+    Raises:
+        NotLowered: it cannot be.
+    """
+    fixed = None if rows is None else stacked.feed.fixed
+    loops = stacked.lowered(function, given, rows, target.limits, fixed)
+    return Function((target.code(loops, carried, updates),), lambda runs: runs[0])
+
+
+def _pieces(
+    stacked: Stacked,
+    target: Target,
+    function: Callable[..., Tensors],
+    given: Sequence[torch.Tensor],
+    rows: Sequence[torch.Tensor] | None = None,
+    carried: int = 0,
+    updates: int = 1,
+) -> Function:
+    """A function as kernels, with calls of torch between them.
+
+    Raises:
+        NotLowered: it cannot be.
+    """
+    fixed = None if rows is None else stacked.feed.fixed
+    partition, calls = stacked.divided(function, given, rows, target.limits, fixed)
+    shared = stacked.data if rows is None else rows
+
+    def of(runs: Sequence[Run]) -> Run:
+        return PiecesRun(
+            partition,
+            calls,
+            runs,
+            shared,
+            carried=carried,
+            updates=updates,
+            fed=fixed is not None,
+        )
+
+    return Function(tuple(target.code(loops) for loops in partition.loops), of)
+
+
+def _with_metrics(
+    stacked: Stacked,
+    target: Target,
+    how: str | None,
+    choice: Choice,
+    given: list[torch.Tensor],
+) -> Choice:
+    """The choice, with the kernel of the metrics, where there are any and they are to be one and
+    can be.
 
     Raises:
         CompileError: they cannot be the kernel that they are to be.
     """
     if not stacked.measured or how == EAGER:
-        return []
+        return choice
     try:
-        loops = stacked.lowered(
-            stacked.flat_metrics, given, stacked.validation, limits=target.limits
-        )
-        return [target.code(loops)]
+        rows = stacked.validation
+        loops = stacked.lowered(stacked.flat_metrics, given, rows, limits=target.limits)
     except NotLowered as error:
         if how == KERNEL:
             raise CompileError(f"the metrics cannot be fused: {error}") from error
-        return []
+        return choice
+    measured = Function((target.code(loops),), lambda runs: runs[0])
+    return replace(choice, functions=[*choice.functions, measured], metrics=KERNEL)

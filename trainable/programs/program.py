@@ -20,7 +20,7 @@ from shoal.trainable.fused import FusedRun
 from shoal.trainable.halt import Halt
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
-from shoal.trainable.programs.choosing import chosen
+from shoal.trainable.programs.choosing import Function, chosen
 from shoal.trainable.programs.runs import (
     Feeds,
     Taken,
@@ -113,6 +113,7 @@ class Program(Stacked):
         self.feeds: Feeds | None = None
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
+        self._functions: list[Function] = []
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
@@ -168,7 +169,7 @@ class Program(Stacked):
         return self.traced(self.flat_metrics, [*params, *values], self.validation)
 
     def codes(self, params: Leaves, state: State, values: LaneValues) -> list[Code]:
-        """Return what is to be compiled for `take` (`Choice.codes`).
+        """Return what is to be compiled for `take`.
 
         Raises:
             CompileError: it cannot be of the kind that it is to be.
@@ -182,14 +183,15 @@ class Program(Stacked):
             values=values,
             metrics=self.metrics_kind,
         )
-        self.kind, self.unfused = choice.kind, choice.unfused
-        self.metrics_kind = choice.metrics
+        self.kind, self.unfused, self.metrics_kind = choice.kind, choice.unfused, choice.metrics
         self._first = tuple(leaf[:1] for leaf in params), tuple(leaf[:1] for leaf in values)
-        return choice.codes
+        self._functions = choice.functions
+        return [code for function in choice.functions for code in function.codes]
 
     def take(self, runs: Sequence[Run]) -> None:
         """Use the compiled functions of `codes`."""
-        self._chunk, self._loss, *fused = runs
+        left = iter(runs)
+        self._chunk, self._loss, *fused = (one.loaded(left) for one in self._functions)
         if self.last is not None:
             self._last, *fused = fused
         self.elastic = self.kind == KERNEL

@@ -1,7 +1,7 @@
 """Which program runs each shape: chosen once for a search, and the same for each of its fits.
 
 kernel      a fused kernel of ours (`trainable.fused`)
-inductor    machine code by torch's ahead-of-time compiler
+pieces      fused kernels, and between them calls of torch that no kernel can do
 captured    compiled by torch and recorded, on a GPU
 eager       operation by operation
 single      likewise, one fit at a time: its code cannot be stacked
@@ -16,10 +16,10 @@ from typing import Any
 
 from shoal.trainable.errors import CompileError
 
-KERNEL, INDUCTOR, CAPTURED, EAGER = "kernel", "inductor", "captured", "eager"
+KERNEL, PIECES, CAPTURED, EAGER = "kernel", "pieces", "captured", "eager"
 SINGLE = "single"
 
-KINDS = (KERNEL, INDUCTOR, CAPTURED, EAGER)
+KINDS = (KERNEL, PIECES, CAPTURED, EAGER)
 """What the program of one shape may be; all of a search may be `SINGLE`."""
 
 MAX_UNROLL = 10
@@ -126,11 +126,11 @@ def words(shape: Mapping[str, Any]) -> str:
 
 
 def updates(kind: str, unroll: int) -> int:
-    """Return the updates of one call of a program, where that of a kernel does `unroll`.
+    """Return the updates of one call of a program, where that of kernels does `unroll`.
 
     It is a divisor of `unroll`, so that calls end at each reporting step.
     """
     if kind in (EAGER, SINGLE):
         return 1
-    most = unroll if kind == KERNEL else min(unroll, MAX_UNROLL)
+    most = unroll if kind in (KERNEL, PIECES) else min(unroll, MAX_UNROLL)
     return next(n for n in range(most, 0, -1) if unroll % n == 0)

@@ -15,8 +15,9 @@ from dataclasses import replace
 import torch
 from torch.fx import GraphModule
 
-from shoal.trainable.fused import LANES, lower, target_of
+from shoal.trainable.fused import LANES, Target, lower, target_of
 from shoal.trainable.fused.loops import Limits, Loops, NotLowered
+from shoal.trainable.fused.pieces import Calls, Partition, calls_of, partitioned
 from shoal.trainable.optimizers import State
 from shoal.trainable.private import unwarned
 from shoal.trainable.problems import (
@@ -118,6 +119,30 @@ class Stacked(Step):
                 return self._lowered(graph, few, shared, limits)
             raise
 
+    def divided(
+        self,
+        function: Callable[..., Tensors],
+        given: Sequence[torch.Tensor],
+        rows: Sequence[torch.Tensor] | None,
+        limits: Limits,
+        fixed: int | None,
+    ) -> tuple[Partition, Calls]:
+        """Return a function as kernels and calls of torch, these of `block` lanes; the arguments
+        are those of `lowered`.
+
+        Raises:
+            NotLowered: it cannot be divided so; says why.
+        """
+        shared = self.data if rows is None else rows
+        graphs = []
+        for lanes in (LANES, self.block):
+            some = [tensor[:1].expand(lanes, *tensor.shape[1:]) for tensor in given]
+            graphs.append(decomposed(self.traced(function, some, rows)[0], len(given)))
+        few, block = graphs
+        limits = self._limits(limits, shared, fixed)
+        partition = partitioned(few, len(given), shared, limits, fixed)
+        return partition, calls_of(block, partition)
+
     def _loss_by_parts(self, *flat: torch.Tensor) -> Tensors:
         """`flat_loss`, with functions that torch knows by their parts as these: ``torch.vmap``
         calls them for one fit after the other, but where there may be a gradient of them."""
@@ -152,7 +177,28 @@ class Stacked(Step):
             loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
             return replace(work, fused=target.cost(loops), instructions=loops.instructions)
         except NotLowered as error:
-            return replace(work, unfused=str(error))
+            work = replace(work, unfused=str(error))
+        with suppress(NotLowered):
+            target = target_of(self.device.type)
+            return self._in_pieces(graph, given, work, target)
+        return work
+
+    def _in_pieces(
+        self, graph: GraphModule, given: Sequence[torch.Tensor], work: Work, target: Target
+    ) -> Work:
+        """The cost, where the trace is kernels and calls of torch."""
+        few, fixed = decomposed(graph, len(given)), self.feed.fixed
+        limits = self._limits(target.limits, self.sample, fixed)
+        partition = partitioned(few, len(given), self.sample, limits, fixed)
+        nodes = list(few.graph.nodes)
+        called = sum(nodes[call].meta.get("bytes", 0) for call in partition.calls) // LANES
+        return replace(
+            work,
+            fused=max(1, sum(target.cost(loops) for loops in partition.loops)),
+            instructions=sum(loops.instructions for loops in partition.loops),
+            calls=len(partition.calls),
+            called_bytes=called + partition.crossing * self.dtype.itemsize,
+        )
 
     def _lowered(
         self,
@@ -162,8 +208,12 @@ class Stacked(Step):
         limits: Limits,
         fixed: int | None = None,
     ) -> Loops:
-        """The loops of a trace. The rows of a batch are a long axis, however few they are: the last
-        ones of an epoch make no kernel too large that is not for the others."""
-        if fixed is not None and self.feed.batches is not None:
-            limits = replace(limits, min_long=min(limits.min_long, max(2, len(rows[0]))))
+        limits = self._limits(limits, rows, fixed)
         return lower(decomposed(graph, len(given)), len(given), rows, limits, fixed)
+
+    def _limits(self, limits: Limits, rows: Sequence[torch.Tensor], fixed: int | None) -> Limits:
+        """The limits for a trace. The rows of a batch are a long axis, however few they are: the
+        last ones of an epoch make no kernel too large that is not for the others."""
+        if fixed is None or self.feed.batches is None:
+            return limits
+        return replace(limits, min_long=min(limits.min_long, max(2, len(rows[0]))))

@@ -42,7 +42,9 @@ class Work:
             keeps in registers; 0 where there is none.
         fused: numbers that a fused kernel computes.
         instructions: of that kernel, where a multiply-add is one.
-        unfused: why there is no such kernel (`shoal.trainable.fused.lowering`); empty: there is.
+        unfused: why it is not one kernel (`shoal.trainable.fused.lowering`); empty: it is.
+        calls: of torch between kernels, where it is several; 0: it is one or none.
+        called_bytes: of what these give, and of what goes between them and the kernels.
     """
 
     operations: int = 0
@@ -52,6 +54,8 @@ class Work:
     fused: int = 0
     instructions: int = 0
     unfused: str = ""
+    calls: int = 0
+    called_bytes: int = 0
 
     def most(self, other: Work) -> Work:
         """Return the maximum of each field."""

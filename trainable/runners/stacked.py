@@ -24,7 +24,7 @@ from shoal.trainable.fused import target_of
 from shoal.trainable.halt import Halt
 from shoal.trainable.modules import traceback_of
 from shoal.trainable.process import ambient
-from shoal.trainable.programs import CAPTURED, INDUCTOR, KERNEL, Program
+from shoal.trainable.programs import CAPTURED, KERNEL, PIECES, Program
 from shoal.trainable.programs import key as key_of
 from shoal.trainable.task import Outcome, StackedRecipe, Task
 
@@ -101,7 +101,7 @@ class Stacked:
     def _device(self, task: Task) -> str:
         """The device of a pack's program: what is compiled for a CPU runs on one."""
         kind = self._recipe.settled.programs.get(key_of(task.lanes.shape))
-        gpu = self._recipe.gpu and kind not in (KERNEL, INDUCTOR) and torch.cuda.is_available()
+        gpu = self._recipe.gpu and kind not in (KERNEL, PIECES) and torch.cuda.is_available()
         return "cuda" if gpu else "cpu"
 
     def _check(self, task: Task) -> None:
@@ -152,7 +152,7 @@ class Stacked:
             kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
-            if kind == KERNEL:
+            if kind in (KERNEL, PIECES):
                 _check_flags(recipe.settled.flags.split(), target_of(device).flags)
             self._programs[name] = recipe.made(
                 task.lanes, block=task.block, device=device, kind=kind

@@ -17,6 +17,9 @@ COURSE = Work(operations=29, moved_bytes=96_552, widest_bytes=8000, fused=34_013
 UNFUSED = replace(COURSE, unfused="it is too large")
 """The same, if no kernel could say it."""
 
+PIECES = replace(UNFUSED, fused=20_000, calls=2, called_bytes=200)
+"""The same, if kernels could say most of it."""
+
 
 def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
     """The choice for a search of 1,024 lanes, but for what is given."""
@@ -33,24 +36,27 @@ def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
 
 def test_small_searches_never_compile_and_large_ones_do() -> None:
     """By the work of one program: lanes, steps, what a step does, how many programs share it."""
-    for work, least in ((COURSE, 64), (UNFUSED, 1024)):
+    for work, least in ((COURSE, 64), (PIECES, 64)):
         assert chosen(work, lanes=least).program == "compiled"
         assert chosen(work, lanes=least // 16).program == "eager"
         assert chosen(work, lanes=least, steps=100).program == "eager"
         assert chosen(work, lanes=least, programs=16).program == "eager"
         assert chosen(work, lanes=least, programs=float("inf")).program == "eager"
     assert chosen(Work(operations=3, moved_bytes=24, widest_bytes=8)).program == "eager"
+    assert chosen(UNFUSED, lanes=10**6).program == "eager"
+    assert chosen(replace(PIECES, called_bytes=10**6), lanes=10**6).program == "eager"
     assert chosen(program="eager", lanes=10**6).program == "eager"
     assert chosen(program="compiled", lanes=1).program == "compiled"
 
 
 def test_what_no_kernel_can_say_is_told_where_it_runs_eager() -> None:
-    """Also in a small search; not where it was asked for, or where torch's compiler is tried."""
+    """Also in a small search; not where it was asked for, or where kernels do most of it."""
     told = ("it cannot be fused: it is too large; it runs uncompiled, which is slower",)
     assert chosen(UNFUSED, lanes=4).notes == told
     assert chosen(UNFUSED, lanes=4, program="eager").notes == ()
     assert chosen(COURSE, lanes=4).notes == ()
-    assert chosen(UNFUSED, lanes=1024).notes == ()
+    assert chosen(UNFUSED, lanes=1024).notes == told
+    assert chosen(PIECES, lanes=1024).notes == ()
     assert chosen(UNFUSED, lanes=4, device="cuda").notes == ()
 
 
@@ -67,10 +73,10 @@ def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, un
         (COURSE, 2000, 2000, 250),
         (COURSE, 2000, 7, 1),
         (replace(COURSE, fused=10**8), 2000, 100, 1),
-        (UNFUSED, 2000, 100, 10),
-        (UNFUSED, 2000, 7, 1),
-        (UNFUSED, 96, 36, 6),
-        (UNFUSED, 1, 1, 1),
+        (PIECES, 2000, 100, 100),
+        (PIECES, 2000, 7, 1),
+        (PIECES, 96, 36, 12),
+        (PIECES, 1, 1, 1),
     ],
 )
 def test_calls_of_a_compiled_program_end_at_reporting_steps(
@@ -82,16 +88,14 @@ def test_calls_of_a_compiled_program_end_at_reporting_steps(
 
 
 def test_blocks_fit_caches_where_tensors_are_written_and_calls_where_they_are_not() -> None:
-    """Powers of two, never above the pack; what torch's compiler makes is never larger than 64."""
+    """Powers of two, never above the pack; what torch writes between kernels counts too."""
     assert chosen(program="eager", pack=4096).block == 64  # 64 × 8,000 bytes: half a megabyte
     assert chosen(pack=4096).block == 128
     assert chosen(pack=48).block == chosen(UNFUSED, pack=48).block == 48
-    light = Work(operations=3, moved_bytes=24, widest_bytes=8, unfused="it is too large")
-    assert chosen(light, "compiled", pack=4096).block == 64
-    heavy = Work(operations=30, moved_bytes=10**8, widest_bytes=10**7, unfused="it is too large")
-    assert chosen(heavy, "compiled", pack=4096).block == 16
-    product = replace(UNFUSED, widest_dense_bytes=65_536)
-    assert chosen(product, pack=4096).block == 8
+    assert chosen(PIECES, pack=4096).block == 64
+    assert chosen(replace(PIECES, widest_bytes=80), pack=4096).block == 128
+    product = replace(UNFUSED, widest_dense_bytes=1 << 20)
+    assert chosen(product, "compiled", pack=4096, device="cuda").block == 256
 
 
 def test_work_is_estimated_by_the_fits_that_run_together_and_the_block_is_not() -> None:

@@ -16,7 +16,7 @@ def fails(program: object, lanes: object) -> None:
     raise RuntimeError("no such operator\nand a stack of calls")
 
 
-def test_what_torchs_compiler_makes_and_does_not_run_is_not_used(
+def test_pieces_that_do_not_run_are_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The search goes on as without it, and says so; of a kernel it would be a fault of its own."""
@@ -24,10 +24,10 @@ def test_what_torchs_compiler_makes_and_does_not_run_is_not_used(
     program: Any = None
     meanwhile: Any = None
     settled = settling._Settling(CASE, [{}], meanwhile)
-    settled._compare({}, program, "inductor")
+    settled._compare({}, program, "pieces")
     programs, (note,) = settled.result()
     assert programs.programs == {}
-    assert note.startswith("what torch's compiler makes does not run (RuntimeError: no such")
+    assert note.startswith("in pieces it does not run (RuntimeError: no such")
     assert note.endswith("; it runs uncompiled, which is slower")
     assert "\n" not in note
     with pytest.raises(RuntimeError, match="no such operator"):

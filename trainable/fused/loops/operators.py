@@ -19,7 +19,13 @@ class NotLowered(Exception):
     """A function is not expressible as loops over named axes, or beyond the limits of a kernel.
 
     Its message is the reason, for the user.
+
+    Attributes:
+        value: of the operation in loops that is the reason; node: of the trace; None: all is.
     """
+
+    value: Any = None
+    node: Any = None
 
 
 @dataclass(frozen=True)

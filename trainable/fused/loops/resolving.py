@@ -84,7 +84,9 @@ def resolved(
     long = _long(final, [*inputs, *outputs], limits.min_long)
     for operation in final:
         if over(operation) and _product(operation, long) > limits.max_product:
-            raise NotLowered("a matrix product so large that BLAS is faster")
+            error = NotLowered("a matrix product so large that BLAS is faster")
+            error.value = operation.result
+            raise error
         _check_places(operation, long)
     dropped = passing(final) - set(outputs)
     held = [value for value in (*inputs, *results) if value not in dropped]

@@ -7,7 +7,11 @@ from typing import Any
 
 from torch.fx import Node
 
-from shoal.trainable.fused.operations import VIEWS, Opaque, View, name_of
+from shoal.trainable.fused.loops import NotLowered
+from shoal.trainable.fused.operations.assembly import named
+from shoal.trainable.fused.operations.shared import name_of
+from shoal.trainable.fused.operations.view import Opaque, View
+from shoal.trainable.fused.operations.views import VIEWS
 from shoal.trainable.private import is_view
 
 
@@ -48,3 +52,21 @@ def of_lanes(given: Any) -> bool:
     if isinstance(given, dict):
         return any(of_lanes(item) for item in given.values())
     return isinstance(given, (View, Opaque)) or callable(given)
+
+
+def check(name: str, made: View, node: Node) -> None:
+    """See that what was made of a node is what torch makes of it, in dtype and shape."""
+    found, wanted = (made.dtype, made.shape), (node.meta["dtype"], node.meta["shape"])
+    if found != wanted:
+        raise NotLowered(
+            f"{name} gives {named(wanted[0])} of shape {wanted[1]} in torch, "
+            f"{named(found[0])} of shape {found[1]} here"
+        )
+
+
+def blamed(error: NotLowered, node: Node | None) -> NotLowered:
+    """Return the error with the node that cannot be lowered, and the user's line."""
+    line = node.meta.get("line") if node is not None else None
+    made = NotLowered(f"{error} ({line})" if line else str(error))
+    made.node = node
+    return made
