@@ -45,13 +45,14 @@ class Tally:
     """What has come of problems so far."""
 
     def __init__(self) -> None:
-        self.tried = self.compared = self.unsettled = 0
+        self.tried = self.pieces = self.compared = self.unsettled = 0
         self.refused: Counter[str] = Counter()
         self.wrong: list[str] = []
 
     def add(self, result: Result) -> None:
         """Count a problem."""
         self.tried += 1
+        self.pieces += result.pieces
         self.compared += result.compared
         self.unsettled += result.unsettled
         if result.refused is not None:
@@ -62,13 +63,15 @@ class Tally:
 
     @property
     def fused(self) -> float:
-        """The share of the problems that were fused."""
+        """The share of the problems that are kernels, or kernels and calls of torch."""
         return 1 - self.refused.total() / max(1, self.tried)
 
     def text(self) -> str:
         """All of it in a few lines."""
+        pieces = self.pieces / max(1, self.tried)
         lines = [
-            f"{self.tried} problems, {self.fused:.1%} fused, {len(self.wrong)} mismatches",
+            f"{self.tried} problems, {self.fused:.1%} fused ({pieces:.1%} in pieces), "
+            f"{len(self.wrong)} mismatches",
             f"{self.compared} numbers compared, {self.unsettled} left out: rounding decides them",
             *(f"  {count} not fused: {why}" for why, count in self.refused.most_common()),
         ]

@@ -571,6 +571,76 @@ def _made(w: _Writer) -> str:
     )
 
 
+def _placed(w: _Writer) -> str:
+    """Numbers at other places, and sums up to each."""
+    a = w.pick()
+    if not w.known[a].dim():
+        raise ValueError("no places")
+    dim = w.dim(a)
+    every = [
+        f"{a}.cumsum({dim})",
+        f"{a}.flip({dim})",
+        f"{a}.flip({dim}).cumsum({dim})",
+        f"{a}.movedim({dim}, 0)[::2]",
+        f"{a}.movedim({dim}, 0)[1::3]",
+        f"{a}.diff(dim={dim})",
+        f"{a}.roll(1, {dim})",
+        f"torch.nn.functional.pad({a}, (1, 2))",
+        f"torch.nn.functional.pad({a}, (2, -1), value=0.5)",
+    ]
+    if w.known[a].numel() % 2 == 0:
+        every += [f"{a}.reshape(2, -1)", f"{a}.reshape(-1, 2)"]
+    if w.known[a].dim() == 2:
+        every += [f"{a}.diagonal()", f"{a}.diagonal(1)", f"torch.diag_embed({a}[0])", f"{a}.tril()"]
+    return w.draw.choice(every)
+
+
+def _window(w: _Writer) -> str:
+    """Convolutions and pooling."""
+    of, x = "torch.nn.functional.", w.pick()
+    rank = w.known[x].dim()
+    if rank == 1:
+        x = f"{x}[None]"
+    elif rank != 2:
+        raise ValueError("no windows")
+    how = w.draw.choice(["", ", padding=1", ", stride=2", ", dilation=2"])
+    names = [name for name in w.of_fit if w.known[name].dtype == w.dtype]
+    vectors = sorted(name for name in names if w.known[name].dim() == 1)
+    matrices = sorted(name for name in names if w.known[name].dim() == 2)
+    every = [
+        f"{of}{w.draw.choice(['avg', 'max'])}_pool1d({x}[:, None], 2)[:, 0]",
+        f"{of}max_pool1d({x}[:, None], 2, stride=1)[:, 0]",
+    ]
+    if vectors:
+        k = w.draw.choice(vectors)
+        every += [f"{of}conv1d({x}[:, None], {k}[None, None]{how})[:, 0]"] * 3
+    if matrices:
+        k = w.draw.choice(matrices)
+        every += [
+            f"{of}conv1d({x}[:, None], {k}[:, None]{how}).sum(1)",
+            f"{of}conv2d({x}[None, None], {k}[None, None], padding=1)[0, 0]",
+        ]
+    return w.draw.choice(every)
+
+
+def _called(w: _Writer) -> str:
+    """What no kernel can do."""
+    a = w.pick()
+    if not w.known[a].dim():
+        raise ValueError("nothing to sort")
+    dim = w.dim(a)
+    return w.draw.choice(
+        [
+            f"{a}.sort({dim}).values",
+            f"{a}.sort({dim}, descending=True).values",
+            f"{a}.tanh().cumprod({dim})",
+            f"{a}.topk(1, {dim}).values",
+            f"{a}.logcumsumexp({dim})",
+            f"{a}.median({dim}).values",
+        ]
+    )
+
+
 _RULES = [
     *[_infix] * 6,
     *[_function] * 4,
@@ -588,4 +658,7 @@ _RULES = [
     *[_later] * 2,
     *[_composed] * 4,
     *[_looked_up] * 3,
+    *[_placed] * 4,
+    *[_window] * 3,
+    _called,
 ]

@@ -11,11 +11,13 @@ from fuzzing.grammar import Problem
 
 from shoal.trainable.compiling import Run
 from shoal.trainable.compiling.library import functions
+from shoal.trainable.fused import target_of
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.cpp.writing.tiles import MAX_ROWS, Shape
 from shoal.trainable.fused.loops.loops import Loops
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
+from shoal.trainable.fused.pieces import PiecesRun, calls_of, partitioned
 from shoal.trainable.optimizers.composed import composed
 from shoal.trainable.optimizers.methods.optimizer import Clock, Function
 from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
@@ -43,12 +45,14 @@ class Result:
 
     Attributes:
         refused: why it is not fused, or None.
+        pieces: whether it is fused in pieces.
         wrong: what differs, one line each.
         compared, unsettled: numbers that were compared, and those that tell nothing.
     """
 
     seed: int
     refused: str | None = None
+    pieces: bool = False
     wrong: list[str] = field(default_factory=list)
     compared: int = 0
     unsettled: int = 0
@@ -78,11 +82,20 @@ class Trial:
             state = (torch.zeros(FITS, dtype=problem.dtype), *state)
         self._state = [tensor.contiguous() for tensor in state]
         self.data = [tensor.contiguous() for tensor in problem.data.values()]
+        self.fed = problem.gradient and problem.seed % 4 == 1 and bool(self.data)
 
     @property
     def given(self) -> list[torch.Tensor]:
         """What changes from update to update, and what stays."""
         return [*self._params, *self._state, self.own, *self.data]
+
+    @property
+    def rows(self) -> list[list[torch.Tensor]]:
+        """What each update takes of the data: the same, or, where they are fed, other rows."""
+        every = [self.data] * self.updates
+        if not self.fed:
+            return every
+        return [[t.flip(0) if t.dim() and i % 2 else t for t in one] for i, one in enumerate(every)]
 
     @property
     def lane_inputs(self) -> int:
@@ -157,10 +170,35 @@ class Trial:
 
     def _kernel(self, kind: type[Kernel]) -> Kernel:
         few = [tensor[:LANES] for tensor in self.given[: self.lane_inputs]]
-        graph = traced(self.stacked, [*few, *self.data])
-        few_operators = decomposed(graph, len(few))
-        loops = lower(few_operators, len(few), self.data)
+        graph = decomposed(traced(self.stacked, [*few, *self.data]), len(few))
+        loops = lower(graph, len(few), self.data, fixed=0 if self.fed else None)
         return kind(loops, self.carried, self.updates, self._shape(loops))
+
+    def pieces(self) -> Run:
+        """Return it in pieces.
+
+        Raises:
+            NotLowered: it cannot be.
+        """
+        target, own = target_of("cpu"), self.given[: self.lane_inputs]
+        few, every = (
+            decomposed(traced(self.stacked, [*(t[:count] for t in own), *self.data]), len(own))
+            for count in (LANES, FITS)
+        )
+        fixed = 0 if self.fed else None
+        partition = partitioned(few, len(own), self.data, target.limits, fixed)
+        codes = [target.code(loops) for loops in partition.loops]
+        made = functions(codes, None, never, private=False) if codes else ([], [])
+        assert made is not None
+        return PiecesRun(
+            partition,
+            calls_of(every, partition),
+            made[0],
+            self.data,
+            carried=self.carried,
+            updates=self.updates,
+            fed=self.fed,
+        )
 
     def _shape(self, loops: Loops) -> Shape | None:
         """Tiles of rows for every other problem that can have them, though few are worth them."""
@@ -179,8 +217,7 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
     try:
         kernel = trial.kernel(kind)
     except NotLowered as error:
-        result.refused = str(error)
-        return result
+        return _in_pieces(result, trial, str(error))
     except RuntimeError as error:
         if trial.is_torchs():
             raise
@@ -190,23 +227,47 @@ def _tried(trial: Trial, kind: type[Kernel]) -> Result:
     assert made is not None
     ((run,), _) = made
     given, own = trial.given, trial.lane_inputs
-    found = run(given[:own])
+    rows = [tensor for one in trial.rows for tensor in one] if trial.fed else []
+    found = run([*given[:own], *rows])
     _judge(result, trial, "kernel", found, given)
-    _compare_forms(result, run, given[:own], found)
-    few = [*(tensor[PLAIN] for tensor in given[:own]), *given[own:]]
-    raw = [*few[:own], *trial.problem.data.values()]
-    plain = iterated(trial.loop, raw[:own], [raw[own:]] * trial.updates, trial.carried)
+    _compare_forms(result, run, given[:own], rows, found)
+    few = [*(tensor[PLAIN].contiguous() for tensor in given[:own]), *given[own:]]
+    raw = trial.rows if trial.fed else [list(trial.problem.data.values())] * trial.updates
+    plain = iterated(trial.loop, few[:own], raw, trial.carried)
     _judge(result, trial, "plain loop", plain, few)
     return result
 
 
+def _in_pieces(result: Result, trial: Trial, why: str) -> Result:
+    """What no kernel alone can do."""
+    try:
+        run = trial.pieces()
+    except NotLowered:
+        result.refused = why
+        return result
+    except RuntimeError as error:
+        if trial.is_torchs():
+            raise
+        result.refused = f"torch cannot: {str(error)[:60]}"
+        return result
+    given, result.pieces = trial.given, True
+    rows = [tensor for one in trial.rows for tensor in one] if trial.fed else []
+    found = run([*given[: trial.lane_inputs], *rows])
+    _judge(result, trial, "pieces", found, given)
+    return result
+
+
 def _compare_forms(
-    result: Result, run: Run, given: list[torch.Tensor], found: Sequence[torch.Tensor]
+    result: Result,
+    run: Run,
+    given: list[torch.Tensor],
+    rows: list[torch.Tensor],
+    found: Sequence[torch.Tensor],
 ) -> None:
     """Compare the bits that a fit has among many, and among few."""
     for first in range(0, FITS, NARROW):
         few = slice(first, first + NARROW)
-        narrow = run([tensor[few] for tensor in given])
+        narrow = run([*(tensor[few] for tensor in given), *rows])
         for i, (ours, theirs) in enumerate(zip(narrow, found, strict=True)):
             if not torch.allclose(ours, theirs[few], rtol=0, atol=0, equal_nan=True):
                 result.wrong.append(f"output {i} of fits {first}-: other digits among few")
@@ -228,7 +289,7 @@ def _judge(
         graph,
         exact,
         given[: trial.lane_inputs],
-        [given[trial.lane_inputs :]] * trial.updates,
+        trial.rows,
         carried=trial.carried,
         few=decomposed(graph, trial.lane_inputs),
     )

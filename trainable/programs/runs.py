@@ -29,8 +29,12 @@ def prepared(run: Run | None) -> Run:
 
 
 def interpreted(graph: GraphModule, _: object = None) -> Run:
-    """A trace, run operation by operation; like `Captured` it is given the arguments too."""
-    return lambda arguments: graph(*arguments)
+    """A trace, run operation by operation; like `Captured` it is given the arguments too.
+
+    What it gives lies in memory as what it was traced with: it is given some of it again, and a
+    ``view`` in it would fail.
+    """
+    return lambda arguments: [made.contiguous() for made in graph(*arguments)]
 
 
 def one_by_one(function: Callable[..., Sequence[torch.Tensor]], own: int) -> Run:

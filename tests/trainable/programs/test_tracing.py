@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from shoal.trainable.programs.runs import interpreted
 from shoal.trainable.programs.tracing import Tensors, traced, work_of
 
 
@@ -54,3 +55,11 @@ def test_an_operation_has_the_line_that_calls_it() -> None:
     plain = traced(lambda x: (of(x),), (torch.ones(3),))
     (softplus,) = (n for n in plain.graph.nodes if str(n.target) == "aten.softplus.default")
     assert softplus.meta["line"] == f"test_tracing.py:{there}"
+
+
+def test_a_trace_takes_what_it_has_given() -> None:
+    """Whose numbers may lie in another order in memory than when it was traced."""
+    graph = traced(lambda a: (a.view(6) + 1.0, a.mT.contiguous().mT * 2.0), (torch.ones(2, 3),))
+    run = interpreted(graph)
+    _, turned = run([torch.ones(2, 3)])
+    assert torch.equal(run([turned])[0], torch.full((6,), 3.0))

@@ -62,7 +62,7 @@ def iterated(step: Step, own: Tensors, rows: Sequence[Tensors], carried: int) ->
     for taken in rows:
         made = step([*held, *taken])
         if carried:
-            held[:carried] = made[len(made) - carried :]
+            held[:carried] = [moved.contiguous() for moved in made[len(made) - carried :]]
     return list(made)
 
 
