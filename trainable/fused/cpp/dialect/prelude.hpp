@@ -33,6 +33,7 @@ typedef double Doubles __attribute__((vector_size(WIDTH)));
 #define EACH_PART _Pragma("GCC unroll 8") for (int i = 0; i < N; i++)
 #define OF_N template <int N> INLINE
 #define ALWAYS __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 
 // Tiles: rows, results of a product and sums over rows that are at once in registers, of 32 or 16.
 #if defined __AVX512F__ || defined __aarch64__

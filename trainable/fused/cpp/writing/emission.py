@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 
 from shoal.trainable.fused.cpp.dialect import PRELUDE, called, defined
+from shoal.trainable.fused.cpp.writing.chunks import chunked, is_long, slots
 from shoal.trainable.fused.cpp.writing.entry import GIVE_UP, HEAD, tail
 from shoal.trainable.fused.cpp.writing.listing import Listing
 from shoal.trainable.fused.cpp.writing.outputs import without_copies
@@ -59,6 +60,10 @@ class _Kernel:
         self._loops, self._carried = loops, carried
         self._shape = shape or shape_of(loops)
         self._list = Listing(loops)
+        self._functions: list[str] = []
+        self._chunks = list(chunked(loops.operations)) if is_long(loops) else []
+        self._slots = slots(loops, self._chunks) if self._chunks else {}
+        self._list.hold(self._slots)
 
     def text(self) -> str:
         kind, integer = _KINDS[self._loops.dtype]
@@ -66,20 +71,24 @@ class _Kernel:
         head = f"#define REAL {kind}\n#define INTEGER {integer}\n"
         maps = (one for one in self._loops.operations if isinstance(one, Map))
         used = defined(name for one in maps for name in called(one.operator))
-        return (
-            head + PRELUDE + used + HEAD + "\n".join(self._list.lines) + tail(self._shape.registers)
-        )
+        functions = "\n".join(self._functions)
+        end = tail(self._shape.registers, alone=bool(self._chunks))
+        return head + PRELUDE + used + functions + HEAD + "\n".join(self._list.lines) + end
 
     def _kernel(self) -> None:
         if self._shape.tiled:
             self._list.say("enum { R = ROWS };")
         for i in range(len(self._loops.data)):
             self._list.say(f"const T *__restrict d{i} = data[{i}];")
+        if self._chunks:
+            for array, kind, truth in (("S", "Lanes<N>", False), ("B", "Truth<N>", True)):
+                ends = [at + size(v.axes) for v, at in self._slots.items() if v.truth == truth]
+                self._list.say(f"{kind} {array}[{max(ends, default=1)}];")
         for i, value in enumerate(self._loops.inputs):
             n = size(value.axes)
             self._list.declare(value)
             self._list.each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
-        if self._shape.tiled:
+        if self._shape.tiled or self._chunks:
             self._at_once()
             return
         if self._carried:
@@ -126,6 +135,9 @@ class _Kernel:
 
     def _body(self, outputs: Sequence[Value]) -> None:
         """Compute some of the outputs: passes over long axes, and the operations between them."""
+        if self._chunks:
+            self._calls()
+            return
         operations = needed(self._loops.operations, outputs)
         always: set[Value] | None = None
         if self._shape.tiled:
@@ -149,6 +161,18 @@ class _Kernel:
                     inside = [o for o in operations if long in o.result.axes]
                     within = needed(inside, wanted)
                     write_pass(self._list, long, within, sums, always)
+
+    def _calls(self) -> None:
+        """Call the functions of all operations, one after the other."""
+        count = len(self._loops.data)
+        for i, chunk in enumerate(self._chunks):
+            with self._list.function(f"chunk{i}") as lines:
+                for j in range(count):
+                    self._list.say(f"const T *__restrict d{j} = data[{j}];")
+                write_all(self._list, chunk, {})
+            self._functions += lines
+            at = f"data + update * {count}" if self._loops.fed else "data"
+            self._list.say(f"chunk{i}<N>(S, B, {at});")
 
     def _ready(self, operations: Sequence[Operation]) -> dict[Value, int]:
         """The number of passes that must end before each result is known."""

@@ -32,8 +32,22 @@ _ONE = """\
 """
 
 
-def tail(registers: int) -> str:
-    """Return the end of a kernel that takes up to 1 or 4 registers full of fits at a time."""
+_FOUR = """\
+  for (; first < fits; first += 4 * EACH)
+    if (*halt || !some<4>(first, fits, updates, in, data, out, halt)) return 0;
+  return 1;
+}
+"""
+
+
+def tail(registers: int, *, alone: bool = False) -> str:
+    """Return the end of a kernel that takes up to 1 or 4 registers full of fits at a time.
+
+    Args:
+        alone: whether it takes no fewer either: it is compiled in one form.
+    """
+    if alone and registers > 1:
+        return _TAIL + _FOUR
     return _TAIL + (_SEVERAL if registers > 1 else "") + _ONE
 
 

@@ -30,9 +30,28 @@ class Listing:
         self._names.update({v: f"d{i}" for i, (v, _) in enumerate(loops.data)})
         for i, operation in enumerate(loops.operations):
             self._names[operation.result] = f"v{i}"
+        self._held: dict[Value, int] = {}
         self.lines: list[str] = []
         self._depth = 1
         self._tiled = False
+
+    def hold(self, slots: Mapping[Value, int]) -> None:
+        """Let values be places of an array that is declared elsewhere: S, or B of truth values."""
+        self._held.update(slots)
+        for value, place in slots.items():
+            array = "B" if value.truth else "S"
+            self._names[value] = f"({array} + {place})"
+
+    @contextmanager
+    def function(self, name: str) -> Iterator[list[str]]:
+        """Write lines into a function instead; yield them."""
+        before, depth = self.lines, self._depth
+        self.lines, self._depth = [], 0
+        given = "Lanes<N> *__restrict S, Truth<N> *__restrict B, const T *const *data"
+        made = self.lines
+        with self.block(f"template <int N> static NOINLINE void {name}({given})"):
+            yield made
+        self.lines, self._depth = before, depth
 
     @contextmanager
     def of_rows(self) -> Iterator[None]:
@@ -58,6 +77,8 @@ class Listing:
     def declare(self, value: Value, start: str | None = None, prefix: str = "") -> None:
         """Write a value's declaration, and what it is at first."""
         n = size(self.small(value))
+        if value in self._held:
+            return
         kind = "Truth<N>" if value.truth else "Lanes<N>"
         name = f"{prefix}{self._names[value]}{f'[{n}]' if n > 1 else ''}"
         self.say(f"{kind} {name}{'[R]' if self._by_rows(value) else ''};")
@@ -149,7 +170,7 @@ class Listing:
     def _element(self, value: Value, place: str | int, prefix: str = "") -> str:
         name = f"{prefix}{self._names[value]}"
         row = "[r]" if self._by_rows(value) and not value.shared else ""
-        if value.shared or size(self.small(value)) > 1:
+        if value.shared or value in self._held or size(self.small(value)) > 1:
             return f"{name}[{place}]{row}"
         return name + row
 
