@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -78,8 +79,10 @@ def _of_shape(each: Explained, *, alone: bool) -> Iterator[str]:
     yield f"step      {of}{KINDS[each.kind]}"
     if each.operations:
         yield f"          {each.operations} operations of torch in an update of a fit"
-    if each.why:
+    if each.why and not each.calls:
         yield f"          no kernel: {each.why}"
+    for why, count in Counter(each.calls).items():
+        yield f"          torch: {why}" + (f", {count} times" if count > 1 else "")
     if each.metrics:
         why = f", since {each.why_metrics}" if each.why_metrics else ""
         yield f"metrics   {of}" + (KINDS["kernel"] if each.metrics == "kernel" else f"torch's{why}")

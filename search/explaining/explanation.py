@@ -20,7 +20,7 @@ from shoal.search.request import Asked, Request
 from shoal.search.rounds import folds_of
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.fused import LANES
-from shoal.trainable.programs import EAGER, SINGLE, key
+from shoal.trainable.programs import EAGER, PIECES, SINGLE, key
 
 MAX_SHAPES = 32
 """Combinations of shape hyperparameters that are told."""
@@ -34,10 +34,11 @@ class Explained:
         kind: ``kernel``, ``pieces``, ``captured``, ``single`` or ``eager``
             (`shoal.trainable.programs.settled`).
         metrics: ``kernel`` or ``eager``; empty: there are none.
-        why: why the step can be no fused kernel; empty: it can be, or its code cannot be stacked.
+        why: why the step can be no kernel alone; empty: it can be, or its code cannot be stacked.
+        calls: why each call of torch is one that is between kernels.
         why_metrics: why the metrics can be none, likewise.
         operations: of torch, in one update; 0: its code cannot be stacked.
-        numbers: that a kernel computes in one update of a fit; 0: it can be none.
+        numbers: that kernels compute in one update of a fit; 0: there can be none.
         measured: None: it was not.
     """
 
@@ -46,6 +47,7 @@ class Explained:
     metrics: str
     why: str = ""
     why_metrics: str = ""
+    calls: tuple[str, ...] = ()
     operations: int = 0
     numbers: int = 0
     measured: Measured | None = None
@@ -127,6 +129,7 @@ def _of_shape(case: Case, request: Request, shape: Mapping[str, Any], measure: b
         metrics=request.settled.metrics.get(key(shape), EAGER) if request.metrics else "",
         why=work.unfused,
         why_metrics=metrics,
+        calls=work.calls if kind == PIECES else (),
         operations=work.operations,
         numbers=work.fused,
         measured=measured(case, shape, kind, work.instructions) if measure else None,

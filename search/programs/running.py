@@ -96,8 +96,8 @@ def choose(
     if work.calls:
         size = min(size, eager)
     update = max(1, work.fused) * FUSED_SECONDS
-    update += work.calls * OPERATION_SECONDS / size + work.called_bytes / BYTES_A_SECOND
-    pays = not work.unfused or (work.calls > 0 and update < seconds)
+    update += len(work.calls) * OPERATION_SECONDS / size + work.called_bytes / BYTES_A_SECOND
+    pays = not work.unfused or (bool(work.calls) and update < seconds)
     enough = lanes * steps * seconds / programs >= FUSED_WORTH_SECONDS
     worth = device == "cpu" and pays and enough
     if program == "compiled" and device == "cpu" and compiler() is None:

@@ -39,6 +39,7 @@ from shoal.search.space.space import Space, parse
 from shoal.search.watching.terminal import Silent
 from shoal.trainable.compiling.toolchain import command, identity
 from shoal.trainable.disk.temporary import private_folder
+from shoal.trainable.errors import CompileError
 from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.programs.settled import Settled, key
 from shoal.trainable.task import Outcome
@@ -603,6 +604,15 @@ def packs_of(prepared: Prepared) -> Iterator[Pack]:
     while (pack := rounds.take(timeout=120)) is not None:
         yield pack
     rounds.stop()
+
+
+def test_a_program_of_an_earlier_version_is_read_and_does_not_go_on() -> None:
+    """Its table is read; its fits would have other last digits."""
+    shape = {"programs": [{"program": "inductor", "shape": {"optimizer": "sgd"}}]}
+    settled = Settled.from_dict({**shape, "compiler": "g++ 1", "flags": ""})
+    assert settled.as_dict()["programs"] == shape["programs"]
+    with pytest.raises(CompileError, match="an earlier version of shoal, by torch's ahead-of-time"):
+        settled.of({"optimizer": "sgd"})
 
 
 def test_a_checkpoint_is_of_one_program(cache: Path) -> None:

@@ -1,4 +1,5 @@
 from .lowering import LANES, lower
+from .nodes import is_in_place, of_new
 from .registry import target_of
 from .target import FusedRun, Target
 from .vocabulary import lowers
@@ -7,7 +8,9 @@ __all__ = [
     "LANES",
     "FusedRun",
     "Target",
+    "is_in_place",
     "lower",
     "lowers",
+    "of_new",
     "target_of",
 ]

@@ -39,22 +39,24 @@ from shoal.trainable.fused.loops import (
     resolved,
     size,
 )
+from shoal.trainable.fused.nodes import (
+    base,
+    blamed,
+    check,
+    is_in_place,
+    is_same,
+    of_lanes,
+    of_new,
+)
 from shoal.trainable.fused.operations import (
     RESHAPES,
     VIEWS,
     Assembly,
     Opaque,
     View,
-    base,
-    blamed,
-    check,
     elementwise,
-    is_in_place,
-    is_same,
     name_of,
     named,
-    of_lanes,
-    of_new,
 )
 from shoal.trainable.fused.vocabulary import EVERY
 from shoal.trainable.private import returning

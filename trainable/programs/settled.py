@@ -22,6 +22,9 @@ SINGLE = "single"
 KINDS = (KERNEL, PIECES, CAPTURED, EAGER)
 """What the program of one shape may be; all of a search may be `SINGLE`."""
 
+PAST = "inductor"
+"""What it may have been in an earlier version: its results are read, and it does not go on."""
+
 MAX_UNROLL = 10
 """Updates that torch's compiler is given at once: more make compiling longer, and the loop no
 faster (5 to 20 measured)."""
@@ -54,9 +57,15 @@ class Settled:
         if not self.programs:
             return self.usual
         try:
-            return self.programs[key(shape)]
+            kind = self.programs[key(shape)]
         except KeyError:
             raise CompileError(f"search.toml does not say how {words(shape)} is run") from None
+        if kind == PAST:
+            raise CompileError(
+                "the search began with an earlier version of shoal, by torch's ahead-of-time "
+                "compiler; install that version"
+            )
+        return kind
 
     def name(self, shape: Mapping[str, Any]) -> str:
         """Name a shape's program among all that a search may have had."""
@@ -89,7 +98,7 @@ class Settled:
         programs, metrics = {}, {}
         for each in plain["programs"]:
             shape, kind = each["shape"], each["program"]
-            if kind not in KINDS:
+            if kind not in (*KINDS, PAST):
                 raise ValueError(f"a program is one of {', '.join(KINDS)}")
             if not isinstance(shape, dict) or not all(
                 isinstance(value, (bool, int, float, str)) for value in shape.values()

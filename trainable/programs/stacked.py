@@ -190,14 +190,12 @@ class Stacked(Step):
         few, fixed = decomposed(graph, len(given)), self.feed.fixed
         limits = self._limits(target.limits, self.sample, fixed)
         partition = partitioned(few, len(given), self.sample, limits, fixed)
-        nodes = list(few.graph.nodes)
-        called = sum(nodes[call].meta.get("bytes", 0) for call in partition.calls) // LANES
         return replace(
             work,
             fused=max(1, sum(target.cost(loops) for loops in partition.loops)),
             instructions=sum(loops.instructions for loops in partition.loops),
-            calls=len(partition.calls),
-            called_bytes=called + partition.crossing * self.dtype.itemsize,
+            calls=partition.reasons,
+            called_bytes=partition.called_bytes,
         )
 
     def _lowered(

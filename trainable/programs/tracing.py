@@ -43,7 +43,7 @@ class Work:
         fused: numbers that a fused kernel computes.
         instructions: of that kernel, where a multiply-add is one.
         unfused: why it is not one kernel (`shoal.trainable.fused.lowering`); empty: it is.
-        calls: of torch between kernels, where it is several; 0: it is one or none.
+        calls: why each call of torch between kernels is one, where it is several kernels.
         called_bytes: of what these give, and of what goes between them and the kernels.
     """
 
@@ -54,7 +54,7 @@ class Work:
     fused: int = 0
     instructions: int = 0
     unfused: str = ""
-    calls: int = 0
+    calls: tuple[str, ...] = ()
     called_bytes: int = 0
 
     def most(self, other: Work) -> Work:

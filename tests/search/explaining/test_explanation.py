@@ -81,6 +81,16 @@ def test_what_is_no_kernel_is_told_with_the_users_line(tmp_path: Path) -> None:
     )
 
 
+def test_calls_of_torch_between_kernels_are_told(tmp_path: Path) -> None:
+    """Each with its line."""
+    asked = {"problem": problem(tmp_path, SORTS), "trials": 4, "steps": 10}
+    told = explain(Asked.of({**asked, "program": "compiled"}))
+    why = f"sort has no fused operator (mine.py:{line(SORTS, 'sort')})"
+    for each in told.shapes:
+        assert each.kind == "pieces"
+        assert each.why == each.calls[0] == why
+
+
 def test_a_search_says_the_same(tmp_path: Path) -> None:
     said = list[str]()
 

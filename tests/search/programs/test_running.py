@@ -17,7 +17,7 @@ COURSE = Work(operations=29, moved_bytes=96_552, widest_bytes=8000, fused=34_013
 UNFUSED = replace(COURSE, unfused="it is too large")
 """The same, if no kernel could say it."""
 
-PIECES = replace(UNFUSED, fused=20_000, calls=2, called_bytes=200)
+PIECES = replace(UNFUSED, fused=20_000, calls=("sort", "sort"), called_bytes=200)
 """The same, if kernels could say most of it."""
 
 

@@ -128,7 +128,8 @@ def _takes(
 
     if passes((*use.result.axes, *over(use))) != passes(value.axes):
         return False
-    if any(index.divisor > 1 for operand in operands_of(use) for index in operand.at):
+    every = [index for operand in operands_of(use) for index in operand.at]
+    if any(index.divisor > 1 or index.by is not None for index in every):
         return False
     if isinstance(use, Reduction):
         return use.how == "sum" and len(use.operands) == 1

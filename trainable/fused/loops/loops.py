@@ -18,11 +18,13 @@ class Index:
 
     Attributes:
         terms: axes that are looped over, each with its stride; none: the place is a constant.
+        by: whole numbers of the data, one of which is the place instead.
     """
 
     terms: tuple[tuple[Axis, int], ...] = ()
     offset: int = 0
     divisor: int = 1
+    by: Operand | None = None
 
     @classmethod
     def along(cls, axis: Axis | None, offset: int = 0, stride: int = 1) -> Index:
@@ -32,21 +34,23 @@ class Index:
     @property
     def axes(self) -> list[Axis]:
         """Those that are looped over."""
-        return [axis for axis, _ in self.terms]
+        return [axis for axis, _ in self.terms] if self.by is None else self.by.axes
 
     def at(self, places: Mapping[Axis, Index]) -> Index:
         """Return the index where the places in some loops are given by others.
 
         Raises:
-            ValueError: one of these is divided, and then multiplied or divided again.
+            ValueError: one of these is divided or looked up, and then multiplied or divided.
         """
+        if self.by is not None:
+            return replace(self, by=self.by.moved(places))
         terms: list[tuple[Axis, int]] = []
         offset = self.offset
         for axis, stride in self.terms:
             place = places.get(axis, Index.along(axis))
-            if place.divisor > 1:
-                if self.divisor > 1 or self.terms != ((axis, 1),):
-                    raise ValueError("an index of an index that is divided")
+            if place.divisor > 1 or place.by is not None:
+                if self.divisor > 1 or self.terms != ((axis, 1),) or (place.by and self.offset):
+                    raise ValueError("an index of an index that is divided or looked up")
                 return replace(place, offset=place.offset + self.offset * place.divisor)
             terms += [(of, stride * each) for of, each in place.terms]
             offset += stride * place.offset
@@ -115,6 +119,18 @@ class Reduction:
 
 
 @dataclass(frozen=True)
+class Scatter(Reduction):
+    """A sum whose numbers go to places of the result along an axis that data name.
+
+    Attributes:
+        along: that axis; by: the place of each number along it.
+    """
+
+    along: Axis | None = None
+    by: Operand | None = None
+
+
+@dataclass(frozen=True)
 class Joint:
     """Values side by side along an axis of the result; each begins at its place."""
 
@@ -180,8 +196,13 @@ class Loops:
 def operands_of(operation: Operation) -> tuple[Operand, ...]:
     """What an operation takes."""
     if isinstance(operation, Joint):
-        return tuple(operand for operand, _, _ in operation.parts)
-    return operation.operands
+        given = [operand for operand, _, _ in operation.parts]
+    else:
+        given = list(operation.operands)
+    if isinstance(operation, Scatter) and operation.by is not None:
+        given.append(operation.by)
+    given += [index.by for operand in given for index in operand.at if index.by is not None]
+    return tuple(given)
 
 
 def over(operation: Operation) -> tuple[Axis, ...]:

@@ -21,6 +21,7 @@ from shoal.trainable.fused.loops.loops import (
     Operation,
     Reduction,
     Scan,
+    Scatter,
     Value,
     needed,
     operands_of,
@@ -134,13 +135,14 @@ def _as_read(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def _swept(operation: Operation) -> tuple[Axis, ...]:
     """The axes that are walked for it."""
-    return (*operation.result.axes, *over(operation))
+    along = operation.along if isinstance(operation, Scatter) else None
+    return (*(axis for axis in operation.result.axes if axis != along), *over(operation))
 
 
 def _joined(operation: Operation) -> list[Axis]:
     """The axes along which an operation puts values side by side, or adds them one by one."""
-    if isinstance(operation, Scan):
-        return [operation.along]
+    if isinstance(operation, (Scan, Scatter)):
+        return [axis for axis in [operation.along] if axis is not None]
     if not isinstance(operation, Joint):
         return []
     own = [axis for _, _, axis in operation.parts if axis is not None]
@@ -155,7 +157,7 @@ def _placed(operation: Operation) -> list[Axis]:
         if isinstance(operand.value, Value)
         for axis, index in zip(operand.value.axes, operand.at, strict=True)
         if index != Index.along(axis)
-        for one in (axis, *index.axes)
+        for one in (axis, *(index.axes if index.by is None else ()))
     ]
 
 
@@ -209,7 +211,10 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
 
     def at(operand: Operand) -> Operand:
         named = {axis: Index.along(axes.find(axis)) for axis in operand.axes}
-        places = operand.moved(named).at
+        places = tuple(
+            index if index.by is None else Index(by=at(index.by))
+            for index in operand.moved(named).at
+        )
         if isinstance(operand.value, Value) and operand.value.shared:
             held = operand.value.axes
             places = tuple(p for a, p in zip(held, places, strict=True) if axes.find(a) != lane)
@@ -223,6 +228,9 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
     if isinstance(operation, Reduction):
         reduced = tuple(axes.find(axis) for axis in operation.over)
         operands = tuple(map(at, operation.operands))
+        if isinstance(operation, Scatter) and operation.along and operation.by:
+            along, by = axes.find(operation.along), at(operation.by)
+            return Scatter(operation.result, "sum", operands, reduced, along=along, by=by)
         return Reduction(operation.result, operation.how, operands, reduced, operation.divisor)
     parts = tuple(
         (at(operand), place, None if own is None else axes.find(own))
@@ -236,7 +244,8 @@ def _check_places(operation: Operation, long: Sequence[Axis]) -> None:
     for operand in operands_of(operation):
         if isinstance(operand.value, Value):
             for axis, index in zip(operand.value.axes, operand.at, strict=True):
-                if not {axis, *index.axes}.isdisjoint(long) and index.axes != [axis]:
+                taken = {axis} if index.by is not None else {axis, *index.axes}
+                if not taken.isdisjoint(long) and index.axes != [axis]:
                     raise NotLowered("an index into the rows of the data")
     if isinstance(operation, Joint) and operation.along in long:
         raise NotLowered("a concatenation along the rows of the data")

@@ -22,6 +22,7 @@ from shoal.trainable.fused.loops import (
     Operator,
     Reduction,
     Scan,
+    Scatter,
     Value,
     all_of,
     flat,
@@ -142,6 +143,29 @@ class Assembly:
         gone = {self.axes.find(axis) for axis in axes}
         held = self._distinct([axis for operand in operands for axis in operand.axes])
         return self._made(result, [axis for axis in held if axis not in gone], dims)
+
+    def scatter(self, view: View, by: Operand, over: Sequence[Dim], dims: Sequence[Dim]) -> View:
+        """Add the sums of numbers that go to places along the one of `dims` that is not the view's.
+
+        Args:
+            by: the place of each number: of data; over: the dimensions that go.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        if view.dtype != self.dtype:
+            raise NotLowered(f"sums of {named(view.dtype)} by their places")
+        over_axes = flat(over)
+        if any(self.axes.are_one(axis, self.lane) for axis in over_axes):
+            raise NotLowered("a reduction over the stacked dimension")
+        known = {self.axes.find(axis) for axis in flat(view.dims)}
+        (along,) = [axis for axis in flat(dims) if self.axes.find(axis) not in known]
+        self.axes.check([*flat(dims), *over_axes])
+        result = Value(self.dtype, ())
+        self.operations.append(
+            Scatter(result, "sum", (view.operand,), over_axes, along=along, by=by)
+        )
+        return self._made(result, flat(dims), dims)
 
     def scan(self, view: View, dim: int) -> View:
         """Add the sums of all numbers up to each place along dimension `dim`.

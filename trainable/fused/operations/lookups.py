@@ -16,12 +16,16 @@ import torch
 from shoal.trainable.fused.loops import Dim, NotLowered, Value, size
 from shoal.trainable.fused.operations.assembly import Assembly
 from shoal.trainable.fused.operations.elementwise import elementwise
+from shoal.trainable.fused.operations.rows import (
+    MAX_PLACES,
+    is_many,
+    numbers_along,
+    rows_at,
+    rows_to,
+    sums_along,
+)
 from shoal.trainable.fused.operations.shared import encoded, encoded_within, from_the_end
 from shoal.trainable.fused.operations.view import View
-
-MAX_PLACES = 32
-"""Places to look among: each costs a selection and an addition for each look-up, so that torch is
-faster beyond."""
 
 MAX_ENCODED = 1 << 22
 """Numbers of one encoding."""
@@ -79,8 +83,10 @@ def _gather(
 ) -> View:
     """y[i, j] = x[i, index[i, j]]: Σ over k of x[i, k] where index[i, j] = k."""
     dim = dim % max(1, len(view.dims))
-    hot = _encoding(assembly, index, size(view.dims[dim]))
     _same_beside(view, index.shape, dim)
+    if is_many(index, view.dims[dim]):
+        return numbers_along(assembly, view, dim, index)
+    hot = _encoding(assembly, index, size(view.dims[dim]))
     x = view.having([*view.dims[:dim], (), *view.dims[dim + 1 :], view.dims[dim]])
     return _summed(assembly, _selected(assembly, hot, x, 0.0), [-1])
 
@@ -112,10 +118,12 @@ def _scatter_add(assembly: Assembly, view: Any, dim: int, index: Any, source: An
     """x, and Σ over j of source[i, j] at (i, k) where index[i, j] = k."""
     x, source = assembly.view(view), assembly.view(source)
     dim = dim % max(1, len(x.dims))
-    hot = _encoding(assembly, index, size(x.dims[dim]))
     _same_beside(x, index.shape, dim)
     if source.shape != tuple(index.shape):
         raise NotLowered("a look-up by an index of another shape")
+    if is_many(index, x.dims[dim]):
+        return _added(assembly, x, sums_along(assembly, source, dim, index, size(x.dims[dim])))
+    hot = _encoding(assembly, index, size(x.dims[dim]))
     spread = _selected(assembly, hot, source.having([*source.dims, ()]), 0.0)
     total = _summed(assembly, spread, [dim])
     last = total.dims[-1]
@@ -130,6 +138,8 @@ def _picked(assembly: Assembly, view: View, dim: int, index: Any, each: bool = F
         each: whether the first dimension, of fits, is also the first of the index.
     """
     dim = dim % max(1, len(view.dims))
+    if not each and is_many(index, view.dims[dim]):
+        return rows_at(assembly, view, dim, index)
     hot = _encoding(assembly, index, size(view.dims[dim]))
     before, after = view.dims[:dim], view.dims[dim + 1 :]
     lead, own, last = _parts(hot, dim, each)
@@ -148,6 +158,8 @@ def _returned(
     assembly: Assembly, rows: View, dim: int, index: Any, places: int, each: bool = False
 ) -> View:
     """The transpose of `_picked`: Σ of the rows that an index sends to each place."""
+    if not each and is_many(index, assembly.axes.new(places)):
+        return rows_to(assembly, rows, dim, index, places)
     hot = _encoding(assembly, index, places)
     lead, own, last = _parts(hot, dim, each)
     after = rows.dims[dim + len(own) :]
@@ -167,26 +179,14 @@ def _index_add(
     return elementwise(assembly, torch.ops.aten.add, "add", given, {"alpha": alpha})
 
 
-def _embedding(
-    assembly: Assembly,
-    weight: View,
-    index: Any,
-    padding_idx: int = -1,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> View:
+def _embedding(assembly: Assembly, weight: Any, index: Any, *_: Any, **named: Any) -> View:
     return _picked(assembly, assembly.view(weight), 0, index)
 
 
 def _embedding_back(
-    assembly: Assembly,
-    gradient: View,
-    index: Any,
-    places: int,
-    padding_idx: int,
-    scale_grad_by_freq: bool,
+    assembly: Assembly, gradient: View, index: Any, places: int, padding: int, scaled: bool
 ) -> View:
-    if padding_idx >= 0 or scale_grad_by_freq:
+    if padding >= 0 or scaled:
         raise NotLowered("an embedding with padding_idx or scale_grad_by_freq")
     return _returned(assembly, gradient, 0, index, places)
 

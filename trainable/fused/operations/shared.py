@@ -37,10 +37,19 @@ def encoded_within(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     Raises:
         IndexError: there is no such place.
     """
+    return encoded(within(index, len(places)), places)
+
+
+def within(index: torch.Tensor, places: int) -> torch.Tensor:
+    """Return a copy of an index that torch does not look at.
+
+    Raises:
+        IndexError: there is no such place.
+    """
     for bound in torch.aminmax(index) if index.numel() else ():
-        if not 0 <= int(bound) < len(places):
-            raise IndexError(f"index {int(bound)} is out of bounds for {len(places)} places")
-    return encoded(index, places)
+        if not 0 <= int(bound) < places:
+            raise IndexError(f"index {int(bound)} is out of bounds for {places} places")
+    return index.clone()
 
 
 def from_the_end(index: torch.Tensor, places: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from shoal.trainable.fused.operations import is_in_place
+from shoal.trainable.fused import is_in_place
 from shoal.trainable.fused.pieces.trace import is_part
 from shoal.trainable.private import returning
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.fx import Graph, GraphModule, Node
 
-from shoal.trainable.fused.operations import of_new
+from shoal.trainable.fused import of_new
 from shoal.trainable.fused.pieces.trace import Trace, taken
 
 

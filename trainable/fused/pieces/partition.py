@@ -10,16 +10,15 @@ computed wherever it is taken.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch.fx import GraphModule, Node
 
-from shoal.trainable.fused import LANES, lower, lowers
+from shoal.trainable.fused import LANES, is_in_place, lower, lowers
 from shoal.trainable.fused.loops import Limits, Loops, NotLowered
-from shoal.trainable.fused.operations import is_in_place, name_of
+from shoal.trainable.fused.operations import name_of
 from shoal.trainable.fused.pieces.changes import functional
 from shoal.trainable.fused.pieces.part import Part
 from shoal.trainable.fused.pieces.trace import Trace, is_part, made_by, root, taken
@@ -53,7 +52,8 @@ class Partition:
         inputs: those that have lanes, by number; outputs: what it gives.
         reasons: why each call is none of a kernel, in order.
         targets: what each node calls.
-        crossing: numbers of each lane that go from kernels to calls, or back.
+        called_bytes: of each lane, of what calls give, and of what goes from kernels to calls, or
+            back.
     """
 
     stages: tuple[Stage, ...]
@@ -61,7 +61,7 @@ class Partition:
     outputs: tuple[int, ...]
     reasons: tuple[str, ...]
     targets: tuple[str, ...]
-    crossing: int
+    called_bytes: int
 
     @property
     def calls(self) -> list[int]:
@@ -205,7 +205,10 @@ class _Division:
             outputs=trace.numbers(trace.outputs),
             reasons=tuple(self.calls[call] for calls in called for call in calls),
             targets=trace.targets,
-            crossing=sum(math.prod(node.meta["shape"]) // LANES for node in self.taken),
+            called_bytes=sum(
+                node.meta.get("bytes", 0) // LANES
+                for node in (*self.taken, *(call for calls in called for call in calls))
+            ),
         )
 
     def _operations(self, number: int, calls: bool) -> list[Node]:

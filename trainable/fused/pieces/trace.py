@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from torch.fx import GraphModule, Node
 
-from shoal.trainable.fused.operations import name_of, of_new
+from shoal.trainable.fused import of_new
+from shoal.trainable.fused.operations import name_of
 from shoal.trainable.private import is_view
 
 

@@ -158,10 +158,14 @@ class Listing:
         for axis, index in reversed(list(zip(value.axes, operand.at, strict=True))):
             if axis in self._long and not whole:
                 continue
-            at = _place(index, places)
+            at = _place(index, places) if index.by is None else self._looked_up(index.by, places)
             terms.append(at * stride if isinstance(at, int) else _times(at, stride))
             stride *= axis.size
         return self._element(value, _total(terms), prefix)
+
+    def _looked_up(self, by: Operand, places: Places) -> str:
+        """The place that data name."""
+        return f"int64_t({self.at(by, places)})"
 
     def _by_rows(self, value: Value) -> bool:
         """Whether it is an array of R rows."""

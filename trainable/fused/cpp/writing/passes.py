@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from shoal.trainable.fused.cpp.writing.entry import GIVE_UP
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
-from shoal.trainable.fused.cpp.writing.statements import JOIN, START, reduce, write_all
+from shoal.trainable.fused.cpp.writing.statements import JOIN, START, reduce, scatter, write_all
 from shoal.trainable.fused.cpp.writing.tiles import of_each_row, over_rows
-from shoal.trainable.fused.loops import Axis, Operation, Reduction, Value, all_of, grouped
+from shoal.trainable.fused.loops import Axis, Operation, Reduction, Scatter, Value, all_of, grouped
 
 STRETCH = 64
 """Blocked summation: rows of a partial sum, which keeps the rounding error of long sums small. A
@@ -43,6 +43,7 @@ def write_pass(
 
     for operation in sums:
         listing.declare(operation.result, start=START[operation.how])
+    sums = [operation for operation in sums if not isinstance(operation, Scatter)]
     whole, many = str(long.size), STRETCH * STRETCH
     if long.size > many:
         _parts(listing, sums, ("s", ""), many, "long_stretch", ("0", whole), long_stretch)
@@ -66,7 +67,10 @@ def _one(
         with listing.block(f"for (int64_t k = {first}; k < {last}; k++)"):
             write_all(listing, within, {long: "k"})
             for operation in sums:
-                _accumulate(listing, operation, {long: "k"})
+                if isinstance(operation, Scatter):
+                    scatter(listing, operation, {long: "k"})
+                else:
+                    _accumulate(listing, operation, {long: "k"})
 
     return rows
 
@@ -85,12 +89,16 @@ def _tiles_of(
     def write(operations: Sequence[Operation], sums: Sequence[Reduction]) -> None:
         for group in grouped(operations):
             (operation, *_) = group
-            if isinstance(operation, Reduction):
+            if isinstance(operation, Reduction) and not isinstance(operation, Scatter):
                 of_each_row(listing, operation, places, long)
             else:
                 write_all(listing, group, places)
         for operation in sums:
-            over_rows(listing, operation, places, long)
+            if not isinstance(operation, Scatter):
+                over_rows(listing, operation, places, long)
+                continue
+            with listing.block("for (int64_t r = skip; r < R; r++)"):
+                scatter(listing, operation, places)
 
     def rows(first: str, last: str) -> None:
         with listing.block(f"for (int64_t at = {first}; at < {last}; at += R)"):

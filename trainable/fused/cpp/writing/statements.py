@@ -14,6 +14,7 @@ from shoal.trainable.fused.loops import (
     Operation,
     Reduction,
     Scan,
+    Scatter,
     all_of,
     grouped,
     size,
@@ -68,7 +69,11 @@ def write(listing: Listing, operation: Operation, places: Places) -> None:
     listing.declare(operation.result)
     result = all_of(operation.result)
     axes = [axis for axis in operation.result.axes if axis not in places]
-    if isinstance(operation, Reduction):
+    if isinstance(operation, Scatter):
+        with listing.each_row(operation.result):
+            listing.each(operation.result, "{0} = T(0);")
+            scatter(listing, operation, places)
+    elif isinstance(operation, Reduction):
         reduction: Reduction = operation
 
         def reduced(places: Places) -> None:
@@ -138,6 +143,20 @@ def _add(listing: Listing, operation: Reduction, into: str, places: Places) -> N
     if others:
         joined = f"multiply_add<N>({listing.product(others, places)}, {one}, {into})"
     listing.say(f"{into} = {joined};")
+
+
+def scatter(listing: Listing, operation: Scatter, places: Places) -> None:
+    """Add all numbers at some places of long axes, each where data say."""
+    result, along, by = operation.result, operation.along, operation.by
+    axes = [axis for axis in result.axes if axis != along]
+    at = tuple(Index(by=by) if axis == along else Index.along(axis) for axis in result.axes)
+
+    def add(places: Places) -> None:
+        into = listing.at(Operand(result, at), places)
+        _add(listing, operation, into, places)
+
+    walked = [axis for axis in (*axes, *operation.over) if axis not in places]
+    listing.sweep(walked, places, add)
 
 
 def _scan(listing: Listing, operation: Scan, axes: Sequence[Axis], places: Places) -> None:

@@ -8,10 +8,7 @@ from typing import Any
 from torch.fx import Node
 
 from shoal.trainable.fused.loops import NotLowered
-from shoal.trainable.fused.operations.assembly import named
-from shoal.trainable.fused.operations.shared import name_of
-from shoal.trainable.fused.operations.view import Opaque, View
-from shoal.trainable.fused.operations.views import VIEWS
+from shoal.trainable.fused.operations import VIEWS, Opaque, View, name_of, named
 from shoal.trainable.private import is_view
 
 
