@@ -352,6 +352,13 @@ def _looked_up(w: _Writer) -> str:
     index, dim = w.draw.choice(names), w.dim(a)
     rows, places = w.known[index].shape, w.known[a].shape[dim]
     every = [f"{a}.select({dim}, 0)"] if places in LONG else []
+    if len(rows) == 1:
+        many = "(own * torch.linspace(-1, 1, 40, dtype=own.dtype)).sin()"
+        every += [f"{many}[{index} % 40]"]
+        if w.known[a].dim() == 1 and w.known[a].shape == rows:
+            every += [f"torch.zeros(40, dtype=own.dtype).index_add(0, {index} % 40, {a}).sin()"]
+    if places in LONG and len(rows) == 1:
+        every += [f"{a}.index_select({dim}, {index} % {places})"]
     if len(rows) == 1 and places not in LONG:
         every += [
             f"{a}.index_select({dim}, {index} % {places})",
