@@ -648,6 +648,20 @@ def _called(w: _Writer) -> str:
     )
 
 
+def _factored(w: _Writer) -> str:
+    """Factors of matrices that have one, and solutions by triangular matrices."""
+    a = w.pick(rank=2)
+    n = w.known[a].shape[0]
+    safe = f"({a}.tanh() @ {a}.tanh().T + torch.eye({n}, dtype={a}.dtype))"
+    matrix = f"({a}.tanh()[:, :{n}] + 2 * torch.eye({n}, dtype={a}.dtype))"
+    how = w.draw.choice(["upper=False", "upper=True", "upper=True, unitriangular=True"])
+    if n not in LONG and w.draw.random() < 0.5:
+        return f"torch.linalg.cholesky(torch.nan_to_num({safe}))"
+    if n in LONG or w.known[a].shape[1] < n:
+        raise ValueError("no square")
+    return f"torch.linalg.solve_triangular({matrix}, {a}, {how})"
+
+
 _RULES = [
     *[_infix] * 6,
     *[_function] * 4,
@@ -668,4 +682,5 @@ _RULES = [
     *[_placed] * 4,
     *[_window] * 3,
     _called,
+    _factored,
 ]

@@ -207,7 +207,8 @@ class _Lowering:
                 made = assembly.shared.computed(torch.Tensor.to, [made, args[0].dtype], {})
                 self._change(name, node, made)
             return made
-        if node.meta.get("dtype", assembly.dtype) not in (assembly.dtype, torch.bool, torch.int64):
+        dtypes = (assembly.dtype, torch.bool, torch.int64)
+        if name != "getitem" and node.meta.get("dtype", assembly.dtype) not in dtypes:
             raise NotLowered(f"{name} gives {named(node.meta['dtype'])}")
         if name == "getitem":
             made = args[0][args[1]]
@@ -215,8 +216,10 @@ class _Lowering:
                 made = made()
         elif args and isinstance(args[0], Opaque) and (name in RESHAPES or is_same(name, args)):
             made = args[0]
+        elif args and isinstance(args[0], Opaque) and name == "ne":
+            made = args[0].source
         elif args and isinstance(args[0], Opaque):
-            raise NotLowered(f"{name} of the places of maxima")
+            raise NotLowered(f"{name} of what no kernel holds")
         elif name in VIEWS:
             made = _called(name, VIEWS[name], assembly.views, args, keywords)
         elif name in EVERY:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from types import FrameType
@@ -89,6 +91,7 @@ class Recorder(DispatchMode):
         self._graph = torch.fx.Graph()
         self._root = torch.nn.Module()
         self._nodes = WeakTensorKeyDictionary()  # what the function lets go of goes
+        self._beside = WeakTensorKeyDictionary()  # all that one operation has given, by each
         self._inputs = self._constants = 0
 
     def argument(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -109,6 +112,9 @@ class Recorder(DispatchMode):
     ) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             raise RuntimeError("calls .item() on a tensor")
+        if func is torch.ops.aten._linalg_check_errors.default:
+            self._mark(args[0])
+            return None
         made = func(*args, **(kwargs or {}))
         node = self._graph.call_function(
             func, mapped(self._node, args), mapped(self._node, kwargs or {})
@@ -117,10 +123,34 @@ class Recorder(DispatchMode):
         if isinstance(made, torch.Tensor):
             self._know(made, node)
         elif isinstance(made, (tuple, list)):
+            parts = [part for part in made if isinstance(part, torch.Tensor)]
             for i, part in enumerate(made):
                 if isinstance(part, torch.Tensor):
                     self._know(part, self._graph.call_function(operator.getitem, (node, i)))
+                    self._beside[part] = [weakref.ref(other) for other in parts]
         return made
+
+    def _mark(self, info: torch.Tensor) -> None:
+        """Let what a factorisation gives be NaN for each lane in which it failed, where torch would
+        raise for all of them.
+
+        Args:
+            info: of each lane, 0 where it did not.
+        """
+        aten, node = torch.ops.aten, self._node(info)
+        failed = self._graph.call_function(aten.ne.Scalar, (node, 0))
+        failed.meta.update(node.meta | {"dtype": torch.bool, "line": _line()})
+        for made in self._beside[info]:
+            tensor = made()
+            if tensor is None or not tensor.is_floating_point():
+                continue
+            shape = [*info.shape, *[1] * (tensor.dim() - info.dim())]
+            wide = self._graph.call_function(aten.view.default, (failed, shape))
+            wide.meta.update(failed.meta | {"shape": tuple(shape)})
+            before = self._node(tensor)
+            marked = self._graph.call_function(aten.where.ScalarSelf, (wide, math.nan, before))
+            marked.meta["line"] = _line()
+            self._know(tensor, marked)
 
     def _know(self, tensor: torch.Tensor, node: torch.fx.Node) -> None:
         node.meta["bytes"] = tensor.numel() * tensor.element_size()

@@ -181,7 +181,7 @@ def test_running_sums_along_the_rows_are_those_of_torch() -> None:
         ("pooling with padding", lambda w, x: F.avg_pool1d(x * w[:1], 2, padding=1)),
         ("pooling with ceil_mode", lambda w, x: F.max_pool1d(x * w[:1], 2, ceil_mode=True)),
         (
-            "the places of maxima",
+            "of what no kernel holds",
             lambda w, x: F.max_pool1d(x * w[:1], 2, return_indices=True)[1] * w[0],
         ),
     ],

@@ -2,6 +2,7 @@ from .axes import Axes, Axis, Dim, flat
 from .grouping import grouped, passing
 from .limits import Limits
 from .loops import (
+    Cholesky,
     Fed,
     Index,
     Joint,
@@ -12,6 +13,7 @@ from .loops import (
     Reduction,
     Scan,
     Scatter,
+    Solve,
     Value,
     all_of,
     needed,
@@ -28,6 +30,7 @@ __all__ = [
     "TRUTH",
     "Axes",
     "Axis",
+    "Cholesky",
     "Dim",
     "Fed",
     "Index",
@@ -43,6 +46,7 @@ __all__ = [
     "Reduction",
     "Scan",
     "Scatter",
+    "Solve",
     "Value",
     "all_of",
     "flat",

@@ -19,5 +19,5 @@ class Limits:
     """
 
     min_long: int = 16
-    max_numbers: int = 32768
+    max_numbers: int = 49152
     max_product: int = 16384

@@ -148,7 +148,42 @@ class Scan:
     along: Axis
 
 
-Operation = Map | Reduction | Joint | Scan
+@dataclass(frozen=True)
+class Cholesky:
+    """The lower factor of a symmetric matrix; all NaN where a pivot is not positive.
+
+    Attributes:
+        rows, columns: axes of the operand, and of the result.
+    """
+
+    result: Value
+    operands: tuple[Operand]
+    rows: Axis
+    columns: Axis
+
+
+@dataclass(frozen=True)
+class Solve:
+    """The solution x of a x = b, where a is triangular.
+
+    Attributes:
+        operands: a and b.
+        rows, columns: axes of a; along: that of b, and of x, which a is multiplied with.
+        upper: whether a has numbers above its diagonal, else below; unit: whether its diagonal
+            counts as 1.
+    """
+
+    result: Value
+    operands: tuple[Operand, Operand]
+    rows: Axis
+    columns: Axis
+    along: Axis
+    upper: bool
+    unit: bool
+
+
+Factorisation = Cholesky | Solve
+Operation = Map | Reduction | Joint | Scan | Factorisation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +13,8 @@ from shoal.trainable.fused.loops.contraction import contracted
 from shoal.trainable.fused.loops.grouping import passing
 from shoal.trainable.fused.loops.limits import Limits
 from shoal.trainable.fused.loops.loops import (
+    Cholesky,
+    Factorisation,
     Fed,
     Index,
     Joint,
@@ -22,6 +25,7 @@ from shoal.trainable.fused.loops.loops import (
     Reduction,
     Scan,
     Scatter,
+    Solve,
     Value,
     needed,
     operands_of,
@@ -94,7 +98,10 @@ def resolved(
     if sum(size(axis for axis in value.axes if axis not in long) for value in held) > (
         limits.max_numbers
     ):
-        raise NotLowered("intermediate values too large for a kernel's stack")
+        error = NotLowered("intermediate values too large for a kernel's stack")
+        matrices = [o.result for o in final if isinstance(o, (Cholesky, Solve))]
+        error.value = matrices[-1] if matrices else None
+        raise error
     work = _work(final)
     final = contracted(final, outputs, long)
     taken = {operand.value for operation in final for operand in operands_of(operation)}
@@ -141,12 +148,20 @@ def _swept(operation: Operation) -> tuple[Axis, ...]:
 
 def _joined(operation: Operation) -> list[Axis]:
     """The axes along which an operation puts values side by side, or adds them one by one."""
+    if isinstance(operation, (Cholesky, Solve)):
+        return _of_matrices(operation)
     if isinstance(operation, (Scan, Scatter)):
         return [axis for axis in [operation.along] if axis is not None]
     if not isinstance(operation, Joint):
         return []
     own = [axis for _, _, axis in operation.parts if axis is not None]
     return [operation.along, *own]
+
+
+def _of_matrices(operation: Factorisation) -> list[Axis]:
+    """The axes along which it goes step by step."""
+    own = [operation.rows, operation.columns]
+    return [*own, operation.along] if isinstance(operation, Solve) else own
 
 
 def _placed(operation: Operation) -> list[Axis]:
@@ -167,7 +182,11 @@ def _work(operations: Sequence[Operation]) -> int:
 
 
 def _cost(operation: Operation) -> int:
-    return operation.operator.cost if isinstance(operation, Map) else 1
+    if isinstance(operation, Map):
+        return operation.operator.cost
+    if isinstance(operation, (Cholesky, Solve)):  # each number takes half of those before it
+        return 1 + operation.rows.size // (2 if isinstance(operation, Solve) else 6)
+    return 1
 
 
 def _long(operations: Sequence[Operation], ends: Sequence[Value], least: int) -> tuple[Axis, ...]:
@@ -222,6 +241,14 @@ def _final(operation: Operation, axes: Axes, lane: Axis) -> Operation:
 
     if isinstance(operation, Map):
         return Map(operation.result, operation.operator, tuple(map(at, operation.operands)))
+    if isinstance(operation, (Cholesky, Solve)):
+        rows, columns = axes.find(operation.rows), axes.find(operation.columns)
+        if isinstance(operation, Cholesky):
+            (operand,) = operation.operands
+            return Cholesky(operation.result, (at(operand),), rows, columns)
+        one, other = map(at, operation.operands)
+        along = axes.find(operation.along)
+        return replace(operation, operands=(one, other), rows=rows, columns=columns, along=along)
     if isinstance(operation, Scan):
         (operand,) = operation.operands
         return Scan(operation.result, (at(operand),), axes.find(operation.along))

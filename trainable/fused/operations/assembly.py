@@ -13,6 +13,7 @@ from shoal.trainable.fused.loops import (
     COPY,
     Axes,
     Axis,
+    Cholesky,
     Dim,
     Joint,
     Map,
@@ -23,6 +24,7 @@ from shoal.trainable.fused.loops import (
     Reduction,
     Scan,
     Scatter,
+    Solve,
     Value,
     all_of,
     flat,
@@ -143,6 +145,44 @@ class Assembly:
         gone = {self.axes.find(axis) for axis in axes}
         held = self._distinct([axis for operand in operands for axis in operand.axes])
         return self._made(result, [axis for axis in held if axis not in gone], dims)
+
+    def cholesky(self, view: View) -> View:
+        """Add the lower factor of a matrix, the last two dimensions.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        rows, columns = self._matrix(view)
+        result = Value(self.dtype, ())
+        self.operations.append(Cholesky(result, (view.operand,), rows, columns))
+        return self._made(result, [*view.operand.axes, rows, columns], view.dims)
+
+    def solve(self, matrix: View, right: View, along: int, *, upper: bool, unit: bool) -> View:
+        """Add the solution by a triangular matrix, along dimension `along` of the right side.
+
+        Raises:
+            NotLowered: there are no such kernels.
+        """
+        rows, columns = self._matrix(matrix)
+        dims = list(right.dims)
+        if len(dims[along]) != 1 or right.dtype != self.dtype:
+            raise NotLowered("a solution along merged dimensions, or of another dtype")
+        ((solved,), lead) = dims[along], len(dims) - len(matrix.dims)
+        for i, dim in enumerate(matrix.dims[:-2]):
+            dims[lead + i] = self.axes.unify(dims[lead + i], dim)
+        result, operands = Value(self.dtype, ()), (matrix.operand, right.operand)
+        self.operations.append(Solve(result, operands, rows, columns, solved, upper, unit))
+        return self._made(result, flat(dims), dims)
+
+    def _matrix(self, view: View) -> tuple[Axis, Axis]:
+        """The axes of a matrix of each lane."""
+        rows, columns = view.dims[-2:]
+        if len(rows) != 1 or len(columns) != 1 or view.dtype != self.dtype:
+            raise NotLowered("a factorisation of one number, or of another dtype")
+        if any(self.axes.are_one(axis, self.lane) for axis in (*rows, *columns)):
+            raise NotLowered("a factorisation of the stacked dimension")
+        self.axes.check(flat(view.dims))
+        return rows[0], columns[0]
 
     def scatter(self, view: View, by: Operand, over: Sequence[Dim], dims: Sequence[Dim]) -> View:
         """Add the sums of numbers that go to places along the one of `dims` that is not the view's.

@@ -16,7 +16,7 @@ from shoal.trainable.fused.operations.assembly import Assembly
 from shoal.trainable.fused.operations.elementwise import converted, elementwise
 from shoal.trainable.fused.operations.joining import JOINED
 from shoal.trainable.fused.operations.lookups import LOOKED_UP
-from shoal.trainable.fused.operations.view import View
+from shoal.trainable.fused.operations.view import Opaque, View
 
 Method = Callable[..., View]
 
@@ -165,6 +165,44 @@ def _running(assembly: Assembly, view: View, dim: int, *, dtype: torch.dtype | N
     return assembly.scan(view, dim % len(view.dims)) if view.dims else view
 
 
+def _factor(
+    assembly: Assembly, matrix: Any, *, upper: bool = False, check_errors: bool = False
+) -> tuple[View, Callable[[], Opaque]]:
+    """The Cholesky factor of a matrix, and whether there is none: then its last pivot is NaN."""
+    made = assembly.cholesky(assembly.view(matrix))
+
+    def failed() -> Opaque:
+        last = assembly.views.select(assembly.views.select(made, -1, -1), -1, -1)
+        return Opaque(elementwise(assembly, torch.ops.aten.isnan, "isnan", [last], {}))
+
+    return _turned(made) if upper else made, failed
+
+
+def _turned(view: View) -> View:
+    """The view with its last two dimensions the other way round."""
+    *first, one, other = view.dims
+    return view.having([*first, other, one])
+
+
+def _solved(
+    assembly: Assembly,
+    matrix: Any,
+    right: Any,
+    *,
+    upper: bool,
+    left: bool = True,
+    unitriangular: bool = False,
+) -> View:
+    """X of a x = b; or of x a = b, which is aᵀ xᵀ = bᵀ."""
+    a, b = assembly.view(matrix), assembly.view(right)
+    missing = len(a.dims) - len(b.dims)
+    if missing > 0:
+        b = b.having([*a.dims[:missing], *b.dims])
+    if left:
+        return assembly.solve(a, b, len(b.dims) - 2, upper=upper, unit=unitriangular)
+    return assembly.solve(_turned(a), b, len(b.dims) - 1, upper=not upper, unit=unitriangular)
+
+
 METHODS: Mapping[str, Callable[..., Any]] = {
     "_to_copy": converted,
     "sum": _reduced("sum"),
@@ -178,6 +216,8 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "argmax": _placed("max"),
     "argmin": _placed("min"),
     "cumsum": _running,
+    "linalg_cholesky_ex": _factor,
+    "linalg_solve_triangular": _solved,
     "copy": _copied,
     "fill": _filled,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),

@@ -42,7 +42,7 @@ class View:
 @dataclass(frozen=True)
 class Opaque:
     """A tensor of the trace that one operation alone can take, perhaps in another shape: what
-    another one was computed of.
+    another one was computed of, or whether it is 0 (truth values).
 
     Attributes:
         source: that.

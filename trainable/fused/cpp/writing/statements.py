@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from shoal.trainable.fused.cpp.writing.factors import write_cholesky, write_solve
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
 from shoal.trainable.fused.loops import (
     Axis,
+    Cholesky,
     Index,
     Joint,
     Map,
@@ -15,6 +17,7 @@ from shoal.trainable.fused.loops import (
     Reduction,
     Scan,
     Scatter,
+    Solve,
     all_of,
     grouped,
     size,
@@ -84,6 +87,10 @@ def write(listing: Listing, operation: Operation, places: Places) -> None:
                 listing.say(f"{into} = {into} / T({reduction.divisor});")
 
         listing.sweep(axes, places, reduced)
+    elif isinstance(operation, Cholesky):
+        write_cholesky(listing, operation, places)
+    elif isinstance(operation, Solve):
+        write_solve(listing, operation, places)
     elif isinstance(operation, Scan):
         _scan(listing, operation, [axis for axis in axes if axis != operation.along], places)
     else:
