@@ -136,13 +136,18 @@ class Recorder(DispatchMode):
 
         Args:
             info: of each lane, 0 where it did not.
+
+        Raises:
+            RuntimeError: it is not known what it belongs to.
         """
+        if info not in self._beside:
+            raise RuntimeError("checks a factorisation in a way that is not recorded")
         aten, node = torch.ops.aten, self._node(info)
         failed = self._graph.call_function(aten.ne.Scalar, (node, 0))
         failed.meta.update(node.meta | {"dtype": torch.bool, "line": _line()})
         for made in self._beside[info]:
             tensor = made()
-            if tensor is None or not tensor.is_floating_point():
+            if tensor is None or not (tensor.is_floating_point() or tensor.is_complex()):
                 continue
             shape = [*info.shape, *[1] * (tensor.dim() - info.dim())]
             wide = self._graph.call_function(aten.view.default, (failed, shape))

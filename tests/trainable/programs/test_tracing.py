@@ -63,3 +63,25 @@ def test_a_trace_takes_what_it_has_given() -> None:
     run = interpreted(graph)
     _, turned = run([torch.ones(2, 3)])
     assert torch.equal(run([turned])[0], torch.full((6,), 3.0))
+
+
+def test_what_a_failed_factorisation_gives_is_nan() -> None:
+    """Of its lane alone: an inverse, a solution, a complex factor."""
+    a = torch.eye(3).repeat(4, 1, 1)
+    a[2, 1, 1] = 0.0
+
+    def one(a: torch.Tensor) -> Tensors:
+        inverse, solved = torch.linalg.inv(a), torch.linalg.solve(a, a[0])
+        return inverse, solved, torch.linalg.cholesky(a.to(torch.complex64)).real
+
+    graph = traced(lambda a: torch.vmap(one)(a), (torch.eye(3).repeat(4, 1, 1),))
+    for made in graph(a):
+        assert made[2].isnan().all()
+        assert not made[[0, 1, 3]].isnan().any()
+
+
+def test_a_check_of_what_no_factorisation_gave_is_not_recorded() -> None:
+    """It would be lost."""
+    check = torch.ops.aten._linalg_check_errors.default
+    with pytest.raises(RuntimeError, match="in a way that is not recorded"):
+        traced(lambda a: (check(a.int(), "mine", is_matrix=False), a), (torch.zeros(2),))
