@@ -125,11 +125,13 @@ def test_a_matrix_without_a_factor_is_nan_in_its_lane_alone() -> None:
         lanes[lane, pivot, pivot] = -1.0
     lanes[13, 2, 2] = lanes[14, :, :] = torch.nan
     lanes[15] = 1.0  # of rank one: its second pivot is 0
+    lanes[16] = torch.eye(SIDE)
+    lanes[16, -1, -1] = 0.0  # and here the last one
 
     def function(w: Any) -> Any:
         return (torch.linalg.cholesky(w),)
 
-    bad = torch.isin(torch.arange(LANES), torch.tensor([3, 7, 11, 13, 14, 15]))
+    bad = torch.isin(torch.arange(LANES), torch.tensor([3, 7, 11, 13, 14, 15, 16]))
     with pytest.raises(RuntimeError, match="input is not positive-definite"):
         function(lanes[3])
     (by_torch,) = decomposed(trace(function, [lanes], []), 1)(lanes)
