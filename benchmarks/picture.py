@@ -58,19 +58,31 @@ class Axes:
         parts = []
         for power in range(self.low[0], math.floor(self.high[0]) + 1):
             x = self.x(10**power)
-            parts.append(_line(x, TOP, x, HEIGHT - BOTTOM, FAINT))
-            parts.append(_text(x, HEIGHT - BOTTOM + 18, f"{10**power:,}", anchor="middle"))
+            parts.append(stroke(x, TOP, x, HEIGHT - BOTTOM, FAINT))
+            parts.append(label(x, HEIGHT - BOTTOM + 18, f"{10**power:,}", anchor="middle"))
         for power in range(self.low[1], self.high[1] + 1):
             y = self.y(10**power)
-            parts.append(_line(LEFT, y, WIDTH - RIGHT, y, FAINT))
-            parts.append(_text(LEFT - 8, y + 4, f"{10.0**power:,g}", anchor="end"))
+            parts.append(stroke(LEFT, y, WIDTH - RIGHT, y, FAINT))
+            parts.append(label(LEFT - 8, y + 4, f"{10.0**power:,g}", anchor="end"))
         middle = TOP + (HEIGHT - TOP - BOTTOM) / 2
-        parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, "trials", anchor="middle"))
+        parts.append(label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, "trials", anchor="middle"))
         parts.append(
             f'<text x="18" y="{middle:.1f}" text-anchor="middle" fill="{INK}" '
             f'transform="rotate(-90 18 {middle:.1f})">seconds, start-up included</text>'
         )
         return parts
+
+
+def head(title: str, axes: Axes) -> list[str]:
+    """The sheet, its title and its grid."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" font-family="Helvetica, Arial, sans-serif" '
+        f'font-size="13">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        label(LEFT, 28, title, size=16),
+        *axes.grid(),
+    ]
 
 
 def draw(record: Record) -> str:
@@ -88,33 +100,26 @@ def draw(record: Record) -> str:
     axes = Axes([p for points in measured.values() for p in points] + list(ahead.values()))
     machine = record.all["machine"]
     title = f"The course's fit, searched: {machine['processor']}, {machine['cores']} cores"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" font-family="Helvetica, Arial, sans-serif" '
-        f'font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        _text(LEFT, 28, title, size=16),
-        *axes.grid(),
-    ]
+    parts = head(title, axes)
     ends = []
     for index, (key, points) in enumerate(measured.items()):
         colour = OURS if key == "shoal" else COLOURS[(index - 1) % len(COLOURS)]
         wide = 3.0 if key == "shoal" else 1.8
         places = [(axes.x(n), axes.y(s)) for n, s in points]
-        parts.append(_path(places, colour, wide))
+        parts.append(polyline(places, colour, wide))
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in places]
         if key in ahead:
             places = [places[-1], (axes.x(ahead[key][0]), axes.y(ahead[key][1]))]
-            parts.append(_path(places, colour, 1.2, dash="4 4"))
-        label = "shoal" if key == "shoal" else BY_KEY[key].label
-        ends.append((places[-1][0], places[-1][1], label, colour))
-    parts += _labels(ends)
+            parts.append(polyline(places, colour, 1.2, dash="4 4"))
+        name = "shoal" if key == "shoal" else BY_KEY[key].label
+        ends.append((places[-1][0], places[-1][1], name, colour))
+    parts += labels(ends)
     note = "dots: measured; dashed: at the rate between a peer's two sizes"
-    parts.append(_text(WIDTH - 12, HEIGHT - 16, note, anchor="end", size=11))
+    parts.append(label(WIDTH - 12, HEIGHT - 16, note, anchor="end", size=11))
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _labels(ends: list[tuple[float, float, str, str]]) -> list[str]:
+def labels(ends: list[tuple[float, float, str, str]]) -> list[str]:
     """A label right of the sheet for each line's end, none over another."""
     ends = sorted(ends, key=lambda end: end[1])
     places = [end[1] for end in ends]
@@ -126,21 +131,22 @@ def _labels(ends: list[tuple[float, float, str, str]]) -> list[str]:
                 places[i + 1] += lacking / 2
     x = WIDTH - RIGHT + 22
     parts = []
-    for place, (from_x, from_y, label, colour) in zip(places, ends, strict=True):
-        parts.append(_line(from_x + 5, from_y, x - 4, place, colour, 0.7))
-        weight = "bold" if label == "shoal" else "normal"
-        parts.append(_text(x, place + 4, label, colour=colour, weight=weight))
+    for place, (from_x, from_y, name, colour) in zip(places, ends, strict=True):
+        parts.append(stroke(from_x + 5, from_y, x - 4, place, colour, 0.7))
+        weight = "bold" if name == "shoal" else "normal"
+        parts.append(label(x, place + 4, name, colour=colour, weight=weight))
     return parts
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, wide: float = 1.0) -> str:
+def stroke(x1: float, y1: float, x2: float, y2: float, colour: str, wide: float = 1.0) -> str:
+    """A straight line."""
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
         f'stroke="{colour}" stroke-width="{wide}"/>'
     )
 
 
-def _path(places: Points, colour: str, wide: float, dash: str = "none") -> str:
+def polyline(places: Points, colour: str, wide: float, dash: str = "none") -> str:
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     return (
         f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{wide}" '
@@ -148,7 +154,7 @@ def _path(places: Points, colour: str, wide: float, dash: str = "none") -> str:
     )
 
 
-def _text(
+def label(
     x: float,
     y: float,
     text: str,
@@ -158,6 +164,7 @@ def _text(
     colour: str = INK,
     weight: str = "normal",
 ) -> str:
+    """A text."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'font-weight="{weight}" fill="{colour}">{escape(text)}</text>'
