@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from beside_torch import Lane, check, loaded, loops, numbers, trace, with_gradient
 
 import shoal
-from shoal.trainable.compiling import library
-from shoal.trainable.fused import LANES as FEW
-from shoal.trainable.fused import lower
-from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops import NotLowered
-from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
-from shoal.trainable.programs.tracing import traced
-
-Lane = Callable[..., Any]
 
 LANES, SIDE = 21, 9
-
-
-def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Standard normal draws, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
-def trace(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Any:
-    """The trace of a function of one lane, stacked."""
-
-    def stacked(*given: torch.Tensor) -> Any:
-        own, shared = given[: len(lanes)], given[len(lanes) :]
-        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
-
-    return traced(stacked, [*lanes, *data])
-
-
-def run(
-    function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]
-) -> Sequence[torch.Tensor]:
-    """What the kernel of a function of one lane gives."""
-    few = decomposed(trace(function, [tensor[:FEW] for tensor in lanes], data), len(lanes))
-    made = Kernel(lower(few, len(lanes), data))
-    built = library.functions([made], None, never, private=False)
-    assert built is not None
-    ((kernel,), _) = built
-    found: Sequence[torch.Tensor] = kernel(list(lanes))
-    return found
-
-
-def with_gradient(loss: Lane, count: int) -> Lane:
-    """A loss of one lane and its gradient, by the first `count` arguments."""
-
-    def both(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        gradient, value = torch.func.grad_and_value(loss, tuple(range(count)))(*given)
-        return (value, *gradient)
-
-    return both
-
-
-def check(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> None:
-    """What the kernel gives is what torch gives, one lane after the other."""
-    every = [function(*one, *data) for one in zip(*lanes, strict=True)]
-    found = run(function, lanes, data)
-    for ours, theirs in zip(found, zip(*every, strict=True), strict=True):
-        assert torch.allclose(ours, torch.stack(theirs), rtol=1e-8, atol=1e-10)
 
 
 def positive(w: Any) -> Any:
@@ -134,8 +79,8 @@ def test_a_matrix_without_a_factor_is_nan_in_its_lane_alone() -> None:
     bad = torch.isin(torch.arange(LANES), torch.tensor([3, 7, 11, 13, 14, 15, 16]))
     with pytest.raises(RuntimeError, match="input is not positive-definite"):
         function(lanes[3])
-    (by_torch,) = decomposed(trace(function, [lanes], []), 1)(lanes)
-    (found,) = run(function, [lanes], [])
+    (by_torch,) = trace(function, [lanes], [])(lanes)
+    (found,) = loaded(loops(function, [lanes], []))([lanes])
     for made in (by_torch, found):
         assert torch.equal(made.isnan().any((1, 2)), bad)
     assert torch.allclose(found[~bad], torch.linalg.cholesky(lanes[~bad]), rtol=1e-9)
@@ -188,4 +133,4 @@ def test_a_fit_without_a_factor_diverges_alone(tmp_path: Path) -> None:
 def test_what_is_no_loop_is_left_to_others(why: str, function: Lane) -> None:
     """With the reason."""
     with pytest.raises(NotLowered, match=why):
-        run(lambda w, x: (function(w, x).sum(),), [numbers(LANES, 3, 3)], [numbers(3, 3, seed=1)])
+        loops(lambda w, x: (function(w, x).sum(),), [numbers(LANES, 3, 3)], [numbers(3, 3, seed=1)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
+from beside_torch import Lane, numbers, same, trace, with_gradient
 
 from shoal.trainable.compiling import library
 from shoal.trainable.fused import LANES as FEW
@@ -18,20 +19,8 @@ from shoal.trainable.programs.decomposing import decomposed
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 
-Lane = Callable[..., Any]
-
 BLOCK = 21
 """Lanes: more than a register full, and a bit."""
-
-
-def trace(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Any:
-    """The trace of a function of one lane, stacked."""
-
-    def stacked(*given: torch.Tensor) -> Any:
-        own, shared = given[: len(lanes)], given[len(lanes) :]
-        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
-
-    return decomposed(traced(stacked, [*lanes, *data]), len(lanes))
 
 
 def pieces(
@@ -56,29 +45,10 @@ def pieces(
     return partition, run
 
 
-def with_gradient(loss: Lane, count: int) -> Lane:
-    """A loss of one lane and its gradient, by the first `count` arguments."""
-
-    def both(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        gradient, value = torch.func.grad_and_value(loss, tuple(range(count)))(*given)
-        return (value, *gradient)
-
-    return both
-
-
-def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Standard normal draws, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
 def check(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Partition:
     """What the pieces give is what torch gives, one lane after the other."""
     partition, run = pieces(function, lanes, data)
-    every = [function(*one, *data) for one in zip(*lanes, strict=True)]
-    found = run([*lanes, *data])
-    for ours, theirs in zip(found, zip(*every, strict=True), strict=True):
-        assert torch.allclose(ours, torch.stack(theirs), rtol=1e-8, atol=1e-10, equal_nan=True)
+    same(run([*lanes, *data]), function, lanes, data)
     return partition
 
 

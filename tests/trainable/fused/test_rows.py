@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
+from beside_torch import Lane, loaded, loops, numbers, same, with_gradient
 from torch.nn import functional as F  # noqa: N812  # as torch's documentation has it
 
-from shoal.trainable.compiling import library
-from shoal.trainable.fused import LANES as FEW
-from shoal.trainable.fused import FusedRun, lower
-from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.fused import FusedRun
 from shoal.trainable.fused.cpp.writing.tiles import Shape
 from shoal.trainable.fused.loops import Scatter
-from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
-from shoal.trainable.programs.tracing import traced
-
-Lane = Callable[..., Any]
 
 LANES, PLACES, ROWS = 21, 50, 150
-
-
-def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Standard normal draws, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
 def places(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -46,30 +33,10 @@ def run_of(
 ) -> FusedRun:
     """The kernel of a function of one lane, loaded; it sums by places at the end."""
 
-    def stacked(*given: torch.Tensor) -> Any:
-        own, shared = given[: len(lanes)], given[len(lanes) :]
-        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
-
-    few = [tensor[:FEW] for tensor in lanes]
-    graph = decomposed(traced(stacked, [*few, *data]), len(lanes))
-    loops = lower(graph, len(lanes), data, fixed=fixed)
-    assert any(isinstance(operation, Scatter) for operation in loops.operations)
+    lowered = loops(function, lanes, data, fixed)
+    assert any(isinstance(operation, Scatter) for operation in lowered.operations)
     shape = None if tiled is None else Shape(registers=1, tiled=tiled)
-    built = library.functions([Kernel(loops, carried, 1, shape)], None, never, private=False)
-    assert built is not None
-    ((run,), _) = built
-    assert isinstance(run, FusedRun)
-    return run
-
-
-def with_gradient(loss: Lane, count: int) -> Lane:
-    """A loss of one lane and its gradient, by the first `count` arguments."""
-
-    def both(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        gradient, value = torch.func.grad_and_value(loss, tuple(range(count)))(*given)
-        return (value, *gradient)
-
-    return both
+    return loaded(lowered, carried=carried, shape=shape)
 
 
 LOSSES: Mapping[str, tuple[Lane, tuple[int, ...]]] = {
@@ -108,9 +75,7 @@ def test_look_ups_and_their_gradients_are_those_of_torch(name: str, tiled: bool)
     function, lanes = with_gradient(loss, 1), [numbers(LANES, *shape)]
     data = [places(ROWS), numbers(ROWS, seed=1)]
     found = run_of(function, lanes, data, tiled=tiled)([*lanes])
-    every = [function(*one, *data) for one in zip(*lanes, strict=True)]
-    for ours, theirs in zip(found, zip(*every, strict=True), strict=True):
-        assert torch.allclose(ours, torch.stack(theirs), rtol=1e-9, atol=1e-11)
+    same(found, function, lanes, data)
 
 
 def test_each_batch_has_its_own_places() -> None:

@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
+from beside_torch import Lane, check, loops, numbers, with_gradient
 from torch.nn import functional as F  # noqa: N812  # as torch's documentation has it
 
-from shoal.trainable.compiling import library
-from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
-from shoal.trainable.fused.lowering import LANES as FEW
-from shoal.trainable.fused.lowering import lower
-from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
-from shoal.trainable.programs.tracing import traced
-
-Lane = Callable[..., Any]
 
 LANES = 21
 """More than a register full, and a bit."""
-
-
-def kernel(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> Kernel:
-    """The kernel of a function of one lane, which gives a tuple."""
-
-    def stacked(*given: torch.Tensor) -> Any:
-        own, shared = given[: len(lanes)], given[len(lanes) :]
-        return torch.vmap(lambda *lane: function(*lane, *shared))(*own)
-
-    few = [tensor[:FEW] for tensor in lanes]
-    graph = decomposed(traced(stacked, [*few, *data]), len(lanes))
-    return Kernel(lower(graph, len(lanes), data))
-
-
-def check(function: Lane, lanes: Sequence[torch.Tensor], data: Sequence[torch.Tensor]) -> None:
-    """What the kernel gives is what torch gives, one lane after the other."""
-    built = library.functions([kernel(function, lanes, data)], None, never, private=False)
-    assert built is not None
-    ((run,), _) = built
-    every = [function(*one, *data) for one in zip(*lanes, strict=True)]
-    for ours, theirs in zip(run(list(lanes)), zip(*every, strict=True), strict=True):
-        assert torch.allclose(ours, torch.stack(theirs), rtol=1e-9, atol=1e-11, equal_nan=True)
-
-
-def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Standard normal draws, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
-def with_gradient(loss: Lane, count: int) -> Lane:
-    """A loss of one lane and its gradient, by the first `count` arguments."""
-
-    def both(*given: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        gradient, value = torch.func.grad_and_value(loss, tuple(range(count)))(*given)
-        return (value, *gradient)
-
-    return both
 
 
 def layers(of: int, chance: random.Random) -> tuple[Lane, list[tuple[int, ...]], tuple[int, ...]]:
@@ -189,7 +143,7 @@ def test_running_sums_along_the_rows_are_those_of_torch() -> None:
 def test_what_is_no_loop_is_left_to_others(why: str, function: Lane) -> None:
     """With the reason."""
     with pytest.raises(NotLowered, match=why):
-        kernel(lambda w, x: (function(w, x).sum(),), [numbers(LANES, 6)], [numbers(20, 1, 9)])
+        loops(lambda w, x: (function(w, x).sum(),), [numbers(LANES, 6)], [numbers(20, 1, 9)])
 
 
 @pytest.mark.parametrize(
@@ -210,4 +164,4 @@ def test_gradients_that_are_no_loop_are_left_to_others(why: str, loss: Lane) -> 
         return loss((x * w[0]).tanh(), w).square().sum()
 
     with pytest.raises(NotLowered, match=why):
-        kernel(with_gradient(whole, 1), [numbers(LANES, 6)], [numbers(20, 1, 9)])
+        loops(with_gradient(whole, 1), [numbers(LANES, 6)], [numbers(20, 1, 9)])
