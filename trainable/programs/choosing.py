@@ -77,24 +77,29 @@ def chosen(
     carried, unfused = len(params) + len(state), ""
     try:
         target = target_of(stacked.device.type)
+        steps = [
+            _Asked(
+                stacked=stacked,
+                target=target,
+                function=stacked.flat_step,
+                given=chunk,
+                rows=rows,
+                carried=carried,
+                updates=updates,
+            )
+            for rows in _rows(stacked)
+        ]
+        losses = _Asked(stacked=stacked, target=target, function=stacked.flat_loss, given=loss)
+        every = [steps[0], losses, *steps[1:]]
         if kind != PIECES:
             try:
-                functions = [
-                    _whole(stacked, target, stacked.flat_step, chunk, rows, carried, updates)
-                    for rows in _rows(stacked)
-                ]
-                functions.insert(1, _whole(stacked, target, stacked.flat_loss, loss))
-                choice = Choice(kind=KERNEL, functions=functions)
+                choice = Choice(kind=KERNEL, functions=[one.whole() for one in every])
                 return _with_metrics(stacked, target, metrics, choice, [*params, *values])
             except NotLowered as error:
                 unfused = str(error)
                 if kind == KERNEL:
                     raise
-        functions = [
-            _pieces(stacked, target, stacked.flat_step, chunk, rows, carried, updates)
-            for rows in _rows(stacked)
-        ]
-        functions.insert(1, _pieces(stacked, target, stacked.flat_loss, loss))
+        functions = [one.pieces() for one in every]
     except NotLowered as error:
         raise CompileError(f"it cannot be fused: {unfused or error}") from error
     choice = Choice(kind=PIECES, functions=functions, unfused=unfused)
@@ -106,55 +111,60 @@ def _rows(stacked: Stacked) -> list[Sequence[torch.Tensor]]:
     return [stacked.sample, *([stacked.last] if stacked.last is not None else [])]
 
 
-def _whole(
-    stacked: Stacked,
-    target: Target,
-    function: Callable[..., Tensors],
-    given: Sequence[torch.Tensor],
-    rows: Sequence[torch.Tensor] | None = None,
-    carried: int = 0,
-    updates: int = 1,
-) -> Function:
-    """A function as one kernel.
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A function of a stacked step that is to be compiled.
 
-    Raises:
-        NotLowered: it cannot be.
+    Attributes:
+        given: its first arguments; rows: its last ones; None: the data, which never change.
+        carried: how many of `given`, the first, change; updates: how many one call does.
     """
-    fixed = None if rows is None else stacked.feed.fixed
-    loops = stacked.lowered(function, given, rows, target.limits, fixed)
-    return Function((target.code(loops, carried, updates),), lambda runs: runs[0])
 
+    stacked: Stacked
+    target: Target
+    function: Callable[..., Tensors]
+    given: Sequence[torch.Tensor]
+    rows: Sequence[torch.Tensor] | None = None
+    carried: int = 0
+    updates: int = 1
 
-def _pieces(
-    stacked: Stacked,
-    target: Target,
-    function: Callable[..., Tensors],
-    given: Sequence[torch.Tensor],
-    rows: Sequence[torch.Tensor] | None = None,
-    carried: int = 0,
-    updates: int = 1,
-) -> Function:
-    """A function as kernels, with calls of torch between them.
+    @property
+    def _fixed(self) -> int | None:
+        return None if self.rows is None else self.stacked.feed.fixed
 
-    Raises:
-        NotLowered: it cannot be.
-    """
-    fixed = None if rows is None else stacked.feed.fixed
-    partition, calls = stacked.divided(function, given, rows, target.limits, fixed)
-    shared = stacked.data if rows is None else rows
+    def whole(self) -> Function:
+        """Return it as one kernel.
 
-    def of(runs: Sequence[Run]) -> Run:
-        return PiecesRun(
-            partition,
-            calls,
-            runs,
-            shared,
-            carried=carried,
-            updates=updates,
-            fed=fixed is not None,
-        )
+        Raises:
+            NotLowered: it cannot be.
+        """
+        limits = self.target.limits
+        loops = self.stacked.lowered(self.function, self.given, self.rows, limits, self._fixed)
+        code = self.target.code(loops, self.carried, self.updates)
+        return Function((code,), lambda runs: runs[0])
 
-    return Function(tuple(target.code(loops) for loops in partition.loops), of)
+    def pieces(self) -> Function:
+        """Return it as kernels, with calls of torch between them.
+
+        Raises:
+            NotLowered: it cannot be.
+        """
+        limits, fixed = self.target.limits, self._fixed
+        partition, calls = self.stacked.divided(self.function, self.given, self.rows, limits, fixed)
+        shared = self.stacked.data if self.rows is None else self.rows
+
+        def of(runs: Sequence[Run]) -> Run:
+            return PiecesRun(
+                partition,
+                calls,
+                runs,
+                shared,
+                carried=self.carried,
+                updates=self.updates,
+                fed=fixed is not None,
+            )
+
+        return Function(tuple(self.target.code(loops) for loops in partition.loops), of)
 
 
 def _with_metrics(
