@@ -25,6 +25,7 @@ from itertools import product
 import numpy
 from objectives import SURFACES, Objective
 
+from shoal.search.request.amendments.amendment import Stage
 from shoal.search.request.amendments.layout import layout_of
 from shoal.search.samplers.rounds import Earlier, RoundSampler
 from shoal.search.space.space import Space, parse
@@ -49,7 +50,7 @@ def found(objective: Objective, trials: int, seed: int, size: int | None) -> lis
     space = Space(parse(*item) for item in objective.space.items())
     sampler = RoundSampler("tpe", seed, space)
     columns, losses = sampler.empty(trials), numpy.full(trials, numpy.nan)
-    layout = layout_of([(trials, 1)], size=size, pack=None, whole=True)
+    layout = layout_of([Stage(trials, 1, 0)], size=size, pack=None, whole=True)
     for k in range(len(layout)):
         span = layout[k]
         told = len(layout.known(max(0, k - 1)))

@@ -24,6 +24,7 @@ KINDS = {
     "pieces": "kernels, and calls of torch between them",
     "captured": "compiled by torch, and recorded on the GPU",
     "eager": "operations of torch, each on all fits of a block",
+    "sequential": "operations of torch, one fit after the other: they are large",
     "single": "operations of torch, one fit at a time",
 }
 """How a step is run (`shoal.trainable.programs.settled`), in words."""

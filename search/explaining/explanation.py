@@ -31,8 +31,7 @@ class Explained:
     """How one combination of shape hyperparameters is run.
 
     Attributes:
-        kind: ``kernel``, ``pieces``, ``captured``, ``single`` or ``eager``
-            (`shoal.trainable.programs.settled`).
+        kind: how (`shoal.trainable.programs.settled`).
         metrics: ``kernel`` or ``eager``; empty: there are none.
         why: why the step can be no kernel alone; empty: it can be, or its code cannot be stacked.
         calls: why each call of torch is one that is between kernels.
@@ -109,6 +108,7 @@ def _explained(prepared: Prepared, measure: bool) -> Explanation:
 
 def _of_shape(case: Case, request: Request, shape: Mapping[str, Any], measure: bool) -> Explained:
     kind = request.settled.of(shape)
+    case = replace(case, block=request.settled.block(shape, request.block))
     if kind == SINGLE:
         return Explained(
             shape=shape,

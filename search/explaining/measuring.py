@@ -14,7 +14,7 @@ from shoal.search.programs import LANES, Case
 from shoal.trainable.compiling import functions
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused import target_of
-from shoal.trainable.programs import EAGER, KERNEL, SINGLE, never
+from shoal.trainable.programs import KERNEL, ONE_BY_ONE, SEQUENTIAL, never
 
 WARM_SECONDS, SECONDS = 0.2, 1.0
 """How long each runs before it is measured, and meanwhile."""
@@ -26,7 +26,7 @@ class Measured:
 
     Attributes:
         seconds: among the others of its block.
-        plain: of one fit alone, by torch's operations as they are called.
+        plain: of one fit alone, by torch's operations.
         share: of the core's peak: what a kernel computes in that time, a multiply-add as one, over
             the multiply-adds that the core could do; None: there is no kernel, or no such measure.
     """
@@ -44,11 +44,12 @@ def measured(case: Case, shape: Mapping[str, Any], kind: str, instructions: int 
         instructions: of a kernel, for each fit (`shoal.trainable.programs.Work`).
     """
     with _one_thread():
-        seconds, dtype = _seconds(case, shape, kind)
-        alone = kind in (SINGLE, EAGER) and case.block == 1
-        if alone:
+        one = replace(case, block=1)
+        if kind in ONE_BY_ONE:
+            seconds, _ = _seconds(one, shape, kind)
             return Measured(seconds=seconds, plain=seconds)
-        plain, _ = _seconds(replace(case, block=1, unroll=1), shape, EAGER)
+        seconds, dtype = _seconds(case, shape, kind)
+        plain, _ = _seconds(one, shape, SEQUENTIAL)
         peak = _peak(dtype) if kind == KERNEL else None
         share = None if peak is None else instructions / seconds / peak
         return Measured(seconds=seconds, plain=plain, share=share)

@@ -28,7 +28,7 @@ from shoal.trainable.errors import TrainableError
 from shoal.trainable.fitting import Block, Plan
 from shoal.trainable.lanes import COMPLETE, Lanes
 from shoal.trainable.problems import hyperparameters
-from shoal.trainable.programs import EAGER, SINGLE, program_of
+from shoal.trainable.programs import SEQUENTIAL, SINGLE, program_of
 
 Reported = Callable[[int, float, dict[str, float]], None]
 """Is told step, loss and metrics at each reporting step."""
@@ -145,7 +145,7 @@ def _fit(
             steps=sizes.length,
             epochs=sizes.epochs > 0,
             device="cuda" if torch.cuda.is_available() else "cpu",
-            kind=SINGLE if checked.single else EAGER,
+            kind=SINGLE if checked.single else SEQUENTIAL,
         )
     except TrainableError as error:
         raise BadInput(str(error)) from error

@@ -20,7 +20,7 @@ from shoal.search.request.amendments import (
     UPDATES,
 )
 from shoal.search.space import Dimension
-from shoal.trainable.programs import SINGLE
+from shoal.trainable.programs import ONE_BY_ONE
 from shoal.trainable.pruning import NONE
 
 MORE = (TRIALS, REPLICATES)
@@ -143,7 +143,7 @@ def _as_resolved(given: Mapping[str, Any], request: Request) -> dict[str, Any]:
     """What is asked for as a search of this request has it: of a size that is larger than what it
     is a part of, all there is."""
     most = {
-        "block": 1 if request.settled.usual == SINGLE else request.pack or MAX_PACK,
+        "block": 1 if request.settled.usual in ONE_BY_ONE else request.pack or MAX_PACK,
         "report": request.epochs or request.steps,
     }
     if not request.nested and request.round is not None:

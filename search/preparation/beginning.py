@@ -208,7 +208,7 @@ def _checked(
     )
     running, settled = programs_of(
         replace(asked, steps=steps),
-        checked.work,
+        checked.works,
         Programs(
             problem=problem,
             space=space,

@@ -8,8 +8,9 @@ from functools import partial
 
 from shoal.search.errors import BadInput
 from shoal.search.programs.case import Case, count_of, shapes_of
+from shoal.search.programs.costs import costs_of
 from shoal.search.programs.meanwhile import Meanwhile
-from shoal.search.programs.running import Running, choose
+from shoal.search.programs.running import INSTEAD, Running, choose
 from shoal.search.programs.settling import MAX_CAPTURED, MAX_KERNELS, captured, settle
 from shoal.search.request import Resolved
 from shoal.search.space import Space
@@ -52,12 +53,13 @@ class Programs:
 
 
 def programs_of(
-    asked: Resolved, work: Work, programs: Programs, meanwhile: Meanwhile
+    asked: Resolved, works: Sequence[Work], programs: Programs, meanwhile: Meanwhile
 ) -> tuple[Running, Settled]:
     """Return how packs are run, and how each shape is.
 
     Args:
-        asked: what was asked for, with its defaults; work: what one update of one lane does.
+        asked: what was asked for, with its defaults.
+        works: what one update of one lane does, of each shape that was tried.
 
     Raises:
         BadInput: a compiled program is asked for that cannot be had.
@@ -65,7 +67,7 @@ def programs_of(
     chosen = partial(
         choose,
         block=asked.block,
-        work=work,
+        works=works,
         device=programs.device,
         programs=programs.count,
         lanes=asked.trials * asked.replicates * asked.folds,
@@ -83,10 +85,10 @@ def programs_of(
         running = chosen("eager")
         if programs.single:
             return replace(running, block=1), Settled(usual=SINGLE)
-        return running, Settled()
+        return running, Settled(usual=running.usual)
     running = chosen(asked.program)
     if running.program == "eager":
-        return running, Settled()
+        return running, Settled(usual=running.usual)
     most = MAX_CAPTURED if programs.device == "cuda" else MAX_KERNELS
     if programs.count > most:
         many = (
@@ -95,8 +97,9 @@ def programs_of(
         )
         if required:
             raise BadInput(f"{many}; give fewer values, or leave out --program compiled")
-        note = f"{many}: it runs uncompiled, which is slower"
-        return replace(chosen("eager"), notes=(note,)), Settled()
+        running = chosen("eager")
+        note = f"{many}: {INSTEAD[running.usual]}"
+        return replace(running, notes=(note,)), Settled(usual=running.usual)
     shapes = shapes_of(programs.space, programs.names, asked.folds)
     if programs.device == "cuda":
         return running, captured(shapes)
@@ -111,7 +114,9 @@ def programs_of(
         required=required,
         folds=programs.folds,
     )
-    settled, notes = settle(case, shapes, meanwhile)
+    costs = partial(costs_of, block=asked.block, device=programs.device, pack=programs.pack)
+    settled, notes = settle(case, shapes, costs, meanwhile)
     if not settled.programs:
         running = chosen("eager")
+        settled = Settled(usual=running.usual)
     return replace(running, notes=(*running.notes, *notes)), settled

@@ -6,37 +6,39 @@ All of it comes from the arguments, what a step does, and the kind of device; ne
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from shoal.search.errors import BadInput
+from shoal.search.programs.costs import (
+    BLOCK_BYTES,
+    BYTES_A_SECOND,
+    MAX_BLOCK,
+    OPERATION_SECONDS,
+    Costs,
+    costs_of,
+)
 from shoal.search.request.amendments import power_of_two
 from shoal.trainable.compiling import NONE, compiler
-from shoal.trainable.programs import MAX_UNROLL, Work
+from shoal.trainable.programs import EAGER, KERNEL, MAX_UNROLL, PIECES, SEQUENTIAL, Work
 
-OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
-"""What an eager step costs a usual core: a call for each operation, and writing what each makes."""
-
-UNCOMPILED = "it runs uncompiled, which is slower"
-"""How a search without a kernel is run, in a note."""
+INSTEAD = {
+    PIECES: "torch does that between kernels",
+    EAGER: "it runs uncompiled, which is slower",
+    SEQUENTIAL: "fits this large run one after the other, by torch",
+}
+"""How a step is run that is not a kernel alone, in a note."""
 
 WORTH_SECONDS, FUSED_WORTH_SECONDS = 8.0, 0.5
 """Eager work of one program from which on it is told that there is no compiler, and from which on
 it is compiled: half a second of a core the first time on a machine."""
 
 COMPILED_BYTES_A_SECOND = 300e9
-"""The same bytes, where torch's compiler for GPUs keeps them in registers."""
+"""The bytes that operations write, where torch's compiler for GPUs keeps them in registers."""
 
-FUSED_SECONDS = 7e-12
-"""What a number costs in a fused kernel."""
-
-FUSED_BLOCK, FUSED_CHUNK_SECONDS = 128, 4e-3
-"""A kernel's calls may do any number of updates, and its block lets go of slots that are empty."""
-
-BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Bytes of the largest tensor of a block that is written to memory: half of a core's second-level
-cache of 1 MiB (beyond it a step costs up to three times as much); on a GPU enough to fill it."""
-
-MAX_BLOCK = {"cpu": 1024, "cuda": 1 << 15}
+CHUNK_SECONDS = 4e-3
+"""Of one call that does several updates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class Running:
         program: ``eager`` or ``compiled``.
         block: lanes in one tensor operation; unroll: updates in one call.
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
+        usual: where nothing is compiled, how all shapes are run
+            (`shoal.trainable.programs.settled`).
         notes: what the user should know.
     """
 
@@ -54,13 +58,14 @@ class Running:
     block: int
     unroll: int
     lane_seconds: float
+    usual: str = EAGER
     notes: tuple[str, ...] = ()
 
 
 def choose(
     program: str,
     block: int | None,
-    work: Work,
+    works: Sequence[Work],
     *,
     device: str,
     programs: float,
@@ -75,7 +80,7 @@ def choose(
 
     Args:
         program: ``auto``, ``eager`` or ``compiled``; block: None: choose.
-        work: what one update of one lane does.
+        works: what one update of one lane does, of each shape that was tried.
         device: ``cpu`` or ``cuda``.
         programs: how many there may be: one for each combination of shape hyperparameters.
         report: updates between two reporting steps.
@@ -88,47 +93,64 @@ def choose(
         BadInput: a compiled program is asked for that cannot be had.
     """
     notes: tuple[str, ...] = ()
-    eager = min(MAX_BLOCK[device], max(1, power_of_two(BLOCK_BYTES[device] // work.widest_bytes)))
-    eager = min(block or eager, pack)
-    usual = min(eager, together or pack)
-    seconds = work.operations * OPERATION_SECONDS / usual + work.moved_bytes / BYTES_A_SECOND
-    size = min(block or FUSED_BLOCK, pack)
-    if work.calls:
-        size = min(size, eager)
-    update = max(1, work.fused) * FUSED_SECONDS
-    update += len(work.calls) * OPERATION_SECONDS / size + work.called_bytes / BYTES_A_SECOND
-    pays = not work.unfused or (bool(work.calls) and update < seconds)
+    most = reduce(Work.most, works)
+    every = [costs_of(work, block, device=device, pack=pack) for work in works]
+    costs = costs_of(most, block, device=device, pack=pack)
+    usual = min(costs.block, together or pack)
+    seconds = most.operations * OPERATION_SECONDS / usual + most.moved_bytes / BYTES_A_SECOND
+    pays = [each for each in every if each.best in (KERNEL, PIECES)]
     enough = lanes * steps * seconds / programs >= FUSED_WORTH_SECONDS
-    worth = device == "cpu" and pays and enough
+    worth = device == "cpu" and bool(pays) and enough
     if program == "compiled" and device == "cpu" and compiler() is None:
         raise BadInput(f"{NONE}; install one, or leave out --program compiled")
     if program == "auto" and worth and compiler() is None:
         if lanes * steps * seconds >= WORTH_SECONDS:
             notes = (f"{NONE}: it runs uncompiled, which can be twenty times slower",)
         worth = False
-    if program == "auto" and device == "cpu" and work.unfused and not worth:
-        notes = (*notes, f"it cannot be fused: {work.unfused}; {UNCOMPILED}")
+    if program == "auto" and device == "cpu" and most.unfused and not worth:
+        notes = (*notes, f"it cannot be fused: {most.unfused}; {INSTEAD[costs.uncompiled]}")
     if program == "eager" or (program == "auto" and not worth):
+        if costs.uncompiled == SEQUENTIAL:
+            return Running(
+                program="eager",
+                block=1,
+                unroll=_unroll(costs.sequential, steps, report, fed),
+                lane_seconds=steps * costs.sequential,
+                usual=SEQUENTIAL,
+                notes=notes,
+            )
         return Running(
-            program="eager", block=eager, unroll=1, lane_seconds=steps * seconds, notes=notes
+            program="eager", block=costs.block, unroll=1, lane_seconds=steps * seconds, notes=notes
         )
     if device == "cpu":
-        most = int(FUSED_CHUNK_SECONDS / (size * update))
-        return Running(
-            program="compiled",
-            block=size,
-            unroll=max(1, min(most, report)) if fed else _updates(steps, report, most),
-            lane_seconds=steps * update,
-        )
+        return _compiled(pays or every, steps, report, fed)
     size = MAX_BLOCK[device]  # a launch costs the same for any number of lanes
-    if work.widest_dense_bytes:
-        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // work.widest_dense_bytes)))
+    if most.widest_dense_bytes:
+        size = min(size, max(1, power_of_two(BLOCK_BYTES[device] // most.widest_dense_bytes)))
     return Running(
         program="compiled",
         block=min(block or size, pack),
         unroll=_updates(steps, report, MAX_UNROLL),
-        lane_seconds=steps * work.moved_bytes / COMPILED_BYTES_A_SECOND,
+        lane_seconds=steps * most.moved_bytes / COMPILED_BYTES_A_SECOND,
     )
+
+
+def _compiled(every: Sequence[Costs], steps: int, report: int, fed: bool) -> Running:
+    """As kernels, of the steps that can be."""
+    size = max(each.kernel_block for each in every)
+    update = max((each.compiled for each in every if math.isfinite(each.compiled)), default=1.0)
+    return Running(
+        program="compiled",
+        block=size,
+        unroll=_unroll(size * update, steps, report, fed),
+        lane_seconds=steps * update,
+    )
+
+
+def _unroll(seconds: float, steps: int, report: int, fed: bool) -> int:
+    """Updates in one call, of which each takes so long."""
+    most = int(CHUNK_SECONDS / seconds)
+    return max(1, min(most, report)) if fed else _updates(steps, report, most)
 
 
 def _updates(steps: int, report: int, most: int) -> int:

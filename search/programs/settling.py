@@ -1,10 +1,10 @@
 """How each shape's step is run, settled before a search begins and written into its request.
 
 For each combination of shape hyperparameters the libraries are made, loaded and compared with the
-plain step: a fused kernel, else several with calls of torch between them, else it runs eager. So a
-broken compiler, a full disk or a wrong kernel is known before there is a row, and a table has one
-program for each shape. A shape whose own code fails is left eager. The user is told why a shape has
-no kernel.
+plain step: a fused kernel, else several with calls of torch between them where that pays, else it
+runs eager, or one fit after the other. So a broken compiler, a full disk or a wrong kernel is known
+before there is a row, and a table has one program for each shape. A shape whose own code fails is
+left eager. The user is told why a shape has no kernel.
 
 On a GPU programs are recorded by the worker that has it, since another process on it would take its
 memory: they are settled as captured without a trial, and a worker that cannot record one gives its
@@ -16,7 +16,8 @@ from __future__ import annotations
 import gc
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,8 +25,9 @@ import torch
 from shoal.search.errors import BadInput, SearchError
 from shoal.search.machine import cores
 from shoal.search.programs.case import LANES, Begun, Case
+from shoal.search.programs.costs import Costs
 from shoal.search.programs.meanwhile import Meanwhile
-from shoal.search.programs.running import UNCOMPILED
+from shoal.search.programs.running import INSTEAD
 from shoal.trainable.compiling import Place, cache_folder, check_compiler, identity, loaded, make
 from shoal.trainable.errors import CompileError, CompilerHangs, one_line
 from shoal.trainable.fused import target_of
@@ -36,6 +38,7 @@ from shoal.trainable.programs import (
     PIECES,
     Program,
     Settled,
+    Work,
     key,
     words,
 )
@@ -52,12 +55,6 @@ MAX_TOGETHER = 16
 TELL_SECONDS = 5.0
 """How often the user is told that it takes a while."""
 
-INSTEAD = {
-    PIECES: "torch does that between kernels",
-    EAGER: UNCOMPILED,
-}
-"""How a shape without a kernel is run, in a note."""
-
 
 def captured(shapes: Sequence[Mapping[str, Any]]) -> Settled:
     """Return programs that are recorded on a GPU."""
@@ -66,9 +63,15 @@ def captured(shapes: Sequence[Mapping[str, Any]]) -> Settled:
 
 
 def settle(
-    case: Case, shapes: Sequence[Mapping[str, Any]], meanwhile: Meanwhile
+    case: Case,
+    shapes: Sequence[Mapping[str, Any]],
+    costs: Callable[[Work], Costs],
+    meanwhile: Meanwhile,
 ) -> tuple[Settled, tuple[str, ...]]:
-    """Return how each shape is run, and what the user should know; no programs: all run eager.
+    """Return how each shape is run, and what the user should know; no programs: none is compiled.
+
+    Args:
+        costs: of an update, by what it does.
 
     Raises:
         BadInput: one is required to be compiled and cannot be, or time is up.
@@ -76,6 +79,7 @@ def settle(
     settling = _Settling(case, shapes, meanwhile)
     try:
         settling.all_as(KERNEL)
+        settling.weigh(costs)
         settling.all_as(PIECES)
     except CompileError as error:  # none can be had
         settling.give_up(str(error))
@@ -90,6 +94,7 @@ class _Settling:
     ) -> None:
         self._case, self._shapes, self._meanwhile = case, shapes, meanwhile
         self._programs: dict[str, str] = {}
+        self._costs: dict[str, Costs] = {}  # of those that are no kernel
         self._metrics: dict[str, str] = {}
         self._measured: set[str] = set()  # why metrics are not fused
         self._why: dict[str, str] = {}  # why a shape has no kernel, or no program at all
@@ -103,7 +108,7 @@ class _Settling:
             CompileError: nothing can be compiled here.
         """
         compiler, folder = identity(), cache_folder()
-        left = [shape for shape in self._shapes if key(shape) not in self._programs]
+        left = self._left()
         together = min(cores(), MAX_TOGETHER)
         for first in range(0, len(left), together):
             if first:
@@ -129,12 +134,39 @@ class _Settling:
                 else:
                     self._compare(each.shape, each.program, kind)
 
+    def weigh(self, costs: Callable[[Work], Costs]) -> None:
+        """Count what the shapes cost that are no kernel, and run those uncompiled of which torch
+        would do too much between kernels.
+
+        Args:
+            costs: of an update, by what it does.
+        """
+        for shape in self._left():
+            few = replace(self._case, block=LANES).program(shape, EAGER)
+            lanes, which = self._case.lanes(shape), torch.arange(LANES)
+            with torch.no_grad():
+                params, state = few.initial(lanes, which)
+                found = costs(few.count(params, state, few.values(lanes, which)))
+            self._costs[key(shape)] = found
+            if found.best != PIECES and not self._case.required:
+                self._programs[key(shape)] = found.uncompiled
+
+    def _left(self) -> list[Mapping[str, Any]]:
+        """The shapes that have no program yet."""
+        return [shape for shape in self._shapes if key(shape) not in self._programs]
+
+    def _block(self, shape: Mapping[str, Any]) -> int:
+        """Lanes in one operation of torch."""
+        costs = self._costs.get(key(shape))
+        return self._case.block if costs is None else min(costs.block, self._case.block)
+
     def _begun(self, shapes: Sequence[Mapping[str, Any]], kind: str) -> Iterator[Begun]:
         """Shapes with their programs, and what of each is to be compiled."""
         for shape in shapes:
             try:
                 with torch.no_grad():
-                    program = self._case.program(shape, kind)
+                    case = replace(self._case, block=self._block(shape))
+                    program = case.program(shape, kind)
                     lanes, which = self._case.lanes(shape), torch.arange(LANES)
                     params, state = program.initial(lanes, which)
                     codes = program.codes(params, state, program.values(lanes, which))
@@ -191,6 +223,7 @@ class _Settling:
     def give_up(self, why: str) -> None:
         """Nothing can be compiled here: all run eager, also what was compiled a moment ago."""
         self._programs.clear()
+        self._costs.clear()
         self._metrics.clear()
         self._why = {key(shape): why for shape in self._shapes}
 
@@ -200,21 +233,29 @@ class _Settling:
         Raises:
             BadInput: not all are compiled, and all must be.
         """
-        left = [shape for shape in self._shapes if key(shape) not in self._programs]
+        left = self._left()
         if left and self._case.required:
             of = "" if len(self._shapes) == 1 else f" for {words(left[0])}"
             raise BadInput(
                 f"it cannot be compiled{of}: {self._why[key(left[0])]}; mend that, or leave out "
                 "--program compiled"
             )
-        programs = {key(shape): self._programs.get(key(shape), EAGER) for shape in self._shapes}
+        for shape in left:
+            costs = self._costs.get(key(shape))
+            self._programs[key(shape)] = EAGER if costs is None else costs.uncompiled
+        programs = {key(shape): self._programs[key(shape)] for shape in self._shapes}
         notes = (*self._notes(programs), *sorted(self._measured))
         if set(programs.values()) <= {EAGER}:
             return Settled(), notes
-        flags = " ".join(target_of("cpu").flags) if {KERNEL, PIECES} & {*programs.values()} else ""
-        settled = Settled(
-            programs=programs, metrics=self._metrics, compiler=identity(), flags=flags
-        )
+        blocks = {
+            key(shape): self._block(shape)
+            for shape in self._shapes
+            if programs[key(shape)] in (EAGER, PIECES) and self._block(shape) < self._case.block
+        }
+        settled = Settled(programs=programs, metrics=self._metrics, blocks=blocks)
+        if {KERNEL, PIECES} & {*programs.values()}:
+            flags = " ".join(target_of("cpu").flags)
+            settled = replace(settled, compiler=identity(), flags=flags)
         return settled, notes
 
     def _notes(self, programs: Mapping[str, str]) -> Iterator[str]:

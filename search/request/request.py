@@ -181,6 +181,7 @@ class Request(Steered):
         """Lanes of a shape in one tensor operation in a round: no more than a pack has, but where
         its program takes no fewer."""
         size = next((size for first, size in reversed(self.halved) if first <= round_), self.block)
+        size = self.settled.block(shape, size)
         if not self.nested:
             return size
         return min(size, self.layout[round_].pack)

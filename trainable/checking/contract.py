@@ -39,7 +39,7 @@ class Checked:
     """What the checks have measured: the cost of a step, the metrics' names, and warnings.
 
     Attributes:
-        work: what one update of one lane does, at the most over all shapes and optimizers tried.
+        works: what one update of one lane does, of each shape tried, at the most over optimizers.
         metrics: names of the problem's metrics.
         notes: what breaks no promise, and the user should know; a line each.
         single: whether fits have to run one at a time, since the loss cannot be stacked.
@@ -47,7 +47,7 @@ class Checked:
         noisy: whether an update takes noise.
     """
 
-    work: Work
+    works: tuple[Work, ...]
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     single: bool = False
@@ -74,7 +74,7 @@ def check(
     Raises:
         ContractError: it does not; the message is one line.
     """
-    work, notes, metrics = Work(), [], tuple[str, ...]()
+    works, notes, metrics = [], [], tuple[str, ...]()
     single, epoch, noisy = False, 0, False
     for shape in shapes:
         trial = Trial(problem, dict(shape))
@@ -85,9 +85,11 @@ def check(
         check_later(trial, trial.firsts[0])
         trial.keeps_nothing(points[0])
         metrics = check_metrics(trial, folds)
+        work = Work()
         for optimizer, schedule in updates:
             found, alone = _stacked(trial, optimizer, schedule, points, folds)
             work, single = work.most(found), single or alone
+        works.append(work)
         if trial.update.by_hand:
             for point in trial.own_points(points):
                 _gradient(trial, point)
@@ -97,7 +99,7 @@ def check(
         notes += trial.notes
     told = tuple(dict.fromkeys(notes))
     return Checked(
-        work=work,
+        works=tuple(works),
         metrics=metrics,
         notes=told,
         single=single,

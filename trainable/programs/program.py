@@ -17,20 +17,13 @@ from torch.fx import GraphModule
 from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
 from shoal.trainable.fused import FusedRun
-from shoal.trainable.halt import Halt
+from shoal.trainable.halt import Halt, Halted
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
+from shoal.trainable.programs.alone import Alone
 from shoal.trainable.programs.choosing import Function, chosen
-from shoal.trainable.programs.runs import (
-    Feeds,
-    Taken,
-    Tried,
-    in_blocks,
-    interpreted,
-    prepared,
-    singly,
-)
-from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, SINGLE
+from shoal.trainable.programs.runs import Feeds, Taken, Tried, in_blocks, interpreted, prepared
+from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, ONE_BY_ONE, SEQUENTIAL
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
 from shoal.trainable.programs.tracing import Tensors
@@ -50,7 +43,7 @@ class Program(Stacked):
         metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
-        feeds: what its kernels are fed, if they are.
+        feeds: what the updates of a call are fed, if they are and there may be several.
     """
 
     elastic = False
@@ -113,6 +106,7 @@ class Program(Stacked):
         self.feeds: Feeds | None = None
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
+        self._alone: Alone | None = None
         self._functions: list[Function] = []
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
@@ -143,8 +137,13 @@ class Program(Stacked):
     def _prepare(
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
-        if self.kind == SINGLE:
-            self._chunk, self._loss, self._metrics = singly(self, params, state, values)
+        if self.kind in ONE_BY_ONE:
+            recorded = self.kind == SEQUENTIAL
+            self._alone = alone = Alone(self, params, state, values, recorded=recorded)
+            self._chunk, self._loss = alone.update(self.sample), alone.loss()
+            self._metrics = alone.metrics() if self.measured else None
+            if recorded and self.feed.together:
+                self.feeds = Feeds(self.feed, [], [])
             return True
         if self.kind == EAGER or self.kind == CAPTURED:
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
@@ -226,6 +225,8 @@ class Program(Stacked):
             updates: how many are wanted, which kernels do.
         """
         chunk, loss = prepared(self._chunk), prepared(self._loss)
+        if self._alone is not None:
+            return [Tried(chunk, [self.sample])], loss
         if self.feeds is not None:
             return self.feeds.tried(updates), loss
         if isinstance(chunk, FusedRun):
@@ -246,11 +247,16 @@ class Program(Stacked):
         Args:
             taken: what they take (`taken`); None: `unroll` updates, each with what the first takes.
         """
-        given, taken = [*params, *state, *values], taken or Taken([self.sample])
+        if taken is None:
+            taken = Taken([self.sample] * (self.unroll if self.kind == SEQUENTIAL else 1))
+        moved = [*params, *state]
         if taken.run is not None:
-            loss, *moved = taken.run.over(given, taken.updates)
-        else:
-            (fed,) = taken.updates
+            loss, *moved = taken.run.over([*moved, *values], taken.updates)
+            return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
+        for i, fed in enumerate(taken.updates):
+            if i and self._halt is not None and self._halt.is_set:
+                raise Halted
+            given = [*moved, *values]
             loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
@@ -267,13 +273,17 @@ class Program(Stacked):
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""
         usual = prepared(self._chunk)
-        if not self.feed.together or self.kind == SINGLE:
+        if not self.feed.together:
             return usual
         shapes = tuple(tensor.shape for tensor in fed)
         if shapes == tuple(tensor.shape for tensor in self.sample):
             return usual
         if shapes not in self._chunks:
-            self._chunks[shapes] = interpreted(*self.traced(self._flat_chunk, given, fed))
+            self._chunks[shapes] = (
+                interpreted(*self.traced(self._flat_chunk, given, fed))
+                if self._alone is None
+                else self._alone.update(fed)
+            )
         return self._chunks[shapes]
 
     def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:

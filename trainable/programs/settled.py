@@ -4,7 +4,8 @@ kernel      a fused kernel of ours (`trainable.fused`)
 pieces      fused kernels, and between them calls of torch that no kernel can do
 captured    compiled by torch and recorded, on a GPU
 eager       operation by operation
-single      likewise, one fit at a time: its code cannot be stacked
+sequential  likewise, one fit after the other: they are so large that stacking them does not pay
+single      likewise, since its code cannot be stacked
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from typing import Any
 from shoal.trainable.errors import CompileError
 
 KERNEL, PIECES, CAPTURED, EAGER = "kernel", "pieces", "captured", "eager"
-SINGLE = "single"
+SEQUENTIAL, SINGLE = "sequential", "single"
 
-KINDS = (KERNEL, PIECES, CAPTURED, EAGER)
+KINDS = (KERNEL, PIECES, CAPTURED, EAGER, SEQUENTIAL)
 """What the program of one shape may be; all of a search may be `SINGLE`."""
+
+USUAL = (EAGER, SEQUENTIAL, SINGLE)
+"""What all of a search may be, where nothing is compiled."""
+
+ONE_BY_ONE = (SEQUENTIAL, SINGLE)
+"""Those whose operations have one fit each."""
 
 PAST = "inductor"
 """What it may have been in an earlier version: its results are read, and it does not go on."""
@@ -38,12 +45,15 @@ class Settled:
         programs: one of `KINDS` by `key` of the shape; none: all run as `usual` says.
         metrics: ``kernel`` or ``eager`` likewise, for shapes whose step is a kernel and that have
             metrics.
-        usual: ``eager`` or ``single``, where there are no `programs`.
+        blocks: the most lanes in one tensor operation of it likewise, where it is not all that a
+            block has.
+        usual: one of `USUAL`, where there are no `programs`.
         compiler: identity of the C++ compiler that made the libraries; flags: of the kernels.
     """
 
     programs: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    blocks: Mapping[str, int] = field(default_factory=dict)
     compiler: str = ""
     flags: str = ""
     usual: str = EAGER
@@ -67,10 +77,15 @@ class Settled:
             )
         return kind
 
+    def block(self, shape: Mapping[str, Any], most: int) -> int:
+        """Return how many lanes of a shape are in one tensor operation, `most` at the most."""
+        kind = self.programs.get(key(shape), EAGER) if self.programs else self.usual
+        return 1 if kind in ONE_BY_ONE else min(most, self.blocks.get(key(shape), most))
+
     def name(self, shape: Mapping[str, Any]) -> str:
         """Name a shape's program among all that a search may have had."""
         kind = self.programs.get(key(shape), EAGER) if self.programs else self.usual
-        if kind in (EAGER, SINGLE):
+        if kind in USUAL:
             return kind
         metrics = self.metrics.get(key(shape), "")
         return f"{kind} {self.compiler} {self.flags} {metrics}".rstrip()
@@ -80,6 +95,7 @@ class Settled:
         programs = [
             {"program": kind}
             | ({"metrics": self.metrics[shape]} if shape in self.metrics else {})
+            | ({"block": self.blocks[shape]} if shape in self.blocks else {})
             | {"shape": json.loads(shape)}
             for shape, kind in self.programs.items()
         ]
@@ -95,7 +111,7 @@ class Settled:
         """
         if not isinstance(plain["programs"], list):
             raise TypeError("programs must be a list")
-        programs, metrics = {}, {}
+        programs, metrics, blocks = {}, {}, {}
         for each in plain["programs"]:
             shape, kind = each["shape"], each["program"]
             if kind not in (*KINDS, PAST):
@@ -111,14 +127,19 @@ class Settled:
                 if each["metrics"] not in (KERNEL, EAGER):
                     raise ValueError(f"metrics are {KERNEL} or {EAGER}")
                 metrics[key(shape)] = each["metrics"]
+            if "block" in each:
+                if type(each["block"]) is not int or each["block"] < 1:
+                    raise ValueError("a block is a number of fits")
+                blocks[key(shape)] = each["block"]
         if not all(isinstance(plain[name], str) for name in ("compiler", "flags")):
             raise TypeError("compiler and flags must be text")
-        if plain.get("usual", EAGER) not in (EAGER, SINGLE):
-            raise ValueError(f"usual is {EAGER} or {SINGLE}")
+        if plain.get("usual", EAGER) not in USUAL:
+            raise ValueError(f"usual is one of {', '.join(USUAL)}")
         return cls(
             usual=plain.get("usual", EAGER),
             programs=programs,
             metrics=metrics,
+            blocks=blocks,
             compiler=plain["compiler"],
             flags=plain["flags"],
         )
@@ -135,11 +156,11 @@ def words(shape: Mapping[str, Any]) -> str:
 
 
 def updates(kind: str, unroll: int) -> int:
-    """Return the updates of one call of a program, where that of kernels does `unroll`.
+    """Return the updates of one call of a program, where one that does several does `unroll`.
 
     It is a divisor of `unroll`, so that calls end at each reporting step.
     """
     if kind in (EAGER, SINGLE):
         return 1
-    most = unroll if kind in (KERNEL, PIECES) else min(unroll, MAX_UNROLL)
+    most = unroll if kind in (KERNEL, PIECES, SEQUENTIAL) else min(unroll, MAX_UNROLL)
     return next(n for n in range(most, 0, -1) if unroll % n == 0)

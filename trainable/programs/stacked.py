@@ -177,11 +177,31 @@ class Stacked(Step):
             loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
             return replace(work, fused=target.cost(loops), instructions=loops.instructions)
         except NotLowered as error:
-            work = replace(work, unfused=str(error))
+            alone = self._work_alone(params, state, values)
+            work = replace(
+                work,
+                unfused=str(error),
+                alone_operations=alone.operations,
+                alone_bytes=alone.moved_bytes,
+            )
         with suppress(NotLowered):
             target = target_of(self.device.type)
             return self._in_pieces(graph, given, work, target)
         return work
+
+    def _work_alone(self, params: Leaves, state: State, values: LaneValues) -> Work:
+        """The cost of one update of one lane that is not stacked, by a trace; none where the trace
+        gives something else than the step."""
+        given = [leaf[0] for leaf in (*params, *state, *values)]
+        arguments = [*given, *self.sample]
+        graph = traced(self.lane_flat_step, arguments)
+        expected = self.lane_flat_step(*(tensor.clone() for tensor in arguments))
+        found = graph(*(tensor.clone() for tensor in arguments))
+        same = all(
+            bool(((a == b) | (a.isnan() & b.isnan())).all())
+            for a, b in zip(found, expected, strict=True)
+        )
+        return work_of(graph, 1) if same else Work()
 
     def _in_pieces(
         self, graph: GraphModule, given: Sequence[torch.Tensor], work: Work, target: Target

@@ -47,6 +47,8 @@ class Work:
         unfused: why it is not one kernel (`shoal.trainable.fused.lowering`); empty: it is.
         calls: why each call of torch between kernels is one, where it is several kernels.
         called_bytes: of what these give, and of what goes between them and the kernels.
+        alone_operations, alone_bytes: as the first two, where each operation has one lane, if it is
+            not one kernel.
     """
 
     operations: int = 0
@@ -58,6 +60,8 @@ class Work:
     unfused: str = ""
     calls: tuple[str, ...] = ()
     called_bytes: int = 0
+    alone_operations: int = 0
+    alone_bytes: int = 0
 
     def most(self, other: Work) -> Work:
         """Return the maximum of each field."""

@@ -31,7 +31,7 @@ def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
         "report": 100,
         "pack": 64,
     }
-    return choose(program, None, work, **{**usual, **given})
+    return choose(program, None, [work], **{**usual, **given})
 
 
 def test_small_searches_never_compile_and_large_ones_do() -> None:

@@ -253,7 +253,7 @@ def test_a_problem_that_keeps_the_contract_passes_with_every_optimizer(tmp_path:
         shapes=[{}],
         points=[point, {**point, "l2": 0.0, "lr": 1e-5}],
     )
-    assert found.work.widest_bytes == 4 * 50
+    assert found.works[0].widest_bytes == 4 * 50
 
 
 class Network:
@@ -286,7 +286,7 @@ def test_shapes_scales_and_gradients_of_torch_func_are_fine() -> None:
         shapes=[{"hidden": 2}, {"hidden": 7}],
         points=[{"lr": 1e-2, "scale": 0.5, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}],
     )
-    assert found.work.widest_bytes == 4 * 30 * 7
+    assert found.works[0].widest_bytes == 4 * 30 * 7
 
 
 def test_double_precision_parameters_are_fine(tmp_path: Path) -> None:
@@ -297,6 +297,8 @@ def test_double_precision_parameters_are_fine(tmp_path: Path) -> None:
     (tmp_path / "double.py").write_text(source)
     problem = find(f"{tmp_path / 'double.py'}:P").load()
     assert (
-        check(problem, updates=[("sgd", "constant")], shapes=[{}], points=[POINT]).work.widest_bytes
+        check(problem, updates=[("sgd", "constant")], shapes=[{}], points=[POINT])
+        .works[0]
+        .widest_bytes
         == 8 * 50
     )

@@ -76,8 +76,8 @@ def test_each_problem_keeps_the_contract_with_each_optimizer(name: str) -> None:
     point = {"lr": 1e-6, **dict.fromkeys(hyperparameters(cls).own, 0.01)}
     optimizers = [name for name, one in OPTIMIZERS.items() if not one.needs_residuals]
     checked = check(cls, updates=[(o, "constant") for o in optimizers], shapes=[{}], points=[point])
-    assert checked.work.widest_bytes == WIDEST[name]
-    assert checked.work.unfused == ""
+    assert checked.works[0].widest_bytes == WIDEST[name]
+    assert checked.works[0].unfused == ""
     assert checked.of_an_epoch == BATCHES.get(name, 0)
     assert not checked.single
     assert checked.notes == () or name == "nist"  # its metrics are of the data that it is fitted to

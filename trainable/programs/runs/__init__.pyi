@@ -1,0 +1,12 @@
+from .feeds import Feeds, Taken, Tried
+from .lanes import in_blocks, interpreted, one_by_one, prepared
+
+__all__ = [
+    "Feeds",
+    "Taken",
+    "Tried",
+    "in_blocks",
+    "interpreted",
+    "one_by_one",
+    "prepared",
+]
