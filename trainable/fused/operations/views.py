@@ -5,6 +5,7 @@ None of it is work at run time: a view only says where an operation finds its op
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -234,6 +235,14 @@ class Views:
     def _unbind(self, view: View, dim: int = 0) -> list[View]:
         return [self.select(view, dim, i) for i in range(size(view.dims[dim]))]
 
+    def _parts(self, view: View, sizes: int | Sequence[int], dim: int = 0) -> list[View]:
+        """Slices one after the other, each of this size, or of these."""
+        whole = size(view.dims[dim])
+        if isinstance(sizes, int):
+            sizes = [min(sizes, whole - first) for first in range(0, whole, sizes)]
+        ends = list(itertools.accumulate(sizes, initial=0))
+        return [self.slice(view, dim, *part) for part in itertools.pairwise(ends)]
+
     def _zeros(self, view: View, **named: Any) -> View:
         return self._full(view, 0.0, **named)
 
@@ -280,6 +289,7 @@ VIEWS: Mapping[str, Callable[..., Any]] = {
     "select": Views.select,
     "slice": Views.slice,
     "unbind": Views._unbind,
+    **dict.fromkeys(("split", "split_with_sizes"), Views._parts),
     **dict.fromkeys(("zeros_like", "empty_like", "zero"), Views._zeros),
     **dict.fromkeys(("new_zeros", "new_empty", "new_full"), Views._new),
     "new_ones": Views._new_ones,

@@ -23,9 +23,9 @@ Tensors = Sequence[torch.Tensor]
 FACTOR, ULPS = 8.0, 16.0
 """An error is too large above so many times that of torch, and so many units in the last place."""
 
-NOISY_RUNS, SURE_RUNS = 4, 32
-"""How often last digits are changed, where a number is off by more than torch's own: by chance none
-of a few changes moves a number; so many are made before one is called wrong."""
+NOISY_RUNS = (4, 12, 32)
+"""How often last digits are changed, where a number is off by more than torch's own: more often,
+while one still seems wrong, since by chance none of a few changes moves a number."""
 
 UNSETTLED = 1e-2
 """A result whose own error is more than this share of it tells nothing."""
@@ -91,7 +91,7 @@ def verdicts(
         doubled = [[_double(tensor) for tensor in taken] for taken in rows]
         truth = iterated(exact, [_double(tensor) for tensor in own], doubled, carried)
     noisy: list[list[torch.Tensor]] = []
-    for count in (0, NOISY_RUNS, SURE_RUNS):
+    for count in (0, *NOISY_RUNS):
         runs = [Noisy(few or graph, seed).run for seed in range(len(noisy), count)]
         noisy += [iterated(_of_list(run), own, rows, carried) for run in runs]
         every = [

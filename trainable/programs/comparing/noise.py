@@ -207,7 +207,8 @@ class Noisy(Interpreter):
     def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():
             return made
-        return made * (1 + ulps * torch.finfo(made.dtype).eps * self._drawn(made))
+        share = ulps * torch.finfo(made.dtype).eps
+        return torch.addcmul(made, made, self._drawn(made), value=share)
 
     def _drawn(self, like: torch.Tensor) -> torch.Tensor:
         """Numbers from -1 to 1, from another place of a supply that is drawn once."""

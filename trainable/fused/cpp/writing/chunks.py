@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from shoal.trainable.fused.cpp.writing.listing import MAX_UNROLLED
 from shoal.trainable.fused.loops import Loops, Operation, Value, grouped, operands_of, size
 
-MIN_OPERATIONS = 600
-"""Operations of a kernel without loops over rows, from which on it is written in functions."""
+MIN_STATEMENTS = 600
+"""Statements of a kernel's text, one for each number where a loop is unrolled, from which on the
+text is long."""
 
 OPERATIONS = 100
 """Of one function, or a few more."""
 
 
 def is_long(loops: Loops) -> bool:
-    """Whether a kernel is written in functions."""
-    return not loops.long and len(loops.operations) >= MIN_OPERATIONS
+    """Whether a kernel is written with short loops as loops and, but for those over rows, in
+    functions."""
+    counts = (
+        size(axis for axis in operation.result.axes if axis not in loops.long)
+        for operation in loops.operations
+    )
+    return sum(count if count <= MAX_UNROLLED else 1 for count in counts) >= MIN_STATEMENTS
 
 
 def chunked(operations: Sequence[Operation]) -> Iterator[list[Operation]]:

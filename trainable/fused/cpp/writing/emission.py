@@ -58,10 +58,11 @@ class _Kernel:
     def __init__(self, loops: Loops, carried: int, shape: Shape | None) -> None:
         loops = without_copies(loops)
         self._loops, self._carried = loops, carried
-        self._shape = shape or shape_of(loops)
-        self._list = Listing(loops)
+        self._long = is_long(loops)
+        self._shape = shape or shape_of(loops, long=self._long)
+        self._list = Listing(loops, unrolled=not (self._long and loops.long))
         self._functions: list[str] = []
-        self._chunks = list(chunked(loops.operations)) if is_long(loops) else []
+        self._chunks = list(chunked(loops.operations)) if self._long and not loops.long else []
         self._slots = slots(loops, self._chunks) if self._chunks else {}
         self._list.hold(self._slots)
 
@@ -88,7 +89,7 @@ class _Kernel:
             n = size(value.axes)
             self._list.declare(value)
             self._list.each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
-        if self._shape.tiled or self._chunks:
+        if self._shape.tiled or self._long:
             self._at_once()
             return
         if self._carried:

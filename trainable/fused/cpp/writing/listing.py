@@ -23,7 +23,7 @@ class Listing:
         lines: so far.
     """
 
-    def __init__(self, loops: Loops) -> None:
+    def __init__(self, loops: Loops, *, unrolled: bool = True) -> None:
         """Begin with none, and name the values: p is given, d is data, v is computed."""
         self._long = loops.long
         self._names: dict[Value, str] = {v: f"p{i}" for i, v in enumerate(loops.inputs)}
@@ -34,6 +34,7 @@ class Listing:
         self.lines: list[str] = []
         self._depth = 1
         self._tiled = False
+        self._most = MAX_UNROLLED if unrolled else 1
 
     def hold(self, slots: Mapping[Value, int]) -> None:
         """Let values be places of an array that is declared elsewhere: S, or B of truth values."""
@@ -93,7 +94,7 @@ class Listing:
             self.say(line.format(self._element(value, e), second, e=e))
 
         n = size(self.small(value))
-        if n > MAX_UNROLLED:
+        if n > self._most:
             with self.block(f"for (int64_t e = 0; e < {n}; e++)"):
                 say("e")
         else:
@@ -105,7 +106,7 @@ class Listing:
         axes = list(axes)
         if not axes:
             do(places)
-        elif size(axes) <= (1 if self._tiled else MAX_UNROLLED):
+        elif size(axes) <= (1 if self._tiled else self._most):
             for i in range(axes[0].size):
                 self.sweep(axes[1:], {**places, axes[0]: i}, do)
         else:

@@ -55,8 +55,12 @@ class Shape:
     tiled: bool = False
 
 
-def shape_of(loops: Loops) -> Shape:
-    """Return the shape of a kernel, by what it has to hold."""
+def shape_of(loops: Loops, *, long: bool = False) -> Shape:
+    """Return the shape of a kernel, by what it has to hold.
+
+    Args:
+        long: whether its text is: one of rows is written for one register full, which is as fast.
+    """
     dropped = passing(loops.operations) - set(loops.outputs)
     results = (operation.result for operation in loops.operations)
     values = [*loops.inputs, *(value for value in results if value not in dropped)]
@@ -66,7 +70,8 @@ def shape_of(loops: Loops) -> Shape:
     fits = once + (MAX_ROWS - 1) * of_rows <= MAX_HELD
     if enough and fits and _held(loops) >= MIN_HELD:
         return Shape(registers=1, tiled=True)
-    return Shape(registers=4 if once <= MAX_HELD_OF_FOUR else 1)
+    one = once > MAX_HELD_OF_FOUR or (long and bool(loops.long))
+    return Shape(registers=1 if one else 4)
 
 
 def _small(value: Value, loops: Loops) -> int:
