@@ -192,7 +192,10 @@ ARROWS = {
         "trainable.worker"
     ),
     "trainable.lanes": "trainable.columns trainable.transport",
-    "trainable.losses": "trainable.errors trainable.problems trainable.process",
+    "trainable.losses": (
+        "trainable.errors trainable.losses.stackable trainable.problems trainable.process"
+    ),
+    "trainable.losses.stackable": "trainable.errors trainable.problems",
     "trainable.memory": "trainable.errors trainable.modules",
     "trainable.modules": "trainable.errors",
     "trainable.optimizers": (
@@ -210,7 +213,10 @@ ARROWS = {
         "trainable.columns trainable.compiling trainable.errors trainable.feeding trainable.fused "
         "trainable.fused.loops trainable.fused.pieces trainable.halt trainable.lanes "
         "trainable.losses trainable.optimizers trainable.private trainable.problems "
-        "trainable.process"
+        "trainable.process trainable.programs.runs"
+    ),
+    "trainable.programs.runs": (
+        "trainable.compiling trainable.errors trainable.feeding trainable.fused"
     ),
     "trainable.programs.comparing": (
         "trainable.lanes trainable.optimizers trainable.problems trainable.programs"

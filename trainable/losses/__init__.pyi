@@ -1,5 +1,5 @@
 from .by_hand import ByHand
-from .dropout import KEY, key_of
+from .keys import KEY, key_of
 from .loss import Given, Loss, joined, only
 from .making import loss_of
 from .module import OfModule

@@ -16,9 +16,9 @@ import torch
 from torch.func import functional_call, grad_and_value
 
 from shoal.trainable.errors import ContractError
-from shoal.trainable.losses.functions import Functions
 from shoal.trainable.losses.loss import Given, Loss, Made, joined, only
 from shoal.trainable.losses.refusing import refusal
+from shoal.trainable.losses.stackable import Functions
 from shoal.trainable.problems import MODULE, Hyperparameters, Leaves, Params, called, leaves, where
 from shoal.trainable.process import generators
 

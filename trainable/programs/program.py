@@ -1,8 +1,6 @@
-"""The program: the stacked step of a problem and an optimizer (`stacked`), ready to run.
+"""The program: the step of a problem and an optimizer (`stacked`, `alone`), ready to run.
 
-A trace of it is run operation by operation (eager), or as machine code (compiled), which keeps a
-lane's residuals in registers instead of writing each to memory (`choosing` says by which compiler).
-A program runs as it is told to or not at all, since their numbers differ in the last digits.
+It runs as it is told to (`settled`) or not at all, since numbers differ in their last digits.
 """
 
 from __future__ import annotations
@@ -121,11 +119,9 @@ class Program(Stacked):
         Raises:
             CompileError: it cannot be run as it is to be.
         """
-        if self._chunk is not None:
-            return True
         began = time.perf_counter()
         try:
-            return self._prepare(params, state, values, stop)
+            return self._chunk is not None or self._prepare(params, state, values, stop)
         finally:
             self._preparing += time.perf_counter() - began
 
@@ -138,14 +134,13 @@ class Program(Stacked):
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool]
     ) -> bool:
         if self.kind in ONE_BY_ONE:
-            recorded = self.kind == SEQUENTIAL
-            self._alone = alone = Alone(self, params, state, values, recorded=recorded)
+            alone = Alone(self, params, state, values, recorded=self.kind == SEQUENTIAL)
             self._chunk, self._loss = alone.update(self.sample), alone.loss()
-            self._metrics = alone.metrics() if self.measured else None
-            if recorded and self.feed.together:
+            self._alone, self._metrics = alone, alone.metrics() if self.measured else None
+            if self.kind == SEQUENTIAL and self.feed.together:
                 self.feeds = Feeds(self.feed, [], [])
             return True
-        if self.kind == EAGER or self.kind == CAPTURED:
+        if self.kind in (EAGER, CAPTURED):
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
             loss = self.traced(self.flat_loss, [*params, *self.judged_with(state, values)])
             run = Captured if self.kind == CAPTURED else interpreted
@@ -252,12 +247,12 @@ class Program(Stacked):
         moved = [*params, *state]
         if taken.run is not None:
             loss, *moved = taken.run.over([*moved, *values], taken.updates)
-            return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
-        for i, fed in enumerate(taken.updates):
-            if i and self._halt is not None and self._halt.is_set:
-                raise Halted
-            given = [*moved, *values]
-            loss, *moved = self._chunk_of(given, fed)([*given, *fed])
+        else:
+            for i, fed in enumerate(taken.updates):
+                if i and self._halt is not None and self._halt.is_set:
+                    raise Halted
+                given = [*moved, *values]
+                loss, *moved = self._chunk_of(given, fed)([*given, *fed])
         return loss, tuple(moved[: len(params)]), tuple(moved[len(params) :])
 
     def taken(self, seed: int, step: int, most: int) -> Taken | None:
@@ -272,18 +267,13 @@ class Program(Stacked):
 
     def _chunk_of(self, given: list[torch.Tensor], fed: Sequence[torch.Tensor]) -> Run:
         """The function that does updates of this shape: the last batch of an epoch has its own."""
-        usual = prepared(self._chunk)
-        if not self.feed.together:
-            return usual
         shapes = tuple(tensor.shape for tensor in fed)
-        if shapes == tuple(tensor.shape for tensor in self.sample):
-            return usual
-        if shapes not in self._chunks:
-            self._chunks[shapes] = (
-                interpreted(*self.traced(self._flat_chunk, given, fed))
-                if self._alone is None
-                else self._alone.update(fed)
-            )
+        if not self.feed.together or shapes == tuple(tensor.shape for tensor in self.sample):
+            return prepared(self._chunk)
+        if shapes not in self._chunks and self._alone is not None:
+            self._chunks[shapes] = self._alone.update(fed)
+        elif shapes not in self._chunks:
+            self._chunks[shapes] = interpreted(*self.traced(self._flat_chunk, given, fed))
         return self._chunks[shapes]
 
     def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:

@@ -17,7 +17,7 @@ from shoal.trainable.fused.loops.contraction import (
     SUBTRACT_PRODUCT,
 )
 from shoal.trainable.fused.loops.meanings import MEANINGS
-from shoal.trainable.fused.loops.operators import _BOOLEAN, _PLAIN, COPY, TRUTH, mapped
+from shoal.trainable.fused.loops.operators import _BOOLEAN, _PLAIN, COPY, KEPT, TRUTH, mapped
 from shoal.trainable.fused.registry import TARGETS
 from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
@@ -29,7 +29,7 @@ OPERANDS = re.compile(r"\{(\d)\}")
 
 def operators() -> list[tuple[Operator, int]]:
     """Those that operations of torch are lowered to, each with how many operands it is given."""
-    found = [*_PLAIN.values(), (COPY, 1), (TRUTH, 1)]
+    found = [*_PLAIN.values(), (COPY, 1), (TRUTH, 1), (KEPT, 7)]
     found += [(operator, 3) for operator in (MULTIPLY_ADD, MULTIPLY_SUBTRACT, SUBTRACT_PRODUCT)]
     found += [(operator, len(operator.conditions)) for operator in _BOOLEAN.values()]
     special = [

@@ -15,7 +15,7 @@ from shoal.trainable.feeding.batches import Batches
 from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.losses import key_of
-from shoal.trainable.losses.dropout import mask
+from shoal.trainable.losses.stackable.dropout import mask
 from shoal.trainable.programs import EAGER, SINGLE, Program
 
 ROWS, BATCH, STEPS, CLASSES = 22, 6, 9, 3

@@ -169,6 +169,9 @@ FUSED: Sequence[str] = (
     "torch.outer(w, w)",
     "F.linear(X[:, :2], W[:, :2], W[:, 2])",
     "F.layer_norm(Z, (3,)) * X",
+    "F.batch_norm(Z, None, None, training=True) * X",
+    "torch.cat([part * part.sum() for part in z.split(15)])",
+    "torch.cat([part.sum(0) for part in (Z @ W).chunk(3)]) * 2",
     "F.layer_norm(Z, (3,), W[0], W[1]) * X",
     "F.rms_norm(Z, (3,)) * X",
     "F.dropout(z, training=False)",
@@ -226,7 +229,6 @@ UNFUSED = {
     "w[(z[:3] > 0).long()]": "a look-up by a number that a fit has computed",
     "F.group_norm(torch.cat([Z, y[:, None]], 1), 2)": "that a reshape has merged",
     "z.sort().values * y": "sort has no fused operator",
-    "F.batch_norm(Z, None, None, training=True) * X": "dimensions that a reshape has merged",
     # too large
     "w.expand(33, 3).T.reshape(-1)[:33][w.argmax()[None]]": "that a reshape has merged",
 }

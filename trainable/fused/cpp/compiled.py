@@ -22,8 +22,8 @@ FLAGS = (
 )
 
 QUICKER = ("--param=sccvn-max-alias-queries-per-access=20",)
-"""What gcc takes a third of the time with for a long text, and what changes neither a number nor how
-fast kernels are (measured): its default is 1000. Clang takes it, and does nothing."""
+"""With it gcc takes a third of the time for a long text, and neither a number changes nor how fast
+kernels are (measured): its default is 1000. Clang takes it, and does nothing."""
 
 
 class Compiled:

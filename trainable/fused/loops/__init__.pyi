@@ -1,6 +1,5 @@
 from .axes import Axes, Axis, Dim, flat
 from .grouping import grouped, passing
-from .limits import Limits
 from .loops import (
     Cholesky,
     Fed,
@@ -21,12 +20,22 @@ from .loops import (
     over,
     size,
 )
-from .operators import COPY, TRUTH, NotLowered, Operator, has_operator, mapped, on_truth_values
-from .resolving import resolved
+from .operators import (
+    COPY,
+    KEPT,
+    TRUTH,
+    NotLowered,
+    Operator,
+    has_operator,
+    mapped,
+    on_truth_values,
+)
+from .resolving import Limits, resolved
 from .types import Kind, floating, of_number, promoted
 
 __all__ = [
     "COPY",
+    "KEPT",
     "TRUTH",
     "Axes",
     "Axis",

@@ -83,6 +83,10 @@ MEANINGS: Mapping[str, str] = {
     "is_nan": "whether a is NaN",
     "is_infinite": "whether a is infinite",
     "is_finite": "whether a is finite",
+    "kept": (
+        "whether the hash of e, a, b, c and d, one after the other, is at least 65536 f + g: whole "
+        "numbers all, and hashes as in `shoal.trainable.losses.stackable.dropout`"
+    ),
     # truth values from truth values
     "truth": "a; a real number is true where it is not 0",
     "and": "a and b",
@@ -97,5 +101,5 @@ MEANINGS: Mapping[str, str] = {
     "where_truth": "b where a holds, else c",
     "masked_fill_truth": "c where b holds, else a",
 }
-"""What each operator computes of its operands a, b, c, d; comparisons with NaN are false, but for
-"unequal". A target without fused multiply-adds rounds twice, always."""
+"""What each operator computes of its operands a, b, c, d and so on; comparisons with NaN are false,
+but for "unequal". A target without fused multiply-adds rounds twice, always."""

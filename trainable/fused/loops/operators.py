@@ -59,6 +59,7 @@ class Operator:
 
 COPY = Operator("copy", any_dtype=True)
 TRUTH = Operator("truth", truth=True, conditions=(0,), any_dtype=True)
+KEPT = Operator("kept", truth=True, any_dtype=True, cost=COSTLY)
 
 Mapped = tuple[Operator, Sequence[Any]]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 
 from shoal.trainable.fused.loops.axes import Axes, Axis
 from shoal.trainable.fused.loops.contraction import contracted
+from shoal.trainable.fused.loops.dividing import divided
 from shoal.trainable.fused.loops.grouping import passing
-from shoal.trainable.fused.loops.limits import Limits
 from shoal.trainable.fused.loops.loops import (
     Cholesky,
     Factorisation,
@@ -33,6 +33,24 @@ from shoal.trainable.fused.loops.loops import (
     size,
 )
 from shoal.trainable.fused.loops.operators import NotLowered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a target can hold and does well; the defaults are those of a core of a CPU.
+
+    Attributes:
+        min_long: length from which on an axis may be a long one (a loop over rows of the data).
+        max_numbers: numbers of a lane that all values may have along their small axes. A CPU has
+            them on its stack, 64 bytes for each, or fewer where a loop needs no array; what one
+            loop reads of them should stay in its second cache.
+        max_product: numbers of the largest factor of a product for one point of the long axis, or
+            all multiplications of one without it; beyond it a library is faster (BLAS).
+    """
+
+    min_long: int = 16
+    max_numbers: int = 49152
+    max_product: int = 16384
 
 
 class Computing(Protocol):
@@ -86,6 +104,8 @@ def resolved(
             kept = [axis for axis in operation.result.axes if axis != operation.along]
             for _, _, own in operation.parts:
                 axes.check([*kept, *([own] if own else [])])
+    whole = {axis for operation in final for axis in _joined(operation)}
+    final = divided(final, [*inputs, *(value for value, _ in data), *results], whole)
     long = _long(final, [*inputs, *outputs], limits.min_long)
     for operation in final:
         if over(operation) and _product(operation, long) > limits.max_product:

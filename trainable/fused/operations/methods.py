@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from shoal.trainable.fused.loops import Dim, NotLowered, Value, flat, size
+from shoal.trainable.fused.loops import KEPT, Dim, NotLowered, Value, flat, size
 from shoal.trainable.fused.operations.assembly import Assembly
 from shoal.trainable.fused.operations.elementwise import converted, elementwise
 from shoal.trainable.fused.operations.joining import JOINED
@@ -135,12 +135,13 @@ def _product(assembly: Assembly, a: Any, b: Any) -> View:
     axes = assembly.axes
     left, right = assembly.view(a), assembly.view(b)
     rows = {axes.find(axis) for axis in flat(left.dims[-2:-1])}
-    if len(right.dims) > 1 and any(axes.find(axis) in rows for axis in right.dims[-1]):
-        right = assembly.views.renamed(right, -1)
+    if len(right.dims) > 1:
+        walked = [n for n, axis in enumerate(right.dims[-1]) if axes.find(axis) in rows]
+        right = assembly.views.renamed(right, -1, walked)
     inner = -2 if len(right.dims) > 1 else -1
-    if not assembly.views.may_be_one(left.dims[-1], right.dims[inner]):
-        left = assembly.views.renamed(left, -1)
-        right = assembly.views.renamed(right, inner)
+    apart = assembly.views.apart(left.dims[-1], right.dims[inner])
+    left = assembly.views.renamed(left, -1, apart)
+    right = assembly.views.renamed(right, inner, apart)
     left = assembly.views.split(left, -1, right.dims[inner])
     right = assembly.views.split(right, inner, left.dims[-1])
     x, y = list(left.dims), list(right.dims)
@@ -203,6 +204,23 @@ def _solved(
     return assembly.solve(_turned(a), b, len(b.dims) - 1, upper=not upper, unit=unitriangular)
 
 
+def _kept(
+    assembly: Assembly, low: Any, high: Any, step: Any, element: Any, call: int, threshold: int
+) -> View:
+    """Which elements dropout keeps, by hashes of whole numbers.
+
+    Raises:
+        NotLowered: there are more of them than such numbers are exact.
+    """
+    places = assembly.view(element)
+    if math.prod(places.shape) > 1 / torch.finfo(assembly.dtype).eps:
+        raise NotLowered("dropout of more elements than the dtype counts exactly")
+    numbers = [call, *divmod(threshold, 1 << 16)]
+    views = [*map(assembly.view, (low, high, step)), places, *map(assembly.view, numbers)]
+    views, dims = assembly.views.lined_up(views)
+    return assembly.map(KEPT, views, dims)
+
+
 METHODS: Mapping[str, Callable[..., Any]] = {
     "_to_copy": converted,
     "sum": _reduced("sum"),
@@ -220,6 +238,7 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "linalg_solve_triangular": _solved,
     "copy": _copied,
     "fill": _filled,
+    "kept": _kept,
     **dict.fromkeys(("mm", "mv", "bmm", "dot"), _product),
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added_product),
     **JOINED,

@@ -15,11 +15,15 @@ from typing import Any
 import torch
 from torch.fx import Graph, GraphModule, Node
 
-from shoal.trainable.fused.loops import Axes, Fed, NotLowered, Value, all_of, flat
-from shoal.trainable.fused.operations.view import View
+from shoal.trainable.fused.loops import Axes, Fed, NotLowered, Operand, Value, all_of, flat
+from shoal.trainable.fused.operations.view import View, as_number
 
 _VIEWS = ("view", "_unsafe_view", "reshape", "expand", "alias", "detach")
 """Operations that give what they are given, where its shape stays as it is."""
+
+
+MAX_ONE = 1 << 12
+"""Numbers of a tensor that are looked at, whether they are one."""
 
 
 def encoded(index: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
@@ -75,6 +79,7 @@ class Shared:
         self._views: dict[int, View] = {}
         self._computed: dict[str, tuple[Any, Any]] = {}
         self.tensors: list[tuple[Value, torch.Tensor]] = []
+        self._held: list[torch.Tensor] = []  # no id() is used again
         self._fed, self._record = fed, _Record(fed or ())
 
     def computed(self, target: Any, args: list[Any], named: dict[str, Any]) -> Any:
@@ -125,11 +130,24 @@ class Shared:
             if tensor.is_complex():
                 raise NotLowered("complex numbers")
             dims = tuple(self._axes.new(size) for size in tensor.shape)
+            if self._is_one_number(tensor):
+                number = as_number(float(tensor.flatten()[0]), tensor.dtype)
+                self._views[id(tensor)] = View(Operand(number), dims, tensor.dtype)
+                self._held.append(tensor)
+                return self._views[id(tensor)]
             value = Value(tensor.dtype, flat(dims), shared=True)
             self._axes.check(value.axes)
             self.tensors.append((value, tensor))  # the reference prevents reuse of id()
             self._views[id(tensor)] = View(all_of(value), dims, tensor.dtype)
         return self._views[id(tensor)]
+
+    def _is_one_number(self, tensor: torch.Tensor) -> bool:
+        """Whether all of a tensor is one number, as of ``ones``, and always will be."""
+        if not 1 < tensor.numel() <= MAX_ONE or not tensor.is_floating_point():
+            return False
+        first = tensor.flatten()[0]
+        alike = (tensor == first) & (tensor.signbit() == first.signbit())
+        return not self.changes(tensor) and bool(alike.all())
 
     def tensor(self, value: Value) -> torch.Tensor:
         """Return the tensor that a value stands for."""

@@ -20,6 +20,7 @@ from shoal.trainable.fused.loops import (
     Index,
     NotLowered,
     Operand,
+    Value,
     flat,
     size,
 )
@@ -43,15 +44,14 @@ class Views:
         apart = []
         for view in self._split_alike(views, rank):
             for i, dim in enumerate(view.dims, -len(view.dims)):
-                if any(where.setdefault(self._axes.find(axis), i) != i for axis in dim):
-                    view = self.renamed(view, i)
+                walked = [where.setdefault(self._axes.find(axis), i) for axis in dim]
+                view = self.renamed(view, i, [n for n, at in enumerate(walked) if at != i])
             apart.append(view)
         dims: list[Dim] = [()] * rank
         for n, view in enumerate(apart):
             lead = rank - len(view.dims)
             for i in range(lead, rank):
-                if not self.may_be_one(dims[i], view.dims[i - lead]):
-                    view = self.renamed(view, i - lead)
+                view = self.renamed(view, i - lead, self.apart(dims[i], view.dims[i - lead]))
                 dims[i] = self._axes.unify(dims[i], view.dims[i - lead])
             apart[n] = view
         self._axes.check(flat(dims))
@@ -76,6 +76,8 @@ class Views:
         as it is, where it has no single axis or `like` has no more."""
         if len(view.dims[i]) != 1 or len(like) < 2 or size(view.dims[i]) != size(like):
             return view
+        if not isinstance(view.operand.value, Value):  # a number has no place along any axis
+            return view.having([*view.dims[:i], like, *view.dims[i:][1:]])
         if any(self._axes.are_one(axis, self._lane) for axis in like):
             return view
         return self._split(view, i, like)
@@ -87,19 +89,20 @@ class Views:
         dims = [to if place == i % len(view.dims) else dim for place, dim in enumerate(view.dims)]
         return replace(view, operand=self._placed(view.operand, axis, index), dims=tuple(dims))
 
-    def may_be_one(self, a: Dim, b: Dim) -> bool:
-        """Whether two dimensions can be one as they are."""
-        pairs = zip(a, b, strict=False)
-        return all(self._axes.may_be_one(one, other) for one, other in pairs)
+    def apart(self, a: Dim, b: Dim) -> list[int]:
+        """Return at which places of two dimensions there are axes that cannot be one."""
+        pairs = enumerate(zip(a, b, strict=False))
+        return [n for n, (one, other) in pairs if not self._axes.may_be_one(one, other)]
 
-    def renamed(self, view: View, i: int) -> View:
-        """Return the view, its dimension `i` no longer one with others that walk the same axis."""
-        axis = _only(view.dims[i])
-        dims = list(view.dims)
-        dims[i] = self._axes.new(axis.size)
-        return replace(
-            view, operand=self._moved(view.operand, axis, dims[i][0], 0), dims=tuple(dims)
-        )
+    def renamed(self, view: View, i: int, which: Sequence[int]) -> View:
+        """Return the view, the axes at these places of its dimension `i` no longer one with others
+        that walk the same."""
+        own, operand = list(view.dims[i]), view.operand
+        for n in which:
+            (to,) = self._axes.new(own[n].size)
+            operand, own[n] = self._moved(operand, own[n], to, 0), to
+        dims = [*view.dims[:i], tuple(own), *view.dims[i:][1:]]
+        return replace(view, operand=operand, dims=tuple(dims))
 
     def _same(self, view: View, *_: Any, **named: Any) -> View:
         return view
@@ -259,9 +262,6 @@ class Views:
         dims = [self._axes.new(places) for places in shape]
         return self._full(view.having(dims), number, **named)
 
-    def _new_ones(self, view: View, shape: Sequence[int], **named: Any) -> View:
-        return self._new(view, shape, 1.0, **named)
-
 
 def _only(dim: Dim) -> Axis:
     """The axis of a dimension.
@@ -292,7 +292,7 @@ VIEWS: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(("split", "split_with_sizes"), Views._parts),
     **dict.fromkeys(("zeros_like", "empty_like", "zero"), Views._zeros),
     **dict.fromkeys(("new_zeros", "new_empty", "new_full"), Views._new),
-    "new_ones": Views._new_ones,
+    "new_ones": lambda views, view, shape, **named: views._new(view, shape, 1.0, **named),
     "ones_like": Views._ones,
     "full_like": Views._full,
 }

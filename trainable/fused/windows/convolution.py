@@ -65,7 +65,7 @@ def _of_windows(assembly: Assembly, x: View, w: View, form: _Form) -> View:
     own, out = _grouped(w.dims[0], form.groups)
     shared, inner = _grouped(x.dims[1], form.groups)
     group = axes.unify(shared, own)
-    x, inner = _apart(axes, x, inner, assembly.views.may_be_one(inner, w.dims[1]))
+    x, inner = _apart(axes, x, inner, not assembly.views.apart(inner, w.dims[1]))
     inner = axes.unify(w.dims[1], inner)
     through = seen(assembly, x, w.dims[2:], form.stride, form.dilation)
     over = [inner, *w.dims[2:]]
@@ -172,7 +172,7 @@ def _of_input(assembly: Assembly, g: View, w: View, form: _Form) -> View:
     own, out = _grouped(w.dims[0], form.groups)
     shared, also = _grouped(g.dims[1], form.groups)
     group = axes.unify(shared, own)
-    g, also = _apart(axes, g, also, assembly.views.may_be_one(also, out))
+    g, also = _apart(axes, g, also, not assembly.views.apart(also, out))
     out = axes.unify(out, also)
     through = seen(assembly, g, w.dims[2:], form.stride, form.dilation)
     dims = [g.dims[0], (*group, *w.dims[1]), *through.dims[2:]]

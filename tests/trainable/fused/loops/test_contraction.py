@@ -89,7 +89,7 @@ def test_one_of_two_products_is_rounded_and_both_where_they_are_the_same() -> No
 
 def test_a_product_outside_of_a_loop_over_rows_stays_there() -> None:
     """Its sum with each row takes the one number."""
-    rows = torch.zeros(200)
+    rows = torch.arange(200.0)
     given = [torch.zeros(LANES), torch.zeros(LANES), rows]
     graph = traced(lambda x, y, r: (((x * y)[:, None] + r).abs().sum(1),), given)
     assert words(lower(graph, 2, [rows])) == ["multiply", "add", "absolute", "sum of 1"]

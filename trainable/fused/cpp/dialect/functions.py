@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_SPECIAL = Path(__file__).with_name("special.hpp")
+_SPECIAL = "special.hpp"
 
 
 @dataclass(frozen=True)
@@ -17,17 +17,19 @@ class Function:
         of: what is called for each number, where there is none for registers.
         operands: how many it takes, one or two.
         at_once: whether the C library has a version for registers, from 2.35 on.
-        special: whether `of` is in ``special.hpp``.
+        within: the file beside this one that has it, or `of` where that is given; empty: none has.
     """
 
-    of: str
+    of: str = ""
     operands: int = 1
     at_once: bool = False
-    special: bool = False
+    within: str = ""
 
     def defined(self, name: str) -> str:
         """Return its definition, by macros of ``prelude.hpp``."""
         of_two = "_OF_TWO" if self.operands == 2 else ""
+        if not self.of:
+            return ""
         if self.at_once:
             return f"AT_ONCE{of_two}({name})\nFUNCTION{of_two}({name})\n"
         return f"BY_NUMBER{of_two}({name}, {self.of})\nFUNCTION{of_two}({name})\n"
@@ -43,9 +45,10 @@ FUNCTIONS: Mapping[str, Function] = {
     **{name: Function(f"std::{name}") for name in ("ceil", "floor", "nearbyint", "trunc")},
     **{name: Function(f"std::{name}", 2, at_once=True) for name in ("atan2", "hypot", "pow")},
     "fmod": Function("std::fmod", 2),
-    "remainder": Function("remainder_of", 2, special=True),
-    "lgamma": Function("lgamma_of", special=True),
-    "digamma": Function("digamma_of", special=True),
+    "remainder": Function("remainder_of", 2, within=_SPECIAL),
+    "lgamma": Function("lgamma_of", within=_SPECIAL),
+    "digamma": Function("digamma_of", within=_SPECIAL),
+    "kept": Function(within="kept.hpp"),
 }
 """By the name that an operator's text calls (`shoal.trainable.fused.cpp.dialect.operators`)."""
 
@@ -55,6 +58,9 @@ def defined(names: Iterable[str]) -> str:
     called = set(names)
     used = {name: function for name, function in FUNCTIONS.items() if name in called}
     text = "".join(function.defined(name) for name, function in used.items())
-    if any(function.special for function in used.values()):
-        return "\n" + _SPECIAL.read_text(encoding="utf-8") + text
-    return text
+    files = dict.fromkeys(function.within for function in used.values() if function.within)
+    return "".join(_text(name) for name in files) + text
+
+
+def _text(name: str) -> str:
+    return "\n" + Path(__file__).with_name(name).read_text(encoding="utf-8")

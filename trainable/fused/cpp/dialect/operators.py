@@ -76,6 +76,9 @@ OPERATORS: Mapping[str, str] = {
     "is_nan": "{0} != {0}",
     "is_infinite": "absolute({0}) == T(INFINITY)",
     "is_finite": "absolute({0}) < T(INFINITY)",
+    "kept": (
+        "kept(real<N>({0}), real<N>({1}), real<N>({2}), real<N>({3}), T({4}), T({5}), T({6}))"
+    ),
     # truth values from truth values
     "truth": "truth<N>({0})",
     "and": "{0} & {1}",

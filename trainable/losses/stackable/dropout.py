@@ -9,7 +9,8 @@ resumed. All hashes are whole numbers below 2**32, in int64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -17,18 +18,6 @@ from shoal.trainable.errors import ContractError
 from shoal.trainable.problems import Leaves
 
 _BITS = (1 << 32) - 1
-
-KEY = ("seed_low", "seed_high")
-"""The parts of a seed that masks are drawn from: below 2**24, so that float32 holds them."""
-
-KEY_BITS = 24
-
-
-def key_of(seed: torch.Tensor) -> Leaves:
-    """Return the parts of seeds (int64), as float64 of their shape."""
-    low = seed & ((1 << KEY_BITS) - 1)
-    high = (seed >> KEY_BITS) & ((1 << KEY_BITS) - 1)
-    return low.double(), high.double()
 
 
 def mask(key: Leaves, step: torch.Tensor, call: int, shape: torch.Size, p: float) -> torch.Tensor:
@@ -41,11 +30,25 @@ def mask(key: Leaves, step: torch.Tensor, call: int, shape: torch.Size, p: float
     count = math.prod(shape)
     if count > _BITS:
         raise ContractError(f"dropout of {count} elements at once: 2**32 is the most")
+    element = torch.arange(count, device=step.device).view(shape)
+    low, high = key
+    made: torch.Tensor = _OPERATIONS.kept(low, high, step, element, call, int(p * (1 << 32)))
+    return made
+
+
+def _kept(
+    low: torch.Tensor,
+    high: torch.Tensor,
+    step: torch.Tensor,
+    element: torch.Tensor,
+    call: int,
+    threshold: int,
+) -> torch.Tensor:
+    """Whether the hash of each element is at least `threshold`; shapes that broadcast."""
     begun = torch.full((), call, dtype=torch.int64, device=step.device)
-    for part in (*key, step):
+    for part in (low, high, step):
         begun = _mixed((begun + part.long()) & _BITS)
-    element = torch.arange(count, device=step.device)
-    return (_mixed(_mixed(element ^ begun) + begun & _BITS) >= int(p * (1 << 32))).view(shape)
+    return _mixed(_mixed(element ^ begun) + begun & _BITS) >= threshold
 
 
 def _mixed(h: torch.Tensor) -> torch.Tensor:
@@ -54,6 +57,30 @@ def _mixed(h: torch.Tensor) -> torch.Tensor:
     h = h ^ (h >> 13)
     h = (h * 0xC2B2AE35) & _BITS
     return h ^ (h >> 16)
+
+
+def _kept_of_lanes(_: Any, in_dims: Sequence[int | None], *given: Any) -> tuple[torch.Tensor, int]:
+    """`_kept` of some lanes, whose axis comes first."""
+    parts = list(zip(given[:4], in_dims[:4], strict=True))
+    rank = max(part.dim() - (dim is not None) for part, dim in parts)
+
+    def first(part: torch.Tensor, dim: int | None) -> torch.Tensor:
+        if dim is None:
+            return part
+        lanes, *own = part.movedim(dim, 0).shape
+        return part.movedim(dim, 0).reshape(lanes, *[1] * (rank - len(own)), *own)
+
+    return _OPERATIONS.kept(*(first(*part) for part in parts), *given[4:]), 0
+
+
+_LIBRARY: Any = torch.library.Library("shoal", "FRAGMENT")  # type: ignore[no-untyped-call]
+_LIBRARY.define(
+    "kept(Tensor low, Tensor high, Tensor step, Tensor element, int call, int threshold) -> Tensor"
+)
+_LIBRARY.impl("kept", _kept, "CompositeExplicitAutograd")
+torch.library.register_vmap("shoal::kept", _kept_of_lanes, lib=_LIBRARY)
+_OPERATIONS = torch.ops.shoal
+"""The mask as one operation, which a trace has as one, and a kernel in whole numbers."""
 
 
 def dropped(

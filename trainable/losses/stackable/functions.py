@@ -10,8 +10,9 @@ import torch.nn.functional as F  # noqa: N812  # as torch's own documentation ca
 from torch.overrides import TorchFunctionMode
 
 from shoal.trainable.errors import ContractError
-from shoal.trainable.losses.dropout import dropped, mask
-from shoal.trainable.losses.recurrent import BY_PARTS
+from shoal.trainable.losses.stackable.attention import attention, multi_head
+from shoal.trainable.losses.stackable.dropout import dropped, mask
+from shoal.trainable.losses.stackable.recurrent import BY_PARTS
 from shoal.trainable.problems import Leaves
 
 _DROPOUTS: Mapping[Any, int | None] = {
@@ -21,6 +22,11 @@ _DROPOUTS: Mapping[Any, int | None] = {
     F.dropout3d: 3,
 }
 """Functions that drop, and dimensions of a channel, where whole channels go."""
+
+_ATTENTIONS: Mapping[Any, Callable[..., Any]] = {
+    F.scaled_dot_product_attention: attention,
+    F.multi_head_attention_forward: multi_head,
+}
 
 
 class Functions(TorchFunctionMode):
@@ -54,11 +60,12 @@ class Functions(TorchFunctionMode):
             return self._dropout(_DROPOUTS[func], *args, **given)
         if func in BY_PARTS:
             return BY_PARTS[func](*args, **given)
-        if func is F.scaled_dot_product_attention and _dropout_of(args, given):
-            raise ContractError(
-                "scaled_dot_product_attention with dropout_p cannot be repeated; use F.dropout"
-            )
+        if func in _ATTENTIONS:
+            return _ATTENTIONS[func](self._attention_dropout, *args, **given)
         return func(*args, **given)
+
+    def _attention_dropout(self, shares: torch.Tensor, p: float) -> torch.Tensor:
+        return self._dropout(None, shares, p)
 
     def _dropout(
         self,
@@ -79,8 +86,3 @@ class Functions(TorchFunctionMode):
         self.masks += 1
         key, step, call = self._key, self._step, self.masks
         return dropped(channel, x, p, lambda shape: mask(key, step, call, shape, p))
-
-
-def _dropout_of(args: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
-    """The dropout_p of an attention."""
-    return given.get("dropout_p", args[4] if len(args) > 4 else 0.0)

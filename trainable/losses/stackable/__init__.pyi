@@ -1,0 +1,3 @@
+from .functions import Functions
+
+__all__ = ["Functions"]
