@@ -1,6 +1,6 @@
 from .assembly import Assembly, named
 from .elementwise import elementwise
-from .joining import beside_zeros, spread
+from .joining import beside_zeros, spread, with_gaps
 from .methods import METHODS
 from .shared import name_of
 from .view import Opaque, View
@@ -18,4 +18,5 @@ __all__ = [
     "name_of",
     "named",
     "spread",
+    "with_gaps",
 ]

@@ -53,12 +53,12 @@ def _sliced_back(
     dim %= len(shape)
     first, _, _ = slice(start, end).indices(shape[dim])
     if step > 1:
-        view = _with_gaps(assembly, view, dim, step, shape[dim] - first)
+        view = with_gaps(assembly, view, dim, step, shape[dim] - first)
     return beside_zeros(assembly, view, shape[dim], dim, first)
 
 
-def _with_gaps(assembly: Assembly, view: View, dim: int, step: int, most: int) -> View:
-    """The view with zeros after each place along a dimension, up to so many places."""
+def with_gaps(assembly: Assembly, view: View, dim: int, step: int, most: int) -> View:
+    """Return the view with zeros after each place along a dimension, up to so many places."""
     wide = spread(assembly, view, dim, step)
     places = assembly.shared.computed(torch.arange, [wide.shape[dim]], {})
     there = assembly.shared.computed(torch.remainder, [places, step], {})

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.fused.loops import Axes, Dim, Index, NotLowered, flat, mapped, size
-from shoal.trainable.fused.operations import Assembly, View, beside_zeros, elementwise
+from shoal.trainable.fused.operations import Assembly, View, beside_zeros, elementwise, with_gaps
 from shoal.trainable.fused.windows.windows import of_each, seen
 
 
@@ -135,7 +135,7 @@ def _convolution_back(
     form = _form(len(x.shape) - 2, stride, padding, dilation, transposed, groups)
     g = assembly.view(gradient)
     return (
-        lambda: _of_input(assembly, g, assembly.view(w), form),
+        lambda: _of_input(assembly, g, assembly.view(w), x.shape[2:], form),
         lambda: _of_weights(assembly, g, _padded(assembly, x, form.padding), w.shape[2:], form),
         lambda: assembly.reduce("sum", [g], [g.dims[0], *g.dims[2:]], [g.dims[1]]),
     )
@@ -155,17 +155,23 @@ def _of_weights(assembly: Assembly, g: View, x: View, lengths: Sequence[int], fo
     return _summed(assembly, [g, through], over, [(*group, *out), inner, *within])
 
 
-def _of_input(assembly: Assembly, g: View, w: View, form: _Form) -> View:
-    """Σ over o, k of g[n, o, u + padding - k dilation] w[o, c, k], g being 0 outside."""
+def _of_input(assembly: Assembly, g: View, w: View, lengths: Sequence[int], form: _Form) -> View:
+    """Σ over o, k of g[n, o, (u + padding - k dilation) / stride] w[o, c, k], g being 0 outside and
+    between.
+
+    Args:
+        lengths: of the input.
+    """
     axes = assembly.axes
-    if any(each != 1 for each in form.stride):
-        raise NotLowered("the gradient of what a convolution with strides takes")
-    for dim, (padding, dilation) in enumerate(zip(form.padding, form.dilation, strict=True), 2):
+    forms = zip(form.padding, form.dilation, form.stride, strict=True)
+    for dim, (padding, dilation, stride) in enumerate(forms, 2):
         length = size(w.dims[dim])
-        around = dilation * (length - 1) - padding
-        if around < 0:
+        before = dilation * (length - 1) - padding
+        if before < 0:
             raise NotLowered("a convolution that is padded by more than its windows")
-        g = beside_zeros(assembly, g, g.shape[dim] + 2 * around, dim, around)
+        if stride > 1:
+            g = with_gaps(assembly, g, dim, stride, (g.shape[dim] - 1) * stride + 1)
+        g = beside_zeros(assembly, g, before + lengths[dim - 2] + padding, dim, before)
         if w.dims[dim]:
             to = axes.new(length)
             w = assembly.views.placed(w, dim, Index.along(to[0], length - 1, -1), to)
@@ -174,7 +180,7 @@ def _of_input(assembly: Assembly, g: View, w: View, form: _Form) -> View:
     group = axes.unify(shared, own)
     g, also = _apart(axes, g, also, not assembly.views.apart(also, out))
     out = axes.unify(out, also)
-    through = seen(assembly, g, w.dims[2:], form.stride, form.dilation)
+    through = seen(assembly, g, w.dims[2:], [1] * len(form.stride), form.dilation)
     dims = [g.dims[0], (*group, *w.dims[1]), *through.dims[2:]]
     return _summed(assembly, [w, through], [out, *w.dims[2:]], dims)
 

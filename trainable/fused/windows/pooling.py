@@ -12,7 +12,14 @@ from typing import Any
 import torch
 
 from shoal.trainable.fused.loops import Dim, NotLowered, flat
-from shoal.trainable.fused.operations import Assembly, Opaque, View, elementwise, spread
+from shoal.trainable.fused.operations import (
+    Assembly,
+    Opaque,
+    View,
+    beside_zeros,
+    elementwise,
+    spread,
+)
 from shoal.trainable.fused.windows.windows import of_each, seen
 
 
@@ -62,24 +69,36 @@ def _average_back(
 ) -> View:
     if divisor_override is not None:
         raise NotLowered("pooling with divisor_override")
-    lengths = _side_by_side(x.shape[-2:], *_lengths(kernel, stride, padding))
+    lengths = _side_by_side(*_lengths(kernel, stride, padding))
     wide = _spread(assembly, assembly.view(gradient), lengths)
-    return elementwise(assembly, torch.ops.aten.div, "div", [wide, math.prod(lengths)], {})
+    made = elementwise(assembly, torch.ops.aten.div, "div", [wide, math.prod(lengths)], {})
+    return _with_rest(assembly, made, x.shape)
 
 
-def _side_by_side(
-    shape: Sequence[int], lengths: Sequence[int], strides: Sequence[int]
-) -> Sequence[int]:
+def _side_by_side(lengths: Sequence[int], strides: Sequence[int]) -> Sequence[int]:
     """The lengths of windows, if these lie side by side.
 
     Raises:
-        NotLowered: they do not, or not on all of a tensor.
+        NotLowered: they do not.
     """
-    if list(lengths) != list(strides) or any(
-        places % length for places, length in zip(shape, lengths, strict=True)
-    ):
-        raise NotLowered("the gradient of pooling whose windows overlap or leave a rest")
+    if list(lengths) != list(strides):
+        raise NotLowered("the gradient of pooling whose windows overlap or leave gaps")
     return lengths
+
+
+def _within_windows(assembly: Assembly, view: View, lengths: Sequence[int]) -> View:
+    """The places of a tensor that are in a window: without the rest, which is less than one."""
+    for dim, length in enumerate(lengths, len(view.dims) - 2):
+        view = assembly.views.slice(view, dim, 0, view.shape[dim] // length * length)
+    return view
+
+
+def _with_rest(assembly: Assembly, view: View, shape: Sequence[int]) -> View:
+    """The gradient of all of a tensor: 0 of the rest."""
+    for dim in (-2, -1):
+        at = dim % len(view.dims)
+        view = beside_zeros(assembly, view, shape[dim], at, 0)
+    return view
 
 
 def _spread(assembly: Assembly, view: View, lengths: Sequence[int]) -> View:
@@ -120,7 +139,8 @@ def _largest_back(
     origin = assembly.origin(view)
     if not isinstance(indices, Opaque) or assembly.origin(indices.source) is not origin:
         raise NotLowered("the gradient of pooling at other places than those of the maxima")
-    lengths = _side_by_side(view.shape[-2:], *_lengths(kernel, stride, padding))
+    shape, lengths = view.shape, _side_by_side(*_lengths(kernel, stride, padding))
+    view = _within_windows(assembly, view, lengths)
     within: list[Dim] = [assembly.axes.new(length) for length in lengths]
     through = seen(assembly, view, within, lengths, [1, 1])
     best = _pooled(assembly, "max", view, lengths, lengths)
@@ -139,7 +159,8 @@ def _largest_back(
         assembly, aten.eq, "eq", [_spread(assembly, first, lengths), assembly.view(own)], {}
     )
     wide = _spread(assembly, assembly.view(gradient), lengths)
-    return elementwise(assembly, aten.where, "where", [hit, wide, 0.0], {})
+    made = elementwise(assembly, aten.where, "where", [hit, wide, 0.0], {})
+    return _with_rest(assembly, made, shape)
 
 
 def _times(view: View, lengths: Sequence[int]) -> list[int]:

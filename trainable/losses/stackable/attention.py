@@ -61,6 +61,17 @@ def _weights(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     return torch.softmax(scores, dim=-1).masked_fill(none, 0.0)
 
 
+def adds_keys(*args: Any, **given: Any) -> bool:
+    """Whether, called so, ``F.multi_head_attention_forward`` adds keys and values to those given,
+    or takes some as they are."""
+    added = [
+        *args[7:9],
+        *(given.get(name) for name in ("bias_k", "bias_v", "static_k", "static_v")),
+    ]
+    zero = args[9] if len(args) > 9 else given.get("add_zero_attn")
+    return bool(zero) or any(one is not None for one in added)
+
+
 def multi_head(
     drop: Drop,
     query: torch.Tensor,
@@ -70,8 +81,8 @@ def multi_head(
     num_heads: int,
     in_proj_weight: torch.Tensor | None,
     in_proj_bias: torch.Tensor | None,
-    bias_k: torch.Tensor | None,
-    bias_v: torch.Tensor | None,
+    bias_k: None,
+    bias_v: None,
     add_zero_attn: bool,
     dropout_p: float,
     out_proj_weight: torch.Tensor,
@@ -84,18 +95,12 @@ def multi_head(
     q_proj_weight: torch.Tensor | None = None,
     k_proj_weight: torch.Tensor | None = None,
     v_proj_weight: torch.Tensor | None = None,
-    static_k: torch.Tensor | None = None,
-    static_v: torch.Tensor | None = None,
+    static_k: None = None,
+    static_v: None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return what ``F.multi_head_attention_forward`` returns, of the same arguments.
-
-    Raises:
-        NotImplementedError: keys or values are added, or given in parts.
-    """
-    if add_zero_attn or any(t is not None for t in (bias_k, bias_v, static_k, static_v)):
-        raise NotImplementedError("attention with keys and values that are added, or static")
+    """Return what ``F.multi_head_attention_forward`` returns, of the same arguments."""
     if is_causal and attn_mask is None:
         raise RuntimeError("multi_head_attention_forward: is_causal needs attn_mask")
     alone = query.dim() == 2
@@ -105,7 +110,7 @@ def multi_head(
     weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
     if in_proj_weight is not None and not use_separate_proj_weight:
         weights = in_proj_weight.chunk(3)
-    biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
+    biases: Any = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
     given = zip((query, key, value), weights, biases, strict=True)
     q, k, v = (_heads(F.linear(*part), num_heads) for part in given)
     mask = _joined(_out(attn_mask, num_heads), _padding(key_padding_mask), q.dtype)

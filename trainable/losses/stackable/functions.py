@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812  # as torch's own documentation ca
 from torch.overrides import TorchFunctionMode
 
 from shoal.trainable.errors import ContractError
-from shoal.trainable.losses.stackable.attention import attention, multi_head
+from shoal.trainable.losses.stackable.attention import adds_keys, attention, multi_head
 from shoal.trainable.losses.stackable.dropout import dropped, mask
 from shoal.trainable.losses.stackable.recurrent import BY_PARTS
 from shoal.trainable.problems import Leaves
@@ -23,9 +23,11 @@ _DROPOUTS: Mapping[Any, int | None] = {
 }
 """Functions that drop, and dimensions of a channel, where whole channels go."""
 
+_MULTI_HEAD = F.multi_head_attention_forward
+
 _ATTENTIONS: Mapping[Any, Callable[..., Any]] = {
     F.scaled_dot_product_attention: attention,
-    F.multi_head_attention_forward: multi_head,
+    _MULTI_HEAD: multi_head,
 }
 
 
@@ -60,7 +62,7 @@ class Functions(TorchFunctionMode):
             return self._dropout(_DROPOUTS[func], *args, **given)
         if func in BY_PARTS:
             return BY_PARTS[func](*args, **given)
-        if func in _ATTENTIONS:
+        if func in _ATTENTIONS and not (func is _MULTI_HEAD and adds_keys(*args, **given)):
             return _ATTENTIONS[func](self._attention_dropout, *args, **given)
         return func(*args, **given)
 
