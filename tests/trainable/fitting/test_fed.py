@@ -13,9 +13,10 @@ from torch.nn import functional
 from shoal.trainable.compiling import compiler
 from shoal.trainable.feeding import held
 from shoal.trainable.fitting import Block, Plan, fit
+from shoal.trainable.halt import Halt
 from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
 from shoal.trainable.problems import Folds
-from shoal.trainable.programs import EAGER, KERNEL, SINGLE, Program
+from shoal.trainable.programs import EAGER, KERNEL, SEQUENTIAL, SINGLE, Program
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 
@@ -158,7 +159,7 @@ def lanes_of(count: int, replicates: int = 2, optimizer: str = "sgd") -> Lanes:
 def program_of(problem: type, kind: str, **how: Any) -> Program:
     usual = {"optimizer": "sgd", "shape": {}, "defaults": {}, "block": 16, "unroll": 4, "steps": 24}
     how = {**usual, **how}
-    how["unroll"] = how["unroll"] if kind == KERNEL else 1
+    how["unroll"] = how["unroll"] if kind in (KERNEL, SEQUENTIAL) else 1
     return Program(problem, device="cpu", kind=kind, **how)
 
 
@@ -214,6 +215,28 @@ def test_kernels_have_the_numbers_of_torch(
     found = fitted(program_of(problem, KERNEL, **how), lanes)
     assert found.parameters is not None
     alike(found, fitted(program_of(problem, kind, **how), lanes))
+
+
+@pytest.mark.parametrize("problem", [Net, Dropped, NoiseAlone, Weighed, ByHand])
+def test_recorded_fits_one_after_the_other_have_the_bits_of_the_code(problem: type) -> None:
+    """However many updates a call does, with batches, noise and metrics."""
+    lanes = lanes_of(5)
+    expected = bits(fitted(program_of(problem, SINGLE, block=1, **HOW), lanes))
+    for unroll in (1, 5, 100):
+        found = fitted(program_of(problem, SEQUENTIAL, block=1, unroll=unroll, **HOW), lanes)
+        assert bits(found) == expected
+
+
+def test_a_call_of_several_updates_is_given_up_between_them() -> None:
+    program, halt, lanes = program_of(Net, SEQUENTIAL, block=1, unroll=5), Halt(), lanes_of(1)
+    block = Block(program, lanes, PLAN)
+    with torch.no_grad():
+        block.prepare()
+        program.heed(halt)
+        halt.set()
+        assert block.advance() is None
+        kept = block.snapshot()
+        assert kept["done"] == 0
 
 
 def test_so_they_have_with_batches_folds_and_plans_as_they_come() -> None:
