@@ -53,6 +53,18 @@ def _net(name: str, cls: str, goal: tuple[float, float], width: int) -> Row:
     )
 
 
+def _module(name: str, cls: str, *, steps: int = 100, fits: int = 128) -> Row:
+    return Row(
+        name=name,
+        file="modules",
+        cls=cls,
+        plain="trained",
+        steps=steps,
+        report=steps // 5,
+        fits=fits,
+    )
+
+
 ROWS = (
     Row(
         name="cubic",
@@ -129,4 +141,11 @@ ROWS = (
     Row(name="kalman", file="sequences", cls="Kalman", plain="kalman", steps=20, report=10),
     Row(name="implicit steps", file="sequences", cls="Implicit", plain="implicit", steps=20),
     Row(name="gaussian process", file="gaussian_process", cls="GaussianProcess", steps=40),
+    _module("lstm", "Series"),
+    _module("transformer layer", "Attention"),
+    _module("batch norm", "Normed"),
+    _module("images, 12 x 12", "Images"),
+    _module("residual blocks", "Residual", steps=50),
+    _module("net 784-256-128-10", "LargeNet", steps=50, fits=8),
+    _module("images, 28 x 28", "LargeImages", steps=20, fits=8),
 )

@@ -54,10 +54,14 @@ def _of_batchnorm(part: nn.Module) -> str | None:
     return None
 
 
-def _of_dropout(part: nn.Module) -> str | None:
-    if not getattr(part, "dropout", 0.0):
+def _of_added_keys(part: nn.Module) -> str | None:
+    adds = part.bias_k is not None or part.add_zero_attn
+    if not (part.dropout and adds):
         return None
-    return "draws masks of its own (dropout), which cannot be repeated; give dropout=0.0"
+    return (
+        "draws masks of its own (dropout) of keys that it adds, which cannot be repeated; give "
+        "dropout=0.0, or add none"
+    )
 
 
 def _of_random(part: nn.Module) -> str | None:
@@ -66,7 +70,7 @@ def _of_random(part: nn.Module) -> str | None:
 
 _KINDS: Mapping[tuple[type[nn.Module], ...], Callable[[nn.Module], str | None]] = {
     (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm): _of_batchnorm,
-    (nn.RNNBase, nn.MultiheadAttention): _of_dropout,
+    (nn.MultiheadAttention,): _of_added_keys,
     (nn.RReLU, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.FractionalMaxPool2d): _of_random,
 }
 """Kinds of modules, and why one of them cannot be stacked."""

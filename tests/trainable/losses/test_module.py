@@ -15,8 +15,9 @@ from shoal.trainable.feeding.batches import Batches
 from shoal.trainable.fitting import Plan, fit
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.losses import key_of
+from shoal.trainable.losses.stackable import Functions
 from shoal.trainable.losses.stackable.dropout import mask
-from shoal.trainable.programs import EAGER, SINGLE, Program
+from shoal.trainable.programs import EAGER, SEQUENTIAL, SINGLE, Program
 
 ROWS, BATCH, STEPS, CLASSES = 22, 6, 9, 3
 
@@ -60,9 +61,9 @@ class Last(nn.Module):
 class Attends(nn.Module):
     """An attention of a sequence to itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, **how: Any) -> None:
         super().__init__()
-        self.part = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.part = nn.MultiheadAttention(4, 2, batch_first=True, **how)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.part(x, x, x)[0].mean(1)
@@ -138,6 +139,10 @@ MODULES: dict[str, tuple[Any, Any]] = {
     ),
     "tied": (FLAT, Tied),
     "frozen": (FLAT, Frozen),
+    "keys added": (
+        SEQUENCE,
+        lambda: nn.Sequential(Attends(add_bias_kv=True), nn.Linear(4, CLASSES)),
+    ),
 }
 
 
@@ -224,14 +229,14 @@ def test_a_module_among_others_is_as_alone(name: str) -> None:
     """In blocks of other sizes, and called one at a time."""
     problem, lanes = problem_of(*MODULES[name]), lanes_of(6, 2)
     usual = fitted(problem, lanes, block=4)
-    for block, kind in ((1, EAGER), (16, EAGER), (1, SINGLE)):
+    for block, kind in ((1, EAGER), (16, EAGER), (1, SINGLE), (1, SEQUENTIAL)):
         other = fitted(problem, lanes, block, kind)
         torch.testing.assert_close(usual.loss, other.loss, rtol=1e-12, atol=0)
         torch.testing.assert_close(usual.metrics, other.metrics, rtol=1e-12, atol=0)
 
 
 def numpys_mask(seed: int, step: int, call: int, shape: tuple[int, ...], p: float) -> Any:
-    """The rule of `losses.dropout` in numpy's own whole numbers of 32 bits."""
+    """The rule of `losses.stackable.dropout` in numpy's own whole numbers of 32 bits."""
 
     def mixed(h: Any) -> Any:
         h = numpy.asarray(h, dtype=numpy.uint32)
@@ -311,6 +316,27 @@ def test_dropout_is_a_plain_loop_with_its_masks() -> None:
         assert float(found.metrics[lane, 0]) == pytest.approx(error, rel=1e-10)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_recurrent_layers_own_dropout_is_of_what_it_gives_the_next(kind: Any) -> None:
+    """In training alone; nothing of the last layer is dropped."""
+    torch.manual_seed(0)
+    whole = kind(4, 5, 2, dropout=0.3, batch_first=True, dtype=torch.float64)
+    first, second = (kind(size, 5, batch_first=True, dtype=torch.float64) for size in (4, 5))
+    for layer, part in enumerate((first, second)):
+        state = {f"{name[:-1]}{layer}": name for name, _ in part.named_parameters()}
+        part.load_state_dict({mine: whole.get_parameter(its) for its, mine in state.items()})
+    x = torch.randn(ROWS, 4, 4, dtype=torch.float64)
+    key, step = key_of(torch.tensor(9)), torch.tensor(2.0)
+    between = first(x)[0]
+    kept = mask(key, step, 1, between.transpose(0, 1).shape, 0.3).transpose(0, 1)
+    expected = second(torch.where(kept, between / 0.7, 0.0))[0]
+    with Functions(key, step):
+        torch.testing.assert_close(whole(x)[0], expected)
+    whole.eval()
+    with Functions():
+        torch.testing.assert_close(whole(x)[0], second(between)[0])
+
+
 class Hooked(nn.Linear):
     def __init__(self) -> None:
         super().__init__(5, CLASSES)
@@ -324,7 +350,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3, momentum=None)),
         "1 (BatchNorm1d) counts its batches (momentum=None)",
     ),
-    "own masks": (lambda: nn.LSTM(5, 3, 2, dropout=0.5), "LSTM draws masks of its own (dropout)"),
+    "own masks": (
+        lambda: nn.MultiheadAttention(4, 2, dropout=0.5, add_bias_kv=True),
+        "MultiheadAttention draws masks of its own (dropout) of keys that it adds",
+    ),
     "random": (
         lambda: nn.Sequential(nn.Linear(5, 3), nn.RReLU()),
         "1 (RReLU) draws random numbers",

@@ -61,13 +61,13 @@ class Functions(TorchFunctionMode):
         if func in _DROPOUTS:
             return self._dropout(_DROPOUTS[func], *args, **given)
         if func in BY_PARTS:
-            return BY_PARTS[func](*args, **given)
+            return BY_PARTS[func](self._own_dropout, *args, **given)
         if func in _ATTENTIONS and not (func is _MULTI_HEAD and adds_keys(*args, **given)):
-            return _ATTENTIONS[func](self._attention_dropout, *args, **given)
+            return _ATTENTIONS[func](self._own_dropout, *args, **given)
         return func(*args, **given)
 
-    def _attention_dropout(self, shares: torch.Tensor, p: float) -> torch.Tensor:
-        return self._dropout(None, shares, p)
+    def _own_dropout(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        return self._dropout(None, x, p)
 
     def _dropout(
         self,

@@ -22,6 +22,8 @@ State = tuple[torch.Tensor, ...]
 Weights = Sequence[torch.Tensor]
 """w, u, and where there are biases b of either; of an LSTM with a projection, that comes last."""
 
+Drop = Callable[[torch.Tensor, float], torch.Tensor]
+
 Cell = Callable[[torch.Tensor, State, Weights, bool], State]
 
 
@@ -58,21 +60,20 @@ def _rnn(function: Callable[[torch.Tensor], torch.Tensor]) -> Cell:
     return cell
 
 
-def _layers(cell: Cell, *given: Any) -> tuple[torch.Tensor, ...]:
+def _layers(cell: Cell, drop: Drop, *given: Any) -> tuple[torch.Tensor, ...]:
     """Run all layers: outputs, and the last states of each layer and direction.
 
     Args:
+        drop: given what one layer gives the next, and the probability: some of it dropped.
         given: as ``torch.lstm`` and its kin take them: input, states, weights, has biases, layers,
             dropout, training, both directions, rows first.
 
     Raises:
-        ContractError: the input is packed, or something is dropped.
+        ContractError: the input is packed.
     """
     if len(given) != 9 or not isinstance(given[3], bool):
         raise ContractError("a packed sequence cannot be stacked; pad it, and mask the loss")
     x, begun, weights, bias, layers, dropout, training, both, rows_first = given
-    if dropout and training:
-        raise ContractError("a recurrent layer's own dropout cannot be repeated; use nn.Dropout")
     begun = begun if isinstance(begun, (tuple, list)) else (begun,)
     directions = 2 if both else 1
     each = len(weights) // (layers * directions)
@@ -92,12 +93,14 @@ def _layers(cell: Cell, *given: Any) -> tuple[torch.Tensor, ...]:
             outputs.append(torch.stack(made[::-1] if direction else made))
             ends.append(state)
         x = torch.cat(outputs, 2) if both else outputs[0]
+        if dropout and training and layer + 1 < layers:
+            x = drop(x, dropout)
     x = x.transpose(0, 1) if rows_first else x
     return (x, *(torch.stack(part) for part in zip(*ends, strict=True)))
 
 
 def _of(cell: Cell) -> Callable[..., tuple[torch.Tensor, ...]]:
-    return lambda *given: _layers(cell, *given)
+    return lambda drop, *given: _layers(cell, drop, *given)
 
 
 BY_PARTS: Mapping[Any, Callable[..., tuple[torch.Tensor, ...]]] = {
@@ -106,4 +109,4 @@ BY_PARTS: Mapping[Any, Callable[..., tuple[torch.Tensor, ...]]] = {
     torch.rnn_tanh: _of(_rnn(torch.tanh)),
     torch.rnn_relu: _of(_rnn(torch.relu)),
 }
-"""Functions of torch, and the same by parts."""
+"""Functions of torch, and the same by parts: given what drops numbers, then torch's arguments."""
