@@ -146,6 +146,6 @@ ROWS = (
     _module("batch norm", "Normed"),
     _module("images, 12 x 12", "Images"),
     _module("residual blocks", "Residual", steps=50),
-    _module("net 784-256-128-10", "LargeNet", steps=50, fits=8),
-    _module("images, 28 x 28", "LargeImages", steps=20, fits=8),
+    _module("net 784-256-128-10", "LargeNet", fits=8),
+    _module("images, 28 x 28", "LargeImages", fits=4),
 )
