@@ -620,6 +620,7 @@ def _window(w: _Writer) -> str:
     every = [
         f"{of}{w.draw.choice(['avg', 'max'])}_pool1d({x}[:, None], 2)[:, 0]",
         f"{of}max_pool1d({x}[:, None], 2, stride=1)[:, 0]",
+        f"{of}conv1d({x}[:, None].tanh(), {x}[:1, None, :2], stride=3)[:, 0]",
     ]
     if vectors:
         k = w.draw.choice(vectors)
@@ -630,6 +631,33 @@ def _window(w: _Writer) -> str:
             f"{of}conv1d({x}[:, None], {k}[:, None]{how}).sum(1)",
             f"{of}conv2d({x}[None, None], {k}[None, None], padding=1)[0, 0]",
         ]
+    return w.draw.choice(every)
+
+
+def _merged(w: _Writer) -> str:
+    """Dimensions that are one for some operations and apart for others; parts of one."""
+    a = w.pick()
+    rank, shape = w.known[a].dim(), tuple(w.known[a].shape)
+    if not rank:
+        raise ValueError("nothing to merge")
+    last, of = shape[-1], "torch.nn.functional."
+    every = [
+        f"torch.cat([part * part.mean() for part in {a}.split({w.draw.randint(1, 3)})])",
+        f"torch.stack([part.sum() for part in {a}.chunk({w.draw.randint(1, 3)}, -1)])",
+        f"torch.softmax({a}.reshape(-1, {last}) @ {a}.reshape(-1, {last}).T, -1)",
+    ]
+    if rank == 2 and shape[0] > 1:
+        every += [f"{of}batch_norm({a}, None, None, training=True)"] * 2
+    if rank > 1:
+        whole = f"{a}.reshape(-1, {last})"
+        every += [
+            f"({whole} @ {whole}.T.mean(1, keepdim=True)).reshape({shape[:-1]})",
+            f"({whole}.tanh() - {whole}.mean(0)).reshape({shape}).sum(-1)",
+            f"{of}scaled_dot_product_attention({a}, {a}, {a}.tanh())",
+        ]
+    if rank > 1 and last % 2 == 0:
+        apart = f"{a}.reshape(-1, {shape[-2]}, 2, {last // 2}).transpose(1, 2)"
+        every += [f"(torch.softmax({apart} @ {apart}.mT, -1) @ {apart}).transpose(1, 2).flatten(2)"]
     return w.draw.choice(every)
 
 
@@ -685,6 +713,7 @@ _RULES = [
     *[_looked_up] * 3,
     *[_placed] * 4,
     *[_window] * 3,
+    *[_merged] * 3,
     _called,
     _factored,
 ]

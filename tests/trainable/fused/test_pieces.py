@@ -203,6 +203,20 @@ def test_updates_follow_each_other_and_take_their_own_rows() -> None:
         assert torch.allclose(always[1][lane], always_own, rtol=1e-9)
 
 
+def test_what_goes_between_parts_has_its_fits_first() -> None:
+    """Torch stacks them in another dimension here, which of few fits may be as long."""
+
+    def loss(w: Any, x: Any) -> Any:
+        ordered = (x * w).tanh().sort(1).values
+        normed = torch.nn.functional.batch_norm(ordered, None, None, training=True)
+        return (normed * x).square().mean()
+
+    lanes = [numbers(BLOCK, 3)]
+    check(with_gradient(loss, 1), lanes, [numbers(FEW + 1, 3, seed=1)])
+    with pytest.raises(NotLowered, match="has its fits in another dimension"):
+        check(with_gradient(loss, 1), lanes, [numbers(FEW, 3, seed=1)])
+
+
 def test_a_call_is_given_up() -> None:
     """Before an update; the error has nothing to say."""
     _, run = pieces(lambda w: (w.cumprod(0).exp(),), [numbers(BLOCK, 4)], [])

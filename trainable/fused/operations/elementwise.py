@@ -115,6 +115,8 @@ def _folded(
 
 def _plain(argument: Any) -> Any:
     """An argument whose tensors have one number, as torch takes it."""
+    if isinstance(argument, torch.Tensor):  # all of it is one number
+        return argument.flatten()[:1]
     if not isinstance(argument, View):
         return argument
     if isinstance(argument.operand.value, Value):
