@@ -74,7 +74,7 @@ def calls_of(graph: GraphModule, partition: Partition) -> Calls:
         shared.update((node, None) for node in part.given if node not in trace.lanes)
         called = Called(module=module, given=trace.numbers(part.given), kept=stage.kept)
         stages.append(called if own else None)
-        for number in {*stage.given, *stage.made, *called.given, *called.kept}:
+        for number in {*stage.given, *stage.made}:
             _check_lanes(trace, nodes[number])
     everything = Part(trace, lambda node: True)
     rows = [node for node in nodes if node.op == "placeholder" and node not in trace.lanes]
@@ -86,15 +86,15 @@ def calls_of(graph: GraphModule, partition: Partition) -> Calls:
 
 
 def _check_lanes(trace: Trace, node: Node) -> None:
-    """Check that what goes from one part to another has its lanes first: of few lanes, another
-    dimension may have as many places.
+    """Check that what a kernel takes or gives has its lanes first: of few lanes, another dimension
+    may have as many places.
 
     Raises:
         NotLowered: it has not.
     """
     lanes = trace.inputs[0].meta["shape"][0]
     if node in trace.lanes and tuple(node.meta["shape"])[:1] != (lanes,):
-        raise NotLowered("a call of torch takes or gives what has its fits in another dimension")
+        raise NotLowered("a kernel would take what has its fits in another dimension")
 
 
 def _is_within(trace: Trace, calls: set[Node], own: set[Node]) -> Callable[[Node], bool]:
