@@ -234,6 +234,7 @@ def _checked(
         block=running.block,
         unroll=running.unroll,
         lane_seconds=running.lane_seconds,
+        pack=asked.pack or running.pack,
         settled=settled,
     )
     return replace(draft, request=request, source=source, notes=(*draft.notes, *running.notes))

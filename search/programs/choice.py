@@ -10,7 +10,7 @@ from shoal.search.errors import BadInput
 from shoal.search.programs.case import Case, count_of, shapes_of
 from shoal.search.programs.costs import costs_of
 from shoal.search.programs.meanwhile import Meanwhile
-from shoal.search.programs.running import INSTEAD, Running, choose
+from shoal.search.programs.running import INSTEAD, Running, choose, pack_of
 from shoal.search.programs.settling import MAX_CAPTURED, MAX_KERNELS, captured, settle
 from shoal.search.request import Resolved
 from shoal.search.space import Space
@@ -84,7 +84,10 @@ def programs_of(
             raise BadInput(f"--program compiled: {why}, which is not compiled; leave it out")
         running = chosen("eager")
         if programs.single:
-            return replace(running, block=1), Settled(usual=SINGLE)
+            alone = costs_of(works[0], 1, device=programs.device, pack=programs.pack)
+            seconds = asked.steps * alone.eager
+            running = replace(running, block=1, lane_seconds=seconds, pack=pack_of(seconds))
+            return running, Settled(usual=SINGLE)
         return running, Settled(usual=running.usual)
     running = chosen(asked.program)
     if running.program == "eager":

@@ -11,6 +11,9 @@ from shoal.trainable.programs import EAGER, KERNEL, PIECES, SEQUENTIAL, Work
 OPERATION_SECONDS, BYTES_A_SECOND = 3e-6, 24e9
 """What an eager step costs: a call for each operation, and writing what each makes."""
 
+PRODUCTS_A_SECOND = 25e9
+"""Multiplications, each with an addition, of matrix products and convolutions by a library."""
+
 FUSED_SECONDS = 7e-12
 """What a number costs in a fused kernel."""
 
@@ -30,6 +33,7 @@ class Costs:
 
     Attributes:
         kernel, pieces, eager, sequential: by how it is run (`shoal.trainable.programs.settled`).
+        products: what matrix products take by a library, however they are called.
         block: lanes in one operation of torch that all of a block go through together.
         kernel_block: lanes of a kernel's block.
     """
@@ -38,6 +42,7 @@ class Costs:
     pieces: float
     eager: float
     sequential: float
+    products: float
     block: int
     kernel_block: int
 
@@ -80,6 +85,7 @@ def costs_of(work: Work, block: int | None, *, device: str, pack: int) -> Costs:
         pieces=kernels + calls if work.calls else math.inf,
         eager=_seconds(work.operations / stacked, work.moved_bytes),
         sequential=_seconds(work.alone_operations, work.alone_bytes) if alone else math.inf,
+        products=work.alone_products / PRODUCTS_A_SECOND,
         block=stacked,
         kernel_block=between if work.calls else fused,
     )

@@ -19,7 +19,7 @@ from shoal.search.programs.costs import (
     Costs,
     costs_of,
 )
-from shoal.search.request.amendments import power_of_two
+from shoal.search.request.amendments import MIN_PACK, power_of_two
 from shoal.trainable.compiling import NONE, compiler
 from shoal.trainable.programs import EAGER, KERNEL, MAX_UNROLL, PIECES, SEQUENTIAL, Work
 
@@ -37,6 +37,10 @@ it is compiled: half a second of a core the first time on a machine."""
 COMPILED_BYTES_A_SECOND = 300e9
 """The bytes that operations write, where torch's compiler for GPUs keeps them in registers."""
 
+PACK_SECONDS = 4.0
+"""Of a pack whose fits run one after the other: many workers have something to do, and none is
+asked for more very often."""
+
 CHUNK_SECONDS = 4e-3
 """Of one call that does several updates."""
 
@@ -51,6 +55,7 @@ class Running:
         lane_seconds: about what a lane costs a usual core, by the count of its operations.
         usual: where nothing is compiled, how all shapes are run
             (`shoal.trainable.programs.settled`).
+        pack: fits of a pack, where these run one after the other and take long; None: no matter.
         notes: what the user should know.
     """
 
@@ -59,6 +64,7 @@ class Running:
     unroll: int
     lane_seconds: float
     usual: str = EAGER
+    pack: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -111,14 +117,17 @@ def choose(
         notes = (*notes, f"it cannot be fused: {most.unfused}; {INSTEAD[costs.uncompiled]}")
     if program == "eager" or (program == "auto" and not worth):
         if costs.uncompiled == SEQUENTIAL:
+            update = costs.sequential + costs.products
             return Running(
                 program="eager",
                 block=1,
-                unroll=_unroll(costs.sequential, steps, report, fed),
-                lane_seconds=steps * costs.sequential,
+                unroll=_unroll(update, steps, report, fed),
+                lane_seconds=steps * update,
                 usual=SEQUENTIAL,
+                pack=pack_of(steps * update),
                 notes=notes,
             )
+        seconds += costs.products
         return Running(
             program="eager", block=costs.block, unroll=1, lane_seconds=steps * seconds, notes=notes
         )
@@ -133,6 +142,13 @@ def choose(
         unroll=_updates(steps, report, MAX_UNROLL),
         lane_seconds=steps * most.moved_bytes / COMPILED_BYTES_A_SECOND,
     )
+
+
+def pack_of(seconds: float) -> int | None:
+    """Return how many fits a pack has that run one after the other, each so long; None: as many as
+    it has anyway."""
+    fits = max(1, int(PACK_SECONDS / seconds)) if seconds else MIN_PACK
+    return fits if fits < MIN_PACK else None
 
 
 def _compiled(every: Sequence[Costs], steps: int, report: int, fed: bool) -> Running:

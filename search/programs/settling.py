@@ -245,7 +245,7 @@ class _Settling:
             self._programs[key(shape)] = EAGER if costs is None else costs.uncompiled
         programs = {key(shape): self._programs[key(shape)] for shape in self._shapes}
         notes = (*self._notes(programs), *sorted(self._measured))
-        if set(programs.values()) <= {EAGER}:
+        if len(set(programs.values())) == 1 and not {KERNEL, PIECES} & {*programs.values()}:
             return Settled(), notes
         blocks = {
             key(shape): self._block(shape)

@@ -27,7 +27,7 @@ from shoal.trainable.problems import (
 )
 from shoal.trainable.programs.decomposing import decomposed
 from shoal.trainable.programs.step import LaneValues, Step, Stepped
-from shoal.trainable.programs.tracing import Tensors, Work, traced, work_of
+from shoal.trainable.programs.tracing import Tensors, Work, products_of, traced, work_of
 
 
 class Stacked(Step):
@@ -183,6 +183,7 @@ class Stacked(Step):
                 unfused=str(error),
                 alone_operations=alone.operations,
                 alone_bytes=alone.moved_bytes,
+                alone_products=alone.alone_products,
             )
         with suppress(NotLowered):
             target = target_of(self.device.type)
@@ -201,7 +202,9 @@ class Stacked(Step):
             bool(((a == b) | (a.isnan() & b.isnan())).all())
             for a, b in zip(found, expected, strict=True)
         )
-        return work_of(graph, 1) if same else Work()
+        if not same:
+            return Work()
+        return replace(work_of(graph, 1), alone_products=products_of(graph))
 
     def _in_pieces(
         self, graph: GraphModule, given: Sequence[torch.Tensor], work: Work, target: Target

@@ -30,6 +30,7 @@ _BETWEEN = (__name__, "shoal.trainable.losses.")
 """Modules of shoal between an operation and the user's code that calls it."""
 
 _DENSE = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "convolution")
+_PRODUCTS = (*_DENSE, "convolution_backward")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Work:
         calls: why each call of torch between kernels is one, where it is several kernels.
         called_bytes: of what these give, and of what goes between them and the kernels.
         alone_operations, alone_bytes: as the first two, where each operation has one lane, if it is
-            not one kernel.
+            not one kernel; alone_products: multiplications of matrix products and convolutions.
     """
 
     operations: int = 0
@@ -62,6 +63,7 @@ class Work:
     called_bytes: int = 0
     alone_operations: int = 0
     alone_bytes: int = 0
+    alone_products: int = 0
 
     def most(self, other: Work) -> Work:
         """Return the maximum of each field."""
@@ -221,6 +223,29 @@ class _Count(DispatchMode):
         return made
 
 
+def products_of(graph: GraphModule) -> int:
+    """Return the multiplications of the matrix products and convolutions of a traced function."""
+    return sum(_products(node) for node in graph.graph.nodes if node.op == "call_function")
+
+
+def _products(node: torch.fx.Node) -> int:
+    name = _name_of(node)
+    if name not in _PRODUCTS:
+        return 0
+    if name.startswith("convolution"):
+        gradient, _, weight = node.args[:3] if name.endswith("backward") else (node, *node.args[:2])
+        one = math.prod(gradient.meta["shape"]) * math.prod(weight.meta["shape"][1:])  # type: ignore[union-attr]  # nodes
+        return one * (2 if name.endswith("backward") else 1)
+    factor = [each for each in node.args if isinstance(each, torch.fx.Node)][-2]
+    made: int = math.prod(node.meta["shape"]) * factor.meta["shape"][-1]
+    return made
+
+
+def _name_of(node: torch.fx.Node) -> str:
+    name = str(node.target).partition("::")[2] or str(node.target).removeprefix("aten.")
+    return name.partition(".")[0]
+
+
 def work_of(graph: GraphModule, lanes: int) -> Work:
     """Return the cost of a traced function of `lanes` lanes."""
     operations = moved = widest = dense = 0
@@ -228,8 +253,7 @@ def work_of(graph: GraphModule, lanes: int) -> Work:
         size = node.meta.get("bytes")
         if node.op != "call_function" or size is None:
             continue
-        name = str(node.target).partition("::")[2] or str(node.target).removeprefix("aten.")
-        name = name.partition(".")[0]
+        name = _name_of(node)
         widest = max(widest, size)
         if name in _VIEWS:
             continue

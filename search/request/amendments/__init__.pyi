@@ -10,7 +10,7 @@ from .amendment import (
 from .ends import ABOVE, BELOW, STALLED, UPDATES, End, Ended, ended_of, ends_of
 from .layout import Span, layout_of
 from .points import Point, points_of, same
-from .sizes import MAX_PACK, power_of_two
+from .sizes import MAX_PACK, MIN_PACK, power_of_two
 from .steered import STEERED, Steered
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "BELOW",
     "MAX_PACK",
     "MAX_UPDATES",
+    "MIN_PACK",
     "REPLICATES",
     "STALLED",
     "STEERED",

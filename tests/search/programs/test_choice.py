@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,10 @@ def test_a_search_of_large_fits_compiles_nothing(tmp_path: Path) -> None:
         out = tmp_path / program
         results.append(run(**given, program=program, out=out, engine="inline"))  # type: ignore[arg-type]  # plain values
         assert 'usual = "sequential"' in (out / "search.toml").read_text()
+    long = Asked(**{**given, "steps": 10**6, "trials": 64})  # type: ignore[arg-type]  # plain values
+    request = prepare(long, None).request
+    assert (request.pack, request.layout[0].pack) == (1, 1)
+    assert prepare(replace(long, pack=3), None).request.pack == 3
     one, other = (result.trials["loss"].to_numpy() for result in results)
     assert (one == other).all()
     assert torch.tensor(one).isfinite().all()

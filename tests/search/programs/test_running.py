@@ -21,6 +21,18 @@ PIECES = replace(UNFUSED, fused=20_000, calls=("sort", "sort"), called_bytes=200
 """The same, if kernels could say most of it."""
 
 
+LARGE = Work(
+    operations=52,
+    moved_bytes=4_000_000,
+    widest_bytes=500_000,
+    unfused="a matrix product so large that BLAS is faster",
+    alone_operations=23,
+    alone_bytes=1_400_000,
+    alone_products=100_000_000,
+)
+"""A step of a large net: 4 ms."""
+
+
 def chosen(work: Work = COURSE, program: str = "auto", **given: Any) -> Running:
     """The choice for a search of 1,024 lanes, but for what is given."""
     usual = {
@@ -58,6 +70,24 @@ def test_what_no_kernel_can_say_is_told_where_it_runs_eager() -> None:
     assert chosen(UNFUSED, lanes=1024).notes == told
     assert chosen(PIECES, lanes=1024).notes == ()
     assert chosen(UNFUSED, lanes=4, device="cuda").notes == ()
+
+
+def test_large_fits_run_one_after_the_other_and_packs_of_them_are_short() -> None:
+    """So that there is work for many workers; by counts alone, and not where a pack is short."""
+    for program in ("auto", "eager"):
+        found = chosen(LARGE, program, lanes=10**4)
+        assert (found.program, found.usual, found.block, found.unroll) == (
+            "eager",
+            "sequential",
+            1,
+            1,
+        )
+        assert found.lane_seconds == pytest.approx(2000 * 4.127e-3, rel=1e-3)
+        assert found.pack == 1
+    assert [chosen(LARGE, steps=steps).pack for steps in (1000, 100, 20, 10)] == [1, 9, 48, None]
+    (note,) = chosen(LARGE).notes
+    assert note.endswith("BLAS is faster; fits this large run one after the other, by torch")
+    assert chosen(UNFUSED).pack is None
 
 
 @pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 262)])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from shoal.trainable.programs.runs import interpreted
-from shoal.trainable.programs.tracing import Tensors, traced, work_of
+from shoal.trainable.programs.tracing import Tensors, products_of, traced, work_of
 
 
 def test_what_is_recorded_runs_with_other_tensors() -> None:
@@ -85,3 +87,21 @@ def test_a_check_of_what_no_factorisation_gave_is_not_recorded() -> None:
     check = torch.ops.aten._linalg_check_errors.default
     with pytest.raises(RuntimeError, match="in a way that is not recorded"):
         traced(lambda a: (check(a.int(), "mine", is_matrix=False), a), (torch.zeros(2),))
+
+
+def test_the_multiplications_of_products_are_counted() -> None:
+    """Of matrices, stacks of them and vectors, and of convolutions with their gradients."""
+
+    def loss(w: torch.Tensor, v: torch.Tensor, k: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(x.flatten(1) @ w)
+        return (h @ v).sum() + torch.nn.functional.conv1d(x, k).square().sum()
+
+    def step(w: torch.Tensor, v: torch.Tensor, k: torch.Tensor, x: torch.Tensor) -> Any:
+        return torch.func.grad(loss, (0, 1, 2))(w, v, k, x)
+
+    w, v, k, x = torch.ones(12, 5), torch.ones(5), torch.ones(4, 2, 3), torch.ones(7, 2, 6)
+    products = 7 * 12 * 5 * 2 + 7 * 5 * 2  # of w forth and back, of v likewise
+    convolutions = 7 * 4 * 4 * 2 * 3 * 3
+    found = products_of(traced(step, [w, v, k, x]))
+    assert products + convolutions <= found <= products + convolutions + 7 * 5
+    assert products_of(traced(lambda w: (w.exp() + 1,), [w])) == 0
