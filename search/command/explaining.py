@@ -29,6 +29,9 @@ KINDS = {
 }
 """How a step is run (`shoal.trainable.programs.settled`), in words."""
 
+COUNTED = {"pieces": ", by the kernels", "sequential": ", by matrix products"}
+"""What a share of the core's peak counts, where it is not all of a step."""
+
 
 @click.command()
 @of_a_search
@@ -94,7 +97,8 @@ def _of_shape(each: Explained, *, alone: bool) -> Iterator[str]:
             f"{_time(plain)} one fit at a time"
         )
         if each.measured.share is not None:
-            yield f"          {100 * each.measured.share:.0f} % of the core's peak of multiply-adds"
+            share = f"{100 * each.measured.share:.0f} % of the core's peak of multiply-adds"
+            yield f"          {share}{COUNTED.get(each.kind, '')}"
 
 
 def _time(seconds: float) -> str:

@@ -20,7 +20,7 @@ from shoal.search.request import Asked, Request
 from shoal.search.rounds import folds_of
 from shoal.trainable.errors import TrainableError
 from shoal.trainable.fused import LANES
-from shoal.trainable.programs import EAGER, PIECES, SINGLE, key
+from shoal.trainable.programs import EAGER, PIECES, SEQUENTIAL, SINGLE, key
 
 MAX_SHAPES = 32
 """Combinations of shape hyperparameters that are told."""
@@ -123,6 +123,7 @@ def _of_shape(case: Case, request: Request, shape: Mapping[str, Any], measure: b
         values = few.values(lanes, which)
         work = few.count(params, state, values)
         metrics = few.unfused_metrics(params, values) if request.metrics else ""
+    counted = work.alone_products if kind == SEQUENTIAL else work.instructions
     return Explained(
         shape=shape,
         kind=kind,
@@ -132,5 +133,5 @@ def _of_shape(case: Case, request: Request, shape: Mapping[str, Any], measure: b
         calls=work.calls if kind == PIECES else (),
         operations=work.operations,
         numbers=work.fused,
-        measured=measured(case, shape, kind, work.instructions) if measure else None,
+        measured=measured(case, shape, kind, counted) if measure else None,
     )

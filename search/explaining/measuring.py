@@ -14,7 +14,7 @@ from shoal.search.programs import LANES, Case
 from shoal.trainable.compiling import functions
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused import target_of
-from shoal.trainable.programs import KERNEL, ONE_BY_ONE, SEQUENTIAL, never
+from shoal.trainable.programs import KERNEL, ONE_BY_ONE, PIECES, SEQUENTIAL, never
 
 WARM_SECONDS, SECONDS = 0.2, 1.0
 """How long each runs before it is measured, and meanwhile."""
@@ -27,8 +27,9 @@ class Measured:
     Attributes:
         seconds: among the others of its block.
         plain: of one fit alone, by torch's operations.
-        share: of the core's peak: what a kernel computes in that time, a multiply-add as one, over
-            the multiply-adds that the core could do; None: there is no kernel, or no such measure.
+        share: of the core's peak: what kernels compute in that time, a multiply-add as one, or
+            matrix products where fits run one after the other, over the multiply-adds that the
+            core could do; None: there is nothing of it, or no such measure.
     """
 
     seconds: float
@@ -41,18 +42,24 @@ def measured(case: Case, shape: Mapping[str, Any], kind: str, instructions: int 
 
     Args:
         kind: how it is run (`shoal.trainable.programs.settled`).
-        instructions: of a kernel, for each fit (`shoal.trainable.programs.Work`).
+        instructions: of kernels, or of products, for each fit (`shoal.trainable.programs.Work`).
     """
     with _one_thread():
         one = replace(case, block=1)
         if kind in ONE_BY_ONE:
-            seconds, _ = _seconds(one, shape, kind)
-            return Measured(seconds=seconds, plain=seconds)
+            seconds, dtype = _seconds(one, shape, kind)
+            share = _share(instructions / seconds, dtype)
+            return Measured(seconds=seconds, plain=seconds, share=share)
         seconds, dtype = _seconds(case, shape, kind)
         plain, _ = _seconds(one, shape, SEQUENTIAL)
-        peak = _peak(dtype) if kind == KERNEL else None
-        share = None if peak is None else instructions / seconds / peak
+        share = _share(instructions / seconds, dtype) if kind in (KERNEL, PIECES) else None
         return Measured(seconds=seconds, plain=plain, share=share)
+
+
+def _share(a_second: float, dtype: torch.dtype) -> float | None:
+    """The share of the core's peak that so many multiply-adds a second are."""
+    peak = _peak(dtype) if a_second else None
+    return None if peak is None else a_second / peak
 
 
 def _peak(dtype: torch.dtype) -> float | None:

@@ -123,7 +123,25 @@ def test_what_cannot_be_stacked_is_told(tmp_path: Path) -> None:
     assert {each.kind for each in told.shapes} == {"single"}
 
 
-@pytest.mark.parametrize("text", [PLAIN, SORTS, SINGLY])
+LARGE = """
+import torch
+
+class Plain:
+    space = {"lr": "1e-4:1e-2:log"}
+
+    def data(self):
+        return torch.ones(64, 300), torch.arange(64.0)
+
+    def initial(self, seed):
+        return {"w": torch.ones(300, 400) / 1000, "v": torch.ones(400) / 400}
+
+    def loss(self, params, data):
+        x, y = data
+        return ((torch.tanh(x @ params["w"]) @ params["v"] - y) ** 2).mean()
+"""
+
+
+@pytest.mark.parametrize("text", [PLAIN, SORTS, SINGLY, LARGE])
 def test_an_update_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Of which the seconds of fits side by side, in a kernel, are the fewer ones by far."""
     monkeypatch.setattr(measuring, "SECONDS", 0.02)
@@ -139,7 +157,11 @@ def test_an_update_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
             assert each.measured.seconds < each.measured.plain / 4
             assert each.measured.share is not None
             assert 0.002 < each.measured.share < 2  # 1 but for what else the machine does meanwhile
-        else:
+        elif text == LARGE:
+            assert each.kind == "sequential"
+            assert each.measured.share is not None
+            assert 0.002 < each.measured.share < 2
+        elif each.kind != "pieces":
             assert each.measured.share is None
 
 
