@@ -17,7 +17,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from shoal.trainable.fused import lowers
 from shoal.trainable.private import decomposition_of, returning, unwarned
-from shoal.trainable.programs.tracing import Recorder
+from shoal.trainable.programs.tracing import Recorded, Recorder
 
 
 def decomposed(graph: GraphModule, lane_inputs: int) -> GraphModule:
@@ -64,7 +64,7 @@ class _Copy:
         for node in self._old.graph.nodes:
             self._made[node] = self._copied(node)
         self._graph.eliminate_dead_code()
-        return GraphModule(self._root, self._graph)
+        return Recorded(self._root, self._graph)
 
     def _copied(self, node: Node) -> Any:
         if node.op == "get_attr":

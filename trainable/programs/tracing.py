@@ -89,6 +89,19 @@ def traced(function: Callable[..., Tensors], arguments: Sequence[torch.Tensor]) 
     return recorder.module(made)
 
 
+class Recorded(GraphModule):
+    """A trace whose code is written when it is first run: most are read alone, and of a long one
+    that is a fifth of the time."""
+
+    def recompile(self) -> Any:
+        """Write nothing yet."""
+
+    def forward(self, *arguments: torch.Tensor) -> Any:
+        """Write the code, which stands in for this from then on, and run it."""
+        super().recompile()
+        return type(self).forward(self, *arguments)
+
+
 class Recorder(DispatchMode):
     """Writes down each operation on tensors, below ``torch.vmap``."""
 
@@ -111,7 +124,7 @@ class Recorder(DispatchMode):
         """Return what was recorded, with these outputs."""
         self._graph.output(tuple(self._node(tensor) for tensor in made))
         self._graph.eliminate_dead_code()
-        return GraphModule(self._root, self._graph)
+        return Recorded(self._root, self._graph)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
