@@ -31,7 +31,7 @@ from shoal.trainable.programs.tracing import Tensors, Work, products_of, traced,
 
 
 class Stacked(Step):
-    """A step that many lanes do at once; `count` divides its work by `block`."""
+    """A step that many lanes do at once."""
 
     def flat_step(self, *flat: torch.Tensor, updates: int = 1) -> Tensors:
         """`stacked_step` on a flat list, `updates` times: params, state, values and what an update
@@ -107,7 +107,7 @@ class Stacked(Step):
         Raises:
             NotLowered: it is not expressible as such; says why.
         """
-        few = [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]
+        few = _few(given)
         shared = self.data if rows is None else rows
         try:
             return self._lowered(self.traced(function, few, rows)[0], few, shared, limits, fixed)
@@ -169,9 +169,9 @@ class Stacked(Step):
 
     def count(self, params: Leaves, state: State, values: LaneValues) -> Work:
         """Return the cost of one update of one lane, from a trace of `LANES` lanes."""
-        given = [*params, *state, *values]
+        given = _few([*params, *state, *values])
         graph, _ = self.traced(self.flat_step, given, self.sample)
-        work = work_of(graph, self.block)
+        work = work_of(graph, LANES)
         try:
             target = target_of(self.device.type)
             loops = self._lowered(graph, given, self.sample, target.limits, self.feed.fixed)
@@ -238,3 +238,8 @@ class Stacked(Step):
         if fixed is None or self.feed.batches is None:
             return limits
         return replace(limits, min_long=min(limits.min_long, max(2, len(rows[0]))))
+
+
+def _few(given: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The first lane of each tensor, as many times as a trace is made of."""
+    return [tensor[:1].expand(LANES, *tensor.shape[1:]) for tensor in given]

@@ -12,7 +12,7 @@ from shoal.search.api import run
 from shoal.search.preparation import prepare
 from shoal.search.request import Asked
 from shoal.trainable.compiling import compiler
-from shoal.trainable.programs import EAGER, KERNEL, SEQUENTIAL, Settled, key
+from shoal.trainable.programs import EAGER, KERNEL, PIECES, SEQUENTIAL, Settled, key
 
 NET = """
 import torch
@@ -33,6 +33,27 @@ class Net:
 
     def loss(self, module, data):
         return nn.functional.cross_entropy(module(data["x"]), data["y"])
+"""
+
+
+SORTS = """
+import torch
+
+class Sorts:
+    space = {"lr": "1e-3:1e-1:log"}
+
+    def data(self):
+        x = torch.linspace(-1, 1, 200)
+        return x, x.sin().sort().values
+
+    def initial(self, seed):
+        return {"w": torch.ones(3) / 3}
+
+    def loss(self, params, data):
+        x, y = data
+        a, b, c = params["w"]
+        made = (a * x + b * x.cos() + (c * x).exp().tanh()).sin() * (a * b * x).cos()
+        return ((made.sort().values - y) ** 2).mean()
 """
 
 
@@ -58,6 +79,18 @@ def test_small_shapes_are_kernels_and_large_ones_run_one_after_the_other(tmp_pat
     assert "so large that BLAS is faster" in note
     assert note.endswith("fits this large run one after the other, by torch")
     assert Settled.from_dict(request.settled.as_dict()) == request.settled
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
+def test_what_torch_does_best_is_called_between_kernels(tmp_path: Path) -> None:
+    """Where that pays, by itself: nothing has to be asked for."""
+    file = tmp_path / "sorts.py"
+    file.write_text(SORTS)
+    prepared = prepare(Asked(problem=f"{file}:Sorts", trials=2048, steps=400), None)
+    request = prepared.request
+    assert (request.program, {*request.settled.programs.values()}) == ("compiled", {PIECES})
+    (note,) = prepared.notes
+    assert note.endswith("torch does that between kernels")
 
 
 def test_a_search_of_large_fits_compiles_nothing(tmp_path: Path) -> None:
