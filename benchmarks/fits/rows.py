@@ -53,7 +53,14 @@ def _net(name: str, cls: str, goal: tuple[float, float], width: int) -> Row:
     )
 
 
-def _module(name: str, cls: str, *, steps: int = 100, fits: int = 128) -> Row:
+def _module(
+    name: str,
+    cls: str,
+    *,
+    steps: int = 100,
+    fits: int = 128,
+    goal: tuple[float, float] | None = None,
+) -> Row:
     return Row(
         name=name,
         file="modules",
@@ -62,6 +69,7 @@ def _module(name: str, cls: str, *, steps: int = 100, fits: int = 128) -> Row:
         steps=steps,
         report=steps // 5,
         fits=fits,
+        goal=goal,
     )
 
 
@@ -146,6 +154,6 @@ ROWS = (
     _module("batch norm", "Normed"),
     _module("images, 12 x 12", "Images"),
     _module("residual blocks", "Residual", steps=50),
-    _module("net 784-256-128-10", "LargeNet", fits=8),
-    _module("images, 28 x 28", "LargeImages", fits=4),
+    _module("net 784-256-128-10", "LargeNet", fits=8, goal=(0.9, 0.9)),
+    _module("images, 28 x 28", "LargeImages", steps=50, fits=4, goal=(0.9, 0.9)),
 )
