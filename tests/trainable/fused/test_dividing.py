@@ -46,6 +46,28 @@ def test_merged_dimensions_are_loops_over_the_rows(loss: Any) -> None:
     check(both, lanes, [x])
 
 
+PARTS: dict[str, Any] = {
+    "and one place": lambda h: (h.reshape(3, 4).sin() @ h[:4]).sum() + h[7] * h[11].exp(),
+    "two ways": lambda h: (
+        h.reshape(3, 4).sum(1).sin().sum() + (h.reshape(4, 3) ** 3).sum(1)
+    ).sum(),
+    "and the whole": lambda h: (h.reshape(2, 6).softmax(1).reshape(-1) * h).sum() + h.cos().sum(),
+    "in turn": lambda h: (h.reshape(2, 6).sum(0).reshape(2, 3).exp().sum(1) ** 2).sum() + h.sum(),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_a_fit_has_is_read_by_parts(name: str) -> None:
+    """Of one and the same, and it as a whole, or one place of it; with the gradient, but where its
+    parts would be added that are divided in two ways."""
+
+    def loss(w: Any) -> Any:
+        return PARTS[name](w.tanh() * 2)
+
+    function = (lambda w: (loss(w),)) if name == "two ways" else with_gradient(loss, 1)
+    check(function, [numbers(LANES, 12)], [])
+
+
 def test_one_number_for_all_is_a_number() -> None:
     """Of ones, a mean of zeros, and -0, whose sign counts."""
     x, ones, zeros = (
@@ -55,11 +77,13 @@ def test_one_number_for_all_is_a_number() -> None:
     )
 
     def function(w: Any, x: Any, ones: Any, zeros: Any) -> tuple[Any, ...]:
-        return (x @ w * ones).sum(), (w.relu() * 0 + zeros).sign(), torch.copysign(w, zeros)
+        return (x @ w * ones).sum(), (w * w + 1) / zeros
 
     lanes = [numbers(LANES, 3)]
-    assert len(loops(lambda w, *data: function(w, *data)[:2], lanes, [x, ones, zeros]).data) == 1
-    check(lambda w, *data: function(w, *data)[:2], lanes, [x, ones, zeros])
+    assert len(loops(function, lanes, [x, ones, zeros]).data) == 1
+    check(function, lanes, [x, ones, zeros])
+    both = torch.tensor([0.0, -0.0, 0.0], dtype=torch.float64)
+    check(lambda w, zeros: ((w * w + 1) / zeros,), lanes, [both])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
