@@ -96,6 +96,12 @@ class Recorded(GraphModule):
     def recompile(self) -> Any:
         """Write nothing yet."""
 
+    @property
+    def code(self) -> str:
+        """Its code, for who wants to read it."""
+        super().recompile()
+        return super().code
+
     def forward(self, *arguments: torch.Tensor) -> Any:
         """Write the code, which stands in for this from then on, and run it."""
         super().recompile()
