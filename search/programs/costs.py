@@ -83,13 +83,14 @@ def costs_of(work: Work, block: int | None, *, device: str, pack: int) -> Costs:
     return Costs(
         kernel=math.inf if work.unfused else kernels,
         pieces=kernels + calls if work.calls else math.inf,
-        eager=_seconds(work.operations / stacked, work.moved_bytes),
-        sequential=_seconds(work.alone_operations, work.alone_bytes) if alone else math.inf,
+        eager=seconds_of(work.operations / stacked, work.moved_bytes),
+        sequential=seconds_of(work.alone_operations, work.alone_bytes) if alone else math.inf,
         products=work.alone_products / PRODUCTS_A_SECOND,
         block=stacked,
         kernel_block=between if work.calls else fused,
     )
 
 
-def _seconds(operations: float, moved: int) -> float:
+def seconds_of(operations: float, moved: int) -> float:
+    """Return what so many operations of torch take that write so many bytes."""
     return operations * OPERATION_SECONDS + moved / BYTES_A_SECOND

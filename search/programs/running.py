@@ -13,11 +13,10 @@ from functools import reduce
 from shoal.search.errors import BadInput
 from shoal.search.programs.costs import (
     BLOCK_BYTES,
-    BYTES_A_SECOND,
     MAX_BLOCK,
-    OPERATION_SECONDS,
     Costs,
     costs_of,
+    seconds_of,
 )
 from shoal.search.request.amendments import MIN_PACK, power_of_two
 from shoal.trainable.compiling import NONE, compiler
@@ -103,7 +102,7 @@ def choose(
     every = [costs_of(work, block, device=device, pack=pack) for work in works]
     costs = costs_of(most, block, device=device, pack=pack)
     usual = min(costs.block, together or pack)
-    seconds = most.operations * OPERATION_SECONDS / usual + most.moved_bytes / BYTES_A_SECOND
+    seconds = seconds_of(most.operations / usual, most.moved_bytes)
     pays = [each for each in every if each.best in (KERNEL, PIECES)]
     enough = lanes * steps * seconds / programs >= FUSED_WORTH_SECONDS
     worth = device == "cpu" and bool(pays) and enough

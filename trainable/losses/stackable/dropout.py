@@ -73,7 +73,8 @@ def _kept_of_lanes(_: Any, in_dims: Sequence[int | None], *given: Any) -> tuple[
     return _OPERATIONS.kept(*(first(*part) for part in parts), *given[4:]), 0
 
 
-_LIBRARY: Any = torch.library.Library("shoal", "FRAGMENT")  # type: ignore[no-untyped-call]
+_KIND: Any = torch.library.Library  # torch has no types there
+_LIBRARY = _KIND("shoal", "FRAGMENT")  # for as long as it is held
 _LIBRARY.define(
     "kept(Tensor low, Tensor high, Tensor step, Tensor element, int call, int threshold) -> Tensor"
 )
