@@ -661,6 +661,36 @@ def _merged(w: _Writer) -> str:
     return w.draw.choice(every)
 
 
+def _judged(w: _Writer) -> str:
+    """What metrics are made of: places of extremes, counts, shares, what holds anywhere."""
+    a, truth = w.pick(), w.pick(dtype="bool" if w.draw.random() < 0.5 else "any")
+    if not w.known[a].dim():
+        raise ValueError("nothing to judge")
+    dim, real = w.dim(a), f"to({a}.dtype)"
+    places = w.known[a].shape[dim]
+    every = [
+        f"{a}.argmax({dim}).{real}",
+        f"{a}.argmin({dim}).{real}",
+        f"({a}.argmax({dim}) * 2 - 1).{real} * {a}.amax({dim})",
+        f"{a}.max({dim}).values",
+        f"{a}.min({dim}).values - {a}.max({dim}).indices",
+        f"({a} > {w.pick()}).sum({dim}).{real}",
+        f"({a} > 0.1).{real}.mean()",
+        f"({a} > {w.number()}).any({dim})",
+        f"({a} < {w.number()}).all({dim})",
+        f"torch.count_nonzero({a} > own).{real}",
+        f"torch.where({a} > own, 1, 0).sum().{real} / {w.known[a].numel()}",
+        f"({truth} == {a}.sign()).{real}.mean()",
+    ]
+    integers = [name for name, value in w.known.items() if value.dtype == torch.int64]
+    shape = list(w.known[a].shape)
+    del shape[dim]
+    for index in integers:
+        if list(w.known[index].shape) == shape:
+            every += [f"({a}.argmax({dim}) == {index} % {places}).{real}.mean()"] * 4
+    return w.draw.choice(every)
+
+
 def _called(w: _Writer) -> str:
     """What no kernel can do."""
     a = w.pick()
@@ -714,6 +744,7 @@ _RULES = [
     *[_placed] * 4,
     *[_window] * 3,
     *[_merged] * 3,
+    *[_judged] * 3,
     _called,
     _factored,
 ]
