@@ -277,20 +277,3 @@ OF_N Lanes<N> sqrt(Lanes<N> x) {
   }                                                                    \
   OF_N Lanes<N> name(Lanes<N> x, T y) { return name(x, Lanes<N>(y)); } \
   OF_N Lanes<N> name(T x, Lanes<N> y) { return name(Lanes<N>(x), y); }
-
-// Number `e` of `size` in the rows of N * EACH fits from `first` on, a row for each fit. Beyond the
-// last fit stand copies of it, which are computed and thrown away.
-OF_N void load(Lanes<N> &into, const T *rows, int64_t size, int64_t e, int64_t first,
-               int64_t fits) {
-  T at[N * EACH];
-  for (int64_t j = 0; j < N * EACH; j++) {
-    int64_t row = first + j < fits ? first + j : fits - 1;
-    at[j] = rows[row * size + e];
-  }
-  EACH_PART memcpy(&into.part[i], at + i * EACH, sizeof into.part[i]);
-}
-OF_N void store(Lanes<N> from, T *rows, int64_t size, int64_t e, int64_t first, int64_t fits) {
-  T at[N * EACH];
-  EACH_PART memcpy(at + i * EACH, &from.part[i], sizeof from.part[i]);
-  for (int64_t j = 0; j < N * EACH && first + j < fits; j++) rows[(first + j) * size + e] = at[j];
-}

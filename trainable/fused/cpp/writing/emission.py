@@ -86,9 +86,8 @@ class _Kernel:
                 ends = [at + size(v.axes) for v, at in self._slots.items() if v.truth == truth]
                 self._list.say(f"{kind} {array}[{max(ends, default=1)}];")
         for i, value in enumerate(self._loops.inputs):
-            n = size(value.axes)
             self._list.declare(value)
-            self._list.each(value, f"load({{0}}, in[{i}], {n}, {{e}}, first, fits);")
+            self._list.moved("load", value, f"in[{i}]")
         if self._shape.tiled or self._long:
             self._at_once()
             return
@@ -129,8 +128,7 @@ class _Kernel:
 
     def _store(self) -> None:
         for i, value in enumerate(self._loops.outputs):
-            n = size(value.axes)
-            self._list.each(value, f"store({{0}}, out[{i}], {n}, {{e}}, first, fits);")
+            self._list.moved("store", value, f"out[{i}]")
 
     # --- one update
 

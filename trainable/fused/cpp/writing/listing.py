@@ -101,6 +101,14 @@ class Listing:
             for e in range(n):
                 say(e)
 
+    def moved(self, way: str, value: Value, array: str) -> None:
+        """Write what loads a value from an array of rows, or stores it there (``arrays.hpp``)."""
+        n = size(value.axes)
+        if n > self._most:
+            self.say(f"{way}_all<N, {n}>({self._names[value]}, {array}, first, fits);")
+        else:
+            self.each(value, f"{way}({{0}}, {array}, {n}, {{e}}, first, fits);")
+
     def sweep(self, axes: Iterable[Axis], places: Places, do: Callable[[Places], None]) -> None:
         """Write a loop nest over some axes, unrolled where they are small; `do` writes its body."""
         axes = list(axes)
