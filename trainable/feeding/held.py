@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
-MAX_BYTES = 64 << 20
-"""Of all that is held by one program."""
+MAX_BYTES = 128 << 20
+"""Of all that is held by one worker."""
 
 
 class Held:
-    """Tensors by the seed of a fit and the number of an update.
+    """Tensors by who takes them, which is a program and the seed of its fits, and the number of an
+    update.
 
     The fits of one seed take the same, from their first update to their last, and then the fits of
-    the next block do: where not all of it has room, the first updates stay. Those of other seeds
-    make room.
+    the next block do: where not all of it has room, the first updates stay. Others make room, any
+    of them: of programs that take turns, the one that was used the longest ago comes next.
     """
 
     def __init__(self, most_bytes: int = MAX_BYTES) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._seeds: dict[int, dict[int, Sequence[torch.Tensor]]] = {}  # the last used is the last
+        self._takers: dict[Hashable, dict[int, Sequence[torch.Tensor]]] = {}
         self._users: Counter[int] = Counter()  # of each storage, by its address
+        self._draw = random.Random(0)
 
-    def get(self, seed: int, step: int) -> Sequence[torch.Tensor] | None:
+    def get(self, taker: Hashable, step: int) -> Sequence[torch.Tensor] | None:
         """Return what is held of an update."""
-        return self._seeds.get(seed, {}).get(step)
+        return self._takers.get(taker, {}).get(step)
 
-    def put(self, seed: int, step: int, tensors: Sequence[torch.Tensor]) -> None:
+    def put(self, taker: Hashable, step: int, tensors: Sequence[torch.Tensor]) -> None:
         """Hold what an update takes, if there is room, or can be made."""
-        steps = self._seeds.pop(seed, {})
-        self._seeds[seed] = steps
+        steps = self._takers.setdefault(taker, {})
         own = {_address(t): t.untyped_storage().nbytes() for t in tensors}
         while True:
             more = sum(size for address, size in own.items() if not self._users[address])
             if self._bytes + more <= self._most:
                 break
-            oldest = next(iter(self._seeds))
-            if oldest == seed:
+            others = [other for other in self._takers if other != taker]
+            if not others:
                 return
-            for gone in self._seeds.pop(oldest).values():
+            for gone in self._takers.pop(self._draw.choice(others)).values():
                 self._let_go(gone)
         steps[step] = tensors
         self._users.update(list(own))

@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 
 from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
+from shoal.trainable.feeding import Held
 from shoal.trainable.fused import FusedRun
 from shoal.trainable.halt import Halt, Halted
 from shoal.trainable.optimizers import State
@@ -42,6 +43,7 @@ class Program(Stacked):
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
         feeds: what the updates of a call are fed, if they are and there may be several.
+        held: where that is held; its own, unless others are to share it, before it is prepared.
     """
 
     elastic = False
@@ -102,6 +104,7 @@ class Program(Stacked):
         self._metrics: Run | None = None
         self._last: Run | None = None  # the last update of an epoch, if it takes fewer rows
         self.feeds: Feeds | None = None
+        self.held = Held()
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._alone: Alone | None = None
@@ -138,7 +141,7 @@ class Program(Stacked):
             self._chunk, self._loss = alone.update(self.sample), alone.loss()
             self._alone, self._metrics = alone, alone.metrics() if self.measured else None
             if self.kind == SEQUENTIAL and self.feed.together:
-                self.feeds = Feeds(self.feed, [], [])
+                self.feeds = Feeds(self.feed, [], [], self.held)
             return True
         if self.kind in (EAGER, CAPTURED):
             chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
@@ -190,7 +193,8 @@ class Program(Stacked):
             self._last, *fused = fused
         self.elastic = self.kind == KERNEL
         if self.feed.together:
-            self.feeds = Feeds(self.feed, [self._chunk, self._last], [self.sample, self.last])
+            runs, samples = [self._chunk, self._last], [self.sample, self.last]
+            self.feeds = Feeds(self.feed, runs, samples, self.held)
         if fused:
             (self._metrics,) = fused
         elif self.measured:

@@ -82,6 +82,12 @@ class Settled:
         kind = self.programs.get(key(shape), EAGER) if self.programs else self.usual
         return 1 if kind in ONE_BY_ONE else min(most, self.blocks.get(key(shape), most))
 
+    def takes_any(self, shape: Mapping[str, Any]) -> bool:
+        """Whether one program of a shape serves blocks of any number of lanes: all of it is
+        kernels, whose numbers do not depend on how many there are."""
+        metrics = self.metrics.get(key(shape), KERNEL)
+        return self.programs.get(key(shape)) == metrics == KERNEL
+
     def name(self, shape: Mapping[str, Any]) -> str:
         """Name a shape's program among all that a search may have had."""
         kind = self.programs.get(key(shape), EAGER) if self.programs else self.usual

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from shoal.trainable.errors import CompileError, is_told_to_end, one_line
+from shoal.trainable.feeding import Held
 from shoal.trainable.fitting import CheckpointKeeper, fit
 from shoal.trainable.fused import target_of
 from shoal.trainable.halt import Halt
@@ -41,6 +42,7 @@ class Stacked:
     def __init__(self, recipe: StackedRecipe) -> None:
         self._recipe = recipe
         self._programs: dict[tuple[Any, ...], Program] = {}
+        self._held = Held()
         self._faults: dict[tuple[Any, ...], tuple[float, str]] = {}
 
     def run(
@@ -106,15 +108,15 @@ class Stacked:
 
     def _check(self, task: Task) -> None:
         """Raise a recent failure again at once, without another attempt."""
-        when, why = self._faults.get(_name(task), (-math.inf, ""))
+        when, why = self._faults.get(self._name(task), (-math.inf, ""))
         if time.monotonic() - when < AGAIN_SECONDS:
             raise CompileError(why)
 
     def _fault(self, task: Task, why: str, stop: Callable[[], bool]) -> str:
         """Record that this host cannot run a pack; wait, so that other hosts take it."""
-        if _name(task) in self._programs:
-            del self._programs[_name(task)]  # it is tried from the beginning
-            self._faults[_name(task)] = time.monotonic(), why
+        if self._name(task) in self._programs:
+            del self._programs[self._name(task)]  # it is tried from the beginning
+            self._faults[self._name(task)] = time.monotonic(), why
         self._wait(stop)
         return why
 
@@ -147,25 +149,24 @@ class Stacked:
             time.sleep(STOP_SECONDS)
 
     def _program(self, task: Task, device: str) -> Program:
-        name, recipe = _name(task), self._recipe
+        name, recipe = self._name(task), self._recipe
         if name not in self._programs:
             kind = recipe.settled.of(task.lanes.shape)
             if kind == CAPTURED and device == "cpu":
                 raise CompileError("torch finds no CUDA here")
             if kind in (KERNEL, PIECES):
                 _check_flags(recipe.settled.flags.split(), target_of(device).flags)
-            self._programs[name] = recipe.made(
-                task.lanes, block=task.block, device=device, kind=kind
-            )
-        for other in self._programs.keys() - {name}:
-            if (feeds := self._programs[other].feeds) is not None:
-                feeds.forget()  # what is held is bounded for the program at work alone
+            program = recipe.made(task.lanes, block=task.block, device=device, kind=kind)
+            program.held = self._held  # packs of several shapes take turns
+            self._programs[name] = program
+        self._programs[name].block = task.block
         return self._programs[name]
 
-
-def _name(task: Task) -> tuple[Any, ...]:
-    """The key of a pack's program."""
-    return task.block, *task.lanes.shape.items()
+    def _name(self, task: Task) -> tuple[Any, ...]:
+        """The key of a pack's program."""
+        shape = task.lanes.shape
+        block = () if self._recipe.settled.takes_any(shape) else (task.block,)
+        return *block, *shape.items()
 
 
 def _check_flags(began: Sequence[str], here: Sequence[str]) -> None:

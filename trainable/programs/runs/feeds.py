@@ -54,15 +54,17 @@ class Feeds:
         feed: Feed,
         runs: Sequence[Run | None],
         samples: Sequence[Sequence[torch.Tensor] | None],
+        held: Held,
     ) -> None:
-        """Begin with none.
+        """Begin.
 
         Args:
             runs: the kernel of most updates, and that of the last one of an epoch, where it takes
                 fewer rows; none: no kernel does them.
             samples: what the first update of each takes.
+            held: where it is held, with what others hold there.
         """
-        self._feed, self._held = feed, Held()
+        self._feed, self._held = feed, held
         self._runs = [run for run in runs if isinstance(run, FusedRun)]
         self._forms = [_form(sample or ()) for sample in samples]
 
@@ -79,11 +81,11 @@ class Feeds:
         run = self._runs[is_last] if self._runs else None
         updates: list[Sequence[torch.Tensor]] = []
         for each in range(step, step + count):
-            data = self._held.get(seed, each)
+            data = self._held.get((self, seed), each)
             if data is None:
                 fed = self._feed.at(seed, each)
                 data = fed if run is None else self._of_kernel(run, fed, is_last, each)
-                self._held.put(seed, each, data)
+                self._held.put((self, seed), each, data)
             updates.append(data)
             if run is None and sum(t.nbytes for t in data) * len(updates) >= MAX_BYTES:
                 break
@@ -104,10 +106,6 @@ class Feeds:
                 "run with --program eager"
             )
         return run.data_of(fed)
-
-    def forget(self) -> None:
-        """Hold nothing any more."""
-        self._held = Held()
 
     def tried(self, updates: int) -> list[Tried]:
         """Return each kernel, with what its first updates take."""
