@@ -84,7 +84,8 @@ class Block:
     ) -> None:
         self._judging = Judging(lanes, plan, known)
         self._program, self._lanes, self._plan = program, lanes, plan
-        self._slots = Slots(program.block, lanes, plan, together=program.feed.together)
+        size = program.slots(len(lanes))
+        self._slots = Slots(size, lanes, plan, together=program.feed.together)
         self._record = Record(len(lanes), len(plan.metrics))
         self._kept = Kept(lanes, plan)
         self._done = 0  # updates since the last reporting step

@@ -112,6 +112,10 @@ class Program(Stacked):
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
+    def slots(self, lanes: int) -> int:
+        """Return how many lanes at once some have room in: a kernel computes no empty slots."""
+        return min(self.block, lanes) if self.kind == KERNEL else self.block
+
     def prepare(
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool] = never
     ) -> bool:
