@@ -74,7 +74,8 @@ ARROWS = {
     "search.errors": "slurm.errors slurm.wire",
     "search.explaining": (
         "search.errors search.preparation search.process search.programs search.request "
-        "search.rounds trainable.compiling trainable.errors trainable.fused trainable.programs"
+        "search.rounds trainable.compiling trainable.errors trainable.fused trainable.halt "
+        "trainable.programs"
     ),
     "search.fits": (
         "search.errors search.folder search.machine search.newfile search.preparation "
@@ -223,13 +224,13 @@ ARROWS = {
     ),
     "trainable.pruning": "trainable.errors trainable.transport",
     "trainable.runners": (
-        "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
-        "trainable.process trainable.programs trainable.task"
+        "trainable.errors trainable.feeding trainable.fitting trainable.fused trainable.halt "
+        "trainable.modules trainable.process trainable.programs trainable.task"
     ),
     "trainable.task": (
         "trainable.fitting trainable.lanes trainable.problems trainable.programs trainable.pruning"
     ),
-    "trainable.worker": "trainable.halt trainable.programs trainable.runners trainable.task",
+    "trainable.worker": "trainable.halt trainable.runners trainable.task",
 }
 """Room or single module: what it may import of the others, each by its face."""
 

@@ -30,3 +30,8 @@ class Halt:
     def set(self) -> None:
         """Cancel all calls with this flag, running ones and later ones."""
         self._flag.value = 1
+
+
+def never() -> bool:
+    """Stop callback that never requests a stop."""
+    return False

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from shoal.trainable.halt import Halt
-from shoal.trainable.programs import never
+from shoal.trainable.halt import Halt, never
 from shoal.trainable.runners import runner_of
 from shoal.trainable.task import Outcome, Recipe, Task
 

@@ -14,7 +14,8 @@ from shoal.search.programs import LANES, Case
 from shoal.trainable.compiling import functions
 from shoal.trainable.errors import CompileError
 from shoal.trainable.fused import target_of
-from shoal.trainable.programs import KERNEL, ONE_BY_ONE, PIECES, SEQUENTIAL, never
+from shoal.trainable.halt import never
+from shoal.trainable.programs import KERNEL, ONE_BY_ONE, PIECES, SEQUENTIAL
 
 WARM_SECONDS, SECONDS = 0.2, 1.0
 """How long each runs before it is measured, and meanwhile."""

@@ -40,7 +40,7 @@ PACK_SECONDS = 4.0
 """Of a pack whose fits run one after the other: many workers have something to do, and none is
 asked for more very often."""
 
-CHUNK_SECONDS = 4e-3
+CHUNK_SECONDS = 16e-3
 """Of one call that does several updates."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from fuzzing.grammar import Problem
+from torch.fx import GraphModule
 
 from shoal.trainable.compiling import Run
 from shoal.trainable.compiling.library import functions
@@ -18,11 +19,11 @@ from shoal.trainable.fused.loops.loops import Loops
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
 from shoal.trainable.fused.pieces import PiecesRun, calls_of, partitioned
+from shoal.trainable.halt import never
 from shoal.trainable.optimizers.composed import composed
 from shoal.trainable.optimizers.methods.optimizer import Clock, Function
-from shoal.trainable.programs.comparing.accuracy import iterated, verdicts
+from shoal.trainable.programs.comparing.accuracy import Verdict, iterated, verdicts
 from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 
 FITS = 41
@@ -293,9 +294,29 @@ def _judge(
         carried=trial.carried,
         few=decomposed(graph, trial.lane_inputs),
     )
+    left = _left(trial, graph, given)
     for i, verdict in enumerate(every):
         result.compared += verdict.wrong.numel()
-        result.unsettled += int(verdict.unsettled.sum())
-        if bool(verdict.wrong.any()):
-            place = tuple(torch.nonzero(verdict.wrong)[0].tolist())
+        result.unsettled += int((verdict.unsettled | verdict.wrong & _along(left, verdict)).sum())
+        wrong = verdict.wrong & ~_along(left, verdict)
+        if bool(wrong.any()):
+            place = tuple(torch.nonzero(wrong)[0].tolist())
             result.wrong.append(f"output {i} at {place}: {float(found[i][place])!r} by the {way}")
+
+
+def _left(trial: Trial, graph: GraphModule, given: list[torch.Tensor]) -> torch.Tensor:
+    """Which fits have parameters before their last update that are no numbers, where there are
+    convolutions: a kernel multiplies these with the zeros around and between, which torch skips."""
+    own = given[: trial.lane_inputs]
+    left = torch.zeros(len(own[0]), dtype=torch.bool)
+    if trial.updates == 1 or "conv" not in trial.problem.source:
+        return left
+    made = iterated(lambda held: graph(*held), own, trial.rows[:-1], trial.carried)
+    for tensor in made[len(made) - trial.carried :]:
+        left |= ~torch.isfinite(tensor.reshape(len(left), -1)).all(1)
+    return left
+
+
+def _along(left: torch.Tensor, verdict: Verdict) -> torch.Tensor:
+    """Fits, for each number of theirs."""
+    return left.view(-1, *[1] * (verdict.wrong.dim() - 1))

@@ -24,11 +24,11 @@ from shoal.trainable.fitting.plan import Plan
 from shoal.trainable.fitting.record import Record
 from shoal.trainable.fitting.selection import Selection, finite, scores
 from shoal.trainable.fitting.slots import NO_LANE, Slots, moved, put
-from shoal.trainable.halt import Halted
+from shoal.trainable.halt import Halted, never
 from shoal.trainable.lanes import Fitted, Lanes, Parameters
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Leaves
-from shoal.trainable.programs import LaneValues, Program, Taken, never
+from shoal.trainable.programs import LaneValues, Program, Taken
 from shoal.trainable.pruning import Known
 
 Snapshot = dict[str, Any]
@@ -84,7 +84,7 @@ class Block:
     ) -> None:
         self._judging = Judging(lanes, plan, known)
         self._program, self._lanes, self._plan = program, lanes, plan
-        size = program.slots(len(lanes))
+        size = min(program.block, len(lanes)) if program.elastic else program.block
         self._slots = Slots(size, lanes, plan, together=program.feed.together)
         self._record = Record(len(lanes), len(plan.metrics))
         self._kept = Kept(lanes, plan)

@@ -8,8 +8,9 @@ import torch
 
 from shoal.trainable.fitting.block import Block, Snapshot
 from shoal.trainable.fitting.plan import Plan
+from shoal.trainable.halt import never
 from shoal.trainable.lanes import Fitted, Lanes
-from shoal.trainable.programs import Program, never
+from shoal.trainable.programs import Program
 from shoal.trainable.pruning import Known
 
 

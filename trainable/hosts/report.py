@@ -21,7 +21,7 @@ import torch
 
 from shoal.trainable.compiling import check_compiler, compiler, identity
 from shoal.trainable.errors import CompileError, one_line
-from shoal.trainable.programs import never
+from shoal.trainable.halt import never
 
 
 def examined() -> dict[str, Any]:

@@ -1,5 +1,5 @@
 from .decomposing import decomposed
-from .program import Program, never, program_of
+from .program import Program, program_of
 from .runs import Taken, Tried
 from .settled import (
     CAPTURED,
@@ -38,7 +38,6 @@ __all__ = [
     "counted",
     "decomposed",
     "key",
-    "never",
     "program_of",
     "updates",
     "words",

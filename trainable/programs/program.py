@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
 from shoal.trainable.feeding import Held
 from shoal.trainable.fused import FusedRun
-from shoal.trainable.halt import Halt, Halted
+from shoal.trainable.halt import Halt, Halted, never
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.alone import Alone
@@ -25,12 +26,6 @@ from shoal.trainable.programs.runs import Feeds, Taken, Tried, in_blocks, interp
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, ONE_BY_ONE, SEQUENTIAL
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
-from shoal.trainable.programs.tracing import Tensors
-
-
-def never() -> bool:
-    """Stop callback that never requests a stop."""
-    return False
 
 
 class Program(Stacked):
@@ -41,12 +36,10 @@ class Program(Stacked):
         kind: how it is run (`shoal.trainable.programs.settled`).
         metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
-        elastic: whether `chunk` and `loss` take any number of lanes, once it is prepared.
         feeds: what the updates of a call are fed, if they are and there may be several.
-        held: where that is held; its own, unless others are to share it, before it is prepared.
+        held: where that is held, which others may share: set it before it is prepared.
     """
 
-    elastic = False
     unfused = ""
     _halt: Halt | None = None
 
@@ -112,9 +105,10 @@ class Program(Stacked):
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
-    def slots(self, lanes: int) -> int:
-        """Return how many lanes at once some have room in: a kernel computes no empty slots."""
-        return min(self.block, lanes) if self.kind == KERNEL else self.block
+    @property
+    def elastic(self) -> bool:
+        """Whether it takes any number of lanes: a kernel computes no empty slots."""
+        return self.kind == KERNEL
 
     def prepare(
         self, params: Leaves, state: State, values: LaneValues, stop: Callable[[], bool] = never
@@ -148,7 +142,8 @@ class Program(Stacked):
                 self.feeds = Feeds(self.feed, [], [], self.held)
             return True
         if self.kind in (EAGER, CAPTURED):
-            chunk = self.traced(self._flat_chunk, [*params, *state, *values], self.sample)
+            several = partial(self.flat_step, updates=self.unroll)
+            chunk = self.traced(several, [*params, *state, *values], self.sample)
             loss = self.traced(self.flat_loss, [*params, *self.judged_with(state, values)])
             run = Captured if self.kind == CAPTURED else interpreted
             self._chunk, self._loss = run(*chunk), run(*loss)
@@ -159,9 +154,8 @@ class Program(Stacked):
         made = functions(codes, self._compiler, stop, self._private)
         if made is None:
             return False
-        runs, notes = made
-        self._notes += notes
-        self.take(runs)
+        self._notes += made[1]
+        self.take(made[0])
         return True
 
     def _traced_metrics(
@@ -195,10 +189,9 @@ class Program(Stacked):
         self._chunk, self._loss, *fused = (one.loaded(left) for one in self._functions)
         if self.last is not None:
             self._last, *fused = fused
-        self.elastic = self.kind == KERNEL
         if self.feed.together:
-            runs, samples = [self._chunk, self._last], [self.sample, self.last]
-            self.feeds = Feeds(self.feed, runs, samples, self.held)
+            samples = [self.sample, self.last]
+            self.feeds = Feeds(self.feed, [self._chunk, self._last], samples, self.held)
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -217,9 +210,6 @@ class Program(Stacked):
         for run in (self._chunk, self._last, self._loss, self._metrics):
             if isinstance(run, FusedRun):
                 run.halt = halt
-
-    def _flat_chunk(self, *flat: torch.Tensor) -> Tensors:
-        return self.flat_step(*flat, updates=self.unroll)
 
     def compiled(self, updates: int) -> tuple[list[Tried], Run]:
         """Return what was compiled: updates, each with what they take; and losses.
@@ -281,7 +271,8 @@ class Program(Stacked):
         if shapes not in self._chunks and self._alone is not None:
             self._chunks[shapes] = self._alone.update(fed)
         elif shapes not in self._chunks:
-            self._chunks[shapes] = interpreted(*self.traced(self._flat_chunk, given, fed))
+            several = partial(self.flat_step, updates=self.unroll)
+            self._chunks[shapes] = interpreted(*self.traced(several, given, fed))
         return self._chunks[shapes]
 
     def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:

@@ -80,7 +80,7 @@ def test_large_fits_run_one_after_the_other_and_packs_of_them_are_short() -> Non
             "eager",
             "sequential",
             1,
-            1,
+            2,
         )
         assert found.lane_seconds == pytest.approx(2000 * 4.127e-3, rel=1e-3)
         assert found.pack == 1
@@ -90,7 +90,7 @@ def test_large_fits_run_one_after_the_other_and_packs_of_them_are_short() -> Non
     assert chosen(UNFUSED).pack is None
 
 
-@pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 262)])
+@pytest.mark.parametrize(("report", "unroll"), [(100, 100), (7, 7), (2000, 1050)])
 def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, unroll: int) -> None:
     """No number of updates has to divide another."""
     assert chosen(report=report, fed=True).unroll == unroll
@@ -100,7 +100,7 @@ def test_a_kernel_that_is_fed_ends_its_calls_where_it_is_told_to(report: int, un
     ("work", "steps", "report", "unroll"),
     [
         (COURSE, 2000, 100, 100),
-        (COURSE, 2000, 2000, 250),
+        (COURSE, 2000, 2000, 1000),
         (COURSE, 2000, 7, 1),
         (replace(COURSE, fused=10**8), 2000, 100, 1),
         (PIECES, 2000, 100, 100),

@@ -327,6 +327,45 @@ def test_what_updates_take_is_made_once_for_all_blocks_of_a_seed(
     assert bits(fitted(program_of(Dropped, KERNEL, block=2, **HOW), lanes, plan)) == bits(found)
 
 
+def test_programs_that_take_turns_hold_what_their_updates_take_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None lets go of another's, if all of it has room."""
+    together, asked = held.Held(), list[tuple[str, int]]()
+    programs = {
+        name: program_of(Dropped, KERNEL, optimizer=name, **HOW) for name in ("sgd", "adam")
+    }
+    for name, program in programs.items():
+        program.held, fetch = together, program.feed.at
+
+        def at(seed: int, step: int, name: str = name, fetch: Any = fetch) -> list[torch.Tensor]:
+            asked.append((name, step))
+            made: list[torch.Tensor] = fetch(seed, step)
+            return made
+
+        monkeypatch.setattr(program.feed, "at", at)
+    for name in ("sgd", "adam", "sgd", "adam"):
+        fitted(programs[name], lanes_of(2, 1, optimizer=name))
+    assert asked == [(name, step) for name in ("sgd", "adam") for step in range(24)]
+
+
+def test_a_kernel_computes_no_empty_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the block may be; and the numbers are the same."""
+    counts = list[int]()
+    for block in (64, 3):
+        program = program_of(Net, KERNEL, block=block, **HOW)
+        chunk = program.chunk
+
+        def counted(*given: Any, chunk: Any = chunk) -> Any:
+            counts.append(len(given[0][0]))
+            return chunk(*given)
+
+        monkeypatch.setattr(program, "chunk", counted)
+        found = fitted(program, lanes_of(3, 1))
+        assert set(counts) == {3}
+        assert bits(found) == bits(fitted(program_of(Net, KERNEL, block=3, **HOW), lanes_of(3, 1)))
+
+
 class Missing(Embedded):
     """A batch in the middle of an epoch names a word that is not in the table."""
 

@@ -13,8 +13,8 @@ from shoal.trainable.fused import LANES, FusedRun, lower
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.cpp.writing.tiles import Shape
 from shoal.trainable.fused.loops import Loops
+from shoal.trainable.halt import never
 from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 
 Lane = Callable[..., Any]

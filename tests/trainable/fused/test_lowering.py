@@ -17,7 +17,7 @@ from shoal.trainable.compiling import library
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops.operators import NotLowered
 from shoal.trainable.fused.lowering import LANES, lower
-from shoal.trainable.programs.program import never
+from shoal.trainable.halt import never
 from shoal.trainable.programs.tracing import traced
 
 Lane = Callable[..., Any]

@@ -14,9 +14,8 @@ from shoal.trainable.fused import LANES as FEW
 from shoal.trainable.fused import target_of
 from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.fused.pieces import Partition, PiecesRun, calls_of, partitioned
-from shoal.trainable.halt import Halt, Halted
+from shoal.trainable.halt import Halt, Halted, never
 from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import never
 from shoal.trainable.programs.tracing import traced
 
 BLOCK = 21

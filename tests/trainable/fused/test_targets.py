@@ -19,7 +19,7 @@ from shoal.trainable.fused.loops.contraction import (
 from shoal.trainable.fused.loops.meanings import MEANINGS
 from shoal.trainable.fused.loops.operators import _BOOLEAN, _PLAIN, COPY, KEPT, TRUTH, mapped
 from shoal.trainable.fused.registry import TARGETS
-from shoal.trainable.programs.program import never
+from shoal.trainable.halt import never
 from shoal.trainable.programs.tracing import traced
 
 by_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)

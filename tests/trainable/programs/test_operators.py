@@ -21,10 +21,11 @@ from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.fused.operations.shared import name_of
+from shoal.trainable.halt import never
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.programs.comparing.agreement import difference
 from shoal.trainable.programs.decomposing import decomposed
-from shoal.trainable.programs.program import Program, never
+from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.tracing import traced
 
 pytestmark = pytest.mark.filterwarnings("ignore")

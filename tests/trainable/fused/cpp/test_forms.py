@@ -14,11 +14,12 @@ from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.cpp.compiled import FLAGS
 from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.halt import never
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs import KERNEL
-from shoal.trainable.programs.program import Program, never
+from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.tracing import traced
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")

@@ -12,7 +12,7 @@ from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.loops import Loops, Map, Reduction
-from shoal.trainable.programs.program import never
+from shoal.trainable.halt import never
 from shoal.trainable.programs.tracing import traced
 
 Function = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]

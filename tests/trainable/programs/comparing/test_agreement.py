@@ -11,13 +11,14 @@ import torch
 
 from shoal.trainable.compiling.library import functions
 from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.halt import never
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.optimizers.registry import OPTIMIZERS
 from shoal.trainable.optimizers.schedules import SCHEDULES
 from shoal.trainable.problems.finding import find
 from shoal.trainable.programs.comparing.accuracy import Verdict, judged, verdicts
 from shoal.trainable.programs.comparing.agreement import difference
-from shoal.trainable.programs.program import Program, never
+from shoal.trainable.programs.program import Program
 from shoal.trainable.programs.tracing import traced
 
 Function = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -11,7 +11,7 @@ from shoal.trainable.compiling import library
 from shoal.trainable.fused import LANES, lower
 from shoal.trainable.fused.cpp.kernel import Kernel
 from shoal.trainable.fused.cpp.writing import chunks, tiles
-from shoal.trainable.programs.program import never
+from shoal.trainable.halt import never
 from shoal.trainable.programs.tracing import traced
 
 FITS = 83
