@@ -465,7 +465,7 @@ def _mixed(w: _Writer) -> str:
             "{1} ** {4}",
             "torch.where({4} > 0, {1}, {2})",
             "{1} * ({4} + {4})",
-            "{0}.float() * {1}",
+            "{0}.to({1}.dtype) * {1}",
         ]
     )
     return kind.format(mask, real, w.operand(), w.number(), w.pick(dtype="any"))

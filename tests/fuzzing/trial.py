@@ -187,7 +187,7 @@ class Trial:
             for count in (LANES, FITS)
         )
         fixed = 0 if self.fed else None
-        partition = partitioned(few, len(own), self.data, target.limits, fixed)
+        partition = partitioned(few, len(own), self.data, target.limits, fixed, like=every)
         codes = [target.code(loops) for loops in partition.loops]
         made = functions(codes, None, never, private=False) if codes else ([], [])
         assert made is not None
@@ -305,15 +305,17 @@ def _judge(
 
 
 def _left(trial: Trial, graph: GraphModule, given: list[torch.Tensor]) -> torch.Tensor:
-    """Which fits have parameters before their last update that are no numbers, where there are
-    convolutions: a kernel multiplies these with the zeros around and between, which torch skips."""
+    """Which fits have parameters before their last update whose products are no numbers, where
+    there are convolutions: a kernel adds them up in another order, and multiplies them with the
+    zeros around and between, which torch skips."""
     own = given[: trial.lane_inputs]
     left = torch.zeros(len(own[0]), dtype=torch.bool)
     if trial.updates == 1 or "conv" not in trial.problem.source:
         return left
     made = iterated(lambda held: graph(*held), own, trial.rows[:-1], trial.carried)
     for tensor in made[len(made) - trial.carried :]:
-        left |= ~torch.isfinite(tensor.reshape(len(left), -1)).all(1)
+        most = torch.finfo(tensor.dtype).max ** 0.25
+        left |= ~(tensor.reshape(len(left), -1).abs() < most).all(1)
     return left
 
 

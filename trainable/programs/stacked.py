@@ -140,7 +140,7 @@ class Stacked(Step):
             graphs.append(decomposed(self.traced(function, some, rows)[0], len(given)))
         few, block = graphs
         limits = self._limits(limits, shared, fixed)
-        partition = partitioned(few, len(given), shared, limits, fixed)
+        partition = partitioned(few, len(given), shared, limits, fixed, like=block)
         return partition, calls_of(block, partition)
 
     def _loss_by_parts(self, *flat: torch.Tensor) -> Tensors:
@@ -211,8 +211,10 @@ class Stacked(Step):
     ) -> Work:
         """The cost, where the trace is kernels and calls of torch."""
         few, fixed = decomposed(graph, len(given)), self.feed.fixed
+        more = [torch.cat([tensor, tensor]) for tensor in given]
+        like = decomposed(self.traced(self.flat_step, more, self.sample)[0], len(given))
         limits = self._limits(target.limits, self.sample, fixed)
-        partition = partitioned(few, len(given), self.sample, limits, fixed)
+        partition = partitioned(few, len(given), self.sample, limits, fixed, like=like)
         return replace(
             work,
             fused=max(1, sum(target.cost(loops) for loops in partition.loops)),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from beside_torch import Lane, numbers, same, trace, with_gradient
+from torch.nn import functional
 
 from shoal.trainable.compiling import library
 from shoal.trainable.fused import LANES as FEW
@@ -34,8 +35,9 @@ def pieces(
     """A function of one lane in pieces."""
     target = target_of("cpu")
     few = trace(function, [tensor[:FEW] for tensor in lanes], data)
-    partition = partitioned(few, len(lanes), data, target.limits, fixed)
-    calls = calls_of(trace(function, lanes, data), partition)
+    every = trace(function, lanes, data)
+    partition = partitioned(few, len(lanes), data, target.limits, fixed, like=every)
+    calls = calls_of(every, partition)
     codes = [target.code(loops) for loops in partition.loops]
     made = library.functions(codes, None, never, private=False)
     assert made is not None
@@ -211,9 +213,8 @@ def test_what_goes_between_parts_has_its_fits_first() -> None:
         return (normed * x).square().mean()
 
     lanes = [numbers(BLOCK, 3)]
-    check(with_gradient(loss, 1), lanes, [numbers(FEW + 1, 3, seed=1)])
-    with pytest.raises(NotLowered, match="has its fits in another dimension"):
-        check(with_gradient(loss, 1), lanes, [numbers(FEW, 3, seed=1)])
+    for rows in (FEW + 1, FEW):
+        check(with_gradient(loss, 1), lanes, [numbers(rows, 3, seed=1)])
 
 
 def test_a_call_is_given_up() -> None:
@@ -236,9 +237,12 @@ def test_a_function_that_looks_at_the_number_of_lanes_is_refused() -> None:
 
         return decomposed(traced(stacked, [numbers(lanes, 4)]), 1)
 
-    partition = partitioned(trace_of(FEW), 1, [], target_of("cpu").limits)
+    limits, (few, every) = target_of("cpu").limits, map(trace_of, (FEW, BLOCK))
     with pytest.raises(NotLowered, match="depends on how many fits are stacked"):
-        calls_of(trace_of(BLOCK), partition)
+        partitioned(few, 1, [], limits, like=every)
+    partition = partitioned(few, 1, [], limits, like=trace_of(FEW))
+    with pytest.raises(NotLowered, match="depends on how many fits are stacked"):
+        calls_of(every, partition)
 
 
 def test_too_many_calls_are_no_pieces() -> None:
@@ -251,4 +255,16 @@ def test_too_many_calls_are_no_pieces() -> None:
 
     few = trace(function, [numbers(FEW, 4)], [])
     with pytest.raises(NotLowered, match="over 100 operations that cannot be fused, as cumprod"):
-        partitioned(few, 1, [], target_of("cpu").limits)
+        partitioned(few, 1, [], target_of("cpu").limits, like=few)
+
+
+def test_what_has_its_lanes_in_another_dimension_is_given_to_no_kernel() -> None:
+    """Though rows of a convolution, which are before them, are as many as a trace has lanes."""
+
+    def function(w: Any, v: Any) -> Any:
+        image = functional.conv2d(w[None, None], w[None, None], padding=1)[0, 0]
+        rows = functional.conv1d(image[:, None], v[None, None], stride=2)[:, 0]
+        return (functional.max_pool1d(rows[:, None], 2, stride=1)[:, 0].mean(),)
+
+    lanes = [numbers(BLOCK, 2, 2), numbers(BLOCK, 1, seed=1)]
+    check(with_gradient(lambda w, v: function(w, v)[0], 2), lanes, [])

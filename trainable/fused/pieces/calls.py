@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule, Node
 
-from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.fused.pieces.changes import functional
 from shoal.trainable.fused.pieces.part import Part
 from shoal.trainable.fused.pieces.partition import Partition
@@ -61,8 +60,7 @@ def calls_of(graph: GraphModule, partition: Partition) -> Calls:
         NotLowered: the operations of the two are not the same.
     """
     trace = Trace.of(functional(graph), len(partition.inputs))
-    if trace.targets != partition.targets:
-        raise NotLowered("what is done depends on how many fits are stacked")
+    trace.check_alike(partition.targets)
     nodes, shared, stages = trace.nodes, dict[Node, None](), list[Called | None]()
     calls = {nodes[number] for number in partition.calls}
     for stage in partition.stages:
@@ -74,8 +72,6 @@ def calls_of(graph: GraphModule, partition: Partition) -> Calls:
         shared.update((node, None) for node in part.given if node not in trace.lanes)
         called = Called(module=module, given=trace.numbers(part.given), kept=stage.kept)
         stages.append(called if own else None)
-        for number in {*stage.given, *stage.made}:
-            _check_lanes(trace, nodes[number])
     everything = Part(trace, lambda node: True)
     rows = [node for node in nodes if node.op == "placeholder" and node not in trace.lanes]
     return Calls(
@@ -83,18 +79,6 @@ def calls_of(graph: GraphModule, partition: Partition) -> Calls:
         shared=trace.numbers(list(shared)),
         computed=everything.module(list(shared), rows),
     )
-
-
-def _check_lanes(trace: Trace, node: Node) -> None:
-    """Check that what a kernel takes or gives has its lanes first: of few lanes, another dimension
-    may have as many places.
-
-    Raises:
-        NotLowered: it has not.
-    """
-    lanes = trace.inputs[0].meta["shape"][0]
-    if node in trace.lanes and tuple(node.meta["shape"])[:1] != (lanes,):
-        raise NotLowered("a kernel would take what has its fits in another dimension")
 
 
 def _is_within(trace: Trace, calls: set[Node], own: set[Node]) -> Callable[[Node], bool]:

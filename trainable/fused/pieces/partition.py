@@ -80,13 +80,20 @@ def partitioned(
     data: Sequence[torch.Tensor],
     limits: Limits,
     fixed: int | None = None,
+    *,
+    like: GraphModule,
 ) -> Partition:
     """Return a trace of `LANES` lanes in stages; the arguments are those of `lower`.
+
+    Args:
+        like: the same function's trace of another number of lanes, which tells their dimension
+            from others that have as many places.
 
     Raises:
         NotLowered: it cannot be divided so; says why.
     """
     trace = Trace.of(functional(graph), lane_inputs)
+    stacked = trace.stacked(Trace.of(functional(like), lane_inputs))
     calls = {
         node: f"{name_of(node.target)} has no fused operator"
         for node in trace.operations
@@ -97,7 +104,7 @@ def partitioned(
             calls[node] += f" ({line})"
     while len(calls) <= MAX_CALLS:
         try:
-            return _Division(trace, calls).lowered(data, limits, fixed)
+            return _Division(trace, calls, stacked).lowered(data, limits, fixed)
         except NotLowered as error:
             blamed = [node for node in _blamed(trace, error.node) if node not in calls]
             if not blamed:
@@ -133,12 +140,14 @@ class _Division:
     """A trace with some operations as calls.
 
     Attributes:
+        stacked: the nodes whose first dimension is that of the lanes.
         stage: the stage of each input and operation.
         taken: what is taken by other parts, or given back.
     """
 
     trace: Trace
     calls: dict[Node, str]
+    stacked: set[Node]
     stage: dict[Node, int] = field(default_factory=dict)
     taken: dict[Node, None] = field(default_factory=dict)
 
@@ -189,6 +198,7 @@ class _Division:
         for number, (part, calls) in enumerate(zip(kernels, called, strict=True)):
             made, loops = self._made_by(number, False), None
             if made:
+                self._check_made(made)
                 rows = [n for n in trace.nodes if n.op == "placeholder"][len(trace.inputs) :]
                 loops = lower(part.module(made, rows), len(part.given), data, limits, fixed)
             stage = Stage(
@@ -231,14 +241,25 @@ class _Division:
         Raises:
             NotLowered: it is not stacked, or of another dtype than the parameters.
         """
-        shape, dtype = node.meta["shape"], node.meta["dtype"]
-        if shape[:1] == (LANES,) and dtype == self.trace.inputs[0].meta["dtype"]:
+        if node in self.stacked and node.meta["dtype"] == self.trace.inputs[0].meta["dtype"]:
             return
         own = set(self._operations(number, False))
         for user in _users(node):
             if user in own:
                 error = NotLowered(f"{name_of(user.target)} takes what no kernel can be given")
                 error.node = user
+                raise error
+
+    def _check_made(self, made: Sequence[Node]) -> None:
+        """See that a kernel can give what others take of it.
+
+        Raises:
+            NotLowered: it is stacked in another dimension.
+        """
+        for node in made:
+            if node not in self.stacked:
+                error = NotLowered(f"{name_of(made_by(node).target)} gives what no kernel can give")
+                error.node = node
                 raise error
 
     def _is_within(self, number: int) -> Callable[[Node], bool]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch.fx import GraphModule, Node
 
 from shoal.trainable.fused import of_new
+from shoal.trainable.fused.loops import NotLowered
 from shoal.trainable.fused.operations import name_of
 from shoal.trainable.private import is_view
 
@@ -83,6 +84,33 @@ class Trace:
     def targets(self) -> tuple[str, ...]:
         """What each node calls."""
         return tuple(f"{node.op} {node.target}" for node in self.nodes[:-1])
+
+    def stacked(self, like: Trace) -> set[Node]:
+        """Return the nodes whose first dimension is that of the lanes.
+
+        Args:
+            like: the same function's, of another number of lanes.
+
+        Raises:
+            NotLowered: the operations of the two are not the same.
+        """
+        self.check_alike(like.targets)
+        pairs = zip(self.nodes, like.nodes, strict=True)
+        return {node for node, twin in pairs if self._is_stacked(node) and like._is_stacked(twin)}
+
+    def check_alike(self, targets: tuple[str, ...]) -> None:
+        """Check that the operations of another number of lanes, `targets`, are the same.
+
+        Raises:
+            NotLowered: they are not.
+        """
+        if self.targets != targets:
+            raise NotLowered("what is done depends on how many fits are stacked")
+
+    def _is_stacked(self, node: Node) -> bool:
+        """Whether the first dimension has as many places as there are lanes."""
+        lanes = self.inputs[0].meta["shape"][:1]
+        return node in self.lanes and tuple(node.meta.get("shape", ())[:1]) == tuple(lanes)
 
     def numbers(self, nodes: list[Node]) -> tuple[int, ...]:
         """The numbers of some nodes."""

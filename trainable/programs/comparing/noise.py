@@ -172,6 +172,9 @@ _FUNCTIONS = frozenset(
 FUNCTION_ULPS = 4.0
 """glibc's vector functions are accurate to four units in the last place (manual of libmvec)."""
 
+DIGAMMA_TERMS = 2.5
+"""About log 10, and the sum of 1 / x up to 10: digamma is their difference, and has a root."""
+
 
 class Noisy(Interpreter):
     """Runs a trace with the last digit of each rounded result changed at random."""
@@ -196,12 +199,18 @@ class Noisy(Interpreter):
         if _name_of(target) in _PRODUCTS and made.is_floating_point():
             product = torch.as_tensor(_PRODUCTS[_name_of(target)](args, kwargs), dtype=made.dtype)
             return made + (self._disturbed(product.expand_as(made), 2.0) - product)
+        if _name_of(target) == "digamma":
+            size = torch.full_like(made, DIGAMMA_TERMS)
+            return made + (self._disturbed(size, FUNCTION_ULPS) - size)
         if _name_of(target) not in _SUMMED or not made.is_floating_point():
             return made
         # of n numbers of one sign, whose partial sums are all rounded: √(Σ k²) ≈ n √(n / 3)
-        size = super().call_function(target, tuple(map(_size, args)), kwargs)
         n = max(argument.numel() for argument in args if isinstance(argument, torch.Tensor))
         share = math.sqrt(max(1.0, n / max(1, made.numel())) / 3)
+        if _name_of(target) == "var":  # of the mean, from which the differences are
+            size = args[0].abs().mean(args[1], keepdim=bool(kwargs.get("keepdim", False)))
+            return made + (self._disturbed(size, share) - size).square()
+        size = super().call_function(target, tuple(map(_size, args)), kwargs)
         return made + (self._disturbed(size, share) - size)
 
     def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
