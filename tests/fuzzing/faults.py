@@ -35,6 +35,7 @@ class Fault:
             changed = re.sub(self.pattern, self.replacement, body)
             called = set(re.findall(r"\w+(?=\()", changed))
             have = set(re.findall(r"^FUNCTION(?:_OF_TWO)?\((\w+)\)$", prelude, re.MULTILINE))
+            have |= set(re.findall(r"^OF_N Lanes<N> (\w+)\(", prelude, re.MULTILINE))
             return prelude + defined(called - have) + head + changed
         if not re.search(self.used, body):
             return source

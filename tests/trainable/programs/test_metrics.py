@@ -10,12 +10,12 @@ import torch
 
 from shoal.trainable.compiling import compiler, functions
 from shoal.trainable.fused.cpp.kernel import Kernel
+from shoal.trainable.halt import never
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.programs import (
     EAGER,
     KERNEL,
     Program,
-    never,
 )
 from shoal.trainable.programs.comparing import difference, metrics_difference
 

@@ -1,5 +1,5 @@
 from .functions import defined
-from .operators import OPERATORS, called, expression
+from .operators import OPERATORS, called, expression, in_steps
 from .prelude import PRELUDE
 
 __all__ = [
@@ -8,4 +8,5 @@ __all__ = [
     "called",
     "defined",
     "expression",
+    "in_steps",
 ]

@@ -18,12 +18,15 @@ class Function:
         operands: how many it takes, one or two.
         at_once: whether the C library has a version for registers, from 2.35 on.
         within: the file beside this one that has it, or `of` where that is given; empty: none has.
+        in_steps: whether it takes several registers in the time of one, nearly: each of its steps
+            is done for all of them.
     """
 
     of: str = ""
     operands: int = 1
     at_once: bool = False
     within: str = ""
+    in_steps: bool = False
 
     def defined(self, name: str) -> str:
         """Return its definition, by macros of ``prelude.hpp``."""
@@ -36,8 +39,8 @@ class Function:
 
 
 _AT_ONCE = (
-    *("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "erfc", "exp"),
-    *("exp2", "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"),
+    *("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "erfc", "exp2"),
+    *("expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"),
 )
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -48,6 +51,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "remainder": Function("remainder_of", 2, within=_SPECIAL),
     "lgamma": Function("lgamma_of", within=_SPECIAL),
     "digamma": Function("digamma_of", within=_SPECIAL),
+    "exp": Function(within="exp.hpp", in_steps=True),
     "kept": Function(within="kept.hpp"),
 }
 """By the name that an operator's text calls (`shoal.trainable.fused.cpp.dialect.operators`)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from shoal.trainable.fused.cpp.dialect.functions import FUNCTIONS
 from shoal.trainable.fused.loops import Operator
 
 _FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tan", "tanh", "atan", "erf")
@@ -112,3 +113,10 @@ def expression(operator: Operator) -> str:
 def called(operator: Operator) -> list[str]:
     """Return the names of the functions that an operator's text calls."""
     return re.findall(r"\w+(?=\()", OPERATORS[operator.name])
+
+
+def in_steps(operator: Operator) -> bool:
+    """Whether an operator is a function of one operand that is best given several registers."""
+    functions = [FUNCTIONS[name] for name in called(operator) if name in FUNCTIONS]
+    one = "{1}" not in OPERATORS[operator.name]
+    return one and any(function.in_steps for function in functions)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from shoal.trainable.fused.cpp.dialect import expression
-from shoal.trainable.fused.loops import Axis, Index, Loops, Map, Operand, Value, size
+from shoal.trainable.fused.cpp.dialect import expression, in_steps
+from shoal.trainable.fused.loops import Axis, Index, Loops, Map, Operand, Value, all_of, size
 
 MAX_UNROLLED = 9
 """Unroll loops over at most 9 elements, which stay in registers; 12 spilled (measured)."""
@@ -145,6 +145,21 @@ class Listing:
             for i, operand in enumerate(operation.operands)
         ]
         return expression(operator).format(*texts)
+
+    def takes_rows_at_once(self, operation: Map) -> bool:
+        """Whether an operation is written for R rows at once, where there is a result of each."""
+        return self._by_rows(operation.result) and in_steps(operation.operator)
+
+    def rows_at_once(self, operation: Map, places: Places) -> None:
+        """Write an operation of one operand for R rows, a register of each."""
+        (operand,) = operation.operands
+        result = self.at(all_of(operation.result), places)
+        made = expression(operation.operator).format("x").replace("<N>", "<R>")
+        with self.block(""):
+            self.say("Lanes<R> x;")
+            self.say(f"EACH_OF(r, R) x.part[r] = {self.real(operand, places)}.part[0];")
+            self.say(f"x = {made};")
+            self.say(f"EACH_OF(r, R) {result}.part[0] = x.part[r];")
 
     def product(self, operands: Sequence[Operand], places: Places) -> str:
         """Return the product of operands at a place."""

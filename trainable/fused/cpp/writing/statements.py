@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 from shoal.trainable.fused.cpp.writing.factors import write_cholesky, write_solve
 from shoal.trainable.fused.cpp.writing.listing import Listing, Places
@@ -56,10 +57,16 @@ def _maps(listing: Listing, operations: Sequence[Map], places: Places) -> None:
     (axes, *_) = [operation.result.axes for operation in operations]
 
     def one(places: Places) -> None:
-        with listing.each_row(operations[0].result):
-            for operation in operations:
-                result = listing.at(all_of(operation.result), places)
-                listing.say(f"{result} = {listing.mapped(operation, places)};")
+        for apart, some in groupby(operations, listing.takes_rows_at_once):
+            if apart:
+                for operation in some:
+                    listing.rows_at_once(operation, places)
+                continue
+            several = list(some)
+            with listing.each_row(several[0].result):
+                for operation in several:
+                    result = listing.at(all_of(operation.result), places)
+                    listing.say(f"{result} = {listing.mapped(operation, places)};")
 
     listing.sweep([axis for axis in axes if axis not in places], places, one)
 
