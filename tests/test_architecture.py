@@ -224,8 +224,8 @@ ARROWS = {
     ),
     "trainable.pruning": "trainable.errors trainable.transport",
     "trainable.runners": (
-        "trainable.errors trainable.feeding trainable.fitting trainable.fused trainable.halt "
-        "trainable.modules trainable.process trainable.programs trainable.task"
+        "trainable.errors trainable.fitting trainable.fused trainable.halt trainable.modules "
+        "trainable.process trainable.programs trainable.task"
     ),
     "trainable.task": (
         "trainable.fitting trainable.lanes trainable.problems trainable.programs trainable.pruning"

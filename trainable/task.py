@@ -8,7 +8,7 @@ from typing import ClassVar
 from shoal.trainable.fitting import Plan, Saving, checkpoint
 from shoal.trainable.lanes import Fitted, Lanes
 from shoal.trainable.problems import Folds, Source
-from shoal.trainable.programs import Program, Settled, program_of, updates
+from shoal.trainable.programs import Common, Program, Settled, program_of, updates
 from shoal.trainable.programs import key as key_of
 from shoal.trainable.pruning import Known
 
@@ -62,6 +62,7 @@ class StackedRecipe(Recipe):
         unroll: updates of one call of a kernel (`shoal.trainable.programs.settled.updates`).
         defaults: values of the hyperparameters that lanes do not bring.
         folds: how rows are split; None: all are fitted to.
+        common: what the workers of one process share.
     """
 
     runner: ClassVar[str] = "stacked"
@@ -71,6 +72,7 @@ class StackedRecipe(Recipe):
     defaults: dict[str, float]
     settled: Settled = field(default_factory=Settled)
     folds: Folds | None = None
+    common: Common = field(default_factory=Common, compare=False)
 
     def key(self, lanes: Lanes, block: int) -> str:
         """Return the hash that names the checkpoints of a pack."""

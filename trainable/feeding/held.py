@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import torch
 
 MAX_BYTES = 128 << 20
-"""Of all that is held by one worker."""
+"""Of all that is held by the workers of one process."""
 
 
 class Held:
@@ -26,14 +27,21 @@ class Held:
         self._takers: dict[Hashable, dict[int, Sequence[torch.Tensor]]] = {}
         self._users: Counter[int] = Counter()  # of each storage, by its address
         self._draw = random.Random(0)
+        self._lock = threading.Lock()
 
     def get(self, taker: Hashable, step: int) -> Sequence[torch.Tensor] | None:
         """Return what is held of an update."""
         return self._takers.get(taker, {}).get(step)
 
     def put(self, taker: Hashable, step: int, tensors: Sequence[torch.Tensor]) -> None:
-        """Hold what an update takes, if there is room, or can be made."""
+        """Hold what an update takes, if there is room, or can be made; any thread may."""
+        with self._lock:
+            self._put(taker, step, tensors)
+
+    def _put(self, taker: Hashable, step: int, tensors: Sequence[torch.Tensor]) -> None:
         steps = self._takers.setdefault(taker, {})
+        if step in steps:
+            return
         own = {_address(t): t.untyped_storage().nbytes() for t in tensors}
         while True:
             more = sum(size for address, size in own.items() if not self._users[address])

@@ -1,6 +1,6 @@
 from .decomposing import decomposed
 from .program import Program, program_of
-from .runs import Taken, Tried
+from .runs import Common, Taken, Tried
 from .settled import (
     CAPTURED,
     EAGER,
@@ -28,6 +28,7 @@ __all__ = [
     "PIECES",
     "SEQUENTIAL",
     "SINGLE",
+    "Common",
     "LaneValues",
     "Program",
     "Settled",

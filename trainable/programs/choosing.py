@@ -33,7 +33,7 @@ class Function:
         return self.of([next(runs) for _ in self.codes])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
     """What a program is made of.
 
@@ -41,13 +41,14 @@ class Choice:
         kind: ``kernel`` or ``pieces`` (`settled`).
         functions: the updates, the loss, the last update of an epoch where it takes fewer rows, and
             the metrics where they are fused.
-        metrics: ``kernel`` or ``eager``.
+        metrics: ``kernel`` or ``eager``; metric_names: of those in a kernel.
         unfused: why it is not one kernel; empty: it is.
     """
 
     kind: str
     functions: list[Function]
     metrics: str = EAGER
+    metric_names: tuple[str, ...] = ()
     unfused: str = ""
 
 
@@ -55,19 +56,19 @@ def chosen(
     stacked: Stacked,
     kind: str | None,
     updates: int,
+    metrics: str | None = None,
     *,
     params: Leaves,
     state: State,
     values: LaneValues,
-    metrics: str | None = None,
 ) -> Choice:
     """Return what a stacked step is compiled as.
 
     Args:
         kind: ``kernel`` or ``pieces``; None: a kernel if it can be, else pieces.
         updates: how many one call does.
-        params, state, values: these stand for all others of their shapes.
         metrics: how these are run, ``kernel`` or ``eager``; None: fused if they can be.
+        params, state, values: these stand for all others of their shapes.
 
     Raises:
         CompileError: it cannot be what it is to be.
@@ -190,4 +191,9 @@ def _with_metrics(
             raise CompileError(f"the metrics cannot be fused: {error}") from error
         return choice
     measured = Function((target.code(loops),), lambda runs: runs[0])
-    return replace(choice, functions=[*choice.functions, measured], metrics=KERNEL)
+    return replace(
+        choice,
+        functions=[*choice.functions, measured],
+        metrics=KERNEL,
+        metric_names=stacked.metric_names,
+    )

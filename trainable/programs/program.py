@@ -15,14 +15,21 @@ from torch.fx import GraphModule
 
 from shoal.trainable.columns import FOLD
 from shoal.trainable.compiling import Captured, Code, Run, functions
-from shoal.trainable.feeding import Held
 from shoal.trainable.fused import FusedRun
 from shoal.trainable.halt import Halt, Halted, never
 from shoal.trainable.optimizers import State
 from shoal.trainable.problems import Fold, Folds, Leaves
 from shoal.trainable.programs.alone import Alone
-from shoal.trainable.programs.choosing import Function, chosen
-from shoal.trainable.programs.runs import Feeds, Taken, Tried, in_blocks, interpreted, prepared
+from shoal.trainable.programs.choosing import Choice, chosen
+from shoal.trainable.programs.runs import (
+    Common,
+    Feeds,
+    Taken,
+    Tried,
+    in_blocks,
+    interpreted,
+    prepared,
+)
 from shoal.trainable.programs.settled import CAPTURED, EAGER, KERNEL, ONE_BY_ONE, SEQUENTIAL
 from shoal.trainable.programs.stacked import Stacked
 from shoal.trainable.programs.step import LaneValues, Stepped
@@ -37,7 +44,7 @@ class Program(Stacked):
         metrics_kind: how its metrics are: ``kernel`` or as torch does them, once it is prepared.
         unfused: why it is no fused kernel, once that was tried; empty: it is one.
         feeds: what the updates of a call are fed, if they are and there may be several.
-        held: where that is held, which others may share: set it before it is prepared.
+        common: what others may share, and have found out: set it before it is prepared.
     """
 
     unfused = ""
@@ -89,6 +96,7 @@ class Program(Stacked):
             given=given,
         )
         self.unroll = unroll
+        self._key = optimizer, repr(sorted(shape.items())), repr(fold), unroll
         usual = CAPTURED if self.device.type == "cuda" else None  # None: a kernel if it can be
         self.kind = kind or (usual if compiled and not (usual and self.feed.together) else EAGER)
         self._compiler, self._private, self.metrics_kind = compiler, private, metrics
@@ -97,11 +105,11 @@ class Program(Stacked):
         self._metrics: Run | None = None
         self._last: Run | None = None  # the last update of an epoch, if it takes fewer rows
         self.feeds: Feeds | None = None
-        self.held = Held()
+        self.common = Common()
         self._chunks: dict[tuple[torch.Size, ...], Run] = {}  # by what an update is fed
         self._first: tuple[Leaves, LaneValues] = (), ()  # of one lane
         self._alone: Alone | None = None
-        self._functions: list[Function] = []
+        self._choice = Choice(kind=EAGER, functions=[])
         self._notes: list[str] = []
         self._preparing = 0.0  # seconds
 
@@ -139,7 +147,7 @@ class Program(Stacked):
             self._chunk, self._loss = alone.update(self.sample), alone.loss()
             self._alone, self._metrics = alone, alone.metrics() if self.measured else None
             if self.kind == SEQUENTIAL and self.feed.together:
-                self.feeds = Feeds(self.feed, [], [], self.held)
+                self.feeds = Feeds(self.feed, [], [], self.common.held, self)
             return True
         if self.kind in (EAGER, CAPTURED):
             several = partial(self.flat_step, updates=self.unroll)
@@ -150,13 +158,11 @@ class Program(Stacked):
             if self.measured:
                 self._metrics = run(*self._traced_metrics(params, values))
             return True
-        codes = self.codes(params, state, values)
-        made = functions(codes, self._compiler, stop, self._private)
-        if made is None:
-            return False
-        self._notes += made[1]
-        self.take(made[0])
-        return True
+        made = functions(self.codes(params, state, values), self._compiler, stop, self._private)
+        if made is not None:
+            self._notes += made[1]
+            self.take(made[0])
+        return made is not None
 
     def _traced_metrics(
         self, params: Leaves, values: LaneValues
@@ -169,29 +175,25 @@ class Program(Stacked):
         Raises:
             CompileError: it cannot be of the kind that it is to be.
         """
-        choice = chosen(
-            self,
-            self.kind,
-            self.unroll,
-            params=params,
-            state=state,
-            values=values,
-            metrics=self.metrics_kind,
-        )
+        forms = [(tensor.shape[1:], tensor.dtype) for tensor in (*params, *state, *values)]
+        key = *self._key, self.kind, self.metrics_kind, self.elastic or self.block, *forms
+        how = self.kind, self.unroll, self.metrics_kind
+        make = partial(chosen, self, *how, params=params, state=state, values=values)
+        self._choice = choice = self.common.made(key, make)
         self.kind, self.unfused, self.metrics_kind = choice.kind, choice.unfused, choice.metrics
+        self.metric_names = choice.metric_names or self.metric_names
         self._first = tuple(leaf[:1] for leaf in params), tuple(leaf[:1] for leaf in values)
-        self._functions = choice.functions
         return [code for function in choice.functions for code in function.codes]
 
     def take(self, runs: Sequence[Run]) -> None:
         """Use the compiled functions of `codes`."""
         left = iter(runs)
-        self._chunk, self._loss, *fused = (one.loaded(left) for one in self._functions)
+        self._chunk, self._loss, *fused = (one.loaded(left) for one in self._choice.functions)
         if self.last is not None:
             self._last, *fused = fused
         if self.feed.together:
-            samples = [self.sample, self.last]
-            self.feeds = Feeds(self.feed, [self._chunk, self._last], samples, self.held)
+            kernels, samples = (self._chunk, self._last), (self.sample, self.last)
+            self.feeds = Feeds(self.feed, kernels, samples, self.common.held, self._choice)
         if fused:
             (self._metrics,) = fused
         elif self.measured:
@@ -277,8 +279,7 @@ class Program(Stacked):
 
     def loss(self, params: Leaves, state: State, values: LaneValues) -> torch.Tensor:
         """Return the losses (B,) of `params`, of all rows."""
-        given = self.judged_with(state, values)
-        return prepared(self._loss)([*params, *given, *self.data])[0]
+        return prepared(self._loss)([*params, *self.judged_with(state, values), *self.data])[0]
 
     def metrics(self, params: Leaves, values: LaneValues) -> dict[str, torch.Tensor]:
         """Return the metrics of `params` by name, each (B,), in the parameters' dtype."""

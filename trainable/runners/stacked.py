@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from shoal.trainable.errors import CompileError, is_told_to_end, one_line
-from shoal.trainable.feeding import Held
 from shoal.trainable.fitting import CheckpointKeeper, fit
 from shoal.trainable.fused import target_of
 from shoal.trainable.halt import Halt
@@ -42,7 +41,6 @@ class Stacked:
     def __init__(self, recipe: StackedRecipe) -> None:
         self._recipe = recipe
         self._programs: dict[tuple[Any, ...], Program] = {}
-        self._held = Held()
         self._faults: dict[tuple[Any, ...], tuple[float, str]] = {}
 
     def run(
@@ -157,7 +155,7 @@ class Stacked:
             if kind in (KERNEL, PIECES):
                 _check_flags(recipe.settled.flags.split(), target_of(device).flags)
             program = recipe.made(task.lanes, block=task.block, device=device, kind=kind)
-            program.held = self._held  # packs of several shapes take turns
+            program.common = recipe.common
             self._programs[name] = program
         self._programs[name].block = task.block
         return self._programs[name]

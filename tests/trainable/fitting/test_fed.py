@@ -16,7 +16,7 @@ from shoal.trainable.fitting import Block, Plan, fit
 from shoal.trainable.halt import Halt
 from shoal.trainable.lanes import COMPLETE, Fitted, Lanes
 from shoal.trainable.problems import Folds
-from shoal.trainable.programs import EAGER, KERNEL, SEQUENTIAL, SINGLE, Program
+from shoal.trainable.programs import EAGER, KERNEL, SEQUENTIAL, SINGLE, Common, Program
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 
@@ -331,12 +331,12 @@ def test_programs_that_take_turns_hold_what_their_updates_take_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """None lets go of another's, if all of it has room."""
-    together, asked = held.Held(), list[tuple[str, int]]()
+    together, asked = Common(), list[tuple[str, int]]()
     programs = {
         name: program_of(Dropped, KERNEL, optimizer=name, **HOW) for name in ("sgd", "adam")
     }
     for name, program in programs.items():
-        program.held, fetch = together, program.feed.at
+        program.common, fetch = together, program.feed.at
 
         def at(seed: int, step: int, name: str = name, fetch: Any = fetch) -> list[torch.Tensor]:
             asked.append((name, step))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,6 +55,7 @@ class Feeds:
         runs: Sequence[Run | None],
         samples: Sequence[Sequence[torch.Tensor] | None],
         held: Held,
+        taker: Hashable,
     ) -> None:
         """Begin.
 
@@ -62,9 +63,9 @@ class Feeds:
             runs: the kernel of most updates, and that of the last one of an epoch, where it takes
                 fewer rows; none: no kernel does them.
             samples: what the first update of each takes.
-            held: where it is held, with what others hold there.
+            held: where it is held, with what others hold there; taker: whose it is.
         """
-        self._feed, self._held = feed, held
+        self._feed, self._held, self._taker = feed, held, taker
         self._runs = [run for run in runs if isinstance(run, FusedRun)]
         self._forms = [_form(sample or ()) for sample in samples]
 
@@ -81,11 +82,11 @@ class Feeds:
         run = self._runs[is_last] if self._runs else None
         updates: list[Sequence[torch.Tensor]] = []
         for each in range(step, step + count):
-            data = self._held.get((self, seed), each)
+            data = self._held.get((self._taker, seed), each)
             if data is None:
                 fed = self._feed.at(seed, each)
                 data = fed if run is None else self._of_kernel(run, fed, is_last, each)
-                self._held.put((self, seed), each, data)
+                self._held.put((self._taker, seed), each, data)
             updates.append(data)
             if run is None and sum(t.nbytes for t in data) * len(updates) >= MAX_BYTES:
                 break
