@@ -194,8 +194,6 @@ class RunOptions:
         if self.ray_address is not None or torch.cuda.is_available():
             return "ray"
         compiled = request.program == "compiled"
-        if not compiled and (self.workers or 1) > 1:
-            return "ray"
         most = COMPILED_INLINE_SECONDS if compiled else INLINE_SECONDS
         return "inline" if request.lanes * request.lane_seconds <= most else "ray"
 
