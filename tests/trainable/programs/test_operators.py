@@ -186,6 +186,8 @@ FUSED: Sequence[str] = (
     # look-ups by the place of an extreme, which a fit has of its own
     "Z.max(1).values",
     "W[0][Z.argmax(1)] * y",
+    "z * (Z > 0.1).any(1) + y * (Z < 0.4).all(1)",
+    "torch.where((z > 0.5).any(), z, 2 * z) * torch.where((w > -9).all(), 1.0, 3.0)",
     "W[Z.argmin(1)] * X",
     "w.max(0).values * z",
     "torch.take_along_dim(Z, lab[:, None], 1)[:, 0] * y",

@@ -88,6 +88,18 @@ def _largest(how: str) -> Callable[..., Any]:
     return method
 
 
+def _holds(how: str) -> Method:
+    """Whether any number is not 0, or none is: the largest, or the smallest, of truth values."""
+
+    def method(assembly: Assembly, view: View, dim: Any = None, keepdim: bool = False) -> View:
+        aten = torch.ops.aten
+        truth = elementwise(assembly, aten.ne, "ne", [view, 0], {})
+        found = _reduced(how)(assembly, converted(assembly, truth, assembly.dtype), dim, keepdim)
+        return elementwise(assembly, aten.ne, "ne", [found, 0], {})
+
+    return method
+
+
 def _placed(how: str) -> Callable[..., View]:
     """The first place of a maximum or minimum along a dimension, or of a NaN: of all places at
     which it stands the least."""
@@ -229,6 +241,8 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "var_mean": _variance_and_mean,
     "amax": _reduced("max"),
     "amin": _reduced("min"),
+    "any": _holds("max"),
+    "all": _holds("min"),
     "max": _largest("max"),
     "min": _largest("min"),
     "argmax": _placed("max"),
