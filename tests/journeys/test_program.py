@@ -248,7 +248,10 @@ def test_a_kernel_that_differs_is_not_used_and_it_is_told_what_differed(
     strange_compiler: StrangeCompiler,
 ) -> None:
     """A compiler that makes something else of one optimizer's kernel: the others keep theirs."""
-    wrong = r"""grep -q 'in\[12\]' "$IN" && sed -i '/fits/!s/ - / + /g' "$IN"; real "$@" """
+    body = "/static bool some/,$"
+    wrong = (
+        rf"""grep -q 'in\[12\]' "$IN" && sed -i '{body}{{/fits/!s/ - / + /g}}' "$IN"; real "$@" """
+    )
     monkeypatch.setenv("CXX", strange_compiler(tmp_path, wrong))
     space = {"lr": "1e-8:1e-4:log", "optimizer": "sgd,momentum,adam"}
     asked = {**AUTO, "space": space}
