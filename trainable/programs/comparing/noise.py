@@ -195,23 +195,33 @@ class Noisy(Interpreter):
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Call an operation; one that sums is taken to add one number after the other, and one that
         makes a product inside to round it."""
-        made = super().call_function(target, args, kwargs)
-        if _name_of(target) in _PRODUCTS and made.is_floating_point():
-            product = torch.as_tensor(_PRODUCTS[_name_of(target)](args, kwargs), dtype=made.dtype)
-            return made + (self._disturbed(product.expand_as(made), 2.0) - product)
-        if _name_of(target) == "digamma":
-            size = torch.full_like(made, DIGAMMA_TERMS)
-            return made + (self._disturbed(size, FUNCTION_ULPS) - size)
-        if _name_of(target) not in _SUMMED or not made.is_floating_point():
+        made, name = super().call_function(target, args, kwargs), _name_of(target)
+        if name in ("var", "var_mean"):
+            return self._spread(made, args, kwargs)
+        if name in _PRODUCTS and made.is_floating_point():
+            product = torch.as_tensor(_PRODUCTS[name](args, kwargs), dtype=made.dtype)
+            return made + self._error(product.expand_as(made), 2.0)
+        if name == "digamma":
+            return made + self._error(torch.full_like(made, DIGAMMA_TERMS), FUNCTION_ULPS)
+        if name not in _SUMMED or not made.is_floating_point():
             return made
-        # of n numbers of one sign, whose partial sums are all rounded: √(Σ k²) ≈ n √(n / 3)
-        n = max(argument.numel() for argument in args if isinstance(argument, torch.Tensor))
-        share = math.sqrt(max(1.0, n / max(1, made.numel())) / 3)
-        if _name_of(target) == "var":  # of the mean, from which the differences are
-            size = args[0].abs().mean(args[1], keepdim=bool(kwargs.get("keepdim", False)))
-            return made + (self._disturbed(size, share) - size).square()
         size = super().call_function(target, tuple(map(_size, args)), kwargs)
-        return made + (self._disturbed(size, share) - size)
+        n = max(argument.numel() for argument in args if isinstance(argument, torch.Tensor))
+        return made + self._error(size, _share(n / max(1, made.numel())))
+
+    def _spread(self, made: Any, args: Any, kwargs: Any) -> Any:
+        """A variance, and perhaps the mean: what that is off by, from which the differences are."""
+        variance, *mean = made if isinstance(made, tuple) else (made,)
+        x, dim = args[0], args[1] if len(args) > 1 else None
+        size = x.abs().mean(dim, keepdim=bool(kwargs.get("keepdim", False)))
+        off = self._error(size, _share(x.numel() / max(1, variance.numel())))
+        if not mean:
+            return variance + off.square()
+        return self._disturbed(variance + off.square()), mean[0] + off
+
+    def _error(self, size: torch.Tensor, ulps: float) -> torch.Tensor:
+        """What rounding may change of numbers of this size."""
+        return self._disturbed(size, ulps) - size  # type: ignore[no-any-return]  # a tensor's
 
     def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():
@@ -226,6 +236,12 @@ class Noisy(Interpreter):
             self._noise = torch.rand(size, generator=self._generator, dtype=like.dtype) * 2 - 1
         first = self._places.randrange(len(self._noise) - like.numel() + 1)
         return self._noise[first : first + like.numel()].view(like.shape)
+
+
+def _share(n: float) -> float:
+    """Of a sum of n numbers of one sign, whose partial sums are all rounded, in units of its last
+    place: √(Σ k²) / n ≈ √(n / 3)."""
+    return math.sqrt(max(1.0, n) / 3)
 
 
 def _size(argument: Any) -> Any:
