@@ -330,10 +330,11 @@ def test_what_updates_take_is_made_once_for_all_blocks_of_a_seed(
 def test_programs_that_take_turns_hold_what_their_updates_take_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """None lets go of another's, if all of it has room."""
+    """None lets go of another's, if all of it has room; and who takes the same finds it there."""
     together, asked = Common(), list[tuple[str, int]]()
     programs = {
-        name: program_of(Dropped, KERNEL, optimizer=name, **HOW) for name in ("sgd", "adam")
+        name: program_of(Dropped, KERNEL, optimizer=name.removeprefix("same "), **HOW)
+        for name in ("sgd", "adam", "same sgd")
     }
     for name, program in programs.items():
         program.common, fetch = together, program.feed.at
@@ -344,8 +345,8 @@ def test_programs_that_take_turns_hold_what_their_updates_take_together(
             return made
 
         monkeypatch.setattr(program.feed, "at", at)
-    for name in ("sgd", "adam", "sgd", "adam"):
-        fitted(programs[name], lanes_of(2, 1, optimizer=name))
+    for name in ("sgd", "adam", "same sgd", "sgd", "adam"):
+        fitted(programs[name], lanes_of(2, 1, optimizer=name.removeprefix("same ")))
     assert asked == [(name, step) for name in ("sgd", "adam") for step in range(24)]
 
 
