@@ -24,7 +24,7 @@ FOUND_LATE = (
 )
 """Faults that only many problems tell."""
 
-MAX_TRIED = 24
+MAX_TRIED = 40
 """Problems that use an operator, of which one has to tell its fault."""
 
 
