@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from shoal.trainable.fused.cpp import compiled
 from shoal.trainable.lanes import Lanes
 from shoal.trainable.programs import KERNEL, program_of
 from shoal.trainable.programs.comparing import difference
@@ -68,3 +69,23 @@ def test_a_kernel_has_the_numbers_of_torch_whatever_it_is_tuned_for(
     params, state = program.initial(lanes, at)
     assert program.prepare(params, state, program.values(lanes, at))
     assert difference(program, lanes) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "gnu"),
+    [
+        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", True),
+        ("c++ (GCC) 14.2.0", True),
+        ("x86_64-linux-gnu-g++-13 (Ubuntu 13.3.0-6ubuntu2) 13.3.0", True),
+        ("Debian clang version 14.0.6", False),
+        ("Intel(R) oneAPI DPC++/C++ Compiler 2024.0.0 (2024.0.0.20231017)", False),
+    ],
+)
+def test_only_gcc_is_told_what_others_refuse(
+    told: str, gnu: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clang ends with an error for an option of gcc's loops."""
+    monkeypatch.setattr(compiled, "command", lambda: ("cc",))
+    monkeypatch.setattr(compiled, "identity", lambda: told)
+    words = compiled.Compiled("").command(tmp_path, tmp_path / "made.so")
+    assert (compiled.PLAIN_LOOPS in words) == gnu
