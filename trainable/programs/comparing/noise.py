@@ -221,7 +221,8 @@ class Noisy(Interpreter):
 
     def _error(self, size: torch.Tensor, ulps: float) -> torch.Tensor:
         """What rounding may change of numbers of this size."""
-        return self._disturbed(size, ulps) - size  # type: ignore[no-any-return]  # a tensor's
+        disturbed: torch.Tensor = self._disturbed(size, ulps)
+        return disturbed - size
 
     def _disturbed(self, made: Any, ulps: float = 1.0) -> Any:
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():
